@@ -1,0 +1,13 @@
+import swc from 'unplugin-swc';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // Nest injects by decorator metadata, which esbuild and oxc do not emit.
+  plugins: [swc.vite({ module: { type: 'es6' } })],
+  test: {
+    include: ['lib/**/*.spec.ts', 'test/**/*.spec.ts'],
+    globalSetup: ['test/global.setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
