@@ -1,0 +1,58 @@
+import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
+import type { Session as SessionType } from './session.js';
+import { SessionRequest, type SessionIncomingMessage } from './session.request.js';
+
+/** What a handler holds: your data, and what a session can do. */
+export type Session = SessionType;
+
+type Pipe = Type<PipeTransform> | PipeTransform;
+
+/**
+ * The session of the request that `context` is about, for guards and interceptors; `undefined` after it was
+ * destroyed. Throws when no session middleware ran.
+ */
+export function sessionOf(context: ExecutionContext): Session {
+  const request = requestOf(context);
+  if (request?.session === undefined && !SessionRequest.of(request)) {
+    throw new Error(
+      'no session here: import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
+    );
+  }
+  return request!.session as Session;
+}
+
+const fromSession = createParamDecorator(
+  (property: string | undefined, context: ExecutionContext): unknown => {
+    const session = sessionOf(context);
+    if (property === undefined) return session;
+    return session === undefined ? undefined : (session as unknown as Record<string, unknown>)[property];
+  },
+);
+
+/** Injects the session: `@Session() session: Session`. */
+export function Session(): ParameterDecorator;
+/** Injects one value of the session, through pipes: `@Session('user', ParseIntPipe) user: number`. */
+export function Session(property: string, ...pipes: Pipe[]): ParameterDecorator;
+export function Session(property?: string, ...pipes: Pipe[]): ParameterDecorator {
+  const inject = property === undefined ? fromSession() : fromSession(property, ...pipes);
+  return (target, method, index) => {
+    inject(target, method, index);
+    // SWC emits this function as the parameter's type, and class-transformer would then make a new object of it. A
+    // session must arrive as it is. The metadata is there already: it is defined before parameter decorators run.
+    const types =
+      property === undefined &&
+      method !== undefined &&
+      Reflect.getMetadata('design:paramtypes', target, method);
+    if (types) types[index] = Object;
+  };
+}
+
+/** The request behind any kind of handler that has one. */
+function requestOf(context: ExecutionContext): SessionIncomingMessage | undefined {
+  const type: string = context.getType();
+  if (type === 'graphql') {
+    // Resolvers are called with parent, arguments, context, info.
+    return (context.getArgByIndex(2) as { req?: SessionIncomingMessage } | undefined)?.req;
+  }
+  return type === 'http' ? context.switchToHttp().getRequest<SessionIncomingMessage>() : undefined;
+}

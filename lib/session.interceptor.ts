@@ -1,0 +1,51 @@
+import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { prepareError } from './session.middleware.js';
+import { SessionRequest } from './session.request.js';
+import { dropHeaders } from './session.response.js';
+
+/** Nest marks handlers of server-sent events with this metadata; they answer long before they end. */
+const SSE_METADATA = '__sse__';
+
+/** Commits the session after an HTTP handler, so that a failed commit reaches exception filters. */
+@Injectable()
+export class SessionInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (context.getType() !== 'http' || Reflect.hasMetadata(SSE_METADATA, context.getHandler()))
+      return next.handle();
+    const http = context.switchToHttp();
+    const request = SessionRequest.of(http.getRequest());
+    if (!request) return next.handle();
+    return from(commitAfter(next, request, http.getResponse<ServerResponse>()));
+  }
+}
+
+async function commitAfter(
+  next: CallHandler,
+  request: SessionRequest,
+  res: ServerResponse,
+): Promise<unknown> {
+  request.guarded = true;
+  try {
+    let value: unknown;
+    let thrown: { error: unknown } | undefined;
+    try {
+      value = await lastValueFrom(next.handle(), { defaultValue: undefined });
+    } catch (error) {
+      thrown = { error };
+    }
+    await request.commit()?.catch(() => {});
+    const { failure } = request;
+    if (failure) {
+      dropHeaders(res);
+      prepareError(res, failure.error);
+      if (thrown && failure.error instanceof Error) failure.error.cause = thrown.error;
+      throw failure.error;
+    }
+    if (thrown) throw thrown.error;
+    return value;
+  } finally {
+    request.guarded = false;
+  }
+}

@@ -1,0 +1,28 @@
+import { ConfigurableModuleBuilder, type MiddlewareConsumer } from '@nestjs/common';
+import type { SessionOptions } from './session.options.js';
+
+type Routes = ReturnType<MiddlewareConsumer['apply']>;
+
+/** What `SessionModule.forRoot` and `forRootAsync` take. */
+export interface SessionModuleOptions extends SessionOptions {
+  /** The routes that have sessions, as for Nest's `MiddlewareConsumer`; default: all paths. */
+  forRoutes?: Parameters<Routes['forRoutes']>;
+  /** The routes that have none, as for Nest's `MiddlewareConsumer`; default: none. */
+  exclude?: Parameters<Routes['exclude']>;
+}
+
+/** What `forRootAsync({ useClass })` and `useExisting` name. */
+export interface SessionOptionsFactory {
+  createSessionOptions(): SessionModuleOptions | Promise<SessionModuleOptions>;
+}
+
+export const {
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN: SESSION_OPTIONS,
+  OPTIONS_TYPE,
+  ASYNC_OPTIONS_TYPE,
+} = new ConfigurableModuleBuilder<SessionModuleOptions>({ moduleName: 'Session' })
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createSessionOptions' satisfies keyof SessionOptionsFactory)
+  .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
+  .build();

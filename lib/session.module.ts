@@ -1,0 +1,97 @@
+import {
+  Inject,
+  Logger,
+  Module,
+  type DynamicModule,
+  type MiddlewareConsumer,
+  type NestModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import { SessionInterceptor } from './session.interceptor.js';
+import { createMiddleware } from './session.middleware.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  OPTIONS_TYPE,
+  SESSION_OPTIONS,
+  type SessionModuleOptions,
+} from './session.module-definition.js';
+import { checkStore, resolveOptions } from './session.options.js';
+import { SessionService } from './session.service.js';
+import { SessionStore } from './session.store.js';
+
+/** The middleware that the module mounts, for an app that mounts it itself: `app.use(app.get(SESSION_MIDDLEWARE))`. */
+export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
+
+/** Gives a Nest app sessions: a store under `SessionStore`, a `SessionService`, `@Session()`, and the middleware. */
+@Module({
+  providers: [
+    { provide: SessionStore, inject: [SESSION_OPTIONS], useFactory: storeOf },
+    {
+      provide: SESSION_MIDDLEWARE,
+      inject: [SESSION_OPTIONS, SessionStore],
+      useFactory: (options: SessionModuleOptions, store: SessionStore) =>
+        createMiddleware(
+          resolveOptions({ logger: new Logger(SessionModule.name), ...options, store }),
+          'self',
+        ),
+    },
+    { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
+    SessionService,
+  ],
+  exports: [SessionStore, SESSION_MIDDLEWARE, SessionService],
+})
+export class SessionModule
+  extends ConfigurableModuleClass
+  implements NestModule, OnModuleInit, OnApplicationShutdown
+{
+  constructor(
+    @Inject(SESSION_OPTIONS) private readonly options: SessionModuleOptions,
+    @Inject(SESSION_MIDDLEWARE) private readonly middleware: ReturnType<typeof createMiddleware>,
+    private readonly store: SessionStore,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {
+    super();
+  }
+
+  /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
+  static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  /** As `forRoot`, with options that are injected: `useFactory`, `useClass` or `useExisting`. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return super.forRootAsync(options);
+  }
+
+  // Here and not in `onModuleInit`, which runs when the routes are registered already.
+  configure(consumer: MiddlewareConsumer): void {
+    const { forRoutes, exclude = [] } = this.options;
+    if (forRoutes === undefined && exclude.length === 0) {
+      // Middleware of a module does not run for `/graphql` under a global prefix; the adapter's own does.
+      this.adapterHost.httpAdapter.use(this.middleware);
+    } else {
+      consumer
+        .apply(this.middleware)
+        .exclude(...exclude)
+        .forRoutes(...(forRoutes ?? ['{*path}']));
+    }
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.store.open?.();
+  }
+
+  // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
+  async onApplicationShutdown(): Promise<void> {
+    await this.store.close?.();
+  }
+}
+
+async function storeOf({ store }: SessionModuleOptions): Promise<SessionStore> {
+  if (store !== undefined) return checkStore(store);
+  const { ClusterStore } = await import('./stores/cluster/index.js');
+  return new ClusterStore();
+}

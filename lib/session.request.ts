@@ -1,0 +1,625 @@
+import type { IncomingMessage } from 'node:http';
+import {
+  advance,
+  diffData,
+  loadData,
+  NO_SNAPSHOT,
+  ownProperty,
+  type DataChange,
+  type Snapshot,
+} from './session.commit.js';
+import { SessionCookie } from './session.cookie.js';
+import { SessionGoneError } from './session.errors.js';
+import { proofOf, randomName, type Token } from './session.identity.js';
+import type { SessionConfig } from './session.options.js';
+import { checkGroup, checkKey } from './session.record.js';
+import { NEVER, type SessionChange, type SessionRecord } from './session.store.js';
+import { LiveSession } from './session.js';
+
+/** A request as Node gives it, with what Express and we put on it. */
+export interface SessionIncomingMessage extends IncomingMessage {
+  session?: unknown;
+  sessionID?: string;
+  sessionStore?: unknown;
+  originalUrl?: string;
+  secure?: boolean;
+  [REQUEST]?: SessionRequest;
+}
+
+/** Where a request keeps its {@link SessionRequest}; shared by all copies of the package. */
+const REQUEST: unique symbol = Symbol.for('nestjs-session-stores.request') as never;
+
+/** How far an answered expiry may be from our own before it is another request's lifetime; clocks differ by less. */
+const CLOCK_SLACK = 1000;
+
+/** What a request knows of one session: what was stored, and what it will change. */
+export class SessionState {
+  /** What the client holds, or will; made when the session is first stored or rotated. */
+  secret: string | undefined;
+  proof: string | undefined;
+  /** What `read` gave or `create` took: a hint for the store; `undefined` while the session is not stored. */
+  record: SessionRecord | undefined;
+  snapshot: Snapshot = NO_SNAPSHOT;
+  expiresAt = 0;
+  /** The lifetime that `expiresAt` was made with, in milliseconds. */
+  lifetime: number;
+  touchAsked = false;
+  /** Nothing is saved any more: this request ended the session, or found that it had ended. */
+  ended: false | 'here' | 'elsewhere' = false;
+  /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
+  outdated = false;
+  #groups: ReadonlySet<string> = new Set();
+  #joins = new Set<string>();
+  #leaves = new Set<string>();
+
+  constructor(
+    readonly key: string,
+    readonly cookie: SessionCookie,
+    ttl: number,
+  ) {
+    this.lifetime = cookie.lifetime(ttl);
+  }
+
+  /** Takes what is stored as the base of what changes from here on. */
+  load(record: SessionRecord, snapshot: Snapshot): void {
+    this.record = record;
+    this.snapshot = snapshot;
+    this.expiresAt = record.expiresAt;
+    this.#groups = new Set(record.groups);
+    this.#joins.clear();
+    this.#leaves.clear();
+  }
+
+  get inGroups(): boolean {
+    return this.#groups.size > 0;
+  }
+
+  join(group: string): void {
+    checkGroup(group);
+    this.#leaves.delete(group);
+    if (!this.#groups.has(group)) this.#joins.add(group);
+  }
+
+  leave(group: string): void {
+    checkGroup(group);
+    this.#joins.delete(group);
+    if (this.#groups.has(group)) this.#leaves.add(group);
+  }
+
+  groupNames(): string[] {
+    return [...[...this.#groups].filter((group) => !this.#leaves.has(group)), ...this.#joins];
+  }
+
+  /** The groups entered and quit since the last save; `undefined` for none. */
+  groupChange(): { join?: string[]; leave?: string[] } | undefined {
+    if (this.#joins.size === 0 && this.#leaves.size === 0) return undefined;
+    return {
+      join: this.#joins.size > 0 ? [...this.#joins] : undefined,
+      leave: this.#leaves.size > 0 ? [...this.#leaves] : undefined,
+    };
+  }
+
+  /** Takes a group change as stored; what was asked for meanwhile stays to be saved. */
+  groupsSaved({ join = [], leave = [] }: { join?: string[]; leave?: string[] }): void {
+    const groups = new Set(this.#groups);
+    for (const group of join) {
+      groups.add(group);
+      if (!this.#joins.delete(group)) this.#leaves.add(group);
+    }
+    for (const group of leave) {
+      groups.delete(group);
+      if (!this.#leaves.delete(group)) this.#joins.add(group);
+    }
+    this.#groups = groups;
+  }
+}
+
+/** What one save sends, and what to take as stored once it was answered. */
+interface Save {
+  data: DataChange | undefined;
+  groups: { join?: string[]; leave?: string[] } | undefined;
+  cookieText: { text: string | undefined } | undefined;
+  lifetime: number;
+  expiresAt: number;
+  change: SessionChange;
+}
+
+/** One request's work on its session: loads it, runs what the handler asks for, commits what changed. */
+export class SessionRequest {
+  /** Set while a Nest interceptor will see the handler's end and the commit's failure. */
+  guarded = false;
+  /** Set once the first byte is on its way: no cookie can be sent any more. */
+  headersGone = false;
+  /** Why the commit failed; nothing is tried again after that. */
+  failure: { error: unknown } | undefined;
+  readonly req: SessionIncomingMessage;
+  readonly #config: SessionConfig;
+  readonly #secure: boolean;
+  /** The calls of the handler that have not ended; a save that the handler did not await is among them. */
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #last: Promise<unknown> | undefined;
+  #committing: Promise<void> | undefined;
+  #presentedAny = false;
+  /** The cookie that the answer owes: a token that is valid, or its removal. */
+  #owed: { state: SessionState; clear: boolean } | undefined;
+
+  constructor(config: SessionConfig, req: SessionIncomingMessage) {
+    this.#config = config;
+    this.req = req;
+    this.#secure =
+      (req.socket as { encrypted?: boolean } | undefined)?.encrypted === true || req.secure === true;
+    req[REQUEST] = this;
+    req.sessionStore = config.store;
+  }
+
+  /** The session work of `req`; `undefined` where the middleware did not run. */
+  static of(req: unknown): SessionRequest | undefined {
+    return (req as SessionIncomingMessage | undefined)?.[REQUEST];
+  }
+
+  // ---- identify and read
+
+  /** Loads the session of the first token that is good, or starts a new one. */
+  async load(tokens: readonly Token[]): Promise<void> {
+    this.#presentedAny = tokens.length > 0;
+    for (const token of tokens) {
+      const record = await this.#config.store.read(token.key);
+      const state = record && (await this.#admit(token, record));
+      if (state) return this.#place(new LiveSession(this, state), state, record);
+    }
+    this.start();
+  }
+
+  /** Puts a new session, which is not stored yet, on the request. */
+  start(): void {
+    const state = this.#newState();
+    this.#place(new LiveSession(this, state), state);
+  }
+
+  /** Whether the client that presented `token` may use the session, and with which secret. */
+  async #admit(token: Token, record: SessionRecord): Promise<SessionState | undefined> {
+    const { store, logger, absoluteTimeout, ttl } = this.#config;
+    if (!isReadable(record)) {
+      logger.error(
+        `session ${token.key} cannot be read: its record is damaged; the client gets a new session`,
+      );
+      return undefined;
+    }
+    const now = Date.now();
+    if (now >= record.createdAt + absoluteTimeout) return undefined;
+
+    const { was } = record;
+    const state = new SessionState(record.key, this.#cookie(record.data['cookie']), ttl);
+    state.secret = token.secret;
+    state.proof = token.proof;
+
+    if (token.proof === record.proof) {
+      if (was && was.until === undefined) this.#retire(record, now + was.grace);
+      return state;
+    }
+    if (was && token.proof === was.proof && (was.until === undefined || now < was.until)) {
+      state.outdated = true;
+      if (was.until === undefined && now >= was.at + was.grace) {
+        // The answer that carried the new secret was lost: nobody presented it for a whole grace.
+        const secret = randomName();
+        const current = await store.rotate(record, token.proof, proofOf(secret), was.grace);
+        if (current === undefined) return undefined;
+        this.#rotated(state, secret, current);
+      }
+      return state;
+    }
+    logger.warn(
+      `session ${record.key}: a well-signed token with a secret that is no longer good was refused; it may be stolen`,
+    );
+    return undefined;
+  }
+
+  /** Records that the client holds the current secret, so that the one before it ends after its grace. */
+  #retire(record: SessionRecord, until: number): void {
+    const { store, logger } = this.#config;
+    this.#track(
+      store.update(record, { retire: { proof: record.proof, until } }).then(undefined, (error: unknown) => {
+        // The next request does it.
+        logger.warn(`session ${record.key}: the old secret could not be retired: ${messageOf(error)}`);
+      }),
+    );
+  }
+
+  #newState(): SessionState {
+    const { genid, ttl } = this.#config;
+    const key = genid ? genid(this.req) : randomName();
+    if (genid) {
+      checkKey(key);
+      if (key === '') throw new TypeError('genid must return a key that is not empty');
+    }
+    return new SessionState(key, this.#cookie(), ttl);
+  }
+
+  #cookie(ownText?: string): SessionCookie {
+    const { cookie } = this.#config;
+    const defaults = cookie.secure === 'auto' ? { ...cookie, secure: this.#secure } : cookie;
+    return new SessionCookie(defaults, ownText);
+  }
+
+  /** Puts a session on the request, with the data of `record`. */
+  #place(session: LiveSession, state: SessionState, record?: SessionRecord): void {
+    ownProperty(session, 'cookie', state.cookie.cookie);
+    if (record) this.#fill(session, state, record);
+    this.req.session = session;
+    this.req.sessionID = state.key;
+  }
+
+  #fill(session: LiveSession, state: SessionState, record: SessionRecord): void {
+    state.load(
+      record,
+      loadData(session, record.data, (name) => {
+        this.#config.logger.error(
+          `session ${record.key}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
+        );
+      }),
+    );
+  }
+
+  // ---- what a handler asks for
+
+  /** Saves what changed, and a new session although nothing did. */
+  save(session: LiveSession): Promise<void> {
+    return this.#run(async () => {
+      const state = LiveSession.stateOf(session);
+      if (state.ended) throw new SessionGoneError('save');
+      const save = this.#saveOf(session, state, true);
+      if (save && !(await this.#store(state, save))) throw new SessionGoneError('save');
+    });
+  }
+
+  /** Reads the session again: into the same object, or into a new one at `req.session`. */
+  reload(session: LiveSession, inPlace: boolean): Promise<void> {
+    return this.#run(async () => {
+      const state = LiveSession.stateOf(session);
+      const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.key);
+      if (!record || !isReadable(record)) throw new SessionGoneError('reload');
+
+      const fresh = new SessionState(state.key, this.#cookie(record.data['cookie']), this.#config.ttl);
+      fresh.secret = state.secret;
+      fresh.proof = state.proof;
+      fresh.outdated = state.outdated;
+      if (inPlace) {
+        takeData(session);
+        LiveSession.setState(session, fresh);
+      }
+      this.#place(inPlace ? session : new LiveSession(this, fresh), fresh, record);
+    });
+  }
+
+  /** Ends the session; the request has none from here on, unless the store fails. */
+  destroy(session: LiveSession): Promise<void> {
+    const { req } = this;
+    const current = req.session === session;
+    if (current) delete req.session;
+    return this.#run(async () => {
+      const state = LiveSession.stateOf(session);
+      try {
+        await this.#end(state);
+      } catch (error) {
+        if (current && req.session === undefined) req.session = session;
+        throw error;
+      }
+    });
+  }
+
+  /** Ends the session and puts an empty one in its place: in the same object, or in a new one at `req.session`. */
+  regenerate(session: LiveSession, inPlace: boolean): Promise<void> {
+    const old = LiveSession.stateOf(session);
+    if (this.headersGone) return Promise.reject(tooLate('regenerate'));
+    const state = this.#newState();
+
+    if (!inPlace) {
+      return this.#run(async () => {
+        await this.#endBeforeSuccessor(old);
+        this.#place(new LiveSession(this, state), state);
+      });
+    }
+    // At once, so that what is assigned from here on belongs to the new session, awaited or not.
+    const data = takeData(session);
+    LiveSession.setState(session, state);
+    this.#place(session, state);
+    return this.#run(async () => {
+      try {
+        await this.#endBeforeSuccessor(old);
+      } catch (error) {
+        takeData(session);
+        for (const [name, value] of data) ownProperty(session, name, value);
+        LiveSession.setState(session, old);
+        this.req.sessionID = old.key;
+        throw error;
+      }
+    });
+  }
+
+  /** Gives the client a new secret for the same session. */
+  rotate(session: LiveSession, grace: number): Promise<void> {
+    if (this.headersGone) return Promise.reject(tooLate('rotate'));
+    return this.#run(async () => {
+      const state = LiveSession.stateOf(session);
+      if (state.ended) throw new SessionGoneError('rotate');
+      if (!state.record || state.outdated) return;
+
+      const secret = randomName();
+      const current = await this.#config.store.rotate(state.record, state.proof!, proofOf(secret), grace);
+      if (current === undefined) {
+        state.ended = 'elsewhere';
+        throw new SessionGoneError('rotate');
+      }
+      this.#rotated(state, secret, current);
+    });
+  }
+
+  /** Takes the outcome of a rotation to `secret`, after which `current` is the proof. */
+  #rotated(state: SessionState, secret: string, current: string): void {
+    state.outdated = current !== proofOf(secret);
+    if (state.outdated) return;
+    state.secret = secret;
+    state.proof = current;
+    this.#owe(state);
+  }
+
+  /** Ends `state`'s session, and lets the client forget the token it presented. */
+  async #end(state: SessionState): Promise<void> {
+    if (!state.ended) {
+      const live = state.record !== undefined && (await this.#config.store.destroy(state.key));
+      state.ended = live || !state.record ? 'here' : 'elsewhere';
+    }
+    if (this.#presentedAny || this.#owed) this.#owed = { state, clear: true };
+  }
+
+  /** What others ended, group and all, must not come back under a new key. */
+  async #endBeforeSuccessor(old: SessionState): Promise<void> {
+    await this.#end(old);
+    if (old.ended === 'elsewhere' && old.inGroups) throw new SessionGoneError('regenerate');
+  }
+
+  // ---- commit
+
+  /**
+   * Saves what the request changed, after the calls that are still in flight. Nothing to wait for: `undefined`.
+   * Who asks meanwhile shares the commit; after a failed one nothing is tried again.
+   */
+  commit(): Promise<void> | undefined {
+    if (this.#committing) return this.#committing;
+    if (this.failure) return undefined;
+    let save: Save | undefined;
+    try {
+      if (this.#inFlight.size === 0) {
+        save = this.#pendingSave();
+        if (!save) return undefined;
+      }
+    } catch (error) {
+      this.failure = { error };
+      return Promise.reject(error);
+    }
+    this.#committing = this.#commit(save).finally(() => {
+      this.#committing = undefined;
+    });
+    return this.#committing;
+  }
+
+  async #commit(save: Save | undefined): Promise<void> {
+    try {
+      if (!save) {
+        while (this.#inFlight.size > 0) await this.#settle();
+        save = this.#pendingSave();
+      }
+      const due = save;
+      if (due) await this.#run(() => this.#store(LiveSession.stateOf(this.req.session as LiveSession), due));
+    } catch (error) {
+      this.failure = { error };
+      throw error;
+    }
+  }
+
+  /** Waits for the calls in flight. One that found the session ended is no failure of the answer. */
+  async #settle(): Promise<void> {
+    for (const outcome of await Promise.allSettled(this.#inFlight)) {
+      if (outcome.status === 'rejected' && !(outcome.reason instanceof SessionGoneError))
+        throw outcome.reason;
+    }
+  }
+
+  #pendingSave(): Save | undefined {
+    const state = this.#current();
+    return state && this.#saveOf(this.req.session as LiveSession, state, false);
+  }
+
+  /** The state of the session that the request has now; `undefined` when it was ended, removed or replaced. */
+  #current(): SessionState | undefined {
+    const { session } = this.req;
+    if (!LiveSession.isLive(session)) return undefined;
+    const state = LiveSession.stateOf(session);
+    return state.ended ? undefined : state;
+  }
+
+  /** What a save of `session` would send; `undefined` when there is nothing. */
+  #saveOf(session: LiveSession, state: SessionState, evenIfEmpty: boolean): Save | undefined {
+    const config = this.#config;
+    const now = Date.now();
+    const lifetime = state.cookie.lifetime(config.ttl);
+    const data = diffData(session, state.snapshot);
+    const groups = state.groupChange();
+    const own = state.cookie.own();
+    const cookieText = own.changed ? { text: own.text } : undefined;
+    const { record } = state;
+
+    if (!record) {
+      if (!data && !groups?.join && !config.saveUninitialized && !evenIfEmpty) return undefined;
+      if (this.headersGone) {
+        config.logger.warn(
+          `session ${state.key} was not created: the answer had begun, so its cookie could not be sent`,
+        );
+        return undefined;
+      }
+      return { data, groups, cookieText, lifetime, expiresAt: this.#expiry(now, lifetime, now), change: {} };
+    }
+
+    const expiresAt = this.#expiry(now, lifetime, record.createdAt);
+    const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
+    const due =
+      changed ||
+      state.touchAsked ||
+      config.resave ||
+      config.rolling === true ||
+      this.#isDue(state, expiresAt, lifetime);
+    if (!due) return undefined;
+
+    const change: SessionChange = { ...data, ...groups };
+    if (cookieText?.text !== undefined)
+      change.set = { __proto__: null, ...change.set, cookie: cookieText.text } as never;
+    else if (cookieText) change.unset = [...(change.unset ?? []), 'cookie'];
+    if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
+    else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
+    return { data, groups, cookieText, lifetime, expiresAt, change };
+  }
+
+  /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
+  #isDue(state: SessionState, expiresAt: number, lifetime: number): boolean {
+    return Math.abs(expiresAt - state.expiresAt) > lifetime / 10;
+  }
+
+  #expiry(now: number, lifetime: number, createdAt: number): number {
+    return Math.floor(Math.min(now + lifetime, createdAt + this.#config.absoluteTimeout, NEVER));
+  }
+
+  /** Sends a save; resolves to whether the session was there to take it. */
+  async #store(state: SessionState, save: Save): Promise<boolean> {
+    const { data, groups, cookieText, lifetime, expiresAt } = save;
+    if (state.ended) return false;
+    if (expiresAt <= Date.now()) {
+      // `maxAge` of zero or less, or an absolute timeout that has come: the session ends as if destroyed.
+      await this.#end(state);
+      return false;
+    }
+    const answer = state.record
+      ? await this.#config.store.update(state.record, save.change)
+      : await this.#create(state, save);
+    if (!answer) {
+      state.ended = 'elsewhere';
+      return false;
+    }
+    if (data) state.snapshot = advance(state.snapshot, data);
+    if (groups) state.groupsSaved(groups);
+    if (cookieText) state.cookie.saved(cookieText.text);
+    const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
+    state.expiresAt = answer.expiresAt;
+    state.lifetime = lifetime;
+    state.touchAsked = false;
+
+    if (answer.proof !== state.proof) state.outdated = true;
+    const lifetimeIsOurs = Math.abs(answer.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
+    if (!state.outdated && lifetimeIsOurs && this.#owesCookie(state, changed, cookieText !== undefined))
+      this.#owe(state);
+    return true;
+  }
+
+  async #create(state: SessionState, { data, groups, cookieText, expiresAt }: Save) {
+    const { store } = this.#config;
+    state.secret ??= randomName();
+    state.proof ??= proofOf(state.secret);
+    const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
+    if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
+    const record: SessionRecord = {
+      key: state.key,
+      proof: state.proof,
+      data: texts,
+      groups: groups?.join ?? [],
+      createdAt: Date.now(),
+      expiresAt,
+    };
+    await store.create(record);
+    state.record = record;
+    this.#owe(state);
+    return { expiresAt, proof: state.proof };
+  }
+
+  /** Whether a save of a stored session sends its cookie again. */
+  #owesCookie(state: SessionState, changed: boolean, cookieChanged: boolean): boolean {
+    const { rolling } = this.#config;
+    if (rolling === true || cookieChanged) return true;
+    // A cookie that ends with the browser has no expiry that could be renewed.
+    if (typeof state.cookie.cookie.originalMaxAge !== 'number') return false;
+    return rolling === undefined || changed;
+  }
+
+  #owe(state: SessionState): void {
+    this.#owed = { state, clear: false };
+  }
+
+  /** The `Set-Cookie` value that the answer owes; `undefined` for none. Asked once, when the headers go out. */
+  takeCookie(): string | undefined {
+    const { name, signer, logger } = this.#config;
+    const owed = this.#owed;
+    this.#owed = undefined;
+    this.headersGone = true;
+    if (!owed) return undefined;
+    const { state, clear } = owed;
+    if (clear) return state.cookie.clear(name);
+    if (state.ended || state.secret === undefined) return undefined;
+    if (state.cookie.cookie.secure === true && !this.#secure) {
+      logger.warn(
+        `cookie ${name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
+      );
+      return undefined;
+    }
+    return state.cookie.set(name, signer.sign(state.key, state.secret), state.expiresAt);
+  }
+
+  // ---- one after the other
+
+  /** Runs `work` after what is in flight, so that what a handler asked for happens in the order it asked. */
+  #run<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last ? this.#last.then(work, work) : work();
+    this.#last = result;
+    this.#track(result);
+    const done = (): void => {
+      if (this.#last === result) this.#last = undefined;
+    };
+    result.then(done, done);
+    return result;
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#inFlight.add(work);
+    const done = (): void => {
+      this.#inFlight.delete(work);
+    };
+    work.then(done, done);
+  }
+}
+
+/** Takes all data off a session, so that it is empty; returns what it was. */
+function takeData(session: LiveSession): [string, unknown][] {
+  const data = Object.entries(session);
+  for (const [name] of data) delete (session as unknown as Record<string, unknown>)[name];
+  return data;
+}
+
+/** Whether what a store read has the shape of a record. */
+function isReadable(record: SessionRecord): boolean {
+  const { proof, data, groups, createdAt, expiresAt } = record;
+  return (
+    typeof proof === 'string' &&
+    typeof data === 'object' &&
+    data !== null &&
+    Array.isArray(groups) &&
+    Number.isFinite(createdAt) &&
+    Number.isFinite(expiresAt)
+  );
+}
+
+function tooLate(operation: string): Error {
+  return new Error(
+    `${operation}: the answer has begun, so the client could not be given a new token; call it earlier`,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

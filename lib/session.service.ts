@@ -1,0 +1,150 @@
+import { Injectable } from '@nestjs/common';
+import { checkGroup, checkKey, checkPage } from './session.record.js';
+import { SessionStore, type SessionRecord } from './session.store.js';
+
+/** What is shown of a session: no secret, no proof. Frozen, all the way down. */
+export interface SessionView {
+  readonly key: string;
+  /** The data as a handler sees it; a value whose text is damaged is left out. */
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly groups: readonly string[];
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  /** Epoch milliseconds; 8.64e15 for never. */
+  readonly expiresAt: number;
+}
+
+/** Some views, and where to go on; `next` is absent on the last page. */
+export interface SessionViewPage {
+  views: SessionView[];
+  next?: string;
+}
+
+/** How far to page. */
+export interface PageOptions {
+  /** The `next` of the page before; absent for the first. */
+  after?: string;
+  /** How many at most, 1 to 1 000; default 100. */
+  limit?: number;
+}
+
+/** Whom a clear spares. */
+export interface ClearOptions {
+  /** A session, a key, or keys. */
+  except?: { readonly id: string } | Iterable<string>;
+}
+
+const PAGE_SIZE = 100;
+
+/** Lists, finds and ends sessions, one by one, by group or all of them. */
+@Injectable()
+export class SessionService {
+  constructor(private readonly store: SessionStore) {}
+
+  /** The live sessions of a group, read page by page as they are asked for. */
+  list(group: string): AsyncIterableIterator<SessionView> {
+    checkGroup(group);
+    return this.pages(group);
+  }
+
+  /** All live sessions, read page by page as they are asked for. */
+  listAll(): AsyncIterableIterator<SessionView> {
+    return this.pages();
+  }
+
+  /** A page of a group's live sessions. */
+  async page({ group, after, limit }: PageOptions & { group: string }): Promise<SessionViewPage> {
+    checkGroup(group);
+    return this.read(group, after, limit);
+  }
+
+  /** A page of all live sessions. */
+  async pageAll({ after, limit }: PageOptions = {}): Promise<SessionViewPage> {
+    return this.read(undefined, after, limit);
+  }
+
+  /** How many live sessions a group has. */
+  async count(group: string): Promise<number> {
+    checkGroup(group);
+    return this.store.count(group);
+  }
+
+  /** How many live sessions there are. */
+  async countAll(): Promise<number> {
+    return this.store.count();
+  }
+
+  /** The live session under `key`; `undefined` when there is none. */
+  async find(key: string): Promise<SessionView | undefined> {
+    checkKey(key);
+    const record = await this.store.read(key);
+    return record && viewOf(record);
+  }
+
+  /** Ends a session; resolves to whether it was live. */
+  async destroy(key: string): Promise<boolean> {
+    checkKey(key);
+    return this.store.destroy(key);
+  }
+
+  /** Ends all sessions of a group ("log out everywhere"), but `except`; resolves to how many were ended. */
+  async clearGroup(group: string, { except }: ClearOptions = {}): Promise<number> {
+    checkGroup(group);
+    return this.store.clear(group, keysOf(except));
+  }
+
+  /** Ends all sessions, but `except`; resolves to how many were ended. */
+  async clearAll({ except }: ClearOptions = {}): Promise<number> {
+    return this.store.clear(undefined, keysOf(except));
+  }
+
+  private async *pages(group?: string): AsyncIterableIterator<SessionView> {
+    let after: string | undefined;
+    do {
+      const { views, next } = await this.read(group, after);
+      yield* views;
+      after = next;
+    } while (after !== undefined);
+  }
+
+  private async read(group?: string, after?: string, limit = PAGE_SIZE): Promise<SessionViewPage> {
+    const options = { group, after, limit };
+    checkPage(options);
+    const { records, next } = await this.store.page(options);
+    const views = records.map(viewOf);
+    return next === undefined ? { views } : { views, next };
+  }
+}
+
+function keysOf(except: ClearOptions['except']): Iterable<string> | undefined {
+  // Only a session has an `id`; a key is a string, and keys come in an array or a set.
+  if (typeof except !== 'object' || except === null || !('id' in except)) return except;
+  checkKey(except.id);
+  return [except.id];
+}
+
+function viewOf({ key, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {
+  const values = Object.create(null) as Record<string, unknown>;
+  for (const name of Object.keys(data)) {
+    // The session's own record of its cookie, not the app's data.
+    if (name === 'cookie') continue;
+    try {
+      values[name] = freeze(JSON.parse(data[name]!));
+    } catch {
+      // Left out, as a handler would see it; the request path logs it.
+    }
+  }
+  return Object.freeze({
+    key,
+    data: Object.freeze(values),
+    groups: Object.freeze([...groups]),
+    createdAt,
+    expiresAt,
+  });
+}
+
+function freeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}
