@@ -1,0 +1,452 @@
+import {
+  Body,
+  Controller,
+  Get,
+  HttpException,
+  Inject,
+  Injectable,
+  Module,
+  Post,
+  UseFilters,
+  UseGuards,
+  Catch,
+  type ArgumentsHost,
+  type CanActivate,
+  type ExceptionFilter,
+  type ExecutionContext,
+  type INestApplication,
+  type ModuleMetadata,
+} from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import type { Response } from 'express';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  Session,
+  SESSION_MIDDLEWARE,
+  SessionModule,
+  sessionOf,
+  SessionService,
+  SessionStore,
+  SessionStoreError,
+  type SessionModuleOptions,
+  type SessionOptionsFactory,
+} from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { Browser } from './http/browser.js';
+import { RecordingStore } from './stores/recording.store.js';
+
+declare module 'nestjs-session-stores' {
+  interface SessionData {
+    user: string;
+  }
+}
+
+@Injectable()
+class LoggedIn implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    return sessionOf(context).user !== undefined;
+  }
+}
+
+@Controller()
+class AccountController {
+  constructor(private readonly sessions: SessionService) {}
+
+  @Post('login')
+  async login(@Body('user') user: string, @Session() session: Session): Promise<string> {
+    await session.regenerate();
+    session.user = user;
+    void session.joinGroup(`user:${user}`);
+    return session.id;
+  }
+
+  @Get('me')
+  me(@Session('user') user?: string): { user: string | null } {
+    return { user: user ?? null };
+  }
+
+  @Get('guarded')
+  @UseGuards(LoggedIn)
+  guarded(): string {
+    return 'in';
+  }
+
+  @Post('logout-everywhere')
+  async logoutEverywhere(@Session('user') user: string): Promise<{ ended: number }> {
+    return { ended: await this.sessions.clearGroup(`user:${user}`) };
+  }
+}
+
+const secret = 'module';
+const opened: INestApplication[] = [];
+let names = 0;
+const newStore = (): RecordingStore =>
+  new RecordingStore(new ClusterStore({ name: `module-${process.pid}-${names++}` }));
+
+afterEach(async () => {
+  for (const app of opened.splice(0)) await app.close();
+});
+
+interface Running {
+  app: INestApplication;
+  browser: Browser;
+}
+
+async function run(
+  imports: ModuleMetadata['imports'],
+  {
+    controllers = [AccountController],
+    before,
+  }: { controllers?: ModuleMetadata['controllers']; before?: (app: INestApplication) => void } = {},
+): Promise<Running> {
+  const testing = await Test.createTestingModule({ imports, controllers }).compile();
+  const app = testing.createNestApplication({ logger: false });
+  before?.(app);
+  await app.listen(0, '127.0.0.1');
+  opened.push(app);
+  return { app, browser: new Browser(await app.getUrl()) };
+}
+
+async function expectSessions(browser: Browser): Promise<void> {
+  expect((await browser.get('/me')).json()).toEqual({ user: null });
+  expect((await browser.post('/login', { user: 'ann' })).status).toBe(201);
+  expect((await browser.get('/me')).json()).toEqual({ user: 'ann' });
+}
+
+describe('SessionModule', () => {
+  it('forRoot gives an app sessions, on the cluster store when no other is given', async () => {
+    const { app, browser } = await run([SessionModule.forRoot({ secret })]);
+    await expectSessions(browser);
+    expect(app.get(SessionStore)).toBeInstanceOf(ClusterStore);
+  });
+
+  @Injectable()
+  class Settings implements SessionOptionsFactory {
+    readonly store = newStore();
+    createSessionOptions(): SessionModuleOptions {
+      return { secret, store: this.store };
+    }
+  }
+  @Module({ providers: [Settings], exports: [Settings] })
+  class SettingsModule {}
+
+  it.each([
+    [
+      'useFactory',
+      { inject: [Settings], useFactory: (settings: Settings) => settings.createSessionOptions() },
+    ],
+    [
+      'useFactory that is async',
+      { inject: [Settings], useFactory: async (settings: Settings) => settings.createSessionOptions() },
+    ],
+    ['useExisting', { useExisting: Settings }],
+    ['useClass', { useClass: Settings }],
+  ])('forRootAsync takes its options from %s', async (_, how) => {
+    const { app, browser } = await run([
+      SessionModule.forRootAsync({ imports: [SettingsModule], ...how } as Parameters<
+        typeof SessionModule.forRootAsync
+      >[0]),
+    ]);
+    await expectSessions(browser);
+    expect(app.get(SessionStore)).toBeInstanceOf(RecordingStore);
+  });
+
+  it('is global, so that a feature module needs no import, unless isGlobal is false', async () => {
+    @Injectable()
+    class Feature {
+      constructor(readonly sessions: SessionService) {}
+    }
+    @Module({ providers: [Feature] })
+    class FeatureModule {}
+    const { app } = await run([SessionModule.forRoot({ secret }), FeatureModule]);
+    expect(app.get(Feature).sessions).toBeInstanceOf(SessionService);
+    await expect(run([SessionModule.forRoot({ secret, isGlobal: false }), FeatureModule])).rejects.toThrow(
+      /SessionService/,
+    );
+  });
+
+  it('takes the store from where overrideProvider puts it, and opens and closes that one', async () => {
+    const store = newStore();
+    const testing = await Test.createTestingModule({
+      imports: [SessionModule.forRoot({ secret })],
+      controllers: [AccountController],
+    })
+      .overrideProvider(SessionStore)
+      .useValue(store)
+      .compile();
+    const app = testing.createNestApplication({ logger: false });
+    await app.listen(0, '127.0.0.1');
+    await expectSessions(new Browser(await app.getUrl()));
+    expect(store.calls.map(({ operation }) => operation)).toContain('create');
+    expect([store.opened, store.closed]).toEqual([1, 0]);
+    await app.close();
+    expect([store.opened, store.closed]).toEqual([1, 1]);
+  });
+
+  it('opens nothing before the app is initialised', async () => {
+    const store = newStore();
+    const testing = await Test.createTestingModule({
+      imports: [SessionModule.forRoot({ secret, store })],
+    }).compile();
+    testing.createNestApplication({ logger: false });
+    expect(store.opened).toBe(0);
+  });
+
+  it('closes the store after handlers in flight have finished', async () => {
+    const store = newStore();
+    let finish!: () => void;
+    const held = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let arrived!: () => void;
+    const started = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    @Controller()
+    class SlowController {
+      @Post('slow')
+      async slow(@Session() session: Session): Promise<void> {
+        session.user = 'ann';
+        arrived();
+        await held;
+      }
+    }
+    const { app, browser } = await run([SessionModule.forRoot({ secret, store })], {
+      controllers: [SlowController],
+    });
+    opened.pop();
+    const answer = browser.post('/slow');
+    await started;
+    const closing = app.close();
+    finish();
+    expect((await answer).status).toBe(201);
+    await closing;
+    expect(store.take()).toEqual(['create']);
+    expect(store.closed).toBe(1);
+  });
+
+  it('covers all paths, under a global prefix too', async () => {
+    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
+      before: (app) => app.setGlobalPrefix('api', { exclude: ['login'] }),
+    });
+    await browser.post('/login', { user: 'ann' });
+    expect((await browser.get('/api/me')).json()).toEqual({ user: 'ann' });
+  });
+
+  it('covers only what forRoutes names, and not what exclude names', async () => {
+    const { browser } = await run([
+      SessionModule.forRoot({ secret, store: newStore(), forRoutes: ['login', 'me'] }),
+    ]);
+    await expectSessions(browser);
+    expect((await browser.get('/guarded')).status).toBe(500);
+
+    const excluded = await run([SessionModule.forRoot({ secret, store: newStore(), exclude: ['guarded'] })]);
+    await expectSessions(excluded.browser);
+    expect((await excluded.browser.get('/guarded')).status).toBe(500);
+  });
+
+  it('lets the app mount SESSION_MIDDLEWARE itself, and then reads each session once', async () => {
+    const store = newStore();
+    const seen: unknown[] = [];
+    const { browser } = await run([SessionModule.forRoot({ secret, store })], {
+      before: (app) => {
+        app.use(app.get(SESSION_MIDDLEWARE));
+        app.use((req: { session?: { user?: string } }, _res: unknown, next: () => void) => {
+          seen.push(req.session?.user);
+          next();
+        });
+      },
+    });
+    await expectSessions(browser);
+    expect(seen).toEqual([undefined, undefined, 'ann']);
+    expect(store.take()).toEqual(['create', 'read']);
+  });
+
+  it.each([
+    [{}, /secret is required/],
+    [{ secret, ttl: -1 }, /ttl must be a positive number/],
+    [{ secret, store: {} }, /store must be a SessionStore/],
+  ])('refuses to start with %o', async (options, message) => {
+    await expect(run([SessionModule.forRoot(options as SessionModuleOptions)])).rejects.toThrow(message);
+  });
+
+  it('refuses to start, with the reason, when the store cannot be opened', async () => {
+    const store = newStore();
+    store.open = async () => {
+      throw new SessionStoreError('recording', 'open', 'no server at hand: start one');
+    };
+    await expect(run([SessionModule.forRoot({ secret, store })])).rejects.toThrow(/start one/);
+  });
+});
+
+describe('@Session() and sessionOf()', () => {
+  it('give guards and handlers the session, or one value of it', async () => {
+    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })]);
+    expect((await browser.get('/guarded')).status).toBe(403);
+    await browser.post('/login', { user: 'ann' });
+    expect((await browser.get('/guarded')).text).toBe('in');
+  });
+
+  it('throw where no middleware ran, and name the missing line', async () => {
+    const errors: string[] = [];
+    @Catch()
+    class Keep implements ExceptionFilter {
+      catch(error: Error, host: ArgumentsHost): void {
+        errors.push(error.message);
+        host.switchToHttp().getResponse<Response>().status(500).end();
+      }
+    }
+    @Controller()
+    @UseFilters(Keep)
+    class Bare {
+      @Get()
+      get(@Session() session: Session): unknown {
+        return session;
+      }
+    }
+    const { browser } = await run([], { controllers: [Bare] });
+    expect((await browser.get('/')).status).toBe(500);
+    expect(errors[0]).toContain('SessionModule.forRoot({ secret })');
+  });
+});
+
+describe('a commit that fails in a Nest handler', () => {
+  @Catch(SessionStoreError)
+  class Sorry implements ExceptionFilter {
+    catch(_error: SessionStoreError, host: ArgumentsHost): void {
+      host.switchToHttp().getResponse<Response>().status(503).json({ sorry: true });
+    }
+  }
+
+  @Controller()
+  class WriteController {
+    constructor(@Inject(SessionStore) private readonly store: RecordingStore) {}
+
+    @Post('filtered')
+    @UseFilters(Sorry)
+    filtered(@Session() session: Session): string {
+      session.user = 'ann';
+      this.store.failing = true;
+      return 'saved';
+    }
+
+    @Post('plain')
+    plain(@Session() session: Session): string {
+      session.user = 'ann';
+      this.store.failing = true;
+      return 'saved';
+    }
+
+    @Post('teapot')
+    teapot(@Session() session: Session): string {
+      session.user = 'ann';
+      throw new HttpException('teapot', 418);
+    }
+  }
+
+  it('reaches the controller’s exception filter, and no cookie goes out', async () => {
+    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
+      controllers: [WriteController],
+    });
+    const answer = await browser.post('/filtered');
+    expect([answer.status, answer.json()]).toEqual([503, { sorry: true }]);
+    expect(answer.setCookies).toEqual([]);
+  });
+
+  it('is a 503 without a filter of the app', async () => {
+    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
+      controllers: [WriteController],
+    });
+    const answer = await browser.post('/plain');
+    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+    expect(answer.text).not.toContain('recording');
+  });
+
+  it('does not hinder a handler that throws: what it changed is saved, its error is the answer', async () => {
+    const store = newStore();
+    const { browser } = await run([SessionModule.forRoot({ secret, store })], {
+      controllers: [WriteController],
+    });
+    const answer = await browser.post('/teapot');
+    expect(answer.status).toBe(418);
+    expect(answer.setCookies).toHaveLength(1);
+    expect(store.take()).toEqual(['create']);
+  });
+});
+
+describe('SessionService', () => {
+  async function withSessions(): Promise<{ sessions: SessionService; browsers: Browser[]; keys: string[] }> {
+    const { app, browser } = await run([SessionModule.forRoot({ secret, store: newStore() })]);
+    const browsers = [browser, new Browser(browser.url), new Browser(browser.url)];
+    const keys: string[] = [];
+    for (const [index, one] of browsers.entries()) {
+      keys.push((await one.post('/login', { user: index === 2 ? 'ben' : 'ann' })).text);
+    }
+    return { sessions: app.get(SessionService), browsers, keys };
+  }
+  const keysOf = async (views: AsyncIterable<{ key: string }>): Promise<string[]> => {
+    const keys: string[] = [];
+    for await (const { key } of views) keys.push(key);
+    return keys.toSorted();
+  };
+
+  it('lists and counts a group, and all', async () => {
+    const { sessions, keys } = await withSessions();
+    expect(await keysOf(sessions.list('user:ann'))).toEqual(keys.slice(0, 2).toSorted());
+    expect(await keysOf(sessions.listAll())).toEqual(keys.toSorted());
+    expect(await sessions.count('user:ann')).toBe(2);
+    expect(await sessions.countAll()).toBe(3);
+    const { views } = await sessions.page({ group: 'user:ben', limit: 10 });
+    expect(views.map(({ key }) => key)).toEqual([keys[2]]);
+  });
+
+  it('shows views: parsed, frozen, and without secret or proof', async () => {
+    const { sessions, keys } = await withSessions();
+    const view = (await sessions.find(keys[0]!))!;
+    expect(Object.keys(view).toSorted()).toEqual(['createdAt', 'data', 'expiresAt', 'groups', 'key']);
+    expect({ ...view.data }).toEqual({ user: 'ann' });
+    expect(view.groups).toEqual(['user:ann']);
+    expect([view, view.data, view.groups].every((part) => Object.isFrozen(part))).toBe(true);
+    expect(await sessions.find('nobody')).toBeUndefined();
+  });
+
+  it('ends one session, a group but one, and all, and tells how many', async () => {
+    const { sessions, browsers, keys } = await withSessions();
+    expect(await sessions.destroy(keys[2]!)).toBe(true);
+    expect(await sessions.destroy(keys[2]!)).toBe(false);
+    expect((await browsers[2]!.get('/me')).json()).toEqual({ user: null });
+    expect(await sessions.clearGroup('user:ann', { except: { id: keys[0]! } })).toBe(1);
+    expect((await browsers[1]!.get('/me')).json()).toEqual({ user: null });
+    expect((await browsers[0]!.get('/me')).json()).toEqual({ user: 'ann' });
+    expect(await sessions.clearGroup('user:ann', { except: keys[0]! })).toBe(0);
+    expect(await sessions.clearGroup('user:ann', { except: [keys[0]!] })).toBe(0);
+    expect(await sessions.clearAll()).toBe(1);
+    expect((await browsers[0]!.get('/me')).json()).toEqual({ user: null });
+  });
+
+  it('is reached by handlers: log out everywhere', async () => {
+    const { browsers } = await withSessions();
+    expect((await browsers[0]!.post('/logout-everywhere')).json()).toEqual({ ended: 2 });
+    for (const browser of browsers.slice(0, 2))
+      expect((await browser.get('/me')).json()).toEqual({ user: null });
+    expect((await browsers[2]!.get('/me')).json()).toEqual({ user: 'ben' });
+  });
+
+  it('refuses a group, key or except that is no string, so that undefined never means all', async () => {
+    const { sessions } = await withSessions();
+    const wrong = [undefined, null, { $ne: null }, 5, ['user:ann']] as never[];
+    for (const value of wrong) {
+      expect(() => sessions.list(value)).toThrow(TypeError);
+      await expect(sessions.page({ group: value })).rejects.toThrow(TypeError);
+      await expect(sessions.count(value)).rejects.toThrow(TypeError);
+      await expect(sessions.clearGroup(value)).rejects.toThrow(TypeError);
+      await expect(sessions.find(value)).rejects.toThrow(TypeError);
+      await expect(sessions.destroy(value)).rejects.toThrow(TypeError);
+    }
+    await expect(sessions.clearGroup('user:ann', { except: [undefined] as never })).rejects.toThrow(
+      TypeError,
+    );
+    await expect(sessions.page({ group: 'user:ann', limit: 1001 })).rejects.toThrow(TypeError);
+    expect(await sessions.countAll()).toBe(3);
+  });
+});

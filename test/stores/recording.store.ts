@@ -1,0 +1,105 @@
+import {
+  SessionStore,
+  SessionStoreError,
+  type SessionChange,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionRecord,
+} from 'nestjs-session-stores';
+
+/** One call that reached a store. */
+export interface RecordedCall {
+  operation: string;
+  key?: string;
+  change?: SessionChange;
+  record?: SessionRecord;
+}
+
+/** A store that tells what was asked of it, and can be made slow or failing; all else is the store behind it. */
+export class RecordingStore extends SessionStore {
+  calls: RecordedCall[] = [];
+  /** Waited for before each call, when set. */
+  before: ((operation: string) => Promise<void>) | undefined;
+  /** The operations that fail; `true` for all. */
+  failing: boolean | readonly string[] = false;
+  opened = 0;
+  closed = 0;
+
+  constructor(private readonly store: SessionStore) {
+    super();
+  }
+
+  /** The operations asked for since the last time, and forgets them. */
+  take(): string[] {
+    const operations = this.calls.map(({ operation }) => operation);
+    this.calls = [];
+    return operations;
+  }
+
+  override async open(): Promise<void> {
+    this.opened++;
+    await this.store.open();
+  }
+
+  override async close(): Promise<void> {
+    this.closed++;
+    await this.store.close();
+  }
+
+  async create(record: SessionRecord): Promise<void> {
+    await this.#pass({ operation: 'create', key: record.key, record });
+    return this.store.create(record);
+  }
+
+  async read(key: string): Promise<SessionRecord | undefined> {
+    await this.#pass({ operation: 'read', key });
+    return this.store.read(key);
+  }
+
+  async update(
+    record: SessionRecord,
+    change: SessionChange,
+  ): Promise<{ expiresAt: number; proof: string } | undefined> {
+    await this.#pass({ operation: 'update', key: record.key, change });
+    return this.store.update(record, change);
+  }
+
+  async rotate(
+    record: SessionRecord,
+    presented: string,
+    proof: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    await this.#pass({ operation: 'rotate', key: record.key });
+    return this.store.rotate(record, presented, proof, grace);
+  }
+
+  async destroy(key: string): Promise<boolean> {
+    await this.#pass({ operation: 'destroy', key });
+    return this.store.destroy(key);
+  }
+
+  async page(options: SessionPageOptions): Promise<SessionPage> {
+    await this.#pass({ operation: 'page' });
+    return this.store.page(options);
+  }
+
+  async count(group?: string): Promise<number> {
+    await this.#pass({ operation: 'count' });
+    return this.store.count(group);
+  }
+
+  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+    await this.#pass({ operation: 'clear' });
+    return this.store.clear(group, except);
+  }
+
+  async #pass(call: RecordedCall): Promise<void> {
+    this.calls.push(call);
+    await this.before?.(call.operation);
+    const { failing } = this;
+    if (failing === true || (failing !== false && failing.includes(call.operation))) {
+      throw new SessionStoreError('recording', call.operation, 'told to fail: set failing to false');
+    }
+  }
+}
