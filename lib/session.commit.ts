@@ -2,8 +2,14 @@
 export interface Snapshot {
   /** Name → JSON text, as stored. */
   texts: Record<string, string>;
+  /** The names that became properties, in that order. */
+  names: readonly string[];
+  /** What their texts were parsed to: a glance tells that a string or a number is the same still. */
+  values: readonly unknown[];
+  /** The properties whose text is not parsed before somebody looks, each with its getter. */
+  unparsed: ReadonlyMap<string, () => unknown> | undefined;
   /** Names that have a text but no property: unreadable or reserved. They stay as they are unless assigned. */
-  kept: ReadonlySet<string>;
+  kept: ReadonlySet<string> | undefined;
 }
 
 /** What became of the data since a snapshot. */
@@ -28,12 +34,19 @@ const RESERVED = new Set([
   'touch',
 ]);
 
-const NOTHING_KEPT: ReadonlySet<string> = new Set();
+/**
+ * The length of a text from which it is parsed only when somebody looks: from here on parsing and serialising cost more
+ * than the accessor that spares them (`npm run bench -- http`, reading).
+ */
+const PARSE_LATER = 1024;
 
 /** The snapshot of a session that is not stored yet. */
 export const NO_SNAPSHOT: Snapshot = {
   texts: Object.create(null) as Record<string, string>,
-  kept: NOTHING_KEPT,
+  names: [],
+  values: [],
+  unparsed: undefined,
+  kept: undefined,
 };
 
 /**
@@ -45,20 +58,53 @@ export function loadData(
   texts: Record<string, string>,
   unreadable: (name: string) => void,
 ): Snapshot {
+  const names: string[] = [];
+  const values: unknown[] = [];
+  let unparsed: Map<string, () => unknown> | undefined;
   let kept: Set<string> | undefined;
   for (const name of Object.keys(texts)) {
+    const text = texts[name]!;
     if (RESERVED.has(name)) {
       (kept ??= new Set()).add(name);
-      continue;
-    }
-    try {
-      ownProperty(session, name, JSON.parse(texts[name]!));
-    } catch {
-      (kept ??= new Set()).add(name);
-      unreadable(name);
+    } else if (text.length >= PARSE_LATER) {
+      (unparsed ??= new Map()).set(name, parseLater(session, name, text, unreadable));
+      names.push(name);
+      values.push(undefined);
+    } else {
+      try {
+        const value: unknown = JSON.parse(text);
+        ownProperty(session, name, value);
+        names.push(name);
+        values.push(value);
+      } catch {
+        (kept ??= new Set()).add(name);
+        unreadable(name);
+      }
     }
   }
-  return { texts, kept: kept ?? NOTHING_KEPT };
+  return { texts, names, values, unparsed, kept };
+}
+
+/** Defines a property that is parsed when it is first read, and an ordinary one from then on. */
+function parseLater(
+  session: object,
+  name: string,
+  text: string,
+  unreadable: (name: string) => void,
+): () => unknown {
+  const get = (): unknown => {
+    try {
+      const value: unknown = JSON.parse(text);
+      ownProperty(session, name, value);
+      return value;
+    } catch {
+      unreadable(name);
+      return undefined;
+    }
+  };
+  const set = (value: unknown): void => ownProperty(session, name, value);
+  Object.defineProperty(session, name, { get, set, enumerable: true, configurable: true });
+  return get;
 }
 
 /**
@@ -66,12 +112,22 @@ export function loadData(
  * serialised once. Throws a `TypeError` that names the property whose value JSON cannot hold.
  */
 export function diffData(session: object, snapshot: Snapshot): DataChange | undefined {
+  const { texts, names, values, unparsed } = snapshot;
   let set: Record<string, string> | undefined;
   let unset: string[] | undefined;
-  const { texts, kept } = snapshot;
+  /** How many of the snapshot's names were met, in its order. */
+  let met = 0;
 
   for (const name of Object.keys(session)) {
+    if (unparsed?.has(name) && isUnparsed(session, name, unparsed.get(name)!)) {
+      if (name === names[met]) met++;
+      continue;
+    }
     const value = (session as Record<string, unknown>)[name];
+    if (name === names[met]) {
+      const known = values[met++];
+      if (value === known && (typeof value !== 'object' || value === null) && value !== undefined) continue;
+    }
     if (RESERVED.has(name)) {
       refuseReserved(name, value);
       continue;
@@ -83,20 +139,22 @@ export function diffData(session: object, snapshot: Snapshot): DataChange | unde
       (set ??= Object.create(null) as Record<string, string>)[name] = text;
     }
   }
-  for (const name of Object.keys(texts)) {
-    if (!Object.hasOwn(session, name) && !kept.has(name)) (unset ??= []).push(name);
+  if (met < names.length) {
+    for (const name of names) if (!Object.hasOwn(session, name)) (unset ??= []).push(name);
   }
   return set || unset ? { set, unset } : undefined;
 }
 
+function isUnparsed(session: object, name: string, getter: () => unknown): boolean {
+  return Object.getOwnPropertyDescriptor(session, name)?.get === getter;
+}
+
 /** The snapshot after `change` was saved. */
-export function advance({ texts, kept }: Snapshot, { set, unset }: DataChange): Snapshot {
+export function advance({ texts, unparsed, kept }: Snapshot, { set, unset }: DataChange): Snapshot {
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
   for (const name of unset ?? []) delete next[name];
-  return {
-    texts: next,
-    kept: set && kept.size > 0 ? new Set([...kept].filter((name) => !(name in set))) : kept,
-  };
+  const names = Object.keys(next).filter((name) => !kept?.has(name) || (set !== undefined && name in set));
+  return { texts: next, names, values: [], unparsed, kept };
 }
 
 /** The JSON text of one property; `undefined` for what JSON leaves out (`undefined`, functions, symbols). */

@@ -55,11 +55,39 @@ function ownAttributes(text: string): CookieAttributes {
   return own;
 }
 
-/** express-session's class, but an age set is the age that stays: the original derives it from a clock that ticks. */
-class ExactCookie extends (expressSession.Cookie as unknown as new (options: object) => {
-  expires?: Date | null;
-  originalMaxAge: number | null;
-}) {
+/**
+ * The cookie at `session.cookie`: express-session's, but an age set is the age that stays, where the original derives it
+ * from a clock that ticks, and made without its loops.
+ */
+class Cookie {
+  declare path: CookieAttributes['path'];
+  declare httpOnly: CookieAttributes['httpOnly'];
+  declare secure: CookieAttributes['secure'];
+  declare sameSite: CookieAttributes['sameSite'];
+  declare domain: CookieAttributes['domain'];
+  declare priority: CookieAttributes['priority'];
+  declare partitioned: CookieAttributes['partitioned'];
+  declare expires?: Date | null;
+  declare originalMaxAge: number | null;
+  declare _expires?: Date | null;
+
+  static {
+    Object.setPrototypeOf(this.prototype, expressSession.Cookie.prototype);
+  }
+
+  constructor(attributes: CookieAttributes) {
+    const { maxAge = null, domain, priority, partitioned } = attributes;
+    this.path = attributes.path;
+    this._expires = maxAge === null ? null : new Date(Date.now() + maxAge);
+    this.originalMaxAge = maxAge;
+    this.httpOnly = attributes.httpOnly;
+    this.secure = attributes.secure;
+    this.sameSite = attributes.sameSite;
+    if (domain !== undefined) this.domain = domain;
+    if (priority !== undefined) this.priority = priority;
+    if (partitioned !== undefined) this.partitioned = partitioned;
+  }
+
   set maxAge(age: number | null | undefined) {
     Reflect.set(expressSession.Cookie.prototype, 'maxAge', age, this);
     if (typeof age === 'number') this.originalMaxAge = age;
@@ -68,10 +96,6 @@ class ExactCookie extends (expressSession.Cookie as unknown as new (options: obj
   get maxAge(): number | null | undefined {
     return Reflect.get(expressSession.Cookie.prototype, 'maxAge', this) as number | null | undefined;
   }
-}
-
-function createCookie(attributes: CookieAttributes): expressSession.Cookie {
-  return new ExactCookie(attributes) as expressSession.Cookie;
 }
 
 /** The cookie of one session in one request. Its class is express-session's, whose `maxAge` and `expires` apps set. */
@@ -86,7 +110,8 @@ export class SessionCookie {
    */
   constructor(defaults: CookieAttributes, ownText?: string) {
     this.#defaults = defaults;
-    this.cookie = createCookie(ownText === undefined ? defaults : { ...defaults, ...ownAttributes(ownText) });
+    const attributes = ownText === undefined ? defaults : { ...defaults, ...ownAttributes(ownText) };
+    this.cookie = new Cookie(attributes) as unknown as expressSession.Cookie;
     this.#ownText = ownText === undefined ? undefined : this.#current();
   }
 
@@ -155,7 +180,7 @@ export class SessionCookie {
     const now = this.#attributes();
     let own: Record<string, unknown> | undefined;
     for (const name of ATTRIBUTE_NAMES) {
-      if (now[name] === (this.#defaults[name] ?? (name === 'maxAge' ? null : undefined))) continue;
+      if (now[name] === this.#defaults[name]) continue;
       (own ??= {})[name] = now[name];
     }
     return own && JSON.stringify(own);

@@ -1,8 +1,7 @@
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { prepareError } from './session.middleware.js';
-import { SessionRequest } from './session.request.js';
+import { sayWhenToRetry, SessionRequest } from './session.request.js';
 import { dropHeaders } from './session.response.js';
 
 /** Nest marks handlers of server-sent events with this metadata; they answer long before they end. */
@@ -39,7 +38,7 @@ async function commitAfter(
     const { failure } = request;
     if (failure) {
       dropHeaders(res);
-      prepareError(res, failure.error);
+      sayWhenToRetry(res, failure.error);
       if (thrown && failure.error instanceof Error) failure.error.cause = thrown.error;
       throw failure.error;
     }

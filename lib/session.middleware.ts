@@ -1,8 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { SessionStoreError } from './session.errors.js';
 import { resolveOptions, type SessionConfig, type SessionOptions } from './session.options.js';
-import { SessionRequest, type SessionIncomingMessage } from './session.request.js';
-import { sealResponse, type SealedSession } from './session.response.js';
+import { sayWhenToRetry, SessionRequest, type SessionIncomingMessage } from './session.request.js';
+import { sealResponse } from './session.response.js';
 
 /** A middleware of Express's form. */
 export interface SessionMiddleware {
@@ -13,9 +12,6 @@ export interface SessionMiddleware {
 
 /** Who answers when the commit of a sealed response fails: the next error handler, or the middleware itself. */
 export type FailureAnswer = 'next' | 'self';
-
-/** Seconds after which a client may try again when the store is away. */
-const RETRY_AFTER = '1';
 
 /**
  * Sessions for plain Express: `app.use(sessionMiddleware({ secret, store: new ClusterStore() }))`. The store is opened
@@ -34,7 +30,7 @@ export function createMiddleware(
   ready?: () => Promise<void> | undefined,
 ): (req: unknown, res: unknown, next: (error?: unknown) => void) => void {
   const { signer, name } = config;
-  const path = config.cookie.path!;
+  const path = config.cookie.plain.path!;
 
   return function session(incoming, outgoing, next) {
     const req = incoming as SessionIncomingMessage;
@@ -43,10 +39,10 @@ export function createMiddleware(
     if (req.session !== undefined || SessionRequest.of(req)) return next();
     if (!isUnder(path, req.originalUrl ?? req.url ?? '/')) return next();
 
-    const request = new SessionRequest(config, req);
     const tokens = signer.presented(req.headers.cookie, name);
+    const request = new SessionRequest(config, req, res, failureAnswer === 'next' ? next : undefined);
     const begin = (): void => {
-      sealResponse(res, new RequestSeal(request, config, res, failureAnswer === 'next' ? next : undefined));
+      sealResponse(res, request);
       next();
     };
     const opening = ready?.();
@@ -60,58 +56,10 @@ export function createMiddleware(
     }
     const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
     loading.then(begin, (error: unknown) => {
-      prepareError(res, error);
+      sayWhenToRetry(res, error);
       next(error);
     });
   };
-}
-
-/** Tells a client that may try again when. */
-export function prepareError(res: ServerResponse, error: unknown): void {
-  if (error instanceof SessionStoreError && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
-}
-
-/** What the sealed response asks of one request. */
-class RequestSeal implements SealedSession {
-  constructor(
-    private readonly request: SessionRequest,
-    private readonly config: SessionConfig,
-    private readonly res: ServerResponse,
-    private readonly next: ((error: unknown) => void) | undefined,
-  ) {}
-
-  get guarded(): boolean {
-    return this.request.guarded;
-  }
-
-  commit(): Promise<void> | undefined {
-    return this.request.commit();
-  }
-
-  takeCookie(): string | undefined {
-    return this.request.takeCookie();
-  }
-
-  failed(error: unknown): void {
-    const { res } = this;
-    prepareError(res, error);
-    if (this.guarded) return;
-    if (this.next) return this.next(error);
-    this.failedLate(error);
-    const status = statusOf(error);
-    const body = JSON.stringify({
-      statusCode: status,
-      message: status === 503 ? 'Service Unavailable' : 'Internal Server Error',
-    });
-    res.statusCode = status;
-    res.setHeader('Content-Type', 'application/json; charset=utf-8');
-    res.setHeader('Content-Length', Buffer.byteLength(body));
-    res.end(body);
-  }
-
-  failedLate(error: unknown): void {
-    this.config.logger.error('the session was not saved', error);
-  }
 }
 
 /** Opens a store once, at the first request; a failed attempt is made again by the next. */
@@ -151,9 +99,4 @@ function isUnder(path: string, url: string): boolean {
   if (!url.startsWith(path)) return false;
   const next = url[path.length];
   return path.endsWith('/') || next === undefined || next === '/' || next === '?';
-}
-
-function statusOf(error: unknown): number {
-  const status = (error as { statusCode?: unknown } | undefined)?.statusCode;
-  return typeof status === 'number' && status >= 500 && status < 600 ? status : 500;
 }

@@ -41,7 +41,8 @@ export interface SessionConfig {
   store: SessionStore;
   signer: TokenSigner;
   name: string;
-  cookie: SessionCookieOptions;
+  /** The cookie's attributes for requests over HTTPS, and for others; they differ where `secure` is `'auto'`. */
+  cookie: { secure: SessionCookieOptions; plain: SessionCookieOptions };
   ttl: number;
   absoluteTimeout: number;
   rolling: boolean | undefined;
@@ -84,7 +85,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     store: checkStore(options.store),
     signer: new TokenSigner(checkSecrets(options.secret), genid !== undefined),
     name,
-    cookie: checkCookie(options.cookie),
+    cookie: resolveCookie(checkCookie(options.cookie)),
     ttl: checkLifetime('ttl', options.ttl ?? DAY, 'use Infinity for sessions that never end'),
     absoluteTimeout: checkLifetime(
       'absoluteTimeout',
@@ -147,6 +148,14 @@ function checkCookie(cookie: SessionCookieOptions = {}): SessionCookieOptions {
     throw new TypeError("cookie.path must be a path such as '/'");
   if (secure !== 'auto') checkFlag('cookie.secure', secure, " or 'auto'");
   return { httpOnly: true, sameSite: 'lax', ...cookie, path, secure };
+}
+
+function resolveCookie({ maxAge = null, ...cookie }: SessionCookieOptions): SessionConfig['cookie'] {
+  const auto = cookie.secure === 'auto';
+  return {
+    secure: { maxAge, ...cookie, secure: auto ? true : cookie.secure },
+    plain: { maxAge, ...cookie, secure: auto ? false : cookie.secure },
+  };
 }
 
 function checkLifetime(option: string, value: unknown, hint: string): number {

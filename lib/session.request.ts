@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   advance,
   diffData,
@@ -8,12 +8,14 @@ import {
   type DataChange,
   type Snapshot,
 } from './session.commit.js';
+import { Overlay } from './session.overlay.js';
 import { SessionCookie } from './session.cookie.js';
-import { SessionGoneError } from './session.errors.js';
+import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import { proofOf, randomName, type Token } from './session.identity.js';
 import type { SessionConfig } from './session.options.js';
 import { checkGroup, checkKey } from './session.record.js';
-import { NEVER, type SessionChange, type SessionRecord } from './session.store.js';
+import type { SealedSession } from './session.response.js';
+import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
 import { LiveSession } from './session.js';
 
 /** A request as Node gives it, with what Express and we put on it. */
@@ -23,14 +25,49 @@ export interface SessionIncomingMessage extends IncomingMessage {
   sessionStore?: unknown;
   originalUrl?: string;
   secure?: boolean;
-  [REQUEST]?: SessionRequest;
 }
 
-/** Where a request keeps its {@link SessionRequest}; shared by all copies of the package. */
-const REQUEST: unique symbol = Symbol.for('nestjs-session-stores.request') as never;
+const REQUESTS = new WeakMap<object, SessionRequest>();
+
+/** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
+const OVERLAY = new Overlay((below) => ({
+  sessionID: {
+    configurable: true,
+    get(this: object): unknown {
+      const request = REQUESTS.get(this);
+      return request ? request.key : Reflect.get(below, 'sessionID', this);
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, 'sessionID', {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    },
+  },
+  sessionStore: {
+    configurable: true,
+    get(this: object): unknown {
+      const request = REQUESTS.get(this);
+      return request ? request.store : Reflect.get(below, 'sessionStore', this);
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, 'sessionStore', {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    },
+  },
+}));
 
 /** How far an answered expiry may be from our own before it is another request's lifetime; clocks differ by less. */
 const CLOCK_SLACK = 1000;
+
+/** Seconds after which a client may try again when the store is away. */
+const RETRY_AFTER = '1';
 
 /** What a request knows of one session: what was stored, and what it will change. */
 export class SessionState {
@@ -48,9 +85,9 @@ export class SessionState {
   ended: false | 'here' | 'elsewhere' = false;
   /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
   outdated = false;
-  #groups: ReadonlySet<string> = new Set();
-  #joins = new Set<string>();
-  #leaves = new Set<string>();
+  #groups: readonly string[] = [];
+  #joins: Set<string> | undefined;
+  #leaves: Set<string> | undefined;
 
   constructor(
     readonly key: string,
@@ -65,59 +102,61 @@ export class SessionState {
     this.record = record;
     this.snapshot = snapshot;
     this.expiresAt = record.expiresAt;
-    this.#groups = new Set(record.groups);
-    this.#joins.clear();
-    this.#leaves.clear();
+    this.#groups = record.groups;
+    this.#joins = undefined;
+    this.#leaves = undefined;
   }
 
   get inGroups(): boolean {
-    return this.#groups.size > 0;
+    return this.#groups.length > 0;
   }
 
   join(group: string): void {
     checkGroup(group);
-    this.#leaves.delete(group);
-    if (!this.#groups.has(group)) this.#joins.add(group);
+    this.#leaves?.delete(group);
+    if (!this.#groups.includes(group)) (this.#joins ??= new Set()).add(group);
   }
 
   leave(group: string): void {
     checkGroup(group);
-    this.#joins.delete(group);
-    if (this.#groups.has(group)) this.#leaves.add(group);
+    this.#joins?.delete(group);
+    if (this.#groups.includes(group)) (this.#leaves ??= new Set()).add(group);
   }
 
   groupNames(): string[] {
-    return [...[...this.#groups].filter((group) => !this.#leaves.has(group)), ...this.#joins];
+    return [...this.#groups.filter((group) => !this.#leaves?.has(group)), ...(this.#joins ?? [])];
   }
 
   /** The groups entered and quit since the last save; `undefined` for none. */
-  groupChange(): { join?: string[]; leave?: string[] } | undefined {
-    if (this.#joins.size === 0 && this.#leaves.size === 0) return undefined;
-    return {
-      join: this.#joins.size > 0 ? [...this.#joins] : undefined,
-      leave: this.#leaves.size > 0 ? [...this.#leaves] : undefined,
-    };
+  groupChange(): GroupChange | undefined {
+    if (!this.#joins?.size && !this.#leaves?.size) return undefined;
+    const change: GroupChange = {};
+    if (this.#joins?.size) change.join = [...this.#joins];
+    if (this.#leaves?.size) change.leave = [...this.#leaves];
+    return change;
   }
 
   /** Takes a group change as stored; what was asked for meanwhile stays to be saved. */
-  groupsSaved({ join = [], leave = [] }: { join?: string[]; leave?: string[] }): void {
-    const groups = new Set(this.#groups);
-    for (const group of join) {
-      groups.add(group);
-      if (!this.#joins.delete(group)) this.#leaves.add(group);
-    }
-    for (const group of leave) {
-      groups.delete(group);
-      if (!this.#leaves.delete(group)) this.#joins.add(group);
-    }
-    this.#groups = groups;
+  groupsSaved({ join = [], leave = [] }: GroupChange): void {
+    const wanted = this.groupNames();
+    this.#groups = [...new Set([...this.#groups, ...join])].filter((group) => !leave.includes(group));
+    this.#joins = undefined;
+    this.#leaves = undefined;
+    for (const group of wanted) this.join(group);
+    for (const group of this.#groups) if (!wanted.includes(group)) this.leave(group);
   }
+}
+
+/** The groups that a save enters and quits. */
+interface GroupChange {
+  join?: string[];
+  leave?: string[];
 }
 
 /** What one save sends, and what to take as stored once it was answered. */
 interface Save {
   data: DataChange | undefined;
-  groups: { join?: string[]; leave?: string[] } | undefined;
+  groups: GroupChange | undefined;
   cookieText: { text: string | undefined } | undefined;
   lifetime: number;
   expiresAt: number;
@@ -125,36 +164,52 @@ interface Save {
 }
 
 /** One request's work on its session: loads it, runs what the handler asks for, commits what changed. */
-export class SessionRequest {
+export class SessionRequest implements SealedSession {
   /** Set while a Nest interceptor will see the handler's end and the commit's failure. */
   guarded = false;
   /** Set once the first byte is on its way: no cookie can be sent any more. */
   headersGone = false;
   /** Why the commit failed; nothing is tried again after that. */
   failure: { error: unknown } | undefined;
+  /** The key of the request's session, or of the last one it had. */
+  key = '';
   readonly req: SessionIncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #next: ((error: unknown) => void) | undefined;
   readonly #config: SessionConfig;
   readonly #secure: boolean;
   /** The calls of the handler that have not ended; a save that the handler did not await is among them. */
-  readonly #inFlight = new Set<Promise<unknown>>();
+  #inFlight: Set<Promise<unknown>> | undefined;
   #last: Promise<unknown> | undefined;
   #committing: Promise<void> | undefined;
   #presentedAny = false;
   /** The cookie that the answer owes: a token that is valid, or its removal. */
   #owed: { state: SessionState; clear: boolean } | undefined;
 
-  constructor(config: SessionConfig, req: SessionIncomingMessage) {
+  /** @param next plain Express's, which answers a failed commit; `undefined` where the answer must be our own */
+  constructor(
+    config: SessionConfig,
+    req: SessionIncomingMessage,
+    res: ServerResponse,
+    next: ((error: unknown) => void) | undefined,
+  ) {
     this.#config = config;
     this.req = req;
+    this.#res = res;
+    this.#next = next;
     this.#secure =
       (req.socket as { encrypted?: boolean } | undefined)?.encrypted === true || req.secure === true;
-    req[REQUEST] = this;
-    req.sessionStore = config.store;
+    REQUESTS.set(req, this);
+    OVERLAY.put(req);
   }
 
   /** The session work of `req`; `undefined` where the middleware did not run. */
   static of(req: unknown): SessionRequest | undefined {
-    return (req as SessionIncomingMessage | undefined)?.[REQUEST];
+    return REQUESTS.get(Object(req) as object);
+  }
+
+  get store(): SessionStore {
+    return this.#config.store;
   }
 
   // ---- identify and read
@@ -237,8 +292,7 @@ export class SessionRequest {
 
   #cookie(ownText?: string): SessionCookie {
     const { cookie } = this.#config;
-    const defaults = cookie.secure === 'auto' ? { ...cookie, secure: this.#secure } : cookie;
-    return new SessionCookie(defaults, ownText);
+    return new SessionCookie(this.#secure ? cookie.secure : cookie.plain, ownText);
   }
 
   /** Puts a session on the request, with the data of `record`. */
@@ -246,7 +300,7 @@ export class SessionRequest {
     ownProperty(session, 'cookie', state.cookie.cookie);
     if (record) this.#fill(session, state, record);
     this.req.session = session;
-    this.req.sessionID = state.key;
+    this.key = state.key;
   }
 
   #fill(session: LiveSession, state: SessionState, record: SessionRecord): void {
@@ -320,17 +374,16 @@ export class SessionRequest {
       });
     }
     // At once, so that what is assigned from here on belongs to the new session, awaited or not.
-    const data = takeData(session);
+    const restore = takeData(session);
     LiveSession.setState(session, state);
     this.#place(session, state);
     return this.#run(async () => {
       try {
         await this.#endBeforeSuccessor(old);
       } catch (error) {
-        takeData(session);
-        for (const [name, value] of data) ownProperty(session, name, value);
+        restore();
         LiveSession.setState(session, old);
-        this.req.sessionID = old.key;
+        this.key = old.key;
         throw error;
       }
     });
@@ -389,7 +442,7 @@ export class SessionRequest {
     if (this.failure) return undefined;
     let save: Save | undefined;
     try {
-      if (this.#inFlight.size === 0) {
+      if (!this.#inFlight?.size) {
         save = this.#pendingSave();
         if (!save) return undefined;
       }
@@ -406,7 +459,7 @@ export class SessionRequest {
   async #commit(save: Save | undefined): Promise<void> {
     try {
       if (!save) {
-        while (this.#inFlight.size > 0) await this.#settle();
+        while (this.#inFlight?.size) await this.#settle(this.#inFlight);
         save = this.#pendingSave();
       }
       const due = save;
@@ -418,8 +471,8 @@ export class SessionRequest {
   }
 
   /** Waits for the calls in flight. One that found the session ended is no failure of the answer. */
-  async #settle(): Promise<void> {
-    for (const outcome of await Promise.allSettled(this.#inFlight)) {
+  async #settle(inFlight: Set<Promise<unknown>>): Promise<void> {
+    for (const outcome of await Promise.allSettled(inFlight)) {
       if (outcome.status === 'rejected' && !(outcome.reason instanceof SessionGoneError))
         throw outcome.reason;
     }
@@ -571,6 +624,28 @@ export class SessionRequest {
     return state.cookie.set(name, signer.sign(state.key, state.secret), state.expiresAt);
   }
 
+  // ---- a failed commit
+
+  /** Answers a commit that failed before the first byte, unless an interceptor will hand it to exception filters. */
+  failed(error: unknown): void {
+    const res = this.#res;
+    sayWhenToRetry(res, error);
+    if (this.guarded) return;
+    if (this.#next) return this.#next(error);
+    this.failedLate(error);
+    const status = error instanceof SessionStoreError ? error.statusCode : 500;
+    const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
+    const body = JSON.stringify({ statusCode: status, message });
+    res.statusCode = status;
+    res.setHeader('Content-Type', 'application/json; charset=utf-8');
+    res.setHeader('Content-Length', Buffer.byteLength(body));
+    res.end(body);
+  }
+
+  failedLate(error: unknown): void {
+    this.#config.logger.error('the session was not saved', error);
+  }
+
   // ---- one after the other
 
   /** Runs `work` after what is in flight, so that what a handler asked for happens in the order it asked. */
@@ -578,27 +653,34 @@ export class SessionRequest {
     const result = this.#last ? this.#last.then(work, work) : work();
     this.#last = result;
     this.#track(result);
-    const done = (): void => {
-      if (this.#last === result) this.#last = undefined;
-    };
-    result.then(done, done);
     return result;
   }
 
   #track(work: Promise<unknown>): void {
-    this.#inFlight.add(work);
+    const inFlight = (this.#inFlight ??= new Set());
+    inFlight.add(work);
     const done = (): void => {
-      this.#inFlight.delete(work);
+      inFlight.delete(work);
+      if (this.#last === work) this.#last = undefined;
     };
     work.then(done, done);
   }
 }
 
-/** Takes all data off a session, so that it is empty; returns what it was. */
-function takeData(session: LiveSession): [string, unknown][] {
-  const data = Object.entries(session);
-  for (const [name] of data) delete (session as unknown as Record<string, unknown>)[name];
-  return data;
+/** Tells the client when to try again, if it is the store that failed. */
+export function sayWhenToRetry(res: ServerResponse, error: unknown): void {
+  if (error instanceof SessionStoreError && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
+}
+
+/** Takes all data off a session, so that it is empty; returns what puts it back. */
+function takeData(session: LiveSession): () => void {
+  const data = Object.getOwnPropertyDescriptors(session);
+  const names = Object.keys(session) as (keyof LiveSession)[];
+  for (const name of names) delete session[name];
+  return () => {
+    for (const name of Object.keys(session) as (keyof LiveSession)[]) delete session[name];
+    Object.defineProperties(session, data);
+  };
 }
 
 /** Whether what a store read has the shape of a record. */

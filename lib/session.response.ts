@@ -4,97 +4,129 @@ import {
   type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { Overlay } from './session.overlay.js';
 
 /** What a sealed response asks of the request's session. */
 export interface SealedSession {
   /** Saves what changed; `undefined` when there is nothing to wait for. */
   commit(): Promise<void> | undefined;
-  /** The `Set-Cookie` value that the answer owes; asked once, before the first byte. */
+  /** The `Set-Cookie` value that the answer owes; asked before the first byte. */
   takeCookie(): string | undefined;
-  /** The commit failed before the first byte: answers the error, through `res`, or leaves that to others. */
+  /** The commit failed before the first byte: answers the error, or leaves that to others. */
   failed(error: unknown): void;
-  /** Whether somebody else will answer a failed commit, so that what the handler still writes must be dropped. */
-  readonly guarded: boolean;
   /** The commit failed after the first byte, when only the log can tell. */
   failedLate(error: unknown): void;
+  /** Whether somebody else will answer a failed commit, so that what the handler still writes must be dropped. */
+  readonly guarded: boolean;
 }
 
 type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
-type Call = [method: Method, args: unknown[]];
 
 /** Node's response, with the parts that its types leave out. */
-type Response = ServerResponse & { [SEAL]?: Seal; _implicitHeader?: () => void };
+type Response = ServerResponse & { _implicitHeader?: () => void };
+type AnyMethod = (this: unknown, ...args: unknown[]) => unknown;
 
-const SEAL = Symbol.for('nestjs-session-stores.seal');
+const SEALS = new WeakMap<object, Seal>();
+/** The response that is held on a socket. */
+const HELD = new WeakMap<Socket, Held>();
 
 /**
  * Holds `res` back until the session is committed: the first `writeHead`, `write`, `end` or `flushHeaders` seals it,
  * what follows waits in order, and nothing leaves before what it tells is stored.
  */
 export function sealResponse(res: ServerResponse, session: SealedSession): void {
-  (res as Response)[SEAL] = new Seal(res, session);
+  OVERLAY.put(res);
+  SEALS.set(res, new Seal(res, session));
 }
 
 /** Drops what was set on a response since its session was loaded: an error answer must not carry the handler's headers. */
 export function dropHeaders(res: ServerResponse): void {
-  (res as Response)[SEAL]?.dropHeaders();
+  SEALS.get(res)?.dropHeaders();
 }
 
-// One set of functions for all responses, so that taking one over allocates no closures.
-function writeHead(this: Response, ...args: unknown[]): unknown {
-  return this[SEAL]!.call('writeHead', args);
-}
-function write(this: Response, ...args: unknown[]): unknown {
-  return this[SEAL]!.call('write', args);
-}
-function end(this: Response, ...args: unknown[]): unknown {
-  return this[SEAL]!.call('end', args);
-}
-function flushHeaders(this: Response): unknown {
-  return this[SEAL]!.call('flushHeaders', []);
-}
-function piped(this: Response, source: Readable): void {
-  this[SEAL]!.sources.push(source);
-}
-function closed(this: Response): void {
-  this[SEAL]!.closed();
-}
+/** What a sealed response does otherwise than others, and those without a seal as ever. */
+const OVERLAY = new Overlay((below) => {
+  const members: PropertyDescriptorMap = {};
+  const layer = (name: string, over: (seal: Seal, original: AnyMethod, args: unknown[]) => unknown): void => {
+    const original = (below as Record<string, AnyMethod | undefined>)[name];
+    if (!original) return;
+    const value = function (this: object, ...args: unknown[]): unknown {
+      const seal = SEALS.get(this);
+      return seal ? over(seal, original, args) : original.apply(this, args);
+    };
+    members[name] = { value, writable: true, configurable: true };
+  };
+
+  for (const method of METHODS) layer(method, (seal, original, args) => seal.inner(method, original, args));
+  for (const [name, verb] of HEADER_METHODS) {
+    layer(name, (seal, original, args) => {
+      if (seal.holds) throw headersSent(verb);
+      return original.apply(seal.res, args);
+    });
+  }
+  // Compression calls it when it sees no header yet; the header that is held will do.
+  layer('_implicitHeader', (seal, original) => (seal.holds ? undefined : original.call(seal.res)));
+  members['headersSent'] = {
+    configurable: true,
+    get(this: object): boolean {
+      return SEALS.get(this)?.holds === true || (Reflect.get(below, 'headersSent', this) as boolean);
+    },
+  };
+  return members;
+});
+
+const METHODS = ['writeHead', 'write', 'end', 'flushHeaders'] as const;
+const HEADER_METHODS = [
+  ['setHeader', 'set'],
+  ['setHeaders', 'set'],
+  ['appendHeader', 'append'],
+  ['removeHeader', 'remove'],
+] as const;
 
 /**
- * `open`: nothing was sent; `held`: sealed, and a commit is in flight; `sent`: the headers are out;
- * `failed`: the commit failed and an error answer may go out; `done`: nothing is looked at any more.
+ * `open`: nothing was sent; `held`: sealed, and a commit is in flight; `sent`: the headers are out; `ending`: all but
+ * the last call is out, and a commit is in flight; `failed`: the commit failed and an error answer may go out; `done`:
+ * nothing is looked at any more.
  */
-type Phase = 'open' | 'held' | 'sent' | 'failed' | 'done';
+type Phase = 'open' | 'held' | 'sent' | 'ending' | 'failed' | 'done';
 
 class Seal {
-  /** What pipes into the response: it must stop when the answer becomes another one. */
-  readonly sources: Readable[] = [];
-  readonly #res: Response;
+  readonly res: Response;
   readonly #session: SealedSession;
-  readonly #originals: Record<Method, (...args: never[]) => unknown>;
   /** The headers that were there before the handler ran. */
   readonly #headers: OutgoingHttpHeaders;
+  /** What middleware before ours had put on the response itself: called instead of the class's own. */
+  #own: Partial<Record<Method, AnyMethod>> | undefined;
+  /** The class's own, once it was called. */
+  readonly #originals: Partial<Record<Method, AnyMethod>> = {};
   #phase: Phase = 'open';
-  #calls: Call[] = [];
-  #ended = false;
+  #held: Held | undefined;
 
-  constructor(res: ServerResponse, session: SealedSession) {
-    this.#res = res as Response;
+  constructor(res: Response, session: SealedSession) {
+    this.res = res;
     this.#session = session;
     this.#headers = res.getHeaders();
-    this.#originals = {
-      writeHead: res.writeHead,
-      write: res.write,
-      end: res.end,
-      flushHeaders: res.flushHeaders,
-    };
-    res.writeHead = writeHead as never;
-    res.write = write as never;
-    res.end = end as never;
-    res.flushHeaders = flushHeaders as never;
-    res.on('pipe', piped);
-    res.on('close', closed);
+    for (const method of METHODS) if (Object.hasOwn(res, method)) this.#takeOwn(method);
+  }
+
+  #takeOwn(method: Method): void {
+    const { res } = this;
+    (this.#own ??= {})[method] = res[method] as AnyMethod;
+    res[method] = ((...args: unknown[]) => this.call(method, args)) as never;
+  }
+
+  /** A call that reached the class's method, past whatever lies on the response itself. */
+  inner(method: Method, original: AnyMethod, args: unknown[]): unknown {
+    if (this.#own?.[method]) return original.apply(this.res, args);
+    this.#originals[method] = original;
+    return this.call(method, args);
+  }
+
+  /** Whether the response looks sent although it is held. */
+  get holds(): boolean {
+    return this.#phase === 'held';
   }
 
   /** A handler's call: held, or passed on when there is nothing to wait for. */
@@ -103,9 +135,12 @@ class Seal {
       case 'open':
         return this.#seal(method, args);
       case 'held':
-        return this.#hold(method, args);
+        return this.#held!.take(method, args);
       case 'sent':
         return method === 'end' ? this.#endStream(args) : this.#pass(method, args);
+      case 'ending':
+        if (method === 'writeHead') throw headersSent('write');
+        return method === 'write' ? false : this.res;
       case 'failed':
         return this.#answerFailure(method, args);
       case 'done':
@@ -116,84 +151,48 @@ class Seal {
   #seal(method: Method, args: unknown[]): unknown {
     const commit = this.#session.commit();
     if (!commit) {
-      this.#phase = method === 'end' ? 'done' : 'sent';
+      this.#sent(method === 'end');
       return this.#first(method, args);
     }
     this.#phase = 'held';
-    this.#pretendSent();
-    const result = this.#hold(method, args);
+    this.#held = new Held(this.res);
     commit.then(
       () => this.#release(),
       (error: unknown) => this.#fail(error),
     );
-    return result;
-  }
-
-  #hold(method: Method, args: unknown[]): unknown {
-    const res = this.#res;
-    if (method === 'flushHeaders') {
-      if (this.#calls.length === 0) this.#calls.push([method, args]);
-      return undefined;
-    }
-    if (method === 'writeHead') {
-      if (this.#calls.length > 0 || this.#ended) throw headersSent('write');
-      checkHead(args);
-      res.statusCode = args[0] as number;
-      this.#calls.push([method, args]);
-      return res;
-    }
-    // As Node would: what comes after the end is not sent.
-    if (this.#ended) return method === 'end' ? res : false;
-    this.#calls.push([method, args]);
-    if (method === 'write') return false;
-    this.#ended = true;
-    override(res, 'writableEnded', true);
-    override(res, 'finished', true);
-    return res;
+    return this.#held.take(method, args);
   }
 
   /** The commit is done: sends what was held, in order. */
   #release(): void {
-    const res = this.#res;
-    const status = this.#status;
-    const destroy = this.#stopPretending();
-    res.statusCode = status.code;
-    if (status.message !== undefined) res.statusMessage = status.message;
-    this.#phase = this.#ended ? 'done' : 'sent';
-
+    const held = this.#stopHolding();
+    this.#sent(held.ended);
     let drained = true;
-    const calls = this.#calls;
-    this.#calls = [];
-    let waiting = false;
+    let first = true;
     try {
-      calls.forEach(([method, args], index) => {
-        const result = index === 0 ? this.#first(method, args) : this.#pass(method, args);
-        if (method === 'write') {
-          waiting = true;
-          drained = result !== false;
-        }
-      });
+      for (const [method, args] of held.calls) {
+        const result = first ? this.#first(method, args) : this.#pass(method, args);
+        first = false;
+        if (method === 'write') drained = result !== false;
+      }
     } catch (error) {
       // A header that Node refuses shows only now: there is no caller left to throw at.
       this.#session.failedLate(error);
-      res.destroy(error as Error);
+      this.res.destroy();
       return;
     }
-    if (destroy) destroy();
-    else if (waiting && drained && !this.#ended) res.emit('drain');
+    if (held.destroyAsked) this.res.socket?.destroy();
+    else if (!held.ended && drained && held.calls.some(([method]) => method === 'write'))
+      this.res.emit('drain');
   }
 
+  /** The commit failed: what was held is dropped, and an error answer takes its place. */
   #fail(error: unknown): void {
-    this.#stopPretending();
-    const calls = this.#calls;
-    this.#calls = [];
-    this.#ended = false;
+    const { calls } = this.#stopHolding();
     this.#phase = 'failed';
     this.dropHeaders();
-    for (const source of this.sources.splice(0)) {
-      source.unpipe(this.#res);
-      source.destroy();
-    }
+    // What pipes into the response stops when that has ended otherwise, and nobody else would close it.
+    this.res.on('unpipe', (source: Readable) => source.destroy());
     for (const [, args] of calls) {
       const callback = args.findLast((arg) => typeof arg === 'function');
       if (callback) process.nextTick(callback as (error: unknown) => void, error);
@@ -201,32 +200,49 @@ class Seal {
     this.#session.failed(error);
   }
 
-  /** The error answer, without the handler's headers; what the handler itself still sends is dropped. */
+  #stopHolding(): Held {
+    const held = this.#held!;
+    this.#held = undefined;
+    held.stop();
+    return held;
+  }
+
+  /** The error answer, with the cookie of a token that was made valid; what the handler still sends is dropped. */
   #answerFailure(method: Method, args: unknown[]): unknown {
-    const res = this.#res;
+    const res = this.res;
     if (this.#session.guarded || res.writableEnded) return method === 'write' ? false : res;
-    if (res.headersSent) return this.#pass(method, args);
-    return this.#first(method, args);
+    return res.headersSent ? this.#pass(method, args) : this.#first(method, args);
+  }
+
+  /** The headers are out, or about to be. */
+  #sent(ended: boolean): void {
+    this.#phase = ended ? 'done' : 'sent';
+    if (ended) return;
+    this.res.on('close', () => {
+      // The connection is gone. What a stream changed and never ended is saved all the same.
+      if (this.#phase === 'sent')
+        this.#session.commit()?.catch((error: unknown) => this.#session.failedLate(error));
+    });
   }
 
   /** The end of a response that has begun: what changed since the first byte is saved before the last. */
   #endStream(args: unknown[]): unknown {
-    const res = this.#res;
+    const res = this.res;
     const commit = this.#session.commit();
-    this.#phase = 'done';
-    if (!commit) return this.#pass('end', args);
-    this.#ended = true;
-    this.#phase = 'held';
-    override(res, 'writableEnded', true);
-    override(res, 'finished', true);
+    if (!commit) {
+      this.#phase = 'done';
+      return this.#pass('end', args);
+    }
+    this.#phase = 'ending';
+    setFinished(res, true);
     commit.then(
       () => {
-        restore(res);
+        setFinished(res, false);
         this.#phase = 'done';
         this.#pass('end', args);
       },
       (error: unknown) => {
-        restore(res);
+        setFinished(res, false);
         this.#phase = 'done';
         this.#session.failedLate(error);
         // A transfer that breaks off tells the client what no status can any more.
@@ -236,15 +252,8 @@ class Seal {
     return res;
   }
 
-  /** The connection is gone. What a stream changed and never ended is saved all the same. */
-  closed(): void {
-    if (this.#phase !== 'sent') return;
-    this.#phase = 'done';
-    this.#session.commit()?.catch((error: unknown) => this.#session.failedLate(error));
-  }
-
   dropHeaders(): void {
-    const res = this.#res;
+    const res = this.res;
     if (res.headersSent) return;
     for (const name of res.getHeaderNames()) {
       if (!(name in this.#headers)) res.removeHeader(name);
@@ -260,94 +269,107 @@ class Seal {
   #first(method: Method, args: unknown[]): unknown {
     const cookie = this.#session.takeCookie();
     if (cookie === undefined) return this.#pass(method, args);
-    if (method === 'writeHead') args = applyHead(this.#res, args);
+    const left = method === 'writeHead' ? applyHead(this.res, args) : args;
     // After the headers of `writeHead`, which would otherwise replace it.
-    this.#res.appendHeader('Set-Cookie', cookie);
-    return this.#pass(method, args);
+    this.res.appendHeader('Set-Cookie', cookie);
+    return this.#pass(method, left);
   }
 
   #pass(method: Method, args: unknown[]): unknown {
-    return this.#originals[method].apply(this.#res, args as never[]);
-  }
-
-  // ---- looking sent while held
-
-  #status: { code: number; message: string | undefined } = { code: 200, message: undefined };
-  #destroyAsked = false;
-
-  /** Makes a held response look sent: what is seen as unsent is answered twice, by frameworks as by handlers. */
-  #pretendSent(): void {
-    const res = this.#res;
-    this.#status = { code: res.statusCode, message: res.statusMessage as string | undefined };
-    override(res, 'headersSent', true);
-    for (const [name, verb] of HEADER_METHODS) {
-      override(res, name, () => {
-        throw headersSent(verb);
-      });
-    }
-    if (res._implicitHeader) override(res, '_implicitHeader', () => {});
-
-    // Error handlers that see an answer on its way destroy its socket, which would cut off what is held.
-    const { socket } = res;
-    if (socket && !Object.hasOwn(socket, 'destroy')) {
-      this.#socket = socket;
-      const own = socket.destroy;
-      override(socket, 'destroy', (error?: Error) => {
-        if (error) return own.call(socket, error);
-        this.#destroyAsked = true;
-        return socket;
-      });
-    }
-  }
-
-  #socket: object | undefined;
-
-  /** Shows the response as it is again; returns the destroy that was asked for meanwhile. */
-  #stopPretending(): (() => void) | undefined {
-    const res = this.#res;
-    const socket = this.#socket as typeof res.socket | undefined;
-    restore(res);
-    if (!socket) return undefined;
-    restore(socket);
-    return this.#destroyAsked ? () => socket.destroy() : undefined;
+    const original = this.#own?.[method] ?? this.#originals[method]!;
+    return original.apply(this.res, args);
   }
 }
 
-const HEADER_METHODS = [
-  ['setHeader', 'set'],
-  ['setHeaders', 'set'],
-  ['appendHeader', 'append'],
-  ['removeHeader', 'remove'],
-] as const;
+/**
+ * A response that looks sent while it is not: what is seen as unsent is answered twice, by frameworks as by handlers.
+ * The status is that of the moment it was sealed.
+ */
+class Held {
+  readonly calls: [method: Method, args: unknown[]][] = [];
+  ended = false;
+  /** Error handlers that see an answer on its way destroy its socket, which would cut off what is held. */
+  destroyAsked = false;
+  readonly #res: Response;
+  readonly #socket: Socket | null;
+  readonly #statusCode: number;
+  readonly #statusMessage: string | undefined;
 
-const OVERRIDDEN = Symbol('overridden');
+  constructor(res: Response) {
+    this.#res = res;
+    this.#statusCode = res.statusCode;
+    this.#statusMessage = res.statusMessage;
+    this.#socket = res.socket;
+    if (this.#socket) {
+      deferDestroy(this.#socket);
+      HELD.set(this.#socket, this);
+    }
+  }
 
-/** Gives `target` an own property for a while; `restore` puts back what was there. */
-function override(target: object, name: string, value: unknown): void {
-  const overridden = ((target as Record<symbol, unknown>)[OVERRIDDEN] ??= new Map()) as Map<
-    string,
-    PropertyDescriptor | undefined
-  >;
-  if (!overridden.has(name)) overridden.set(name, Object.getOwnPropertyDescriptor(target, name));
-  Object.defineProperty(target, name, { value, writable: true, enumerable: false, configurable: true });
+  take(method: Method, args: unknown[]): unknown {
+    const res = this.#res;
+    switch (method) {
+      case 'flushHeaders':
+        if (this.calls.length === 0) this.calls.push([method, args]);
+        return undefined;
+      case 'writeHead':
+        if (this.calls.length > 0) throw headersSent('write');
+        checkHead(args);
+        res.statusCode = args[0] as number;
+        this.calls.push([method, args]);
+        return res;
+      case 'write':
+        // As Node would: what comes after the end is not sent.
+        if (!this.ended) this.calls.push([method, args]);
+        return false;
+      case 'end':
+        if (this.ended) return res;
+        this.calls.push([method, args]);
+        this.ended = true;
+        setFinished(res, true);
+        return res;
+    }
+  }
+
+  /** Lets the response look as it is again. */
+  stop(): void {
+    const res = this.#res;
+    if (this.ended) setFinished(res, false);
+    res.statusCode = this.#statusCode;
+    if (this.#statusMessage !== undefined) res.statusMessage = this.#statusMessage;
+    if (this.#socket) HELD.delete(this.#socket);
+  }
 }
 
-function restore(target: object): void {
-  const overridden = (target as Record<symbol, unknown>)[OVERRIDDEN] as
-    | Map<string, PropertyDescriptor | undefined>
-    | undefined;
-  if (!overridden) return;
-  for (const [name, descriptor] of overridden) {
-    if (descriptor) Object.defineProperty(target, name, descriptor);
-    else delete (target as Record<string, unknown>)[name];
-  }
-  delete (target as Record<symbol, unknown>)[OVERRIDDEN];
+/** Makes `destroy` wait while a response is held on this socket; an error still ends it at once. */
+function deferDestroy(socket: Socket): void {
+  if (DEFERRED.has(socket)) return;
+  DEFERRED.add(socket);
+  const { destroy } = socket;
+  socket.destroy = function (this: Socket, error?: Error): Socket {
+    const held = HELD.get(this);
+    if (!held || error) return destroy.call(this, error);
+    held.destroyAsked = true;
+    return this;
+  };
+}
+
+const DEFERRED = new WeakSet<Socket>();
+
+/** `finished`, and with it `writableEnded`: a property in HTTP/1, a getter of the same in HTTP/2. */
+function setFinished(res: Response, finished: boolean): void {
+  Object.defineProperty(res, 'finished', {
+    value: finished,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
 }
 
 /** Checks the arguments of a `writeHead` that is applied later, so that its caller sees what is wrong. */
 function checkHead(args: unknown[]): void {
-  const status = Number(args[0]) | 0;
-  if (status < 100 || status > 999) {
+  const status = Number(args[0]);
+  if (!(status >= 100 && status <= 999)) {
     throw Object.assign(new RangeError(`Invalid status code: ${String(args[0])}`), {
       code: 'ERR_HTTP_INVALID_STATUS_CODE',
     });
@@ -363,8 +385,9 @@ function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
   const headers = headersOf(args);
   for (const [name] of headers) res.removeHeader(name);
   for (const [name, value] of headers) {
-    if (value !== undefined)
+    if (value !== undefined) {
       res.appendHeader(name, (typeof value === 'number' ? String(value) : value) as string | string[]);
+    }
   }
   return typeof args[1] === 'string' ? [args[0], args[1]] : [args[0]];
 }

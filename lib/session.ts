@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import expressSession from 'express-session';
 import { ownProperty } from './session.commit.js';
 import type { SessionRequest, SessionState } from './session.request.js';
@@ -147,6 +148,12 @@ export class LiveSession implements SessionMethods {
 
   groupNames(): Promise<string[]> {
     return Promise.resolve(this.#state.groupNames());
+  }
+
+  /** Shows the data as `console.log` shows a plain object's, also what is not parsed yet. */
+  [inspect.custom](): this {
+    for (const name of Object.keys(this)) void (this as Record<string, unknown>)[name];
+    return this;
   }
 
   // Assigned data of this name must not replace the prototype.
