@@ -154,15 +154,27 @@ export function equals(actual: unknown, expected: unknown, promise: string): voi
   must(isDeepStrictEqual(actual, expected), `${promise}: expected ${show(expected)}, got ${show(actual)}`);
 }
 
+/** Fails unless both hold the same keys; the order is free. */
+export function sameKeys(actual: readonly string[], expected: readonly string[], promise: string): void {
+  const missing = expected.filter((key) => !actual.includes(key));
+  const others = actual.filter((key) => !expected.includes(key));
+  must(
+    missing.length + others.length === 0,
+    `${promise}: of ${expected.length} sessions ${show(missing)} did not come, and ${show(others)} came that must not`,
+  );
+}
+
 /** Fails unless `actual` is `expected` in every field; the order of names and groups is free. */
 export function isRecord(actual: SessionRecord | undefined, expected: SessionRecord, promise: string): void {
   must(actual !== undefined, `${promise}: expected the record of ${show(expected.key)}, got undefined`);
-  const [is, should] = [inOrder(actual), inOrder(expected)];
-  const wrong = (Object.keys(should) as (keyof typeof should)[]).filter(
-    (field) => !isDeepStrictEqual(is[field], should[field]),
+  const [is, should] = [fieldsOf(actual), fieldsOf(expected)];
+  const wrong = [...new Set([...is.keys(), ...should.keys()])].filter(
+    (field) => !isDeepStrictEqual(is.get(field), should.get(field)),
   );
-  const details = wrong.map((field) => `${field} is ${show(is[field])} and not ${show(should[field])}`);
-  must(wrong.length === 0, `${promise}: ${details.join('; ')}`);
+  const details = wrong.map(
+    (field) => `${field} is ${show(is.get(field))} and not ${show(should.get(field))}`,
+  );
+  must(wrong.length === 0, `${promise}: ${details.slice(0, 5).join('; ')}`);
 }
 
 /** Fails unless both stores read `expected`. */
@@ -214,13 +226,22 @@ export async function refuses(call: () => Promise<unknown>, what: string): Promi
 }
 
 export function show(value: unknown): string {
-  return inspect(value, { breakLength: Infinity, maxStringLength: 80, maxArrayLength: 12, depth: 4 });
+  return inspect(value, { breakLength: Infinity, maxStringLength: 80, maxArrayLength: 5, depth: 4 });
 }
 
-// A wrong store may give anything where a record has its data and groups: that is a difference, not a crash.
-function inOrder({ key, proof, was, data, groups, createdAt, expiresAt }: SessionRecord) {
-  const names = Object.entries(data ?? {}).toSorted(([one], [other]) => (one < other ? -1 : 1));
+/** What a record has, field by field and name by name; a store may add fields of its own, a wrong one lack some. */
+function fieldsOf({
+  key,
+  proof,
+  was,
+  data,
+  groups,
+  createdAt,
+  expiresAt,
+}: SessionRecord): Map<string, unknown> {
   const before = was && { proof: was.proof, at: was.at, grace: was.grace, until: was.until };
   const members = Array.isArray(groups) ? groups.toSorted() : groups;
-  return { key, proof, was: before, data: names, groups: members, createdAt, expiresAt };
+  const fields = { key, proof, was: before, createdAt, expiresAt, groups: members };
+  const names = Object.entries(data ?? {}).map(([name, text]) => [`data[${show(name)}]`, text] as const);
+  return new Map<string, unknown>([...Object.entries(fields), ...names]);
 }

@@ -95,9 +95,9 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
             apply(here, record),
             apply(there, late),
           ]);
-          equals(destroyed, true, `a destroy that races a ${name} must find the session live`);
+          equals(destroyed, true, `a destroy that races a late ${name} must find the session live`);
           const read = (await here.read(record.key)) ?? (await there.read(record.key));
-          equals(read?.key, undefined, `a destroy that races a ${name} must win; the key still read`);
+          equals(read?.key, undefined, `a destroy that races a late ${name} must win; the key still read`);
         });
       }
       const [here, there] = stores;
@@ -132,7 +132,7 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
             equals(
               read?.key,
               undefined,
-              `a ${what} that races a ${name} must end the session; the key still read`,
+              `a ${what} that races a late ${name} must end the session; the key still read`,
             );
           }
           const counts = [await here.count(), await there.count('g'), await here.count('h')];

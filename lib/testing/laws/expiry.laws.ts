@@ -182,11 +182,16 @@ export const expiryLaws: SessionStoreLaw[] = [
         await here.create(record);
         const expiresAt = inMinutes(round % 3 === 0 ? 5 : 90);
         const touch = { from: record.expiresAt, to: inMinutes(70) };
-        const sets = async () => {
-          await breathe(round % 4);
-          await there.update(record, { expiresAt });
+        const after = async (turns: number, store: typeof here, change: SessionChange) => {
+          await breathe(turns);
+          await store.update(record, change);
         };
-        await Promise.all([here.update(record, { touch }), sets(), there.update(record, { touch })]);
+        await Promise.all([
+          here.update(record, { touch }),
+          after(round % 4, there, { expiresAt }),
+          after(round >> 2, here, { touch }),
+          there.update(record, { touch }),
+        ]);
         await bothRead(
           stores,
           { ...record, expiresAt },

@@ -15,6 +15,7 @@ import {
   must,
   past,
   rounds,
+  sameKeys,
   someRecords,
   soon,
   upTo,
@@ -25,7 +26,7 @@ type Stores = readonly [SessionStore, SessionStore];
 
 /** Fails unless the group has exactly the sessions `keys`, for pages and counts of both stores. */
 async function hasExactly(stores: Stores, group: string, keys: string[], promise: string): Promise<void> {
-  equals(await keysOn(stores, group), keys.toSorted(), `${promise}; the keys on its pages`);
+  sameKeys(await keysOn(stores, group), keys, `${promise}, on its pages`);
   for (const store of stores) equals(await store.count(group), keys.length, `${promise}; its count`);
 }
 

@@ -183,6 +183,10 @@ export const rotationLaws: SessionStoreLaw[] = [
           [read?.proof, read?.proof],
           'two racing rotations that heal must both resolve to the current proof',
         );
+        must(
+          read?.proof !== record.proof,
+          'one of two racing rotations that heal must win after the grace, but the proof stayed',
+        );
         equals(
           read?.was?.proof,
           first,
