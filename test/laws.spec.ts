@@ -1,7 +1,8 @@
 import type { SessionRecord } from 'nestjs-session-stores';
 import { sessionStoreLaws } from 'nestjs-session-stores/testing';
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { MapStore } from './stores/map.store.js';
+import { wrongStores } from './stores/wrong.stores.js';
 
 describe('the smallest store keeps the law', () => {
   for (const law of sessionStoreLaws) {
@@ -10,4 +11,38 @@ describe('the smallest store keeps the law', () => {
       await law.holds([new MapStore(sessions), new MapStore(sessions)]);
     });
   }
+});
+
+describe('a law notices a store that', () => {
+  for (const { name, make, breaks, says } of wrongStores) {
+    it.concurrent(name, async () => {
+      const laws = sessionStoreLaws.filter((law) => breaks.test(law.name));
+      expect(laws, `laws named ${breaks}`).not.toEqual([]);
+      const broken = await Promise.all(
+        laws.map((law) =>
+          law.holds(make()).then(
+            () => `${law.name}: held`,
+            (error: Error) => `${error.name}: ${error.message}`,
+          ),
+        ),
+      );
+      for (const message of broken) {
+        expect(message).toMatch(/^AssertionError: /);
+        expect(message).toMatch(says);
+      }
+    });
+  }
+});
+
+describe('every law', () => {
+  it('is broken by a wrong store', () => {
+    const idle = sessionStoreLaws.filter((law) => !wrongStores.some(({ breaks }) => breaks.test(law.name)));
+    expect(idle.map(({ name }) => name)).toEqual([]);
+  });
+
+  it('has a name of its own, which starts with the number of its guarantee', () => {
+    const names = sessionStoreLaws.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^[1-8] [a-z]/);
+  });
 });

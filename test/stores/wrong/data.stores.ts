@@ -1,0 +1,296 @@
+import { applyChange, exceptKeys, type SessionRecord } from 'nestjs-session-stores';
+import { MapStore } from '../map.store.js';
+import { twoOf, type Clear, type Page, type Rotate, type Update, type WrongStore } from './wrong.store.js';
+
+type Data = Record<string, string>;
+
+/** Loses something of the data whenever it writes. */
+const writes = (lossy: (data: Data) => Data) =>
+  twoOf(
+    class extends MapStore {
+      protected override keep(record: SessionRecord) {
+        return super.keep({ ...record, data: lossy(record.data) });
+      }
+    },
+  );
+
+const mapNames = (data: Data, map: (name: string) => string) =>
+  Object.fromEntries(Object.entries(data).map(([name, text]) => [map(name), text]));
+
+const mapTexts = (data: Data, map: (text: string) => string) =>
+  Object.fromEntries(Object.entries(data).map(([name, text]) => [name, map(text)]));
+
+export const wrongInData: WrongStore[] = [
+  {
+    name: 'loses the name __proto__',
+    make: writes((data) => {
+      const plain: Data = {};
+      for (const [name, text] of Object.entries(data)) plain[name] = text;
+      return plain;
+    }),
+    breaks: /^8 any name/,
+    says: /data\['__proto__'\] is undefined/,
+  },
+  {
+    name: "loses the name ''",
+    make: writes((data) => Object.fromEntries(Object.entries(data).filter(([name]) => name !== ''))),
+    breaks: /^8 any name/,
+    says: /data\[''\] is undefined/,
+  },
+  {
+    name: 'takes a.b for b in a',
+    make: writes((data) => mapNames(data, (name) => (name === 'a.b' ? 'a' : name))),
+    breaks: /^8 any name/,
+    says: /data\['a.b'\] is undefined/,
+  },
+  {
+    name: 'loses names that start with $',
+    make: writes((data) =>
+      Object.fromEntries(Object.entries(data).filter(([name]) => !name.startsWith('$'))),
+    ),
+    breaks: /^8 any name/,
+    says: /data\['\$set'\] is undefined/,
+  },
+  {
+    name: 'removes the names below a name with it',
+    make: twoOf(
+      class extends MapStore {
+        override async update(...[record, change]: Update) {
+          const names = Object.keys(this.live(record.key)?.data ?? {});
+          const below = names.filter((name) => change.unset?.some((other) => name.startsWith(`${other}.`)));
+          return super.update(record, { ...change, unset: [...(change.unset ?? []), ...below] });
+        }
+      },
+    ),
+    breaks: /^8 any name is set and removed alone/,
+    says: /must be removed alone/,
+  },
+  {
+    name: 'lets names overwrite the fields of a record',
+    make: twoOf(
+      class extends MapStore {
+        protected override keep(record: SessionRecord) {
+          return super.keep({ ...record, ...record.data });
+        }
+      },
+    ),
+    breaks: /^8 names like the record's own fields/,
+    says: /must not disturb the record/,
+  },
+  {
+    name: 'joins the groups that data name',
+    make: twoOf(
+      class extends MapStore {
+        protected override members(group?: string) {
+          return super.members().filter(({ groups, data }) => {
+            return group === undefined || groups.includes(group) || data.groups?.includes(group);
+          });
+        }
+      },
+    ),
+    breaks: /^8 names like the record's own fields/,
+    says: /must not join a group/,
+  },
+  {
+    name: 'cuts a text at NUL',
+    make: writes((data) => mapTexts(data, (text) => text.split('\0')[0] ?? '')),
+    breaks: /^8 any text/,
+    says: /texts must come back from a create/,
+  },
+  {
+    name: 'takes a text that starts with $ for a field',
+    make: twoOf(
+      class extends MapStore {
+        override async update(...[record, change]: Update) {
+          const set = mapTexts(change.set ?? {}, (text) => (text.startsWith('$') ? '' : text));
+          return super.update(record, { ...change, set });
+        }
+      },
+    ),
+    breaks: /^8 any text/,
+    says: /texts must come back from an update/,
+  },
+  {
+    name: 'parses texts',
+    make: writes((data) =>
+      mapTexts(data, (text) => {
+        try {
+          return JSON.stringify(JSON.parse(text));
+        } catch {
+          return text;
+        }
+      }),
+    ),
+    breaks: /^8 any text/,
+    says: /texts must come back from a create/,
+  },
+  {
+    name: 'cuts long texts',
+    make: writes((data) => mapTexts(data, (text) => text.slice(0, 65_536))),
+    breaks: /^8 a text of 1 MiB/,
+    says: /a text of 1 MiB must come back/,
+  },
+  {
+    name: 'keeps a hundred names at most',
+    make: writes((data) => Object.fromEntries(Object.entries(data).slice(0, 100))),
+    breaks: /^8 a thousand names/,
+    says: /a thousand names must come back/,
+  },
+  {
+    name: 'takes alike groups for one',
+    make: twoOf(
+      class extends MapStore {
+        protected override members(group?: string) {
+          const alike = (other: string) =>
+            other.normalize().toLowerCase() === group?.normalize().toLowerCase();
+          return super.members().filter(({ groups }) => group === undefined || groups.some(alike));
+        }
+      },
+    ),
+    breaks: /^8 any group/,
+    says: /its own sessions alone/,
+  },
+  {
+    name: 'destroys all keys that are alike',
+    make: twoOf(
+      class extends MapStore {
+        override async destroy(key: string) {
+          const found = await super.destroy(key);
+          for (const other of this.sessions.keys()) {
+            if (other.toLowerCase() === key.toLowerCase()) this.sessions.delete(other);
+          }
+          return found;
+        }
+      },
+    ),
+    breaks: /^8 any well-formed key/,
+    says: /destroy of the key '.' must end one session/,
+  },
+];
+
+export const wrongInRefusals: WrongStore[] = [
+  {
+    name: 'reads whatever it is given for a key',
+    make: twoOf(
+      class extends MapStore {
+        override async read(key: string) {
+          return this.live(key);
+        }
+      },
+    ),
+    breaks: /^8 a key that is not/,
+    says: /the key .* for read must be refused with a TypeError, but it was taken/,
+  },
+  {
+    name: 'ends what it was told before it finds a key that is none',
+    make: twoOf(
+      class extends MapStore {
+        override async destroy(key: string) {
+          if (typeof key !== 'string') await super.clear();
+          return super.destroy(key);
+        }
+      },
+    ),
+    breaks: /^8 a key that is not/,
+    says: /that is refused must write nothing/,
+  },
+  {
+    name: 'takes whatever is told to except',
+    make: twoOf(
+      class extends MapStore {
+        override async clear(...[group, except]: Clear) {
+          const kept = typeof except === 'object' && except && Symbol.iterator in except ? [...except] : [];
+          return super.clear(group, kept);
+        }
+      },
+    ),
+    breaks: /^8 a key that is not/,
+    says: /the except .* for clear must be refused/,
+  },
+  {
+    name: 'clears all for a group that is null',
+    make: twoOf(
+      class extends MapStore {
+        override async clear(...[group, except]: Clear) {
+          return super.clear(group ?? undefined, except);
+        }
+      },
+    ),
+    breaks: /^8 a group that is not/,
+    says: /the group null for clear must be refused/,
+  },
+  {
+    name: 'counts whatever it is given for a group',
+    make: twoOf(
+      class extends MapStore {
+        override async count(group?: string) {
+          return this.members(group).length;
+        }
+      },
+    ),
+    breaks: /^8 a group that is not/,
+    says: /the group .* for count must be refused/,
+  },
+  {
+    name: 'updates whatever the change is',
+    make: twoOf(
+      class extends MapStore {
+        override async update(...[record, change]: Update) {
+          const found = this.live(record.key);
+          return found && this.keep(applyChange(found, change));
+        }
+      },
+    ),
+    breaks: /^8 .*(key|group|name|proof|instant) (that is not|both)/,
+    says: /must be refused with a TypeError/,
+  },
+  {
+    name: 'rotates to whatever it is given for a proof',
+    make: twoOf(
+      class extends MapStore {
+        override async rotate(...[record, presented, proof, grace]: Rotate) {
+          return super.rotate(record, presented, String(proof), grace);
+        }
+      },
+    ),
+    breaks: /^8 a proof that is not/,
+    says: /for rotate, as the new one must be refused/,
+  },
+  {
+    name: 'pages by whatever it is given for a limit',
+    make: twoOf(
+      class extends MapStore {
+        override async page(...[{ limit, ...options }]: Page) {
+          return super.page({ ...options, limit: Math.min(Math.max(Math.trunc(limit) || 1, 1), 1000) });
+        }
+      },
+    ),
+    breaks: /^8 a page is refused/,
+    says: /the limit .* must be refused/,
+  },
+  {
+    name: 'pages after whatever it is given',
+    make: twoOf(
+      class extends MapStore {
+        override async page(...[{ after, ...options }]: Page) {
+          return super.page(typeof after === 'string' ? { ...options, after } : options);
+        }
+      },
+    ),
+    breaks: /^8 a page is refused/,
+    says: /the after .* must be refused/,
+  },
+  {
+    name: 'fails for malformed input with an error of its own',
+    make: twoOf(
+      class extends MapStore {
+        override async clear(...[group, except]: Clear) {
+          if (group !== undefined && typeof group !== 'string') throw new Error('no group');
+          return super.clear(group, exceptKeys(except));
+        }
+      },
+    ),
+    breaks: /^8 a group that is not/,
+    says: /but it failed with Error: no group/,
+  },
+];

@@ -1,0 +1,35 @@
+import { setTimeout } from 'node:timers/promises';
+import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+import type { MapStore } from '../map.store.js';
+
+/** A store that keeps all promises but one, and the law that must notice. */
+export interface WrongStore {
+  /** What it does wrong. */
+  name: string;
+  /** Two stores on one backend. */
+  make(): [SessionStore, SessionStore];
+  /** The names of the laws it breaks. */
+  breaks: RegExp;
+  /** What each of them says about it. */
+  says: RegExp;
+}
+
+export type Create = Parameters<SessionStore['create']>;
+export type Update = Parameters<SessionStore['update']>;
+export type Rotate = Parameters<SessionStore['rotate']>;
+export type Page = Parameters<SessionStore['page']>;
+export type Clear = Parameters<SessionStore['clear']>;
+
+/** Makes two stores of a class on one `Map`; `lost` are keys that both have lost from their groups. */
+export function twoOf(Store: new (sessions: Map<string, SessionRecord>, lost: Set<string>) => MapStore) {
+  return (): [SessionStore, SessionStore] => {
+    const sessions = new Map<string, SessionRecord>();
+    const lost = new Set<string>();
+    return [new Store(sessions, lost), new Store(sessions, lost)];
+  };
+}
+
+/** Widens the gap between what a wrong store looks at and what it writes, so that a race is lost for certain. */
+export async function pause(): Promise<void> {
+  await setTimeout(3);
+}
