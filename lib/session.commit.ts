@@ -4,13 +4,19 @@ export interface Snapshot {
   texts: Record<string, string>;
   /** The names that became properties, in that order. */
   names: readonly string[];
-  /** What their texts were parsed to: a glance tells that a string or a number is the same still. */
+  /** What their texts were parsed to, {@link UNPARSED} for those that were not. */
   values: readonly unknown[];
-  /** The properties whose text is not parsed before somebody looks, each with its getter. */
-  unparsed: ReadonlyMap<string, () => unknown> | undefined;
   /** Names that have a text but no property: unreadable or reserved. They stay as they are unless assigned. */
   kept: ReadonlySet<string> | undefined;
 }
+
+/** An object that can hold data whose text is parsed when it is first read. */
+export interface DataHolder {
+  /** The value of the stored text of `name`. */
+  [PARSE](name: string): unknown;
+}
+
+export const PARSE = Symbol('parse');
 
 /** What became of the data since a snapshot. */
 export interface DataChange {
@@ -35,17 +41,20 @@ const RESERVED = new Set([
 ]);
 
 /**
- * The length of a text from which it is parsed only when somebody looks: from here on parsing and serialising cost more
- * than the accessor that spares them (`npm run bench -- http`, reading).
+ * The length of a text from which it is parsed only when somebody looks. Parsing and serialising 64 characters cost five
+ * times the accessor that spares them, and the accessor half as much again for a value that is read
+ * (`npm run bench -- parse`).
  */
-const PARSE_LATER = 1024;
+const PARSE_LATER = 64;
+
+/** Stands for the value of a text that nobody looked at. */
+const UNPARSED = Symbol('unparsed');
 
 /** The snapshot of a session that is not stored yet. */
 export const NO_SNAPSHOT: Snapshot = {
   texts: Object.create(null) as Record<string, string>,
   names: [],
   values: [],
-  unparsed: undefined,
   kept: undefined,
 };
 
@@ -54,22 +63,21 @@ export const NO_SNAPSHOT: Snapshot = {
  * the names whose text is not JSON.
  */
 export function loadData(
-  session: object,
+  session: DataHolder,
   texts: Record<string, string>,
   unreadable: (name: string) => void,
 ): Snapshot {
   const names: string[] = [];
   const values: unknown[] = [];
-  let unparsed: Map<string, () => unknown> | undefined;
   let kept: Set<string> | undefined;
   for (const name of Object.keys(texts)) {
     const text = texts[name]!;
     if (RESERVED.has(name)) {
       (kept ??= new Set()).add(name);
     } else if (text.length >= PARSE_LATER) {
-      (unparsed ??= new Map()).set(name, parseLater(session, name, text, unreadable));
+      Object.defineProperty(session, name, parseLater(name));
       names.push(name);
-      values.push(undefined);
+      values.push(UNPARSED);
     } else {
       try {
         const value: unknown = JSON.parse(text);
@@ -82,52 +90,54 @@ export function loadData(
       }
     }
   }
-  return { texts, names, values, unparsed, kept };
+  return { texts, names, values, kept };
 }
 
-/** Defines a property that is parsed when it is first read, and an ordinary one from then on. */
-function parseLater(
-  session: object,
-  name: string,
-  text: string,
-  unreadable: (name: string) => void,
-): () => unknown {
-  const get = (): unknown => {
-    try {
-      const value: unknown = JSON.parse(text);
-      ownProperty(session, name, value);
+/** Accessors by name: objects that share them share their shape, without which each costs ten times as much. */
+const ACCESSORS = new Map<string, PropertyDescriptor>();
+const MOST_ACCESSORS = 1000;
+
+/** A property that is parsed when it is first read, and an ordinary one from then on. */
+function parseLater(name: string): PropertyDescriptor {
+  const shared = ACCESSORS.get(name);
+  if (shared) return shared;
+  const accessor: PropertyDescriptor = {
+    get(this: DataHolder): unknown {
+      const value = this[PARSE](name);
+      if (value !== undefined) ownProperty(this, name, value);
       return value;
-    } catch {
-      unreadable(name);
-      return undefined;
-    }
+    },
+    set(this: DataHolder, value: unknown) {
+      ownProperty(this, name, value);
+    },
+    enumerable: true,
+    configurable: true,
   };
-  const set = (value: unknown): void => ownProperty(session, name, value);
-  Object.defineProperty(session, name, { get, set, enumerable: true, configurable: true });
-  return get;
+  PARSED_LATER.add(accessor.get!);
+  if (ACCESSORS.size < MOST_ACCESSORS) ACCESSORS.set(name, accessor);
+  return accessor;
 }
+
+const PARSED_LATER = new WeakSet<() => unknown>();
 
 /**
  * What `session` has that `snapshot` has not, and the other way round; `undefined` when they agree. Each value is
  * serialised once. Throws a `TypeError` that names the property whose value JSON cannot hold.
  */
 export function diffData(session: object, snapshot: Snapshot): DataChange | undefined {
-  const { texts, names, values, unparsed } = snapshot;
+  const { texts, names, values } = snapshot;
   let set: Record<string, string> | undefined;
   let unset: string[] | undefined;
   /** How many of the snapshot's names were met, in its order. */
   let met = 0;
 
   for (const name of Object.keys(session)) {
-    if (unparsed?.has(name) && isUnparsed(session, name, unparsed.get(name)!)) {
-      if (name === names[met]) met++;
-      continue;
-    }
+    if (name === 'cookie') continue;
+    const known = name === names[met] ? values[met++] : UNPARSED;
+    if (known === UNPARSED && isUnparsed(session, name)) continue;
     const value = (session as Record<string, unknown>)[name];
-    if (name === names[met]) {
-      const known = values[met++];
-      if (value === known && (typeof value !== 'object' || value === null) && value !== undefined) continue;
-    }
+    // A glance is enough for what cannot change inside.
+    if (value === known && (typeof value !== 'object' || value === null) && value !== undefined) continue;
     if (RESERVED.has(name)) {
       refuseReserved(name, value);
       continue;
@@ -145,16 +155,17 @@ export function diffData(session: object, snapshot: Snapshot): DataChange | unde
   return set || unset ? { set, unset } : undefined;
 }
 
-function isUnparsed(session: object, name: string, getter: () => unknown): boolean {
-  return Object.getOwnPropertyDescriptor(session, name)?.get === getter;
+function isUnparsed(session: object, name: string): boolean {
+  const get = Object.getOwnPropertyDescriptor(session, name)?.get;
+  return get !== undefined && PARSED_LATER.has(get);
 }
 
 /** The snapshot after `change` was saved. */
-export function advance({ texts, unparsed, kept }: Snapshot, { set, unset }: DataChange): Snapshot {
+export function advance({ texts, kept }: Snapshot, { set, unset }: DataChange): Snapshot {
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
   for (const name of unset ?? []) delete next[name];
   const names = Object.keys(next).filter((name) => !kept?.has(name) || (set !== undefined && name in set));
-  return { texts: next, names, values: [], unparsed, kept };
+  return { texts: next, names, values: names.map(() => UNPARSED), kept };
 }
 
 /** The JSON text of one property; `undefined` for what JSON leaves out (`undefined`, functions, symbols). */
@@ -180,6 +191,6 @@ export function ownProperty(session: object, name: string, value: unknown): void
 
 /** Libraries replace the methods on an object, which is theirs to do; data under such a name would be lost silently. */
 function refuseReserved(name: string, value: unknown): void {
-  if (name === 'cookie' || typeof value === 'function' || value === undefined) return;
+  if (typeof value === 'function' || value === undefined) return;
   throw new TypeError(`session.${name} is reserved and cannot hold data: choose another name`);
 }

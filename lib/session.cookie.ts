@@ -55,27 +55,40 @@ function ownAttributes(text: string): CookieAttributes {
   return own;
 }
 
+/** The cookie's attributes as they now are. */
+type Attributes = { -readonly [Name in keyof CookieAttributes]: CookieAttributes[Name] };
+
 /**
- * The cookie at `session.cookie`: express-session's, but an age set is the age that stays, where the original derives it
- * from a clock that ticks, and made without its loops.
+ * The cookie of one session in one request, at `session.cookie`. It is express-session's `Cookie`, whose `maxAge` and
+ * `expires` apps set, but an age that was set is the age that stays, where the original derives it from a clock that
+ * ticks; and it knows what it has of its own.
  */
-class Cookie {
+export class SessionCookie {
   declare path: CookieAttributes['path'];
+  declare expires?: Date | null | false;
+  declare _expires?: Date | null;
+  declare originalMaxAge: number | null | false;
   declare httpOnly: CookieAttributes['httpOnly'];
   declare secure: CookieAttributes['secure'];
   declare sameSite: CookieAttributes['sameSite'];
   declare domain: CookieAttributes['domain'];
   declare priority: CookieAttributes['priority'];
   declare partitioned: CookieAttributes['partitioned'];
-  declare expires?: Date | null;
-  declare originalMaxAge: number | null;
-  declare _expires?: Date | null;
+  readonly #defaults: CookieAttributes;
+  #ownText: string | undefined;
 
   static {
+    // The original's constructor is not called: its loops cost more than all the rest.
     Object.setPrototypeOf(this.prototype, expressSession.Cookie.prototype);
+    Object.defineProperty(this, 'name', { value: 'Cookie' });
   }
 
-  constructor(attributes: CookieAttributes) {
+  /**
+   * @param defaults the configured attributes, `secure` resolved for this request
+   * @param ownText the JSON text of what this session's cookie has of its own
+   */
+  constructor(defaults: CookieAttributes, ownText?: string) {
+    const attributes = ownText === undefined ? defaults : { ...defaults, ...ownAttributes(ownText) };
     const { maxAge = null, domain, priority, partitioned } = attributes;
     this.path = attributes.path;
     this._expires = maxAge === null ? null : new Date(Date.now() + maxAge);
@@ -86,6 +99,8 @@ class Cookie {
     if (domain !== undefined) this.domain = domain;
     if (priority !== undefined) this.priority = priority;
     if (partitioned !== undefined) this.partitioned = partitioned;
+    this.#defaults = defaults;
+    this.#ownText = ownText === undefined ? undefined : this.#current();
   }
 
   set maxAge(age: number | null | undefined) {
@@ -96,29 +111,12 @@ class Cookie {
   get maxAge(): number | null | undefined {
     return Reflect.get(expressSession.Cookie.prototype, 'maxAge', this) as number | null | undefined;
   }
-}
 
-/** The cookie of one session in one request. Its class is express-session's, whose `maxAge` and `expires` apps set. */
-export class SessionCookie {
-  readonly cookie: expressSession.Cookie;
-  readonly #defaults: CookieAttributes;
-  #ownText: string | undefined;
-
-  /**
-   * @param defaults the configured attributes, `secure` resolved for this request
-   * @param ownText the JSON text of what this session's cookie has of its own
-   */
-  constructor(defaults: CookieAttributes, ownText?: string) {
-    this.#defaults = defaults;
-    const attributes = ownText === undefined ? defaults : { ...defaults, ...ownAttributes(ownText) };
-    this.cookie = new Cookie(attributes) as unknown as expressSession.Cookie;
-    this.#ownText = ownText === undefined ? undefined : this.#current();
-  }
+  // Static, and not methods of what apps hold.
 
   /** How long the session lives from now, in milliseconds; `ttl` when the cookie itself has no age. */
-  lifetime(ttl: number): number {
-    const age = this.cookie.originalMaxAge;
-    if (age === null || age === undefined || (age as unknown) === false) return Math.min(ttl, NEVER);
+  static lifetime({ originalMaxAge: age }: SessionCookie, ttl: number): number {
+    if (typeof age !== 'number') return Math.min(ttl, NEVER);
     if (!Number.isFinite(age)) {
       throw new TypeError('session.cookie.maxAge must be a finite number of milliseconds, or null');
     }
@@ -126,53 +124,51 @@ export class SessionCookie {
   }
 
   /** The JSON text of what differs from the defaults, `undefined` when nothing does; and whether that is new. */
-  own(): { text: string | undefined; changed: boolean } {
-    const text = this.#current();
-    return { text, changed: text !== this.#ownText };
+  static own(cookie: SessionCookie): { text: string | undefined } | undefined {
+    const text = cookie.#current();
+    return text === cookie.#ownText ? undefined : { text };
   }
 
   /** Takes what was stored, `text`, as unchanged. */
-  saved(text: string | undefined): void {
-    this.#ownText = text;
+  static saved(cookie: SessionCookie, text: string | undefined): void {
+    cookie.#ownText = text;
   }
 
   /** Counts the cookie's age from now again. */
-  renew(): void {
-    const { cookie } = this;
+  static renew(cookie: SessionCookie): void {
     if (typeof cookie.originalMaxAge === 'number') cookie.maxAge = cookie.originalMaxAge;
   }
 
   /** The `Set-Cookie` value that gives the client `value` until `expiresAt`. */
-  set(name: string, value: string, expiresAt: number): string {
-    const { maxAge, ...attributes } = this.#attributes();
-    const expires = typeof maxAge === 'number' ? new Date(expiresAt) : undefined;
-    if (expires) this.#expire(expires, maxAge as number);
-    return stringifySetCookie({ name, value, ...(attributes as object), expires });
+  static set(cookie: SessionCookie, name: string, value: string, expiresAt: number): string {
+    const { originalMaxAge } = cookie;
+    if (typeof originalMaxAge === 'number') {
+      cookie.expires = new Date(expiresAt);
+      cookie.originalMaxAge = originalMaxAge;
+    }
+    return cookie.#serialise(name, value, cookie.expires || undefined);
   }
 
   /** The `Set-Cookie` value that makes the client forget the cookie. */
-  clear(name: string): string {
+  static clear(cookie: SessionCookie, name: string): string {
+    return cookie.#serialise(name, '', new Date(0));
+  }
+
+  #serialise(name: string, value: string, expires: Date | undefined): string {
     const { maxAge: _, ...attributes } = this.#attributes();
-    return stringifySetCookie({ name, value: '', ...(attributes as object), expires: new Date(0) });
+    return stringifySetCookie({ name, value, ...(attributes as object), expires });
   }
 
-  /** Sets the expiry alone: the class takes every new expiry for a new age. */
-  #expire(expires: Date, age: number): void {
-    this.cookie.expires = expires;
-    this.cookie.originalMaxAge = age;
-  }
-
-  #attributes(): CookieAttributes {
-    const { cookie } = this;
+  #attributes(): Attributes {
     return {
-      maxAge: typeof cookie.originalMaxAge === 'number' ? cookie.originalMaxAge : null,
-      path: cookie.path,
-      domain: cookie.domain,
-      httpOnly: cookie.httpOnly,
-      secure: cookie.secure,
-      sameSite: cookie.sameSite,
-      priority: (cookie as expressSession.CookieOptions).priority,
-      partitioned: (cookie as expressSession.CookieOptions).partitioned,
+      maxAge: typeof this.originalMaxAge === 'number' ? this.originalMaxAge : null,
+      path: this.path,
+      domain: this.domain,
+      httpOnly: this.httpOnly,
+      secure: this.secure,
+      sameSite: this.sameSite,
+      priority: this.priority,
+      partitioned: this.partitioned,
     };
   }
 
@@ -180,8 +176,7 @@ export class SessionCookie {
     const now = this.#attributes();
     let own: Record<string, unknown> | undefined;
     for (const name of ATTRIBUTE_NAMES) {
-      if (now[name] === this.#defaults[name]) continue;
-      (own ??= {})[name] = now[name];
+      if (now[name] !== this.#defaults[name]) (own ??= {})[name] = now[name];
     }
     return own && JSON.stringify(own);
   }

@@ -4,7 +4,6 @@ import {
   diffData,
   loadData,
   NO_SNAPSHOT,
-  ownProperty,
   type DataChange,
   type Snapshot,
 } from './session.commit.js';
@@ -94,7 +93,7 @@ export class SessionState {
     readonly cookie: SessionCookie,
     ttl: number,
   ) {
-    this.lifetime = cookie.lifetime(ttl);
+    this.lifetime = SessionCookie.lifetime(cookie, ttl);
   }
 
   /** Takes what is stored as the base of what changes from here on. */
@@ -219,8 +218,9 @@ export class SessionRequest implements SealedSession {
     this.#presentedAny = tokens.length > 0;
     for (const token of tokens) {
       const record = await this.#config.store.read(token.key);
-      const state = record && (await this.#admit(token, record));
-      if (state) return this.#place(new LiveSession(this, state), state, record);
+      const state = record && this.#admit(token, record);
+      if (!state || (state.outdated && !(await this.#heal(state, record)))) continue;
+      return this.#place(new LiveSession(this, state), state, record);
     }
     this.start();
   }
@@ -232,8 +232,8 @@ export class SessionRequest implements SealedSession {
   }
 
   /** Whether the client that presented `token` may use the session, and with which secret. */
-  async #admit(token: Token, record: SessionRecord): Promise<SessionState | undefined> {
-    const { store, logger, absoluteTimeout, ttl } = this.#config;
+  #admit(token: Token, record: SessionRecord): SessionState | undefined {
+    const { logger, absoluteTimeout, ttl } = this.#config;
     if (!isReadable(record)) {
       logger.error(
         `session ${token.key} cannot be read: its record is damaged; the client gets a new session`,
@@ -247,26 +247,31 @@ export class SessionRequest implements SealedSession {
     const state = new SessionState(record.key, this.#cookie(record.data['cookie']), ttl);
     state.secret = token.secret;
     state.proof = token.proof;
-
     if (token.proof === record.proof) {
       if (was && was.until === undefined) this.#retire(record, now + was.grace);
       return state;
     }
     if (was && token.proof === was.proof && (was.until === undefined || now < was.until)) {
       state.outdated = true;
-      if (was.until === undefined && now >= was.at + was.grace) {
-        // The answer that carried the new secret was lost: nobody presented it for a whole grace.
-        const secret = randomName();
-        const current = await store.rotate(record, token.proof, proofOf(secret), was.grace);
-        if (current === undefined) return undefined;
-        this.#rotated(state, secret, current);
-      }
       return state;
     }
     logger.warn(
       `session ${record.key}: a well-signed token with a secret that is no longer good was refused; it may be stolen`,
     );
     return undefined;
+  }
+
+  /**
+   * Rotates again for a client that still comes with the old secret a grace after its rotation: the answer with the new
+   * one was lost. Resolves to whether the session is still there.
+   */
+  async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
+    const { was } = record;
+    if (!was || was.until !== undefined || Date.now() < was.at + was.grace) return true;
+    const secret = randomName();
+    const current = await this.#config.store.rotate(record, was.proof, proofOf(secret), was.grace);
+    if (current !== undefined) this.#rotated(state, secret, current);
+    return current !== undefined;
   }
 
   /** Records that the client holds the current secret, so that the one before it ends after its grace. */
@@ -297,20 +302,18 @@ export class SessionRequest implements SealedSession {
 
   /** Puts a session on the request, with the data of `record`. */
   #place(session: LiveSession, state: SessionState, record?: SessionRecord): void {
-    ownProperty(session, 'cookie', state.cookie.cookie);
-    if (record) this.#fill(session, state, record);
+    if (record) {
+      const unreadable = (name: string): void => this.unreadable(record.key, name);
+      state.load(record, loadData(session, record.data, unreadable));
+    }
     this.req.session = session;
     this.key = state.key;
   }
 
-  #fill(session: LiveSession, state: SessionState, record: SessionRecord): void {
-    state.load(
-      record,
-      loadData(session, record.data, (name) => {
-        this.#config.logger.error(
-          `session ${record.key}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
-        );
-      }),
+  /** Logs a text that is not JSON. */
+  unreadable(key: string, name: string): void {
+    this.#config.logger.error(
+      `session ${key}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
     );
   }
 
@@ -495,11 +498,10 @@ export class SessionRequest implements SealedSession {
   #saveOf(session: LiveSession, state: SessionState, evenIfEmpty: boolean): Save | undefined {
     const config = this.#config;
     const now = Date.now();
-    const lifetime = state.cookie.lifetime(config.ttl);
+    const lifetime = SessionCookie.lifetime(state.cookie, config.ttl);
     const data = diffData(session, state.snapshot);
     const groups = state.groupChange();
-    const own = state.cookie.own();
-    const cookieText = own.changed ? { text: own.text } : undefined;
+    const cookieText = SessionCookie.own(state.cookie);
     const { record } = state;
 
     if (!record) {
@@ -559,7 +561,7 @@ export class SessionRequest implements SealedSession {
     }
     if (data) state.snapshot = advance(state.snapshot, data);
     if (groups) state.groupsSaved(groups);
-    if (cookieText) state.cookie.saved(cookieText.text);
+    if (cookieText) SessionCookie.saved(state.cookie, cookieText.text);
     const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
     state.expiresAt = answer.expiresAt;
     state.lifetime = lifetime;
@@ -597,7 +599,7 @@ export class SessionRequest implements SealedSession {
     const { rolling } = this.#config;
     if (rolling === true || cookieChanged) return true;
     // A cookie that ends with the browser has no expiry that could be renewed.
-    if (typeof state.cookie.cookie.originalMaxAge !== 'number') return false;
+    if (typeof state.cookie.originalMaxAge !== 'number') return false;
     return rolling === undefined || changed;
   }
 
@@ -613,15 +615,15 @@ export class SessionRequest implements SealedSession {
     this.headersGone = true;
     if (!owed) return undefined;
     const { state, clear } = owed;
-    if (clear) return state.cookie.clear(name);
+    if (clear) return SessionCookie.clear(state.cookie, name);
     if (state.ended || state.secret === undefined) return undefined;
-    if (state.cookie.cookie.secure === true && !this.#secure) {
+    if (state.cookie.secure === true && !this.#secure) {
       logger.warn(
         `cookie ${name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
       );
       return undefined;
     }
-    return state.cookie.set(name, signer.sign(state.key, state.secret), state.expiresAt);
+    return SessionCookie.set(state.cookie, name, signer.sign(state.key, state.secret), state.expiresAt);
   }
 
   // ---- a failed commit

@@ -26,7 +26,7 @@ type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
 
 /** Node's response, with the parts that its types leave out. */
 type Response = ServerResponse & { _implicitHeader?: () => void };
-type AnyMethod = (this: unknown, ...args: unknown[]) => unknown;
+type AnyMethod = (this: Response, ...args: unknown[]) => unknown;
 
 const SEALS = new WeakMap<object, Seal>();
 /** The response that is held on a socket. */
@@ -46,31 +46,35 @@ export function dropHeaders(res: ServerResponse): void {
   SEALS.get(res)?.dropHeaders();
 }
 
-/** What a sealed response does otherwise than others, and those without a seal as ever. */
+/** What a sealed response does otherwise than others; those without a seal do as ever. */
 const OVERLAY = new Overlay((below) => {
+  const originals = below as Record<string, AnyMethod>;
   const members: PropertyDescriptorMap = {};
-  const layer = (name: string, over: (seal: Seal, original: AnyMethod, args: unknown[]) => unknown): void => {
-    const original = (below as Record<string, AnyMethod | undefined>)[name];
-    if (!original) return;
-    const value = function (this: object, ...args: unknown[]): unknown {
-      const seal = SEALS.get(this);
-      return seal ? over(seal, original, args) : original.apply(this, args);
-    };
-    members[name] = { value, writable: true, configurable: true };
+  const layer = (name: string, value: AnyMethod): void => {
+    if (typeof originals[name] === 'function') members[name] = { value, writable: true, configurable: true };
   };
-
-  for (const method of METHODS) layer(method, (seal, original, args) => seal.inner(method, original, args));
-  for (const [name, verb] of HEADER_METHODS) {
-    layer(name, (seal, original, args) => {
-      if (seal.holds) throw headersSent(verb);
-      return original.apply(seal.res, args);
+  for (const method of METHODS) {
+    const original = originals[method]!;
+    layer(method, function (this: Response, ...args: unknown[]): unknown {
+      const seal = SEALS.get(this);
+      return seal ? seal.inner(method, args, originals) : original.apply(this, args);
     });
   }
-  // Compression calls it when it sees no header yet; the header that is held will do.
-  layer('_implicitHeader', (seal, original) => (seal.holds ? undefined : original.call(seal.res)));
+  for (const [name, verb] of HEADER_METHODS) {
+    const original = originals[name]!;
+    layer(name, function (this: Response, header: unknown, value: unknown): unknown {
+      if (SEALS.get(this)?.holds) throw headersSent(verb);
+      return original.call(this, header, value);
+    });
+  }
+  const implicit = originals['_implicitHeader']!;
+  layer('_implicitHeader', function (this: Response): unknown {
+    // Compression calls it when it sees no header yet; the header that is held will do.
+    return SEALS.get(this)?.holds ? undefined : implicit.call(this);
+  });
   members['headersSent'] = {
     configurable: true,
-    get(this: object): boolean {
+    get(this: Response): boolean {
       return SEALS.get(this)?.holds === true || (Reflect.get(below, 'headersSent', this) as boolean);
     },
   };
@@ -99,8 +103,8 @@ class Seal {
   readonly #headers: OutgoingHttpHeaders;
   /** What middleware before ours had put on the response itself: called instead of the class's own. */
   #own: Partial<Record<Method, AnyMethod>> | undefined;
-  /** The class's own, once it was called. */
-  readonly #originals: Partial<Record<Method, AnyMethod>> = {};
+  /** The class's own methods, once one of them was called. */
+  #originals: Record<string, AnyMethod> | undefined;
   #phase: Phase = 'open';
   #held: Held | undefined;
 
@@ -118,9 +122,9 @@ class Seal {
   }
 
   /** A call that reached the class's method, past whatever lies on the response itself. */
-  inner(method: Method, original: AnyMethod, args: unknown[]): unknown {
-    if (this.#own?.[method]) return original.apply(this.res, args);
-    this.#originals[method] = original;
+  inner(method: Method, args: unknown[], originals: Record<string, AnyMethod>): unknown {
+    if (this.#own?.[method]) return originals[method]!.apply(this.res, args);
+    this.#originals = originals;
     return this.call(method, args);
   }
 
@@ -276,8 +280,7 @@ class Seal {
   }
 
   #pass(method: Method, args: unknown[]): unknown {
-    const original = this.#own?.[method] ?? this.#originals[method]!;
-    return original.apply(this.res, args);
+    return (this.#own?.[method] ?? this.#originals![method]!).apply(this.res, args);
   }
 }
 

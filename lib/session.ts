@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import expressSession from 'express-session';
-import { ownProperty } from './session.commit.js';
+import { ownProperty, PARSE, type DataHolder } from './session.commit.js';
+import { SessionCookie } from './session.cookie.js';
 import type { SessionRequest, SessionState } from './session.request.js';
 
 /**
@@ -58,7 +59,7 @@ export interface SessionMethods {
 export type Session = SessionMethods & Partial<SessionData> & expressSession.Session;
 
 /** The object at `req.session`. Its own enumerable properties are the data; all else is on the prototype. */
-export class LiveSession implements SessionMethods {
+export class LiveSession implements SessionMethods, DataHolder {
   readonly #request: SessionRequest;
   #state: SessionState;
 
@@ -69,9 +70,13 @@ export class LiveSession implements SessionMethods {
     Object.defineProperty(this, 'name', { value: 'Session' });
   }
 
+  /** As in express-session an own, enumerable property: apps set its `maxAge`, and print it. */
+  cookie: SessionCookie;
+
   constructor(request: SessionRequest, state: SessionState) {
     this.#request = request;
     this.#state = state;
+    this.cookie = state.cookie;
   }
 
   /** What the request knows of this object's session. */
@@ -79,9 +84,10 @@ export class LiveSession implements SessionMethods {
     return session.#state;
   }
 
-  /** Makes the same object stand for another session. */
+  /** Makes the same object, which has no data, stand for another session. */
   static setState(session: LiveSession, state: SessionState): void {
     session.#state = state;
+    session.cookie = state.cookie;
   }
 
   static isLive(value: unknown): value is LiveSession {
@@ -131,7 +137,7 @@ export class LiveSession implements SessionMethods {
   }
 
   resetMaxAge(): this {
-    this.#state.cookie.renew();
+    SessionCookie.renew(this.#state.cookie);
     return this;
   }
 
@@ -148,6 +154,16 @@ export class LiveSession implements SessionMethods {
 
   groupNames(): Promise<string[]> {
     return Promise.resolve(this.#state.groupNames());
+  }
+
+  [PARSE](name: string): unknown {
+    const { key, snapshot } = this.#state;
+    try {
+      return JSON.parse(snapshot.texts[name]!);
+    } catch {
+      this.#request.unreadable(key, name);
+      return undefined;
+    }
   }
 
   /** Shows the data as `console.log` shows a plain object's, also what is not parsed yet. */
