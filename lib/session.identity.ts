@@ -12,6 +12,8 @@ export interface Token {
   secret: string;
   /** SHA-256 of the secret, as the record holds it. */
   proof: string;
+  /** The token as it came, if it was signed with the secret that signs: it need not be signed again. */
+  signed?: string;
 }
 
 /** How many tokens of one request are looked up: cookies of one name can be many, and each costs a read. */
@@ -59,9 +61,12 @@ export class TokenSigner {
   verify(value: string): Token | undefined {
     if (!value.startsWith('s:')) return undefined;
     const signed = value.slice(2);
-    for (const signingSecret of this.#secrets) {
-      const token = unsign(signed, signingSecret);
-      if (token !== false) return this.#parse(token);
+    for (const [index, signingSecret] of this.#secrets.entries()) {
+      const text = unsign(signed, signingSecret);
+      if (text === false) continue;
+      const token = this.#parse(text);
+      if (token && index === 0) token.signed = value;
+      return token;
     }
     return undefined;
   }

@@ -13,7 +13,7 @@ import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import { proofOf, randomName, type Token } from './session.identity.js';
 import type { SessionConfig } from './session.options.js';
 import { checkGroup, checkKey } from './session.record.js';
-import type { SealedSession } from './session.response.js';
+import { SESSION, type Seal, type SealedSession } from './session.response.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
 import { LiveSession } from './session.js';
 
@@ -24,16 +24,15 @@ export interface SessionIncomingMessage extends IncomingMessage {
   sessionStore?: unknown;
   originalUrl?: string;
   secure?: boolean;
+  [SESSION]?: SessionRequest;
 }
-
-const REQUESTS = new WeakMap<object, SessionRequest>();
 
 /** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
 const OVERLAY = new Overlay((below) => ({
   sessionID: {
     configurable: true,
-    get(this: object): unknown {
-      const request = REQUESTS.get(this);
+    get(this: SessionIncomingMessage): unknown {
+      const request = this[SESSION];
       return request ? request.key : Reflect.get(below, 'sessionID', this);
     },
     set(this: object, value: unknown) {
@@ -47,8 +46,8 @@ const OVERLAY = new Overlay((below) => ({
   },
   sessionStore: {
     configurable: true,
-    get(this: object): unknown {
-      const request = REQUESTS.get(this);
+    get(this: SessionIncomingMessage): unknown {
+      const request = this[SESSION];
       return request ? request.store : Reflect.get(below, 'sessionStore', this);
     },
     set(this: object, value: unknown) {
@@ -73,6 +72,8 @@ export class SessionState {
   /** What the client holds, or will; made when the session is first stored or rotated. */
   secret: string | undefined;
   proof: string | undefined;
+  /** The token as it travels; made when it is first sent. */
+  signed: string | undefined;
   /** What `read` gave or `create` took: a hint for the store; `undefined` while the session is not stored. */
   record: SessionRecord | undefined;
   snapshot: Snapshot = NO_SNAPSHOT;
@@ -168,6 +169,7 @@ export class SessionRequest implements SealedSession {
   guarded = false;
   /** Set once the first byte is on its way: no cookie can be sent any more. */
   headersGone = false;
+  seal: Seal | undefined;
   /** Why the commit failed; nothing is tried again after that. */
   failure: { error: unknown } | undefined;
   /** The key of the request's session, or of the last one it had. */
@@ -198,13 +200,13 @@ export class SessionRequest implements SealedSession {
     this.#next = next;
     this.#secure =
       (req.socket as { encrypted?: boolean } | undefined)?.encrypted === true || req.secure === true;
-    REQUESTS.set(req, this);
+    req[SESSION] = this;
     OVERLAY.put(req);
   }
 
   /** The session work of `req`; `undefined` where the middleware did not run. */
   static of(req: unknown): SessionRequest | undefined {
-    return REQUESTS.get(Object(req) as object);
+    return (req as SessionIncomingMessage | undefined)?.[SESSION];
   }
 
   get store(): SessionStore {
@@ -247,6 +249,7 @@ export class SessionRequest implements SealedSession {
     const state = new SessionState(record.key, this.#cookie(record.data['cookie']), ttl);
     state.secret = token.secret;
     state.proof = token.proof;
+    state.signed = token.signed;
     if (token.proof === record.proof) {
       if (was && was.until === undefined) this.#retire(record, now + was.grace);
       return state;
@@ -339,6 +342,7 @@ export class SessionRequest implements SealedSession {
       const fresh = new SessionState(state.key, this.#cookie(record.data['cookie']), this.#config.ttl);
       fresh.secret = state.secret;
       fresh.proof = state.proof;
+      fresh.signed = state.signed;
       fresh.outdated = state.outdated;
       if (inPlace) {
         takeData(session);
@@ -416,6 +420,7 @@ export class SessionRequest implements SealedSession {
     if (state.outdated) return;
     state.secret = secret;
     state.proof = current;
+    state.signed = undefined;
     this.#owe(state);
   }
 
@@ -623,7 +628,8 @@ export class SessionRequest implements SealedSession {
       );
       return undefined;
     }
-    return SessionCookie.set(state.cookie, name, signer.sign(state.key, state.secret), state.expiresAt);
+    state.signed ??= signer.sign(state.key, state.secret);
+    return SessionCookie.set(state.cookie, name, state.signed, state.expiresAt);
   }
 
   // ---- a failed commit

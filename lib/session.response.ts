@@ -20,15 +20,26 @@ export interface SealedSession {
   failedLate(error: unknown): void;
   /** Whether somebody else will answer a failed commit, so that what the handler still writes must be dropped. */
   readonly guarded: boolean;
+  /** Kept here for the response. */
+  seal: Seal | undefined;
 }
+
+/**
+ * Where a request keeps its session's work, the response's with it: a property more on Node's objects costs three
+ * microseconds, an entry in a `WeakMap` as much in garbage.
+ */
+export const SESSION = Symbol('session');
 
 type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
 
 /** Node's response, with the parts that its types leave out. */
-type Response = ServerResponse & { _implicitHeader?: () => void };
+type Response = ServerResponse & { _implicitHeader?: () => void; req?: { [SESSION]?: SealedSession } };
 type AnyMethod = (this: Response, ...args: unknown[]) => unknown;
 
-const SEALS = new WeakMap<object, Seal>();
+function sealOf(res: Response): Seal | undefined {
+  return res.req?.[SESSION]?.seal;
+}
+
 /** The response that is held on a socket. */
 const HELD = new WeakMap<Socket, Held>();
 
@@ -38,12 +49,12 @@ const HELD = new WeakMap<Socket, Held>();
  */
 export function sealResponse(res: ServerResponse, session: SealedSession): void {
   OVERLAY.put(res);
-  SEALS.set(res, new Seal(res, session));
+  session.seal = new Seal(res, session);
 }
 
 /** Drops what was set on a response since its session was loaded: an error answer must not carry the handler's headers. */
 export function dropHeaders(res: ServerResponse): void {
-  SEALS.get(res)?.dropHeaders();
+  sealOf(res)?.dropHeaders();
 }
 
 /** What a sealed response does otherwise than others; those without a seal do as ever. */
@@ -56,26 +67,26 @@ const OVERLAY = new Overlay((below) => {
   for (const method of METHODS) {
     const original = originals[method]!;
     layer(method, function (this: Response, ...args: unknown[]): unknown {
-      const seal = SEALS.get(this);
+      const seal = sealOf(this);
       return seal ? seal.inner(method, args, originals) : original.apply(this, args);
     });
   }
   for (const [name, verb] of HEADER_METHODS) {
     const original = originals[name]!;
     layer(name, function (this: Response, header: unknown, value: unknown): unknown {
-      if (SEALS.get(this)?.holds) throw headersSent(verb);
+      if (sealOf(this)?.holds) throw headersSent(verb);
       return original.call(this, header, value);
     });
   }
   const implicit = originals['_implicitHeader']!;
   layer('_implicitHeader', function (this: Response): unknown {
     // Compression calls it when it sees no header yet; the header that is held will do.
-    return SEALS.get(this)?.holds ? undefined : implicit.call(this);
+    return sealOf(this)?.holds ? undefined : implicit.call(this);
   });
   members['headersSent'] = {
     configurable: true,
     get(this: Response): boolean {
-      return SEALS.get(this)?.holds === true || (Reflect.get(below, 'headersSent', this) as boolean);
+      return sealOf(this)?.holds === true || (Reflect.get(below, 'headersSent', this) as boolean);
     },
   };
   return members;
@@ -96,7 +107,7 @@ const HEADER_METHODS = [
  */
 type Phase = 'open' | 'held' | 'sent' | 'ending' | 'failed' | 'done';
 
-class Seal {
+export class Seal {
   readonly res: Response;
   readonly #session: SealedSession;
   /** The headers that were there before the handler ran. */
