@@ -1,0 +1,10 @@
+import cluster from 'node:cluster';
+
+const { start } = await (cluster.isPrimary ? import('./primary.js') : import('./worker.js'));
+
+try {
+  await start();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

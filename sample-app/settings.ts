@@ -1,0 +1,28 @@
+import { randomBytes } from 'node:crypto';
+import { storeNames } from './stores.js';
+
+/** What the environment says, with defaults for what it leaves out. Throws a sentence for what makes no sense. */
+export function readSettings(env: NodeJS.ProcessEnv) {
+  const { HOST = '127.0.0.1', STORE = 'cluster' } = env;
+  if (!storeNames.includes(STORE)) {
+    throw new Error(`STORE=${STORE} is unknown: use ${storeNames.join(', ')}`);
+  }
+  return {
+    workers: wholeNumber('WORKERS', env['WORKERS'] ?? '2', 1, 64),
+    host: HOST,
+    port: wholeNumber('PORT', env['PORT'] ?? '3000', 0, 65_535),
+    store: STORE,
+    secret: env['SESSION_SECRET'] || randomSecret(),
+  };
+}
+
+function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new Error(`${name}=${text} must be a whole number from ${least} to ${most}`);
+}
+
+function randomSecret(): string {
+  console.log('SESSION_SECRET is not set: a random one signs the cookies, until this process ends.');
+  return randomBytes(32).toString('base64url');
+}
