@@ -1,0 +1,228 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { Browser, type Answer } from '../http/browser.js';
+import { SampleApp } from './sample-app.js';
+
+const LOST_CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
+const apps: SampleApp[] = [];
+afterEach(() => Promise.all(apps.splice(0).map((app) => app.stop())));
+
+async function start(env?: Record<string, string>): Promise<SampleApp> {
+  const app = await SampleApp.start(env);
+  apps.push(app);
+  return app;
+}
+
+/** How one ended that is not expected to run. */
+async function startInVain(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+  const app = new SampleApp(env);
+  apps.push(app);
+  const code = await app.ended;
+  return { code, output: app.output };
+}
+
+/** Sends until a worker answers, again whenever the connection is lost. */
+async function insist(send: () => Promise<Answer>): Promise<Answer> {
+  const { answer, error } = await eventually(async () => {
+    try {
+      return { answer: await send() };
+    } catch (lost) {
+      if (LOST_CONNECTION.has(String((lost as NodeJS.ErrnoException).code))) throw lost;
+      return { error: lost };
+    }
+  });
+  if (answer) return answer;
+  throw error;
+}
+
+async function login(app: SampleApp, user: string): Promise<Browser> {
+  const browser = new Browser(app.url);
+  expect((await browser.post('/login', { user })).status).toBe(201);
+  return browser;
+}
+
+/** The processes that answer now. */
+async function workersOf(browser: Browser): Promise<Set<number>> {
+  const answers: Answer[] = [];
+  for (let request = 0; request < 8; request++) answers.push(await insist(() => browser.get('/me')));
+  return new Set(answers.map((answer) => answer.json<{ worker: number }>().worker));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** Code that only workers run before the app. */
+const inWorkers = (code: string): Record<string, string> => ({
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(
+    `import cluster from 'node:cluster'; if (cluster.isWorker) { ${code} }`,
+  )}`,
+});
+
+describe('a worker that is killed', () => {
+  it.each(['cluster'])(
+    'under load is replaced, and no session is lost, STORE=%s',
+    { timeout: 60_000 },
+    async (store) => {
+      const app = await start({ STORE: store });
+      const browsers = await Promise.all(Array.from({ length: 20 }, (_, user) => login(app, `user ${user}`)));
+      const before = await workersOf(browsers[0]!);
+      expect(before.size).toBe(2);
+      const [victim] = before;
+
+      const loaded = new AbortController();
+      const load = browsers.map(async (browser, user) => {
+        let visited = 0;
+        while (!loaded.signal.aborted) {
+          const answer = await insist(() => browser.get('/me'));
+          expect(answer.status).toBe(200);
+          const { visits, ...who } = answer.json<{ user: string; visits: number }>();
+          expect(who.user).toBe(`user ${user}`);
+          expect(visits).toBeGreaterThan(visited);
+          visited = visits;
+        }
+      });
+
+      try {
+        process.kill(victim!, 'SIGKILL');
+        await eventually(
+          async () => {
+            const now = await workersOf(browsers[0]!.clone());
+            expect(now).not.toContain(victim);
+            expect(now.size).toBe(2);
+          },
+          { within: 20_000 },
+        );
+      } finally {
+        loaded.abort();
+        await Promise.all(load);
+      }
+      expect(app.output).toContain(`worker ${victim} ended (SIGKILL)`);
+      expect(isRunning(victim!)).toBe(false);
+    },
+  );
+
+  it('together with all others leaves the port and the sessions as they were', async () => {
+    const app = await start();
+    const browser = await login(app, 'ada');
+    const before = await workersOf(browser);
+    for (const pid of before) process.kill(pid, 'SIGKILL');
+    await eventually(
+      async () => {
+        const now = await workersOf(browser);
+        expect(now.size).toBe(2);
+        expect([...now].filter((pid) => before.has(pid))).toEqual([]);
+      },
+      { within: 20_000 },
+    );
+  });
+
+  it('again and again is replaced more and more slowly', async () => {
+    const app = await start();
+    const browser = await login(app, 'ada');
+    await eventually(
+      async () => {
+        const answer = await insist(() => browser.get('/me'));
+        process.kill(answer.json<{ worker: number }>().worker, 'SIGKILL');
+        expect(app.output).toMatch(/starts now[^]*starts in 400 ms[^]*starts in 800 ms/);
+      },
+      { within: 20_000 },
+    );
+    expect((await insist(() => browser.get('/me'))).status).toBe(200);
+  });
+});
+
+describe('the end', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'by %s lets requests finish and leaves no process',
+    async (signal) => {
+      const app = await start();
+      const browser = await login(app, 'ada');
+      const pids = [app.pid, ...(await workersOf(browser))];
+
+      const body = JSON.stringify({ value: 'dark' });
+      const { hostname, port } = new URL(app.url);
+      const socket = connect(Number(port), hostname);
+      socket.write(
+        [
+          'PUT /preferences/theme HTTP/1.1',
+          'host: sample',
+          `cookie: sid=${browser.cookies.get('sid')}`,
+          'content-type: application/json',
+          `content-length: ${body.length}`,
+          'expect: 100-continue',
+          '\r\n',
+        ].join('\r\n'),
+      );
+      // The worker has the request from here on.
+      expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1.1 100/);
+
+      app.signal(signal);
+      await eventually(() => expect(browser.get('/')).rejects.toMatchObject({ code: 'ECONNREFUSED' }));
+      const answer = once(socket, 'data');
+      socket.write(body);
+      expect(String((await answer)[0])).toMatch(/^HTTP\/1.1 200 [^]*Set-Cookie: sid=[^]*{"theme":"dark"}/);
+
+      expect(await app.ended).toBe(0);
+      expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
+    },
+  );
+});
+
+describe('the start', () => {
+  it('without SESSION_SECRET makes a random one and says so', async () => {
+    expect((await start()).output).toMatch(/SESSION_SECRET is not set/);
+  });
+
+  it('with SESSION_SECRET signs with that and says nothing', async () => {
+    const app = await start({ SESSION_SECRET: 'a secret of three apps' });
+    expect(app.output).toMatch(/^http:.*\n$/);
+    await login(app, 'ada');
+  });
+
+  it.each<{ env: Record<string, string>; sentence: RegExp }>([
+    { env: { STORE: 'paper' }, sentence: /^STORE=paper is unknown: use cluster\b/ },
+    { env: { STORE: 'constructor' }, sentence: /^STORE=constructor is unknown/ },
+    { env: { WORKERS: '0' }, sentence: /^WORKERS=0 must be a whole number from 1/ },
+    { env: { WORKERS: 'two' }, sentence: /^WORKERS=two must be a whole number/ },
+    { env: { PORT: '65536' }, sentence: /^PORT=65536 must be a whole number from 0 to 65535/ },
+    { env: { PORT: '' }, sentence: /^PORT= must be a whole number/ },
+  ])('with $env fails with a sentence', async ({ env, sentence }) => {
+    const { code, output } = await startInVain(env);
+    expect(code).toBe(1);
+    expect(output).toMatch(sentence);
+    expect(output.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('on a port in use fails with a sentence', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    try {
+      const { port } = other.address() as AddressInfo;
+      const { code, output } = await startInVain({ PORT: String(port), SESSION_SECRET: 'x' });
+      expect([code, output]).toEqual([
+        1,
+        `127.0.0.1:${port} cannot be used (another program listens there): set PORT to another one, or to 0\n`,
+      ]);
+    } finally {
+      other.close();
+    }
+  });
+
+  it.each([
+    ['end by themselves', 'process.exit(7)', /code 7/],
+    ['are killed', "process.kill(process.pid, 'SIGKILL')", /SIGKILL/],
+  ])('with workers that %s before they listen fails with the reason', async (_, code, reason) => {
+    const ended = await startInVain(inWorkers(code));
+    expect(ended.code).toBe(1);
+    expect(ended.output).toMatch(/^No worker could start: /m);
+    expect(ended.output).toMatch(reason);
+  });
+});

@@ -1,0 +1,73 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { eventually } from '../eventually.js';
+
+const main = join(import.meta.dirname, '../../dist/sample-app/main.js');
+
+/** The built sample app, running in processes of its own. */
+export class SampleApp implements AsyncDisposable {
+  /** What it printed so far, errors too. */
+  output = '';
+  /** Settles when it has ended, with its exit code; `null` when a signal ended it. */
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+
+  /** @param env on top of two workers and a free port; `undefined` leaves a variable out */
+  constructor(env: Record<string, string | undefined> = {}) {
+    this.#child = spawn(process.execPath, [main], {
+      env: {
+        ...process.env,
+        NODE_OPTIONS: undefined,
+        HOST: undefined,
+        SESSION_SECRET: undefined,
+        STORE: undefined,
+        WORKERS: '2',
+        PORT: '0',
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    this.#child.stderr!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
+
+    // Its workers end with it.
+    const kill = () => this.#child.kill('SIGKILL');
+    process.once('exit', kill);
+    void this.ended.then(() => process.off('exit', kill));
+  }
+
+  /** One that answers. */
+  static async start(env?: Record<string, string | undefined>): Promise<SampleApp> {
+    const app = new SampleApp(env);
+    await eventually(() => app.url, { within: 20_000 }).catch((error: unknown) =>
+      app.stop().then(() => Promise.reject(error)),
+    );
+    return app;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Where it answers; throws until it has said so. */
+  get url(): string {
+    const [, port] = /^http:\/\/localhost:(\d+)/m.exec(this.output) ?? [];
+    if (port === undefined) throw new Error(`the sample app does not answer yet; it said: ${this.output}`);
+    return `http://127.0.0.1:${port}`;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.ended;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

@@ -1,0 +1,281 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Browser, type Answer } from '../http/browser.js';
+import { SampleApp } from './sample-app.js';
+
+interface Me {
+  user: string;
+  theme: string | null;
+  language: string | null;
+  visits: number;
+  worker: number;
+}
+
+interface Device {
+  key: string;
+  current: boolean;
+  userAgent: string | null;
+  createdAt: number;
+  expiresAt: number;
+}
+
+const HALF_AN_HOUR = 30 * 60_000;
+/** Clocks and load: how far an instant may be from the one expected, in milliseconds. */
+const SLACK = 10_000;
+
+const me = async (browser: Browser): Promise<Me> => (await browser.get('/me')).json<Me>();
+const list = async (browser: Browser): Promise<Device[]> => (await browser.get('/sessions')).json<Device[]>();
+
+async function keyOf(browser: Browser): Promise<string> {
+  return (await list(browser)).find(({ current }) => current)!.key;
+}
+
+function expectCleared({ setCookies }: Answer, browser: Browser): void {
+  expect(setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
+  expect(browser.cookies.size).toBe(0);
+}
+
+describe.each(['cluster'])('three browsers of one user, two workers, STORE=%s', (store) => {
+  let app: SampleApp;
+  let users = 0;
+  let user: string;
+  let laptop: Browser;
+  let phone: Browser;
+  let tablet: Browser;
+
+  beforeAll(async () => {
+    app = await SampleApp.start({ STORE: store });
+  });
+  afterAll(() => app?.stop());
+
+  beforeEach(async () => {
+    user = `user ${users++}`;
+    laptop = await login('laptop');
+    phone = await login('phone');
+    tablet = await login('tablet');
+  });
+
+  async function login(userAgent: string, as = user): Promise<Browser> {
+    const browser = new Browser(app.url, userAgent);
+    const { status } = await browser.post('/login', { user: as });
+    expect(status).toBe(201);
+    return browser;
+  }
+
+  const statuses = (): Promise<number[]> =>
+    Promise.all([laptop, phone, tablet].map(async (browser) => (await browser.get('/me')).status));
+
+  describe('log in', () => {
+    it('gives a cookie that scripts cannot read and that lasts as long as the session', async () => {
+      const browser = new Browser(app.url);
+      const answer = await browser.post('/login', { user });
+      expect(answer.status).toBe(201);
+      expect(answer.json()).toEqual({ user, worker: expect.any(Number) });
+      expect(answer.setCookies).toEqual([
+        expect.stringMatching(/^sid=s%3A[^;]+; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/),
+      ]);
+      const expires = Date.parse(/Expires=([^;]+)/.exec(answer.setCookies[0]!)![1]!);
+      expect(Math.abs(expires - Date.now() - HALF_AN_HOUR)).toBeLessThan(SLACK);
+    });
+
+    it('ends the session that the browser had, and nothing of it is kept', async () => {
+      const before = laptop.clone();
+      await laptop.put('/preferences/theme', { value: 'dark' });
+      await laptop.get('/me');
+
+      expect((await laptop.post('/login', { user })).status).toBe(201);
+      expect(await me(laptop)).toEqual({
+        user,
+        theme: null,
+        language: null,
+        visits: 1,
+        worker: expect.any(Number),
+      });
+      expect((await before.get('/me')).status).toBe(401);
+      expect(await list(laptop)).toHaveLength(3);
+    });
+
+    it('takes any user of 1 to 64 characters, and keeps users apart that look alike', async () => {
+      for (const name of ['__proto__', 'constructor', 'a:b', 'a', '*', '😀'.repeat(64), 'x'.repeat(64)]) {
+        const browser = await login('odd', name);
+        expect(await me(browser)).toMatchObject({ user: name, visits: 1 });
+        expect(await list(browser)).toHaveLength(1);
+      }
+    });
+  });
+
+  it('counts the visits of each login over both workers', async () => {
+    const workers = new Set<number>();
+    for (let visit = 1; visit <= 10; visit++) {
+      for (const browser of [laptop, phone, tablet]) {
+        const { visits, worker } = await me(browser);
+        expect(visits).toBe(visit);
+        workers.add(worker);
+      }
+    }
+    expect(workers.size).toBe(2);
+  });
+
+  it('keeps both of a theme and a language that are set at the same time', async () => {
+    for (let round = 0; round < 100; round++) {
+      const [theme, language] = await Promise.all([
+        laptop.put('/preferences/theme', { value: `theme ${round}` }),
+        laptop.put('/preferences/language', { value: `language ${round}` }),
+      ]);
+      expect([theme.status, theme.json()]).toEqual([200, { theme: `theme ${round}` }]);
+      expect([language.status, language.json()]).toEqual([200, { language: `language ${round}` }]);
+      expect(await me(laptop)).toMatchObject({ theme: `theme ${round}`, language: `language ${round}` });
+    }
+    expect(await me(phone)).toMatchObject({ theme: null, language: null });
+  });
+
+  describe('the list of sessions', () => {
+    it('holds each device of the user once, says which is this one, and shows no secret', async () => {
+      await login('somebody else', `${user}, another`);
+      const devices = await list(phone);
+      expect(devices.map(({ userAgent, current }) => [userAgent, current]).toSorted()).toEqual([
+        ['laptop', false],
+        ['phone', true],
+        ['tablet', false],
+      ]);
+      const secret = /~([^.]+)\./.exec(decodeURIComponent(phone.cookies.get('sid')!))![1]!;
+      for (const device of devices) {
+        expect(Object.keys(device)).toEqual(['key', 'current', 'userAgent', 'createdAt', 'expiresAt']);
+        expect(Math.abs(device.createdAt - Date.now())).toBeLessThan(SLACK);
+        expect(Math.abs(device.expiresAt - Date.now() - HALF_AN_HOUR)).toBeLessThan(SLACK);
+        expect(JSON.stringify(device)).not.toContain(secret);
+      }
+    });
+
+    it('loses the one that is ended, and the others live on', async () => {
+      const key = await keyOf(phone);
+      const ended = await laptop.delete(`/sessions/${key}`);
+      expect([ended.status, ended.text]).toEqual([204, '']);
+      expect(await statuses()).toEqual([200, 401, 200]);
+      expect((await list(laptop)).map(({ userAgent }) => userAgent).toSorted()).toEqual(['laptop', 'tablet']);
+      expect((await laptop.delete(`/sessions/${key}`)).status).toBe(404);
+    });
+
+    it('may lose the current one, whose cookie is then cleared', async () => {
+      const answer = await laptop.delete(`/sessions/${await keyOf(laptop)}`);
+      expect(answer.status).toBe(204);
+      expectCleared(answer, laptop);
+      expect(await statuses()).toEqual([401, 200, 200]);
+    });
+
+    it('has no key of another user, and none that does not exist: 404', async () => {
+      const stranger = await login('stranger', `${user}, a stranger`);
+      const keys = [await keyOf(stranger), 'x'.repeat(32), '__proto__', '%00', '%F0%9F%98%80', '*', '%2E%2E'];
+      for (const key of keys) {
+        expect((await laptop.delete(`/sessions/${key}`)).status, key).toBe(404);
+      }
+      expect((await stranger.get('/me')).status).toBe(200);
+      expect(await statuses()).toEqual([200, 200, 200]);
+    });
+  });
+
+  describe('log out', () => {
+    it('ends this session alone, and the cookie is worth nothing after it', async () => {
+      const before = laptop.clone();
+      const answer = await laptop.post('/logout');
+      expect([answer.status, answer.text]).toEqual([204, '']);
+      expectCleared(answer, laptop);
+      expect(await statuses()).toEqual([401, 200, 200]);
+      expect((await before.get('/me')).status).toBe(401);
+    });
+
+    it('of the others ends all but this one', async () => {
+      const answer = await laptop.post('/logout-others');
+      expect([answer.status, answer.json()]).toEqual([200, { ended: 2 }]);
+      expect(await statuses()).toEqual([200, 401, 401]);
+      expect((await laptop.post('/logout-others')).json()).toEqual({ ended: 0 });
+    });
+
+    it('everywhere ends this one too and clears its cookie, and touches no other user', async () => {
+      const stranger = await login('stranger', `${user}, a stranger`);
+      const before = laptop.clone();
+      const answer = await laptop.post('/logout-everywhere');
+      expect([answer.status, answer.json()]).toEqual([200, { ended: 3 }]);
+      expectCleared(answer, laptop);
+      expect(await statuses()).toEqual([401, 401, 401]);
+      expect((await before.get('/me')).status).toBe(401);
+      expect((await stranger.get('/me')).status).toBe(200);
+    });
+  });
+
+  describe('a browser that is not logged in', () => {
+    const guarded: [method: string, path: string][] = [
+      ['GET', '/me'],
+      ['PUT', '/preferences/theme'],
+      ['PUT', '/preferences/language'],
+      ['GET', '/sessions'],
+      ['DELETE', '/sessions/key'],
+      ['POST', '/logout-others'],
+      ['POST', '/logout-everywhere'],
+    ];
+
+    it.each(guarded)('gets 401 and no cookie for %s %s', async (method, path) => {
+      const { key, secret } = /^s:(?<key>[^~]+)~(?<secret>[^.]+)/.exec(
+        decodeURIComponent(laptop.cookies.get('sid')!),
+      )!.groups as { key: string; secret: string };
+      const forged = ['', 'x', key, `s:${key}`, `s:${key}~${secret}`, `s:${key}~${secret}.${'A'.repeat(43)}`];
+      for (const sid of [undefined, ...forged]) {
+        const browser = new Browser(app.url);
+        if (sid !== undefined) browser.cookies.set('sid', encodeURIComponent(sid));
+        const answer = await browser.send(method, path, {
+          body: method === 'PUT' ? { value: 'x' } : undefined,
+        });
+        expect([answer.status, answer.setCookies]).toEqual([401, []]);
+      }
+    });
+
+    it('may log out, and gets no cookie for it', async () => {
+      const { status, setCookies } = await new Browser(app.url).post('/logout');
+      expect([status, setCookies]).toEqual([204, []]);
+    });
+
+    it('reads at / what it can do, and gets no cookie for it', async () => {
+      const { status, headers, setCookies, text } = await new Browser(app.url).get('/');
+      expect([status, headers['content-type'], setCookies]).toEqual([200, 'text/html; charset=utf-8', []]);
+      for (const [method, path] of guarded) {
+        expect(text).toContain(`${method} ${path.replace('/key', '/:key')}<`);
+      }
+      expect(text).toContain(`${app.url.replace('127.0.0.1', 'localhost')} `);
+    });
+  });
+
+  describe('a body that makes no sense gets 400 with a reason', () => {
+    const wrong: [what: string, body: (name: string) => unknown][] = [
+      ['none', () => undefined],
+      ['malformed JSON', (name) => `{"${name}":`],
+      ['null', () => 'null'],
+      ['a string', () => '"x"'],
+      ['an empty object', () => ({})],
+      ['an array', (name) => [{ [name]: 'x' }]],
+      ['a value of null', (name) => ({ [name]: null })],
+      ['a number', (name) => ({ [name]: 7 })],
+      ['an array as value', (name) => ({ [name]: ['x'] })],
+      ['an object as value', (name) => ({ [name]: { $ne: null } })],
+      ['an object that looks like a string', (name) => ({ [name]: { length: 1, toString: 'x' } })],
+      ['an empty value', (name) => ({ [name]: '' })],
+      ['65 characters', (name) => ({ [name]: 'x'.repeat(65) })],
+      ['half of a surrogate pair', (name) => `{"${name}":"\\ud83d"}`],
+    ];
+
+    it.each(wrong)('%s', async (_, body) => {
+      const anonymous = new Browser(app.url);
+      const answers = [
+        await anonymous.post('/login', body('user')),
+        await laptop.put('/preferences/theme', body('value')),
+        await laptop.put('/preferences/language', body('value')),
+      ];
+      for (const answer of answers) {
+        expect(answer.status).toBe(400);
+        expect([answer.json()['message']].flat()).toEqual(
+          expect.arrayContaining([expect.stringMatching(/\w{4}/)]),
+        );
+        expect(answer.setCookies).toEqual([]);
+      }
+      expect(await me(laptop)).toMatchObject({ theme: null, language: null, visits: 1 });
+    });
+  });
+});
