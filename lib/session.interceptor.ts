@@ -25,26 +25,38 @@ async function commitAfter(
   request: SessionRequest,
   res: ServerResponse,
 ): Promise<unknown> {
-  request.guarded = true;
+  let value: unknown;
+  let thrown: { error: unknown } | undefined;
   try {
-    let value: unknown;
-    let thrown: { error: unknown } | undefined;
-    try {
-      value = await lastValueFrom(next.handle(), { defaultValue: undefined });
-    } catch (error) {
-      thrown = { error };
-    }
+    // A handler that streams into a response whose commit failed waits for that to end, and that for its filter.
+    value = await Promise.race([
+      lastValueFrom(next.handle(), { defaultValue: undefined }),
+      failureOf(request),
+    ]);
+    await request.commit();
+  } catch (error) {
+    // The failure of a commit comes back through `request.failure`; all else is the handler's own.
+    thrown = { error };
     await request.commit()?.catch(() => {});
-    const { failure } = request;
-    if (failure) {
-      dropHeaders(res);
-      sayWhenToRetry(res, failure.error);
-      if (thrown && failure.error instanceof Error) failure.error.cause = thrown.error;
-      throw failure.error;
-    }
-    if (thrown) throw thrown.error;
-    return value;
   } finally {
-    request.guarded = false;
+    request.guard = undefined;
   }
+  const { failure } = request;
+  if (failure) {
+    dropHeaders(res);
+    sayWhenToRetry(res, failure.error);
+    if (thrown && thrown.error !== failure.error && failure.error instanceof Error) {
+      failure.error.cause = thrown.error;
+    }
+    throw failure.error;
+  }
+  if (thrown) throw thrown.error;
+  return value;
+}
+
+/** Rejects when the answer that the handler has begun cannot be committed. */
+function failureOf(request: SessionRequest): Promise<never> {
+  return new Promise((_, reject) => {
+    request.guard = reject;
+  });
 }

@@ -14,15 +14,15 @@ export class Overlay {
     this.#overlayOf = overlayOf;
   }
 
-  /** Lays the members over `target`. */
-  put(target: object): void {
+  /** Lays the members over `target`; returns whether they lay there before, for all who looked at it until now. */
+  put(target: object): boolean {
     const prototype = Object.getPrototypeOf(target) as object;
-    let overlaid = this.#prototypes.get(prototype);
-    if (!overlaid) {
-      overlaid = this.#overlay(prototype);
-      this.#prototypes.set(prototype, overlaid);
-    }
+    const known = this.#prototypes.get(prototype);
+    if (known === prototype) return true;
+    const overlaid = known ?? this.#overlay(prototype);
+    this.#prototypes.set(prototype, overlaid);
     if (overlaid !== prototype) Object.setPrototypeOf(target, overlaid);
+    return false;
   }
 
   #overlay(prototype: object): object {

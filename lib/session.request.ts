@@ -165,8 +165,8 @@ interface Save {
 
 /** One request's work on its session: loads it, runs what the handler asks for, commits what changed. */
 export class SessionRequest implements SealedSession {
-  /** Set while a Nest interceptor will see the handler's end and the commit's failure. */
-  guarded = false;
+  /** Set while a Nest interceptor waits for the handler: told of a commit that failed, it hands it to the filters. */
+  guard: ((error: unknown) => void) | undefined;
   /** Set once the first byte is on its way: no cookie can be sent any more. */
   headersGone = false;
   seal: Seal | undefined;
@@ -207,6 +207,10 @@ export class SessionRequest implements SealedSession {
   /** The session work of `req`; `undefined` where the middleware did not run. */
   static of(req: unknown): SessionRequest | undefined {
     return (req as SessionIncomingMessage | undefined)?.[SESSION];
+  }
+
+  get guarded(): boolean {
+    return this.guard !== undefined;
   }
 
   get store(): SessionStore {
@@ -458,10 +462,13 @@ export class SessionRequest implements SealedSession {
       this.failure = { error };
       return Promise.reject(error);
     }
-    this.#committing = this.#commit(save).finally(() => {
+    const committing = this.#commit(save);
+    const done = (): void => {
       this.#committing = undefined;
-    });
-    return this.#committing;
+    };
+    committing.then(done, done);
+    this.#committing = committing;
+    return committing;
   }
 
   async #commit(save: Save | undefined): Promise<void> {
@@ -638,7 +645,7 @@ export class SessionRequest implements SealedSession {
   failed(error: unknown): void {
     const res = this.#res;
     sayWhenToRetry(res, error);
-    if (this.guarded) return;
+    if (this.guard) return this.guard(error);
     if (this.#next) return this.#next(error);
     this.failedLate(error);
     const status = error instanceof SessionStoreError ? error.statusCode : 500;

@@ -20,6 +20,8 @@ export interface SealedSession {
   failedLate(error: unknown): void;
   /** Whether somebody else will answer a failed commit, so that what the handler still writes must be dropped. */
   readonly guarded: boolean;
+  /** Why a commit failed, once one has. */
+  readonly failure: { error: unknown } | undefined;
   /** Kept here for the response. */
   seal: Seal | undefined;
 }
@@ -48,8 +50,8 @@ const HELD = new WeakMap<Socket, Held>();
  * what follows waits in order, and nothing leaves before what it tells is stored.
  */
 export function sealResponse(res: ServerResponse, session: SealedSession): void {
-  OVERLAY.put(res);
-  session.seal = new Seal(res, session);
+  const wasThere = OVERLAY.put(res);
+  session.seal = new Seal(res, session, !wasThere);
 }
 
 /** Drops what was set on a response since its session was loaded: an error answer must not carry the handler's headers. */
@@ -101,29 +103,32 @@ const HEADER_METHODS = [
 ] as const;
 
 /**
- * `open`: nothing was sent; `held`: sealed, and a commit is in flight; `sent`: the headers are out; `ending`: all but
- * the last call is out, and a commit is in flight; `failed`: the commit failed and an error answer may go out; `done`:
- * nothing is looked at any more.
+ * `open`: nothing was sent. `sealing`: others are told that headers go out. `held`: sealed, a commit is in flight.
+ * `sent`: the headers are out. `ending`: all but the last call is out, a commit is in flight. `failed`: a commit failed,
+ * an error answer may go out. `done`: nothing is looked at any more.
  */
-type Phase = 'open' | 'held' | 'sent' | 'ending' | 'failed' | 'done';
+type Phase = 'open' | 'sealing' | 'held' | 'sent' | 'ending' | 'failed' | 'done';
 
 export class Seal {
   readonly res: Response;
   readonly #session: SealedSession;
   /** The headers that were there before the handler ran. */
   readonly #headers: OutgoingHttpHeaders;
-  /** What middleware before ours had put on the response itself: called instead of the class's own. */
+  /**
+   * What middleware before ours put on the response itself before our members lay under it, so that it does not call
+   * them: called in their place.
+   */
   #own: Partial<Record<Method, AnyMethod>> | undefined;
   /** The class's own methods, once one of them was called. */
   #originals: Record<string, AnyMethod> | undefined;
   #phase: Phase = 'open';
   #held: Held | undefined;
 
-  constructor(res: Response, session: SealedSession) {
+  constructor(res: Response, session: SealedSession, takeOwn: boolean) {
     this.res = res;
     this.#session = session;
     this.#headers = res.getHeaders();
-    for (const method of METHODS) if (Object.hasOwn(res, method)) this.#takeOwn(method);
+    if (takeOwn) for (const method of METHODS) if (Object.hasOwn(res, method)) this.#takeOwn(method);
   }
 
   #takeOwn(method: Method): void {
@@ -149,13 +154,14 @@ export class Seal {
     switch (this.#phase) {
       case 'open':
         return this.#seal(method, args);
+      case 'sealing':
       case 'held':
         return this.#held!.take(method, args);
       case 'sent':
         return method === 'end' ? this.#endStream(args) : this.#pass(method, args);
       case 'ending':
         if (method === 'writeHead') throw headersSent('write');
-        return method === 'write' ? false : this.res;
+        return this.#refuse(method, args);
       case 'failed':
         return this.#answerFailure(method, args);
       case 'done':
@@ -165,12 +171,18 @@ export class Seal {
 
   #seal(method: Method, args: unknown[]): unknown {
     const commit = this.#session.commit();
+    if (!commit && this.#session.failure) {
+      this.#takeFailure();
+      return this.#answerFailure(method, args);
+    }
     if (!commit) {
       this.#sent(method === 'end');
       return this.#first(method, args);
     }
+    // Middleware that has put its own `write` there may have its own `drain` too, which is not ours to emit.
+    this.#held = new Held(this.res, this.#own?.write !== undefined);
+    if (method !== 'writeHead') this.#callHeaderHooks();
     this.#phase = 'held';
-    this.#held = new Held(this.res);
     commit.then(
       () => this.#release(),
       (error: unknown) => this.#fail(error),
@@ -178,16 +190,26 @@ export class Seal {
     return this.#held.take(method, args);
   }
 
+  /**
+   * Middleware after ours may wait for the headers at `writeHead`, to compress what comes after them, say. It is told now,
+   * as without us, and not when they are sent.
+   */
+  #callHeaderHooks(): void {
+    if (this.#own || !Object.hasOwn(this.res, 'writeHead')) return;
+    this.#phase = 'sealing';
+    this.res.writeHead(this.res.statusCode);
+  }
+
   /** The commit is done: sends what was held, in order. */
   #release(): void {
     const held = this.#stopHolding();
-    this.#sent(held.ended);
+    const { calls } = held;
+    // What sealed the response was its end: nothing can have changed since.
+    this.#sent(calls[0]![0] === 'end');
     let drained = true;
-    let first = true;
     try {
-      for (const [method, args] of held.calls) {
-        const result = first ? this.#first(method, args) : this.#pass(method, args);
-        first = false;
+      for (const [index, [method, args]] of calls.entries()) {
+        const result = index === 0 ? this.#first(method, args) : this.call(method, args);
         if (method === 'write') drained = result !== false;
       }
     } catch (error) {
@@ -196,23 +218,35 @@ export class Seal {
       this.res.destroy();
       return;
     }
-    if (held.destroyAsked) this.res.socket?.destroy();
-    else if (!held.ended && drained && held.calls.some(([method]) => method === 'write'))
-      this.res.emit('drain');
+    if (held.destroyAsked) this.#destroySocket(held.ended);
+    else if (!held.ended && drained && calls.some(([method]) => method === 'write')) this.res.emit('drain');
+  }
+
+  /** Does what an error handler asked for while the answer was held, but not before that is out. */
+  #destroySocket(ended: boolean): void {
+    const { socket } = this.res;
+    if (ended && !this.res.writableFinished) this.res.once('finish', () => socket?.destroy());
+    else socket?.destroy();
   }
 
   /** The commit failed: what was held is dropped, and an error answer takes its place. */
   #fail(error: unknown): void {
     const { calls } = this.#stopHolding();
-    this.#phase = 'failed';
+    this.#takeFailure();
     this.dropHeaders();
+    for (const [, args] of calls) drop(args, error);
+    this.#session.failed(error);
+  }
+
+  /** From here on an error answer goes out in the place of the handler's. */
+  #takeFailure(): void {
+    this.#phase = 'failed';
+    // Middleware that has begun to compress the handler's answer must not go on with this one.
+    this.#own = undefined;
+    for (const method of METHODS)
+      if (Object.hasOwn(this.res, method)) delete (this.res as Partial<Response>)[method];
     // What pipes into the response stops when that has ended otherwise, and nobody else would close it.
     this.res.on('unpipe', (source: Readable) => source.destroy());
-    for (const [, args] of calls) {
-      const callback = args.findLast((arg) => typeof arg === 'function');
-      if (callback) process.nextTick(callback as (error: unknown) => void, error);
-    }
-    this.#session.failed(error);
   }
 
   #stopHolding(): Held {
@@ -225,8 +259,14 @@ export class Seal {
   /** The error answer, with the cookie of a token that was made valid; what the handler still sends is dropped. */
   #answerFailure(method: Method, args: unknown[]): unknown {
     const res = this.res;
-    if (this.#session.guarded || res.writableEnded) return method === 'write' ? false : res;
+    if (this.#session.guarded || res.writableEnded) return this.#refuse(method, args);
     return res.headersSent ? this.#pass(method, args) : this.#first(method, args);
+  }
+
+  /** Drops a call that comes too late, as Node does after the end. */
+  #refuse(method: Method, args: unknown[]): unknown {
+    drop(args, new Error(`${method} came after the answer had ended`));
+    return method === 'write' ? false : this.res;
   }
 
   /** The headers are out, or about to be. */
@@ -309,7 +349,10 @@ class Held {
   readonly #statusCode: number;
   readonly #statusMessage: string | undefined;
 
-  constructor(res: Response) {
+  constructor(
+    res: Response,
+    private readonly takesMore: boolean,
+  ) {
     this.#res = res;
     this.#statusCode = res.statusCode;
     this.#statusMessage = res.statusMessage;
@@ -334,8 +377,9 @@ class Held {
         return res;
       case 'write':
         // As Node would: what comes after the end is not sent.
-        if (!this.ended) this.calls.push([method, args]);
-        return false;
+        if (this.ended) drop(args, new Error('write came after the answer had ended'));
+        else this.calls.push([method, args]);
+        return this.takesMore;
       case 'end':
         if (this.ended) return res;
         this.calls.push([method, args]);
@@ -378,6 +422,12 @@ function setFinished(res: Response, finished: boolean): void {
     enumerable: true,
     configurable: true,
   });
+}
+
+/** Tells the callback of a call that is not made, if it has one. */
+function drop(args: unknown[], error: unknown): void {
+  const callback = args.findLast((arg) => typeof arg === 'function');
+  if (callback) process.nextTick(callback as (error: unknown) => void, error);
 }
 
 /** Checks the arguments of a `writeHead` that is applied later, so that its caller sees what is wrong. */

@@ -18,6 +18,8 @@ export interface RecordedCall {
 /** A store that tells what was asked of it, and can be made slow or failing; all else is the store behind it. */
 export class RecordingStore extends SessionStore {
   calls: RecordedCall[] = [];
+  /** The operations that change something and that the store behind has done. */
+  done: string[] = [];
   /** Waited for before each call, when set. */
   before: ((operation: string) => Promise<void>) | undefined;
   /** The operations that fail; `true` for all. */
@@ -48,7 +50,7 @@ export class RecordingStore extends SessionStore {
 
   async create(record: SessionRecord): Promise<void> {
     await this.#pass({ operation: 'create', key: record.key, record });
-    return this.store.create(record);
+    return this.#do('create', this.store.create(record));
   }
 
   async read(key: string): Promise<SessionRecord | undefined> {
@@ -61,7 +63,7 @@ export class RecordingStore extends SessionStore {
     change: SessionChange,
   ): Promise<{ expiresAt: number; proof: string } | undefined> {
     await this.#pass({ operation: 'update', key: record.key, change });
-    return this.store.update(record, change);
+    return this.#do('update', this.store.update(record, change));
   }
 
   async rotate(
@@ -71,12 +73,12 @@ export class RecordingStore extends SessionStore {
     grace: number,
   ): Promise<string | undefined> {
     await this.#pass({ operation: 'rotate', key: record.key });
-    return this.store.rotate(record, presented, proof, grace);
+    return this.#do('rotate', this.store.rotate(record, presented, proof, grace));
   }
 
   async destroy(key: string): Promise<boolean> {
     await this.#pass({ operation: 'destroy', key });
-    return this.store.destroy(key);
+    return this.#do('destroy', this.store.destroy(key));
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
@@ -92,6 +94,12 @@ export class RecordingStore extends SessionStore {
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     await this.#pass({ operation: 'clear' });
     return this.store.clear(group, except);
+  }
+
+  async #do<T>(operation: string, work: Promise<T>): Promise<T> {
+    const result = await work;
+    this.done.push(operation);
+    return result;
   }
 
   async #pass(call: RecordedCall): Promise<void> {
