@@ -1,0 +1,73 @@
+/**
+ * Members in the order they came, each at a position that only grows and never changes: a reader that remembers
+ * a position goes on from it whatever came or went meanwhile. Adding costs O(1), removing O(log n), reading `limit`
+ * members O(limit + log n), each amortised.
+ */
+export class Ledger<T extends object> {
+  private positions: number[] = [];
+  /** A member, or for one that went the index to look at instead. */
+  private members: (T | number)[] = [];
+  private gone = 0;
+
+  /** How many members there are. */
+  get size(): number {
+    return this.members.length - this.gone;
+  }
+
+  /** Adds a member at `position`, which must be greater than every position before. */
+  add(member: T, position: number): void {
+    this.positions.push(position);
+    this.members.push(member);
+  }
+
+  /** Removes the member at `position`. */
+  remove(position: number): void {
+    const index = this.indexAfter(position - 1);
+    this.members[index] = index + 1;
+    this.gone++;
+    if (this.gone > 16 && this.gone > this.size) this.compact();
+  }
+
+  /** Up to `limit` members after `position`, with their positions. */
+  after(position: number, limit: number): { member: T; position: number }[] {
+    const found: { member: T; position: number }[] = [];
+    for (let index = this.indexAfter(position); found.length < limit; index++) {
+      index = this.indexOfNext(index);
+      const member = this.members[index];
+      if (member === undefined) break;
+      found.push({ member: member as T, position: this.positions[index] as number });
+    }
+    return found;
+  }
+
+  /** The first index whose position is greater than `position`; the length when there is none. */
+  private indexAfter(position: number): number {
+    let low = 0;
+    let high = this.positions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.positions[middle] as number) > position) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The index of the first member from `index` on; the way over those gone is shortened for who comes next. */
+  private indexOfNext(index: number): number {
+    let next = index;
+    for (let at = this.members[next]; typeof at === 'number'; at = this.members[next]) next = at;
+    for (let at = index; at < next;) {
+      const on = this.members[at] as number;
+      this.members[at] = next;
+      at = on;
+    }
+    return next;
+  }
+
+  private compact(): void {
+    const isThere = (_: unknown, index: number) => typeof this.members[index] !== 'number';
+    this.positions = this.positions.filter(isThere);
+    this.members = this.members.filter(isThere);
+    this.gone = 0;
+  }
+}
