@@ -1,22 +1,28 @@
 // A worker whose ClusterStores are driven from the primary: see worker.store.ts.
 import { deserialize, serialize } from 'node:v8';
+import { serveSessions } from 'nestjs-session-stores/stores/cluster';
 
-const copy = process.env.PACKAGE_COPY ?? 'nestjs-session-stores/stores/cluster';
-const { ClusterStore } = await import(copy);
 const stores = new Map();
 
 process.on('message', async (message) => {
   if (message?.drive === undefined) return;
   const { id, store: number, method, args } = deserialize(Buffer.from(message.drive, 'base64'));
+  if (method === 'new') return stores.set(number, newStore(...args));
+  if (method === 'say') return process.send(args[0]);
   const answer = (some) => process.send({ driven: serialize({ id, ...some }).toString('base64') });
   try {
-    if (method === 'new') stores.set(number, new ClusterStore(...args));
-    else answer({ value: withoutPrototypes(await stores.get(number)[method](...args)) });
-  } catch ({ name, message: text, status }) {
-    answer({ error: { name, message: text, status } });
+    const store = method === 'serve' ? { serve: serveSessions } : await stores.get(number);
+    answer({ value: withoutPrototypes(await store[method](...args)) });
+  } catch ({ name, message: text, status, cause }) {
+    answer({ error: { name, message: text, status, cause: cause && String(cause) } });
   }
 });
 process.send({ ready: true });
+
+async function newStore(options, copy) {
+  const { ClusterStore } = await import(copy);
+  return new ClusterStore(options);
+}
 
 /** Says which records have data on a null prototype, which does not travel. */
 function withoutPrototypes(value) {

@@ -21,10 +21,7 @@ let calls = 0;
 let stores = 0;
 
 /** Forks a worker that runs `ClusterStore`s for `WorkerStore`; resolves when it can be driven. */
-export async function forkWorker(
-  settings: ClusterSettings = {},
-  env: Record<string, string> = {},
-): Promise<Worker> {
+export async function forkWorker(settings: ClusterSettings = {}): Promise<Worker> {
   cluster.setupPrimary({
     exec: `${import.meta.dirname}/worker.mjs`,
     args: [],
@@ -32,7 +29,7 @@ export async function forkWorker(
     serialization: 'json',
     ...settings,
   });
-  const worker = cluster.fork(env);
+  const worker = cluster.fork();
   worker.on('message', (message: { driven?: string }) => {
     if (typeof message?.driven !== 'string') return;
     const driven = deserialize(Buffer.from(message.driven, 'base64')) as Driven;
@@ -58,9 +55,15 @@ export class WorkerStore extends SessionStore {
   constructor(
     private readonly worker: Worker,
     options: ClusterStoreOptions = {},
+    copy = 'nestjs-session-stores/stores/cluster',
   ) {
     super();
-    this.drive(0, 'new', [options]);
+    this.drive(0, 'new', [options, copy]);
+  }
+
+  /** Lets the worker send `message` as it is. */
+  say(message: unknown): void {
+    this.drive(0, 'say', [message]);
   }
 
   override open(): Promise<void> {
@@ -69,6 +72,11 @@ export class WorkerStore extends SessionStore {
 
   override close(): Promise<void> {
     return this.call('close');
+  }
+
+  /** Lets the worker call `serveSessions()`. */
+  serve(): Promise<void> {
+    return this.call('serve');
   }
 
   create(record: SessionRecord): Promise<void> {

@@ -57,6 +57,7 @@ export function serveSessions({ maxSessions = DEFAULT_MAX_SESSIONS }: ServeSessi
     serving = false;
     if (--registry.servers > 0) return;
     registry.stopListening?.();
+    limitSessions(DEFAULT_MAX_SESSIONS);
     dropUnused();
   };
 }

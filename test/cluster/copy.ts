@@ -1,0 +1,21 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+type Package = typeof import('nestjs-session-stores/stores/cluster');
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The built package once more, as it lies in a tree where two packages depend on it. */
+export async function copyOfPackage() {
+  const folder = await mkdtemp(join(tmpdir(), 'session-copy-'));
+  for (const part of ['dist', 'package.json'])
+    await cp(join(root, part), join(folder, part), { recursive: true });
+  const url = pathToFileURL(join(folder, 'dist/lib/stores/cluster/index.js')).href;
+  return {
+    url,
+    load: () => import(/* @vite-ignore */ url) as Promise<Package>,
+    remove: () => rm(folder, { recursive: true }),
+  };
+}

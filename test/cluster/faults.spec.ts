@@ -1,0 +1,242 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { copyOfPackage } from './copy.js';
+import { aRecord } from './record.js';
+import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
+
+const TAG = 'nestjs-session-stores/cluster';
+
+let stop: () => void;
+let worker: Worker;
+let store: WorkerStore;
+let here: ClusterStore;
+
+beforeEach(async () => {
+  stop = serveSessions();
+  worker = await forkWorker();
+  store = new WorkerStore(worker, { timeout: 1000 });
+  here = new ClusterStore();
+  await Promise.all([store.open(), here.open()]);
+});
+afterEach(async () => {
+  await killWorker(worker);
+  await here.close();
+  stop();
+});
+
+/** Keeps this process, the primary, from doing anything for `ms` milliseconds, as a SIGSTOP would. */
+function freeze(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+describe('a worker killed in the middle of calls', () => {
+  it('loses nothing that was acknowledged and leaves nothing in the primary', async () => {
+    const listeners = cluster.listenerCount('message');
+    const acknowledged: string[] = [];
+    for (let index = 0; index < 5000; index++) {
+      const key = `k${index}`;
+      store.create(aRecord(key)).then(
+        () => acknowledged.push(key),
+        () => {},
+      );
+    }
+    await eventually(() => acknowledged.length > 100);
+    await killWorker(worker);
+    expect(acknowledged.length).toBeLessThan(5000);
+    for (const key of acknowledged) expect(await here.read(key)).toBeDefined();
+    expect(cluster.listenerCount('message')).toBe(listeners);
+
+    worker = await forkWorker();
+    store = new WorkerStore(worker);
+    await store.open();
+    expect(await store.count()).toBe(await here.count());
+  });
+
+  it('is not answered, without harm', async () => {
+    await here.create(aRecord('k'));
+    const dead = worker;
+    const died = killWorker(dead);
+    cluster.emit('message', dead, { [TAG]: 1, from: 'x', name: 'sessions', calls: [] });
+    await died;
+    const call = [1, Date.now() + 1000, 'destroy', 'k'];
+    cluster.emit('message', dead, { [TAG]: 1, from: 'x', name: 'sessions', calls: [call] });
+    await eventually(async () => (await here.count()) === 0);
+  });
+});
+
+describe('a primary that was frozen', () => {
+  it('does not act on what waited past its deadline', async () => {
+    const late = new WorkerStore(worker, { timeout: 100 });
+    await late.open();
+    const calls = [late.create(aRecord('late')), store.create(aRecord('in time'))];
+    freeze(500);
+    const [refused, done] = await Promise.allSettled(calls);
+    expect(refused).toMatchObject({
+      reason: { message: expect.stringMatching(/create: no answer .* 100 ms/) },
+    });
+    expect(done).toMatchObject({ status: 'fulfilled' });
+    expect(await here.read('in time')).toBeDefined();
+    expect(await here.read('late')).toBeUndefined();
+  });
+
+  it('does not hurt a worker that has closed its store meanwhile', async () => {
+    const calls = [store.create(aRecord('k')), store.close()];
+    freeze(100);
+    const [refused, closed] = await Promise.allSettled(calls);
+    expect(refused).toMatchObject({
+      reason: { message: expect.stringMatching(/create: the store was closed/) },
+    });
+    expect(closed).toMatchObject({ status: 'fulfilled' });
+    await store.open();
+    expect(await store.count()).toBe(await here.count());
+  });
+});
+
+function tagged(message: object): object {
+  return { [TAG]: 1, ...message };
+}
+
+describe('messages of others', () => {
+  const strangers: unknown[] = [
+    'text',
+    7,
+    null,
+    [],
+    {},
+    { cmd: 'x', calls: [[1]] },
+    { [TAG]: 2, from: 'x', name: 'sessions', calls: [[1, 9e15, 'clear', true, []]], ready: true, to: 'x' },
+  ];
+  const malformed: unknown[] = [
+    {},
+    { from: 'x' },
+    { from: 'x', name: 'sessions' },
+    { from: 7, name: 'sessions', calls: [] },
+    { from: 'x', name: null, calls: [[1, 9e15, 'clear', true, []]] },
+    { to: 7, answers: [] },
+    { to: 'x', answers: [[1, true]] },
+  ].map(tagged);
+  const badCalls: unknown[] = [
+    null,
+    5,
+    'clear',
+    [],
+    [1],
+    ['x', 9e15],
+    [1, 9e15, 'constructor'],
+    [1, 9e15, 'read'],
+    [1, 9e15, 'create'],
+    [1, 9e15, 'create', ['k2', 'p', 1, 'never', [], []]],
+    [1, 9e15, 'create', ['k2', 'p', 1, 8e15, [7], []]],
+    [1, 9e15, 'create', ['k2', 'p', 1, 8e15, [], ['name']]],
+    [1, 9e15, 'update', 'k', null],
+    [1, 9e15, 'update', 'k', { expiresAt: '1' }],
+    [1, 9e15, 'update', 'k', { join: 'h' }],
+    [1, 9e15, 'rotate', 'k', 'p'],
+    [1, 9e15, 'destroy', { k: 1 }],
+    [1, 9e15, 'page', true, 0, 1e9],
+    [1, 9e15, 'count', { $ne: null }],
+    [1, 9e15, 'clear'],
+    [1, 9e15, 'clear', null, []],
+    [1, 9e15, 'clear', true, 5],
+    [1, 'later', 'clear', true, []],
+  ];
+
+  it('are left alone by the primary, and malformed ones do nothing', async () => {
+    const record = aRecord('k', { groups: ['g'] });
+    await here.create(record);
+    const before = await here.read('k');
+    const heard: unknown[] = [];
+    const listen = (message: { [TAG]?: unknown; driven?: unknown }) => heard.push(message);
+    worker.on('message', listen);
+    const calls = { [TAG]: 1, from: 'x', name: 'sessions', calls: badCalls };
+    const messages = [...strangers, ...malformed, calls];
+    for (const message of messages.filter((some) => some !== null)) store.say(message);
+    expect(await store.count()).toBe(1);
+    worker.off('message', listen);
+    expect(heard).toEqual(expect.arrayContaining(strangers.slice(0, 2)));
+    expect(await here.read('k')).toBe(before);
+    expect(await here.count('g')).toBe(1);
+  });
+
+  it('are left alone by a worker, and malformed ones do nothing', async () => {
+    const seen = once(cluster, 'message') as Promise<[Worker, { from: string }]>;
+    const count = store.count();
+    const [, { from: to }] = await seen;
+    const answers = [null, 5, 'x', [], ['x', 1], [{}], [-1, 7], [9e9, 7, 'problem']];
+    const bad = [{ to }, { to, answers: 5 }, { to, answers }].map(tagged);
+    for (const message of [...strangers, ...malformed, ...bad])
+      if (message !== null) worker.send(message as object);
+    expect(await count).toBe(0);
+    await store.create(aRecord('k'));
+    expect(await store.read('k')).toMatchObject({ key: 'k' });
+  });
+});
+
+describe('an error in the primary', () => {
+  it('fails the one call it belongs to', async () => {
+    const answered: unknown[] = [];
+    worker.send = (message: { answers?: unknown[] }) => answered.push(...(message.answers ?? [])) > 0;
+    const deadline = Date.now() + 1000;
+    const calls = [
+      [1, deadline, 'count', true],
+      [2, deadline, 'update', 'k', { expiresAt: '1' }],
+      [3, deadline, 'count', true],
+    ];
+    cluster.emit('message', worker, tagged({ from: 'x', name: 'sessions', calls }));
+    await eventually(() => answered.length === 3);
+    expect(answered).toEqual([
+      [1, 0],
+      [2, null, expect.stringMatching(/TypeError: expiresAt must be/)],
+      [3, 0],
+    ]);
+  });
+
+  it('reaches the caller as a SessionStoreError with its cause', async () => {
+    await here.create(aRecord('k'));
+    const broken = cluster.listeners('message').at(-1) as (worker: Worker, message: object) => void;
+    cluster.off('message', broken);
+    const spoil = (from: Worker, message: { calls?: unknown[][] }) => {
+      for (const call of message.calls ?? []) if (call[2] === 'update') call[4] = { expiresAt: '1' };
+      broken(from, message);
+    };
+    cluster.on('message', spoil);
+    try {
+      const [update, read] = await Promise.allSettled([
+        store.update({ ...aRecord('k') }, {}),
+        store.read('k'),
+      ]);
+      expect(update).toMatchObject({
+        reason: {
+          name: 'SessionStoreError',
+          message: expect.stringMatching(/^\[session:cluster\] update: the primary failed at it/),
+          cause: expect.stringMatching(/expiresAt must be/),
+        },
+      });
+      expect(read).toMatchObject({ status: 'fulfilled', value: { key: 'k' } });
+    } finally {
+      cluster.off('message', spoil);
+      cluster.on('message', broken);
+    }
+  });
+});
+
+describe('two copies of the package', () => {
+  it('share the sessions of the primary from one worker', async () => {
+    const copy = await copyOfPackage();
+    try {
+      const copied = new WorkerStore(worker, {}, copy.url);
+      await copied.open();
+      await copied.create(aRecord('k'));
+      expect(await store.read('k')).toMatchObject({ key: 'k' });
+      await store.update(aRecord('k'), { set: { b: '2' } });
+      expect((await copied.read('k'))?.data).toEqual({ __proto__: null, a: '1', b: '2' });
+      await copied.close();
+      expect(await store.count()).toBe(1);
+    } finally {
+      await copy.remove();
+    }
+  });
+});

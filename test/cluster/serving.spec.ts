@@ -1,0 +1,106 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { SessionStoreError } from 'nestjs-session-stores';
+import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { aRecord } from './record.js';
+import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
+
+const missing = (operation: string, timeout: number) => ({
+  name: 'SessionStoreError',
+  message: `[session:cluster] ${operation}: no answer from the primary in ${timeout} ms: call serveSessions() in the primary before forking`,
+  status: 503,
+});
+
+describe('a worker whose primary', () => {
+  const workers: Worker[] = [];
+  const stops: (() => void)[] = [];
+  afterEach(async () => {
+    for (const worker of workers.splice(0)) await killWorker(worker);
+    for (const stop of stops.splice(0)) stop();
+  });
+  const fork = async (settings = {}) => {
+    const worker = await forkWorker(settings);
+    workers.push(worker);
+    return worker;
+  };
+
+  it('never serves fails to open with the missing call, at its deadline', async () => {
+    const store = new WorkerStore(await fork(), { timeout: 150 });
+    const start = performance.now();
+    await expect(store.open()).rejects.toMatchObject(missing('open', 150));
+    expect(performance.now() - start).toBeGreaterThan(140);
+    await expect(store.read('k')).rejects.toMatchObject({ message: expect.stringMatching(/not open/) });
+  });
+
+  it('serves only later opens then, and calls made before are answered once', async () => {
+    const asked: unknown[] = [];
+    const listen = (_: unknown, message: { calls?: unknown[] }) => asked.push(...(message?.calls ?? []));
+    cluster.on('message', listen);
+    const store = new WorkerStore(await fork());
+    const answers = [store.open(), store.create(aRecord('k')), store.count()];
+    await eventually(() => asked.length === 0 && cluster.listenerCount('message') === 1);
+    stops.push(serveSessions());
+    expect(await Promise.all(answers)).toEqual([undefined, undefined, 1]);
+    expect(asked.length).toBe(2);
+    cluster.off('message', listen);
+  });
+
+  it('stops serving and serves again goes on, with no call made twice or late', async () => {
+    const worker = await fork();
+    const stop = serveSessions();
+    const store = new WorkerStore(worker, { timeout: 150 });
+    const keeper = new ClusterStore();
+    await keeper.open();
+    await store.open();
+    stop();
+    await expect(store.create(aRecord('k'))).rejects.toMatchObject(missing('create', 150));
+    stops.push(serveSessions());
+    expect(await store.read('k')).toBeUndefined();
+    await store.create(aRecord('k'));
+    expect(await keeper.count()).toBe(1);
+    await keeper.close();
+  });
+
+  it('lets it go fails its calls at once, those in flight and new ones', async () => {
+    stops.push(serveSessions());
+    cluster.setupPrimary({
+      exec: `${import.meta.dirname}/let-go.worker.mjs`,
+      args: [],
+      execArgv: [],
+      silent: true,
+      serialization: 'json',
+    });
+    const worker = cluster.fork();
+    workers.push(worker);
+    let said = '';
+    worker.process.stdout?.on('data', (text) => (said += text));
+    const heard: object[] = [];
+    worker.on('message', (message: object) => heard.push(message));
+    await eventually(() => heard.some((message) => 'ready' in message));
+    for (const stop of stops.splice(0)) stop();
+    worker.send('ask');
+    await eventually(() => heard.some((message) => 'asked' in message));
+    worker.disconnect();
+    await once(worker.process, 'close');
+
+    const reports = said
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(reports.map(({ call }) => call).toSorted()).toEqual(['new', 'pending']);
+    for (const { name, message } of reports) {
+      expect(name).toBe(SessionStoreError.name);
+      expect(message).toMatch(/read: the channel to the primary is closed/);
+    }
+    cluster.setupPrimary({ silent: false });
+  });
+
+  it('is itself a worker cannot serve', async () => {
+    const store = new WorkerStore(await fork(), { timeout: 150 });
+    await expect(store.serve()).rejects.toMatchObject({
+      message: expect.stringMatching(/call it in the primary/),
+    });
+  });
+});
