@@ -1,14 +1,18 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** What `check` gives, once it does not throw; after `within` milliseconds what it threw last. */
-export async function eventually<T>(check: () => T | Promise<T>, { within = 5000 } = {}): Promise<T> {
+/** What `check` gives, once it neither throws nor is `false`; fails after `within` milliseconds as it last did. */
+export async function eventually<T>(check: () => T | Promise<T>, { within = 10_000 } = {}): Promise<T> {
   const end = Date.now() + within;
   for (;;) {
+    let failure: unknown;
     try {
-      return await check();
+      const answer = await check();
+      if (answer !== false) return answer;
+      failure = new Error(`still not so after ${within} ms: ${check}`);
     } catch (error) {
-      if (Date.now() > end) throw error;
-      await wait(20);
+      failure = error;
     }
+    if (Date.now() > end) throw failure;
+    await wait(10);
   }
 }
