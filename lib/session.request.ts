@@ -76,7 +76,9 @@ export class SessionState {
   signed: string | undefined;
   /** What `read` gave or `create` took: a hint for the store; `undefined` while the session is not stored. */
   record: SessionRecord | undefined;
-  snapshot: Snapshot = NO_SNAPSHOT;
+  #snapshot: Snapshot = NO_SNAPSHOT;
+  /** What was saved since the snapshot; applied when somebody asks for it, which most requests never do. */
+  #saved: DataChange[] | undefined;
   expiresAt = 0;
   /** The lifetime that `expiresAt` was made with, in milliseconds. */
   lifetime: number;
@@ -97,10 +99,23 @@ export class SessionState {
     this.lifetime = SessionCookie.lifetime(cookie, ttl);
   }
 
+  /** The data as it was loaded or last saved. */
+  get snapshot(): Snapshot {
+    for (const change of this.#saved ?? []) this.#snapshot = advance(this.#snapshot, change);
+    this.#saved = undefined;
+    return this.#snapshot;
+  }
+
+  /** Takes a change of the data as stored. */
+  dataSaved(change: DataChange): void {
+    (this.#saved ??= []).push(change);
+  }
+
   /** Takes what is stored as the base of what changes from here on. */
   load(record: SessionRecord, snapshot: Snapshot): void {
     this.record = record;
-    this.snapshot = snapshot;
+    this.#snapshot = snapshot;
+    this.#saved = undefined;
     this.expiresAt = record.expiresAt;
     this.#groups = record.groups;
     this.#joins = undefined;
@@ -465,20 +480,24 @@ export class SessionRequest implements SealedSession {
     const committing = this.#commit(save);
     const done = (): void => {
       this.#committing = undefined;
+      if (this.#last === committing) this.#last = undefined;
     };
     committing.then(done, done);
     this.#committing = committing;
+    // What is asked for from here on comes after it, unless it must itself wait for that.
+    if (save) this.#last = committing;
     return committing;
   }
 
   async #commit(save: Save | undefined): Promise<void> {
     try {
-      if (!save) {
-        while (this.#inFlight?.size) await this.#settle(this.#inFlight);
-        save = this.#pendingSave();
+      if (save) {
+        await this.#store(this.#current()!, save);
+        return;
       }
-      const due = save;
-      if (due) await this.#run(() => this.#store(LiveSession.stateOf(this.req.session as LiveSession), due));
+      while (this.#inFlight?.size) await this.#settle(this.#inFlight);
+      const due = this.#pendingSave();
+      if (due) await this.#run(() => this.#store(this.#current()!, due));
     } catch (error) {
       this.failure = { error };
       throw error;
@@ -571,7 +590,7 @@ export class SessionRequest implements SealedSession {
       state.ended = 'elsewhere';
       return false;
     }
-    if (data) state.snapshot = advance(state.snapshot, data);
+    if (data) state.dataSaved(data);
     if (groups) state.groupsSaved(groups);
     if (cookieText) SessionCookie.saved(state.cookie, cookieText.text);
     const changed = data !== undefined || groups !== undefined || cookieText !== undefined;

@@ -42,8 +42,9 @@ function sealOf(res: Response): Seal | undefined {
   return res.req?.[SESSION]?.seal;
 }
 
-/** The response that is held on a socket. */
-const HELD = new WeakMap<Socket, Held>();
+/** Where a socket keeps the response that is held on it. */
+const HELD = Symbol('held');
+type HoldingSocket = Socket & { [HELD]?: Held | undefined };
 
 /**
  * Holds `res` back until the session is committed: the first `writeHead`, `write`, `end` or `flushHeaders` seals it,
@@ -345,7 +346,7 @@ class Held {
   /** Error handlers that see an answer on its way destroy its socket, which would cut off what is held. */
   destroyAsked = false;
   readonly #res: Response;
-  readonly #socket: Socket | null;
+  readonly #socket: HoldingSocket | null;
   readonly #statusCode: number;
   readonly #statusMessage: string | undefined;
 
@@ -359,7 +360,7 @@ class Held {
     this.#socket = res.socket;
     if (this.#socket) {
       deferDestroy(this.#socket);
-      HELD.set(this.#socket, this);
+      this.#socket[HELD] = this;
     }
   }
 
@@ -395,24 +396,21 @@ class Held {
     if (this.ended) setFinished(res, false);
     res.statusCode = this.#statusCode;
     if (this.#statusMessage !== undefined) res.statusMessage = this.#statusMessage;
-    if (this.#socket) HELD.delete(this.#socket);
+    if (this.#socket) this.#socket[HELD] = undefined;
   }
 }
 
 /** Makes `destroy` wait while a response is held on this socket; an error still ends it at once. */
-function deferDestroy(socket: Socket): void {
-  if (DEFERRED.has(socket)) return;
-  DEFERRED.add(socket);
+function deferDestroy(socket: HoldingSocket): void {
+  if (HELD in socket) return;
   const { destroy } = socket;
-  socket.destroy = function (this: Socket, error?: Error): Socket {
-    const held = HELD.get(this);
+  socket.destroy = function (this: HoldingSocket, error?: Error): Socket {
+    const held = this[HELD];
     if (!held || error) return destroy.call(this, error);
     held.destroyAsked = true;
     return this;
   };
 }
-
-const DEFERRED = new WeakSet<Socket>();
 
 /** `finished`, and with it `writableEnded`: a property in HTTP/1, a getter of the same in HTTP/2. */
 function setFinished(res: Response, finished: boolean): void {

@@ -356,7 +356,7 @@ function get(
   method = 'GET',
   headers: Record<string, string> = {},
 ): Promise<Got> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const outgoing = httpRequest(
       `${subject.server.url}/${path}`,
       { method, headers, agent: false },
