@@ -7,7 +7,7 @@ import { copyOfPackage } from './copy.js';
 import { aRecord } from './record.js';
 import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
 
-const TAG = 'nestjs-session-stores/cluster';
+const TAG = 'nestjs-session-stores/cluster/1';
 
 let stop: () => void;
 let worker: Worker;
@@ -59,10 +59,10 @@ describe('a worker killed in the middle of calls', () => {
     await here.create(aRecord('k'));
     const dead = worker;
     const died = killWorker(dead);
-    cluster.emit('message', dead, { [TAG]: 1, from: 'x', name: 'sessions', calls: [] });
+    cluster.emit('message', dead, [TAG, 'x', 'sessions', []]);
     await died;
     const call = [1, Date.now() + 1000, 'destroy', 'k'];
-    cluster.emit('message', dead, { [TAG]: 1, from: 'x', name: 'sessions', calls: [call] });
+    cluster.emit('message', dead, [TAG, 'x', 'sessions', [call]]);
     await eventually(async () => (await here.count()) === 0);
   });
 });
@@ -95,10 +95,6 @@ describe('a primary that was frozen', () => {
   });
 });
 
-function tagged(message: object): object {
-  return { [TAG]: 1, ...message };
-}
-
 describe('messages of others', () => {
   const strangers: unknown[] = [
     'text',
@@ -107,17 +103,18 @@ describe('messages of others', () => {
     [],
     {},
     { cmd: 'x', calls: [[1]] },
-    { [TAG]: 2, from: 'x', name: 'sessions', calls: [[1, 9e15, 'clear', true, []]], ready: true, to: 'x' },
+    ['nestjs-session-stores/cluster/2', 'x', 'sessions', [[1, 9e15, 'clear', true, []]]],
+    ['nestjs-session-stores/cluster/2'],
+    { 0: TAG, 1: 'x', 2: 'sessions', 3: [[1, 9e15, 'clear', true, []]] },
   ];
   const malformed: unknown[] = [
-    {},
-    { from: 'x' },
-    { from: 'x', name: 'sessions' },
-    { from: 7, name: 'sessions', calls: [] },
-    { from: 'x', name: null, calls: [[1, 9e15, 'clear', true, []]] },
-    { to: 7, answers: [] },
-    { to: 'x', answers: [[1, true]] },
-  ].map(tagged);
+    [TAG, 'x'],
+    [TAG, 'x', 'sessions'],
+    [TAG, 7, 'sessions', []],
+    [TAG, 'x', null, [[1, 9e15, 'clear', true, []]]],
+    [TAG, 7, []],
+    [TAG, 'x', [[1, true]]],
+  ];
   const badCalls: unknown[] = [
     null,
     5,
@@ -149,9 +146,9 @@ describe('messages of others', () => {
     await here.create(record);
     const before = await here.read('k');
     const heard: unknown[] = [];
-    const listen = (message: { [TAG]?: unknown; driven?: unknown }) => heard.push(message);
+    const listen = (message: unknown) => heard.push(message);
     worker.on('message', listen);
-    const calls = { [TAG]: 1, from: 'x', name: 'sessions', calls: badCalls };
+    const calls = [TAG, 'x', 'sessions', badCalls];
     const messages = [...strangers, ...malformed, calls];
     for (const message of messages.filter((some) => some !== null)) store.say(message);
     expect(await store.count()).toBe(1);
@@ -162,11 +159,15 @@ describe('messages of others', () => {
   });
 
   it('are left alone by a worker, and malformed ones do nothing', async () => {
-    const seen = once(cluster, 'message') as Promise<[Worker, { from: string }]>;
+    const seen = once(cluster, 'message') as Promise<[Worker, unknown[]]>;
     const count = store.count();
-    const [, { from: to }] = await seen;
+    const [, [, to]] = await seen;
     const answers = [null, 5, 'x', [], ['x', 1], [{}], [-1, 7], [9e9, 7, 'problem']];
-    const bad = [{ to }, { to, answers: 5 }, { to, answers }].map(tagged);
+    const bad = [
+      [TAG, to],
+      [TAG, to, 5],
+      [TAG, to, answers],
+    ];
     for (const message of [...strangers, ...malformed, ...bad])
       if (message !== null) worker.send(message as object);
     expect(await count).toBe(0);
@@ -178,14 +179,14 @@ describe('messages of others', () => {
 describe('an error in the primary', () => {
   it('fails the one call it belongs to', async () => {
     const answered: unknown[] = [];
-    worker.send = (message: { answers?: unknown[] }) => answered.push(...(message.answers ?? [])) > 0;
+    worker.send = ([, , answers]: [string, string, unknown[]]) => answered.push(...answers) > 0;
     const deadline = Date.now() + 1000;
     const calls = [
       [1, deadline, 'count', true],
       [2, deadline, 'update', 'k', { expiresAt: '1' }],
       [3, deadline, 'count', true],
     ];
-    cluster.emit('message', worker, tagged({ from: 'x', name: 'sessions', calls }));
+    cluster.emit('message', worker, [TAG, 'x', 'sessions', calls]);
     await eventually(() => answered.length === 3);
     expect(answered).toEqual([
       [1, 0],
@@ -198,8 +199,8 @@ describe('an error in the primary', () => {
     await here.create(aRecord('k'));
     const broken = cluster.listeners('message').at(-1) as (worker: Worker, message: object) => void;
     cluster.off('message', broken);
-    const spoil = (from: Worker, message: { calls?: unknown[][] }) => {
-      for (const call of message.calls ?? []) if (call[2] === 'update') call[4] = { expiresAt: '1' };
+    const spoil = (from: Worker, message: [string, string, string, unknown[][]]) => {
+      for (const call of message[3] ?? []) if (call[2] === 'update') call[4] = { expiresAt: '1' };
       broken(from, message);
     };
     cluster.on('message', spoil);

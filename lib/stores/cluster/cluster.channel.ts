@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { SessionStoreError } from '../../session.errors.js';
 import type { SessionChange, SessionRecord } from '../../session.store.js';
 import {
-  PROTOCOL,
   TAG,
   decodeRecord,
   deliver,
@@ -11,11 +10,9 @@ import {
   encodeRecord,
   isOurs,
   type Answer,
-  type AnswersMessage,
   type Call,
   type CallsMessage,
   type Operation,
-  type ReadyMessage,
   type WireRecord,
 } from './cluster.messages.js';
 import type { ClearReach, ClearStep, SessionSlice } from './cluster.sessions.js';
@@ -171,7 +168,7 @@ export class RemoteSessions {
   }
 
   private send(calls: Call[]): void {
-    const message: CallsMessage = { [TAG]: PROTOCOL, from: this.id, name: this.name, calls };
+    const message: CallsMessage = [TAG, this.id, this.name, calls];
     process.send?.(message, undefined, undefined, (error) => {
       if (error) for (const [id] of calls) this.refuse(id, GONE, error);
     });
@@ -207,8 +204,8 @@ function stopListening(): void {
 
 function receive(message: unknown): void {
   if (!isOurs(message)) return;
-  const { ready, to, answers } = message as Partial<ReadyMessage & AnswersMessage>;
-  if (ready) for (const remote of remotes.values()) remote.begin();
+  const [, to, answers] = message;
+  if (message.length === 1) for (const remote of remotes.values()) remote.begin();
   else if (typeof to === 'string' && Array.isArray(answers)) remotes.get(to)?.settle(answers);
 }
 

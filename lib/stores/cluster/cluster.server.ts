@@ -8,7 +8,6 @@ import {
   exceptKeys,
 } from '../../session.record.js';
 import {
-  PROTOCOL,
   TAG,
   decodeChange,
   decodeGroup,
@@ -62,7 +61,7 @@ export function serveSessions({ maxSessions = DEFAULT_MAX_SESSIONS }: ServeSessi
   };
 }
 
-const READY: ReadyMessage = { [TAG]: PROTOCOL, ready: true };
+const READY: ReadyMessage = [TAG];
 
 function limitSessions(maxSessions: number): void {
   if (maxSessions !== Infinity && (!Number.isInteger(maxSessions) || maxSessions < 1)) {
@@ -81,7 +80,7 @@ function listen(): void {
 
 function receive(worker: Worker, message: unknown): void {
   if (!isOurs(message) || !isCalls(message)) return;
-  const { from, name, calls } = message;
+  const [, from, name, calls] = message;
   if (calls.length === 0) return send(worker, READY);
 
   const sessions = sessionsOf(name);
@@ -92,13 +91,13 @@ function receive(worker: Worker, message: unknown): void {
   }
   deliver(
     answers,
-    (some) => send(worker, { [TAG]: PROTOCOL, to: from, answers: some }),
-    ([id], error) => send(worker, { [TAG]: PROTOCOL, to: from, answers: [[id, null, String(error)]] }),
+    (some) => send(worker, [TAG, from, some]),
+    ([id], error) => send(worker, [TAG, from, [[id, null, String(error)]]]),
   );
 }
 
-function isCalls(message: object): message is CallsMessage {
-  const { from, name, calls } = message as Partial<CallsMessage>;
+function isCalls(message: [string, ...unknown[]]): message is CallsMessage {
+  const [, from, name, calls] = message;
   return typeof from === 'string' && typeof name === 'string' && Array.isArray(calls);
 }
 
