@@ -212,7 +212,7 @@ describe('an error in the primary', () => {
       expect(update).toMatchObject({
         reason: {
           name: 'SessionStoreError',
-          message: expect.stringMatching(/^\[session:cluster\] update: the primary failed at it/),
+          message: expect.stringMatching(/^\[session:cluster\] update: the primary failed/),
           cause: expect.stringMatching(/expiresAt must be/),
         },
       });

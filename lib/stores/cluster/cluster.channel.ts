@@ -104,7 +104,7 @@ export class RemoteSessions {
       if (!Array.isArray(answer)) continue;
       const [id, value, problem] = answer;
       if (problem === undefined) this.take(id)?.resolve(value);
-      else this.refuse(id, 'the primary failed at it', problem);
+      else this.refuse(id, 'the primary failed, for the reason in `cause`', new Error(problem));
     }
   }
 
@@ -176,7 +176,8 @@ export class RemoteSessions {
 
   private refuse(id: number, problem: string, cause?: unknown): void {
     const pending = this.take(id);
-    pending?.reject(new SessionStoreError('cluster', pending.operation, problem, { cause }));
+    const options = cause === undefined ? undefined : { cause };
+    pending?.reject(new SessionStoreError('cluster', pending.operation, problem, options));
   }
 
   private take(id: number): Pending | undefined {

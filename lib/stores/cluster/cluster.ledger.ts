@@ -16,6 +16,12 @@ export class Ledger<T extends object> {
 
   /** Adds a member at `position`, which must be greater than every position before. */
   add(member: T, position: number): void {
+    if (this.members.length === 0) {
+      // Most groups have one member, and a first `push` makes room for seventeen.
+      this.positions = [position];
+      this.members = [member];
+      return;
+    }
     this.positions.push(position);
     this.members.push(member);
   }
@@ -65,9 +71,14 @@ export class Ledger<T extends object> {
   }
 
   private compact(): void {
-    const isThere = (_: unknown, index: number) => typeof this.members[index] !== 'number';
-    this.positions = this.positions.filter(isThere);
-    this.members = this.members.filter(isThere);
+    let kept = 0;
+    for (let index = 0; index < this.members.length; index++) {
+      const member = this.members[index] as T | number;
+      if (typeof member === 'number') continue;
+      this.members[kept] = member;
+      this.positions[kept++] = this.positions[index] as number;
+    }
+    this.members.length = this.positions.length = kept;
     this.gone = 0;
   }
 }

@@ -10,8 +10,8 @@ export interface HeldSession {
   slot: number;
   /** Its position among all sessions. */
   place: number;
-  /** Its position in each of its groups. */
-  places: Map<string, number> | undefined;
+  /** Its position in each of its groups, in the order of `record.groups`. */
+  places: number[];
 }
 
 /** Some live sessions, and the position to go on from; `next` is absent when these are the last. */
@@ -35,7 +35,7 @@ export interface ClearStep {
 /** How many sessions of one name a primary holds unless told otherwise. */
 export const DEFAULT_MAX_SESSIONS = 1_000_000;
 
-const CLEARED_PER_STEP = 1000;
+const CLEARED_PER_STEP = 250;
 const EXPIRED_PER_TURN = 1000;
 const PAGE_CHARACTERS = 4 * 1024 * 1024;
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -93,13 +93,16 @@ export class Sessions {
   /** Up to `limit` sessions after a position, fewer when their texts are long. */
   page(group: string | undefined, after: number, limit: number): SessionSlice {
     this.expire(Date.now());
-    const found = this.ledger(group)?.after(after, limit + 1) ?? [];
-    let shown = 0;
-    for (let characters = 0; shown < found.length && shown < limit && characters < PAGE_CHARACTERS; shown++) {
-      characters += lengthOf((found[shown] as { member: HeldSession }).member.record);
+    const records: SessionRecord[] = [];
+    let characters = 0;
+    let last = after;
+    for (const { member, position } of this.ledger(group)?.after(after, limit + 1) ?? []) {
+      if (records.length === limit || characters >= PAGE_CHARACTERS) return { records, next: last };
+      records.push(member.record);
+      characters += lengthOf(member.record);
+      last = position;
     }
-    const records = found.slice(0, shown).map(({ member }) => member.record);
-    return found.length > shown ? { records, next: found[shown - 1]?.position } : { records };
+    return { records };
   }
 
   count(group?: string): number {
@@ -142,10 +145,10 @@ export class Sessions {
 
   private add(record: SessionRecord, now: number): void {
     this.makeRoom(now);
-    const session: HeldSession = { record, slot: 0, place: ++this.position, places: undefined };
+    const session: HeldSession = { record, slot: 0, place: ++this.position, places: [] };
     this.byKey.set(record.key, session);
     this.all.add(session, session.place);
-    this.enter(session, record.groups);
+    this.regroup(session, [], record.groups);
     this.heap(record).add(session);
     this.watch(now);
   }
@@ -175,14 +178,7 @@ export class Sessions {
     this.heap(record).remove(session);
     session.record = frozen(next);
     this.heap(next).add(session);
-    if (next.groups !== record.groups) {
-      const groups = new Set(next.groups);
-      this.quit(
-        session,
-        record.groups.filter((group) => !groups.has(group)),
-      );
-      this.enter(session, next.groups);
-    }
+    if (next.groups !== record.groups) this.regroup(session, record.groups, next.groups);
     this.watch(now);
     return next;
   }
@@ -191,28 +187,32 @@ export class Sessions {
     const { record } = session;
     this.byKey.delete(record.key);
     this.all.remove(session.place);
-    this.quit(session, record.groups);
+    this.regroup(session, record.groups, []);
     this.heap(record).remove(session);
   }
 
-  private enter(session: HeldSession, groups: readonly string[]): void {
-    for (const group of groups) {
-      session.places ??= new Map();
-      if (session.places.has(group)) continue;
-      let members = this.groups.get(group);
-      if (!members) this.groups.set(group, (members = new Ledger()));
-      members.add(session, ++this.position);
-      session.places.set(group, this.position);
-    }
+  private regroup(session: HeldSession, before: readonly string[], after: readonly string[]): void {
+    if (before.length + after.length === 0) return;
+    const left = new Map(before.map((group, index) => [group, session.places[index] as number]));
+    session.places = after.map((group) => {
+      const place = left.get(group) ?? this.enter(session, group);
+      left.delete(group);
+      return place;
+    });
+    for (const [group, place] of left) this.quit(group, place);
   }
 
-  private quit(session: HeldSession, groups: readonly string[]): void {
-    for (const group of groups) {
-      const members = this.groups.get(group) as Ledger<HeldSession>;
-      members.remove(session.places?.get(group) as number);
-      session.places?.delete(group);
-      if (members.size === 0) this.groups.delete(group);
-    }
+  private enter(session: HeldSession, group: string): number {
+    let members = this.groups.get(group);
+    if (!members) this.groups.set(group, (members = new Ledger()));
+    members.add(session, ++this.position);
+    return this.position;
+  }
+
+  private quit(group: string, place: number): void {
+    const members = this.groups.get(group) as Ledger<HeldSession>;
+    members.remove(place);
+    if (members.size === 0) this.groups.delete(group);
   }
 
   private ledger(group: string | undefined): Ledger<HeldSession> | undefined {
