@@ -30,7 +30,7 @@ async function findPort(host: string, port: number): Promise<number> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const problem = code === 'EADDRINUSE' ? 'another program listens there' : String(code);
-    throw new Error(`${host}:${port} cannot be used (${problem}): set PORT to another one, or to 0`, {
+    throw new Error(`${host}:${port} cannot be used (${problem}): choose another PORT or HOST`, {
       cause,
     });
   } finally {

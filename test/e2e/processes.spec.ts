@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../eventually.js';
 import { Browser, type Answer } from '../http/browser.js';
-import { SampleApp } from './sample-app.js';
+import { SampleApp, STORES } from './sample-app.js';
 
 const LOST_CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
@@ -67,7 +67,7 @@ const inWorkers = (code: string): Record<string, string> => ({
 });
 
 describe('a worker that is killed', () => {
-  it.each(['cluster'])(
+  it.each(STORES)(
     'under load is replaced, and no session is lost, STORE=%s',
     { timeout: 60_000 },
     async (store) => {
@@ -147,8 +147,11 @@ describe('the end', () => {
       const browser = await login(app, 'ada');
       const pids = [app.pid, ...(await workersOf(browser))];
 
-      const body = JSON.stringify({ value: 'dark' });
       const { hostname, port } = new URL(app.url);
+      // Browsers hold connections in reserve.
+      const reserve = connect(Number(port), hostname).on('error', () => {});
+      await once(reserve, 'connect');
+      const body = JSON.stringify({ value: 'dark' });
       const socket = connect(Number(port), hostname);
       socket.write(
         [
@@ -164,6 +167,7 @@ describe('the end', () => {
       // The worker has the request from here on.
       expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1.1 100/);
 
+      const asked = Date.now();
       app.signal(signal);
       await eventually(() => expect(browser.get('/')).rejects.toMatchObject({ code: 'ECONNREFUSED' }));
       const answer = once(socket, 'data');
@@ -171,6 +175,7 @@ describe('the end', () => {
       expect(String((await answer)[0])).toMatch(/^HTTP\/1.1 200 [^]*Set-Cookie: sid=[^]*{"theme":"dark"}/);
 
       expect(await app.ended).toBe(0);
+      expect(Date.now() - asked, 'held up by an open connection').toBeLessThan(4000);
       expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
     },
   );
@@ -209,7 +214,7 @@ describe('the start', () => {
       const { code, output } = await startInVain({ PORT: String(port), SESSION_SECRET: 'x' });
       expect([code, output]).toEqual([
         1,
-        `127.0.0.1:${port} cannot be used (another program listens there): set PORT to another one, or to 0\n`,
+        `127.0.0.1:${port} cannot be used (another program listens there): choose another PORT or HOST\n`,
       ]);
     } finally {
       other.close();

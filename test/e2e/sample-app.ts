@@ -5,6 +5,9 @@ import { eventually } from '../eventually.js';
 
 const main = join(import.meta.dirname, '../../dist/sample-app/main.js');
 
+/** What it is run with as `STORE`. */
+export const STORES = ['cluster'];
+
 /** The built sample app, running in processes of its own. */
 export class SampleApp implements AsyncDisposable {
   /** What it printed so far, errors too. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Browser, type Answer } from '../http/browser.js';
-import { SampleApp } from './sample-app.js';
+import { SampleApp, STORES } from './sample-app.js';
 
 interface Me {
   user: string;
@@ -34,7 +34,7 @@ function expectCleared({ setCookies }: Answer, browser: Browser): void {
   expect(browser.cookies.size).toBe(0);
 }
 
-describe.each(['cluster'])('three browsers of one user, two workers, STORE=%s', (store) => {
+describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (store) => {
   let app: SampleApp;
   let users = 0;
   let user: string;
