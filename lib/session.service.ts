@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { checkGroup, checkKey, checkPage } from './session.record.js';
 import { SessionStore, type SessionRecord } from './session.store.js';
+import type { SessionData } from './session.js';
 
 /** What is shown of a session: no secret, no proof. Frozen, all the way down. */
 export interface SessionView {
   readonly key: string;
-  /** The data as a handler sees it; a value whose text is damaged is left out. */
-  readonly data: Readonly<Record<string, unknown>>;
+  /** The data as a handler sees it, without the cookie; a value whose text is damaged is left out. */
+  readonly data: Readonly<Partial<Omit<SessionData, 'cookie'>> & Record<string, unknown>>;
   readonly groups: readonly string[];
   /** Epoch milliseconds. */
   readonly createdAt: number;
@@ -99,10 +100,17 @@ export class SessionService {
   }
 
   private async *pages(group?: string): AsyncIterableIterator<SessionView> {
+    // A store may give a session twice that left its place meanwhile. Of a group, which somebody looks at, that is seen;
+    // to remember all sessions there are would cost too much.
+    const seen = group === undefined ? undefined : new Set<string>();
     let after: string | undefined;
     do {
       const { views, next } = await this.read(group, after);
-      yield* views;
+      for (const view of views) {
+        if (seen?.has(view.key)) continue;
+        seen?.add(view.key);
+        yield view;
+      }
       after = next;
     } while (after !== undefined);
   }
