@@ -390,7 +390,7 @@ export class SessionRequest implements SealedSession {
   /** Ends the session and puts an empty one in its place: in the same object, or in a new one at `req.session`. */
   regenerate(session: LiveSession, inPlace: boolean): Promise<void> {
     const old = LiveSession.stateOf(session);
-    if (this.headersGone) return Promise.reject(tooLate('regenerate'));
+    if (this.#answerBegan) return Promise.reject(tooLate('regenerate'));
     const state = this.#newState();
 
     if (!inPlace) {
@@ -417,7 +417,7 @@ export class SessionRequest implements SealedSession {
 
   /** Gives the client a new secret for the same session. */
   rotate(session: LiveSession, grace: number): Promise<void> {
-    if (this.headersGone) return Promise.reject(tooLate('rotate'));
+    if (this.#answerBegan) return Promise.reject(tooLate('rotate'));
     return this.#run(async () => {
       const state = LiveSession.stateOf(session);
       if (state.ended) throw new SessionGoneError('rotate');
@@ -431,6 +431,11 @@ export class SessionRequest implements SealedSession {
       }
       this.#rotated(state, secret, current);
     });
+  }
+
+  /** Whether the handler has begun its answer, although it may still be held. */
+  get #answerBegan(): boolean {
+    return this.headersGone || this.seal?.holds === true;
   }
 
   /** Takes the outcome of a rotation to `secret`, after which `current` is the proof. */
