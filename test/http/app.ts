@@ -1,0 +1,77 @@
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { onTestFinished } from 'vitest';
+import {
+  sessionMiddleware,
+  type Session,
+  type SessionOptions,
+  type SessionStore,
+} from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { RecordingStore } from '../stores/recording.store.js';
+import { Browser } from './browser.js';
+import { serve } from './server.js';
+
+export type TestSession = Session & Record<string, any>;
+export type Handler = (session: TestSession, req: Request, res: Response) => unknown;
+
+/** An Express app under test, until the test has ended. */
+export interface TestApp {
+  url: string;
+  port: number;
+  /** What was asked of the store. */
+  store: RecordingStore;
+  /** What the session layer logged. */
+  logged: string[];
+  browser(): Browser;
+}
+
+let names = 0;
+
+/** A store of its own for each app. */
+function newStore(): SessionStore {
+  return new ClusterStore({ name: `app-${process.pid}-${names++}` });
+}
+
+/** Serves `handlers` by path; what one returns, unless it answered itself, is the JSON answer. */
+export async function serveApp(
+  handlers: Record<string, Handler>,
+  options: Partial<SessionOptions> = {},
+): Promise<TestApp> {
+  const { store: behind = newStore(), ...rest } = options;
+  const store = behind instanceof RecordingStore ? behind : new RecordingStore(behind);
+  const logged: string[] = [];
+  const logger = {
+    warn: (message: string) => logged.push(message),
+    error: (message: string) => logged.push(message),
+  };
+  const middleware = sessionMiddleware({ secret: 'app', store, logger, ...rest });
+  const handler = express();
+  handler.use(middleware as RequestHandler);
+  for (const [path, handle] of Object.entries(handlers)) {
+    handler.all(path, async (req, res) => {
+      const result = await handle(req.session as unknown as TestSession, req, res);
+      if (!res.headersSent) res.json(result ?? null);
+    });
+  }
+  handler.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
+    res.status(error.status ?? 500).json({ error: error.name, message: error.message });
+  });
+  const server = await serve(handler);
+  onTestFinished(async () => {
+    await server.close();
+    await middleware.close();
+  });
+  const { url, port } = server;
+  return { url, port, store, logged, browser: () => new Browser(url) };
+}
+
+/** The data of a session, as its owner sees it. */
+export const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
+
+/** What travels in a session's cookie. */
+export function tokenOf(browser: Browser): { key: string; secret: string } {
+  const [key = '', secret = ''] = decodeURIComponent(browser.cookies.get('sid') ?? '')
+    .slice('s:'.length)
+    .split(/[~.]/);
+  return { key, secret };
+}

@@ -1,0 +1,362 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Gates } from './http/gates.js';
+import { dataOf, serveApp, tokenOf, type Handler, type TestApp } from './http/app.js';
+import type { Browser } from './http/browser.js';
+import type { RecordingStore } from './stores/recording.store.js';
+
+const GRACE = 30_000;
+
+const login: Handler = async (session) => {
+  await session.regenerate();
+  session.user = 'ann';
+  session.joinGroup('user:ann');
+};
+const rotate: Handler = (session) => session.rotate();
+const key: Handler = (session) => session.id;
+const groups: Handler = (session) => session.groupNames();
+const HANDLERS = { '/login': login, '/rotate': rotate, '/key': key, '/groups': groups, '/': dataOf };
+
+async function loggedIn(app: TestApp): Promise<Browser> {
+  const browser = app.browser();
+  await browser.get('/login');
+  app.store.take();
+  return browser;
+}
+
+const userOf = async (browser: Browser): Promise<unknown> => (await browser.get('/')).json()['user'] ?? null;
+
+const retires = (store: RecordingStore): number => store.calls.filter(({ change }) => change?.retire).length;
+
+// The server's clock is the spec's: what takes a grace in life takes no time here, and a busy machine adds none.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
+afterEach(() => void vi.useRealTimers());
+const pass = (milliseconds: number): void => void vi.setSystemTime(Date.now() + milliseconds);
+
+describe('a rotation', () => {
+  it('gives the client a new secret for the same key, and leaves data and groups as they are', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    const before = tokenOf(browser);
+    const { setCookies } = await browser.get('/rotate');
+    expect(setCookies).toHaveLength(1);
+    const after = tokenOf(browser);
+    expect(after.key).toBe(before.key);
+    expect(after.secret).not.toBe(before.secret);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    expect((await browser.get('/groups')).json()).toEqual(['user:ann']);
+    expect(await app.store.count('user:ann')).toBe(1);
+  });
+
+  it('leaves the old secret good within the grace: the same session, no cookie, and a rotation that changes nothing', async () => {
+    const app = await serveApp(HANDLERS, { rolling: true, cookie: { maxAge: 60_000_000 } });
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    await browser.get('/rotate');
+    pass(GRACE - 1);
+    const record = await app.store.read(tokenOf(browser).key);
+    for (const path of ['/', '/rotate', '/key']) {
+      const answer = await old.get(path);
+      expect(answer.status, path).toBe(200);
+      expect(answer.setCookies, path).toEqual([]);
+    }
+    expect((await old.get('/key')).json<string>()).toBe(tokenOf(browser).key);
+    const { proof, was } = (await app.store.read(tokenOf(browser).key))!;
+    expect({ proof, was }).toEqual({ proof: record!.proof, was: record!.was });
+    expect(await userOf(browser)).toBe('ann');
+  });
+
+  it('is completed once, by the first request with the new secret', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    await browser.get('/rotate');
+    app.store.take();
+    await old.get('/');
+    expect(retires(app.store)).toBe(0);
+    await browser.get('/');
+    expect(app.store.calls.map(({ operation }) => operation)).toEqual(['read', 'read', 'update']);
+    expect(Object.keys(app.store.calls[2]!.change!)).toEqual(['retire']);
+    app.store.take();
+    await browser.get('/');
+    await old.get('/');
+    expect(app.store.take()).toEqual(['read', 'read']);
+  });
+
+  it('is completed by the next request when that could not be stored, which is no failure of the first', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    await browser.get('/rotate');
+    app.store.failing = ['update'];
+    expect((await browser.get('/')).status).toBe(200);
+    expect(app.logged).toHaveLength(1);
+    expect(app.logged[0]).toContain(tokenOf(browser).key);
+    app.store.failing = false;
+    app.store.take();
+    await browser.get('/');
+    expect(retires(app.store)).toBe(1);
+  });
+
+  it('ends the old secret a grace after the new one was presented: a warning with the key, and a new session', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    await browser.get('/rotate');
+    pass(10 * GRACE);
+    await browser.get('/');
+    pass(GRACE - 1);
+    expect(await userOf(old)).toBe('ann');
+    expect(app.logged).toEqual([]);
+
+    pass(1);
+    app.store.take();
+    expect((await old.get('/')).json()).toEqual({});
+    expect((await old.get('/key')).json<string>()).not.toBe(tokenOf(browser).key);
+    expect(app.store.take()).toEqual(['read', 'read']);
+    expect(app.logged).toHaveLength(2);
+    expect(app.logged[0]).toContain(tokenOf(browser).key);
+    for (const { secret } of [tokenOf(old), tokenOf(browser)]) {
+      expect(app.logged.join('\n')).not.toContain(secret);
+    }
+    expect(await userOf(browser)).toBe('ann');
+  });
+
+  it('whose answer was lost heals: a grace later the old secret gets a new one by itself', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    const lost = browser.clone();
+    await lost.get('/rotate');
+    const before = tokenOf(browser);
+
+    pass(GRACE - 1);
+    expect((await browser.get('/')).setCookies).toEqual([]);
+    pass(1);
+    const healed = await browser.get('/');
+    expect(healed.json()).toEqual({ user: 'ann' });
+    expect(healed.setCookies).toHaveLength(1);
+    const after = tokenOf(browser);
+    expect(after.key).toBe(before.key);
+    expect([before.secret, tokenOf(lost).secret]).not.toContain(after.secret);
+
+    await browser.get('/');
+    pass(2 * GRACE);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    expect(app.logged).toEqual([]);
+    // What nobody got is nobody's.
+    expect((await lost.get('/')).json()).toEqual({});
+  });
+
+  it('whose answer was lost again and again heals each time', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    await browser.clone().get('/rotate');
+    for (let time = 0; time < 5; time++) {
+      pass(GRACE);
+      const lost = await browser.clone().get('/');
+      expect(lost.json()).toEqual({ user: 'ann' });
+      expect(lost.setCookies).toHaveLength(1);
+    }
+    pass(100 * GRACE);
+    await browser.get('/');
+    expect(await userOf(browser)).toBe('ann');
+  });
+
+  it('heals once for parallel requests with the old secret: one gets the cookie', async () => {
+    const gates = new Gates();
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    await browser.clone().get('/rotate');
+    pass(GRACE);
+    let waiting = 0;
+    app.store.before = async (operation) => {
+      if (operation === 'rotate' && ++waiting === 2) gates.open('both');
+      if (operation === 'rotate') await gates.pass('both');
+    };
+    const answers = await Promise.all([browser.clone().get('/'), browser.clone().get('/')]);
+    expect(answers.map((answer) => answer.json())).toEqual([{ user: 'ann' }, { user: 'ann' }]);
+    expect(answers.flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
+  });
+
+  it('is not undone by a slower write that began before it, which is saved and sends no cookie', async () => {
+    const gates = new Gates();
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/slow': async (session) => {
+          session['theme'] = 'dark';
+          await gates.pass('slow');
+        },
+      },
+      { rolling: true, cookie: { maxAge: 60_000_000 } },
+    );
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    const slow = old.get('/slow');
+    await gates.reached('slow');
+    await browser.get('/rotate');
+    const { proof } = (await app.store.read(tokenOf(browser).key))!;
+    gates.open('slow');
+    expect((await slow).setCookies).toEqual([]);
+
+    const record = (await app.store.read(tokenOf(browser).key))!;
+    expect(record.data['theme']).toBe('"dark"');
+    expect(record.proof).toBe(proof);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann', theme: 'dark' });
+    pass(GRACE);
+    expect((await old.get('/')).json()).toEqual({});
+  });
+
+  it('of two requests at once is won by one: the other sends no cookie, and both clients work on', async () => {
+    const gates = new Gates();
+    const app = await serveApp({
+      ...HANDLERS,
+      '/slow-rotate/:gate': async (session, req) => {
+        await gates.pass(String(req.params['gate']));
+        await session.rotate();
+      },
+    });
+    const browser = await loggedIn(app);
+    const [one, two] = [browser.clone(), browser.clone()];
+    const answers = [one.get('/slow-rotate/1'), two.get('/slow-rotate/2')];
+    await Promise.all([gates.reached('1'), gates.reached('2')]);
+    gates.open('1');
+    gates.open('2');
+    expect((await Promise.all(answers)).flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
+    expect([await userOf(one), await userOf(two)]).toEqual(['ann', 'ann']);
+  });
+
+  it('rejects once the answer has begun, before it reaches the store, and so does regenerate', async () => {
+    for (const name of ['rotate', 'regenerate'] as const) {
+      let outcome: Promise<unknown> | undefined;
+      const app = await serveApp({
+        ...HANDLERS,
+        '/streamed': async (session, _req, res) => {
+          res.write('begun');
+          outcome = session[name]().catch((error: Error) => error.message);
+          await outcome;
+          res.end();
+        },
+        '/held': (session, _req, res) => {
+          // The answer waits for the commit, and looks sent.
+          session['visits'] = 1;
+          res.json('begun');
+          outcome = session[name]().catch((error: Error) => error.message);
+        },
+      });
+      const browser = await loggedIn(app);
+      for (const path of ['/streamed', '/held']) {
+        const { status, setCookies } = await browser.get(path);
+        expect([status, setCookies], path).toEqual([200, []]);
+        expect(await outcome, path).toMatch(/the answer has begun/);
+        const operations = app.store.take();
+        expect(operations, path).not.toContain('rotate');
+        expect(operations, path).not.toContain('destroy');
+      }
+      expect(await userOf(browser)).toBe('ann');
+    }
+  });
+
+  it('does nothing for a session that is not stored yet', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = app.browser();
+    const answer = await browser.get('/rotate');
+    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    expect(app.store.take()).toEqual([]);
+  });
+
+  it('rejects with SessionGoneError when the session has ended meanwhile, and sends no cookie', async () => {
+    const app: TestApp = await serveApp({
+      ...HANDLERS,
+      '/late': async (session) => {
+        await app.store.destroy(session.id);
+        return session.rotate().catch((error: Error) => error.name);
+      },
+    });
+    const browser = await loggedIn(app);
+    const answer = await browser.get('/late');
+    expect(answer.json<string>()).toBe('SessionGoneError');
+    expect(answer.setCookies).toEqual([]);
+  });
+
+  it('rejects a grace that is no duration, and changes nothing', async () => {
+    const app = await serveApp({
+      ...HANDLERS,
+      '/wrong': async (session) => {
+        const wrong = [-1, 0.5, Number.NaN, Infinity, '5' as never, null as never];
+        return Promise.all(
+          wrong.map((grace) => session.rotate({ grace }).catch((error: Error) => error.name)),
+        );
+      },
+    });
+    const browser = await loggedIn(app);
+    const answer = await browser.get('/wrong');
+    expect(answer.json()).toEqual(Array(6).fill('TypeError'));
+    expect(answer.setCookies).toEqual([]);
+    expect(await userOf(browser)).toBe('ann');
+  });
+
+  it('without a grace ends the old secret at once', async () => {
+    const app = await serveApp({ ...HANDLERS, '/now': (session) => session.rotate({ grace: 0 }) });
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    await browser.get('/now');
+    expect([await userOf(browser), await userOf(old)]).toEqual(['ann', null]);
+  });
+
+  it('whose token is valid already sends it also on the 503 of a commit that then fails', async () => {
+    const app: TestApp = await serveApp({
+      ...HANDLERS,
+      '/rotate-and-write': async (session) => {
+        await session.rotate();
+        session['theme'] = 'dark';
+        app.store.failing = ['update'];
+      },
+      '/fail': (session) => {
+        session['theme'] = 'dark';
+        app.store.failing = ['update'];
+      },
+    });
+    const browser = await loggedIn(app);
+    const lost = browser.clone();
+    for (const path of ['/rotate-and-write', '/fail']) {
+      if (path === '/fail') {
+        // Healed at its start, and failed at its end.
+        app.store.failing = false;
+        await lost.get('/rotate');
+        pass(GRACE);
+      }
+      const answer = await browser.get(path);
+      app.store.failing = false;
+      expect([answer.status, answer.setCookies.length], path).toEqual([503, 1]);
+      await browser.get('/');
+      pass(2 * GRACE);
+      expect((await browser.get('/')).json(), path).toEqual({ user: 'ann' });
+      lost.cookies.set('sid', browser.cookies.get('sid')!);
+    }
+  });
+
+  it('is not for a login: who planted the old secret is still in after it, and out after regenerate', async () => {
+    const app = await serveApp({
+      '/visit': (session) => void (session['visited'] = true),
+      '/rotate': async (session) => {
+        await session.rotate();
+        session['user'] = 'ann';
+      },
+      '/regenerate': async (session) => {
+        await session.regenerate();
+        session['user'] = 'ann';
+      },
+      '/': dataOf,
+    });
+    for (const [path, seen] of [
+      ['/rotate', 'ann'],
+      ['/regenerate', null],
+    ] as const) {
+      const attacker = app.browser();
+      await attacker.get('/visit');
+      const victim = attacker.clone();
+      await victim.get(path);
+      expect(await userOf(victim), path).toBe('ann');
+      expect(await userOf(attacker), path).toBe(seen);
+    }
+  });
+});
