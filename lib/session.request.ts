@@ -87,6 +87,8 @@ export class SessionState {
   ended: false | 'here' | 'elsewhere' = false;
   /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
   outdated = false;
+  /** Until when a request that was on its way at the last rotation may come with the secret before this one. */
+  graceEnds = 0;
   #groups: readonly string[] = [];
   #joins: Set<string> | undefined;
   #leaves: Set<string> | undefined;
@@ -270,7 +272,10 @@ export class SessionRequest implements SealedSession {
     state.proof = token.proof;
     state.signed = token.signed;
     if (token.proof === record.proof) {
-      if (was && was.until === undefined) this.#retire(record, now + was.grace);
+      if (was) {
+        state.graceEnds = was.until ?? now + was.grace;
+        if (was.until === undefined) this.#retire(record, state.graceEnds);
+      }
       return state;
     }
     if (was && token.proof === was.proof && (was.until === undefined || now < was.until)) {
@@ -363,6 +368,7 @@ export class SessionRequest implements SealedSession {
       fresh.proof = state.proof;
       fresh.signed = state.signed;
       fresh.outdated = state.outdated;
+      fresh.graceEnds = state.graceEnds;
       if (inPlace) {
         takeData(session);
         LiveSession.setState(session, fresh);
@@ -422,6 +428,8 @@ export class SessionRequest implements SealedSession {
       const state = LiveSession.stateOf(session);
       if (state.ended) throw new SessionGoneError('rotate');
       if (!state.record || state.outdated) return;
+      // One old secret is kept, and this one's turn has not come: the client's slower requests carry the one before.
+      if (grace > 0 && Date.now() < state.graceEnds) return;
 
       const secret = randomName();
       const current = await this.#config.store.rotate(state.record, state.proof!, proofOf(secret), grace);
