@@ -1,0 +1,220 @@
+import { hash } from 'node:crypto';
+import { vi } from 'vitest';
+import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { RecordingStore } from '../stores/recording.store.js';
+import { serveApp, tokenOf } from './app.js';
+import { Browser } from './browser.js';
+import { Random } from './random.js';
+
+/** How long an old secret stays good: longer than a request takes at worst, as thirty seconds are in life. */
+const GRACE = 5000;
+const CLIENTS = 12;
+/** How much time passes in one turn of the event loop, in which a request or an answer gets a step further. */
+const TURN = 5;
+
+/** What clients do, and what happens to their answers. */
+export interface Simulation {
+  seed: number;
+  /** How many rotations to wait for. */
+  rotations: number;
+  /** The probability that a client never sees an answer. */
+  loss: number;
+  /** What the session layer is made to see of a record, to show what the rules are good for. */
+  see?: (record: SessionRecord) => SessionRecord;
+}
+
+export interface Outcome {
+  requests: number;
+  rotations: number;
+  /** The sessions that a client lost, although nobody ended them. */
+  logouts: number;
+  /** Those lost because an older cookie overtook a newer one on its way to the client. */
+  overtaken: number;
+}
+
+/**
+ * Lets clients with a cookie jar each load pages over HTTP: parallel requests that read, write and rotate, each as fast
+ * or slow as it happens, whose cookies are kept in the order the answers arrive. Wants fake timers: time passes with
+ * the turns of the event loop, so that what a busy machine cannot do in time is no finding.
+ */
+export async function simulate({
+  seed,
+  rotations,
+  loss,
+  see = (record) => record,
+}: Simulation): Promise<Outcome> {
+  const store = new SecretsStore(new ClusterStore({ name: `clients-${process.pid}-${seed}` }), see);
+  const { url } = await serveApp(
+    {
+      '/login/:user': async (session, req) => {
+        await session.regenerate();
+        session['user'] = String(req.params['user']);
+      },
+      '/read': async (session, req) => {
+        const user: unknown = session['user'];
+        await sleep(Number(req.query['ms']));
+        return user;
+      },
+      '/write': async (session, req) => {
+        const user: unknown = session['user'];
+        session['last'] = String(req.query['ms']);
+        await sleep(Number(req.query['ms']));
+        return user;
+      },
+      '/rotate': async (session, req) => {
+        const user: unknown = session['user'];
+        await sleep(Number(req.query['ms']) / 2);
+        await session.rotate({ grace: GRACE });
+        await sleep(Number(req.query['ms']) / 2);
+        return user;
+      },
+    },
+    // With an age, so that saves and touches send cookies too.
+    { store, cookie: { maxAge: 60 * 60_000 } },
+  );
+  const outcome: Outcome = { requests: 0, rotations: 0, logouts: 0, overtaken: 0 };
+  const clients = Array.from(
+    { length: CLIENTS },
+    (_, at) => new Client(url, `user-${at}`, new Random(seed * CLIENTS + at), loss, store, outcome),
+  );
+  await inTurns(Promise.all(clients.map((client) => client.live(() => store.rotations >= rotations))));
+  outcome.rotations = store.rotations;
+  if (process.env['LONG']) console.log(JSON.stringify({ seed, loss, ...outcome }));
+  return outcome;
+}
+
+/** Waits for `work` while time passes. */
+async function inTurns(work: Promise<unknown>): Promise<void> {
+  const progress = { over: false };
+  const end = (): void => void (progress.over = true);
+  work.then(end, end);
+  while (!progress.over) {
+    await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(TURN);
+  }
+  await work;
+}
+
+class Client {
+  #browser: Browser;
+  readonly #inFlight = new Set<Promise<void>>();
+  /** The jar holds an older cookie than it has held. */
+  #wentBack = false;
+  #loggedOut = false;
+
+  constructor(
+    url: string,
+    private readonly user: string,
+    private readonly random: Random,
+    private readonly loss: number,
+    private readonly store: SecretsStore,
+    private readonly outcome: Outcome,
+  ) {
+    this.#browser = new Browser(url);
+  }
+
+  /** Loads page after page until `done`. */
+  async live(done: () => boolean): Promise<void> {
+    await this.#login();
+    while (!done()) {
+      this.#loadPage();
+      // Most pages are left before all of their answers are there.
+      await sleep(
+        this.random.chance(0.7) ? this.random.between(50, 1500) : this.random.between(1500, 3 * GRACE),
+      );
+      if (!this.#loggedOut) continue;
+      await Promise.all(this.#inFlight);
+      await this.#login();
+    }
+    await Promise.all(this.#inFlight);
+  }
+
+  async #login(): Promise<void> {
+    this.#browser = new Browser(this.#browser.url);
+    await this.#browser.get(`/login/${this.user}`);
+    this.#wentBack = this.#loggedOut = false;
+  }
+
+  #loadPage(): void {
+    const paths: string[] = Array.from({ length: this.random.between(1, 6) }, () =>
+      this.random.chance(0.7) ? '/read' : '/write',
+    );
+    if (this.random.chance(0.4)) paths.push('/rotate');
+    if (this.random.chance(0.05)) paths.push('/rotate');
+    for (const path of paths) {
+      const request = this.#request(path).finally(() => this.#inFlight.delete(request));
+      this.#inFlight.add(request);
+    }
+  }
+
+  async #request(path: string): Promise<void> {
+    const { random, outcome } = this;
+    const [up, handling, down] = [this.#delay(), this.#delay(), this.#delay()];
+    const lost = random.chance(this.loss);
+    const wentBack = this.#wentBack;
+    const sent = this.#browser.clone();
+
+    await sleep(up);
+    const answer = await sent.get(`${path}?ms=${handling}`);
+    await sleep(down);
+    outcome.requests++;
+    if (answer.json<unknown>() !== this.user && !this.#loggedOut) {
+      this.#loggedOut = true;
+      outcome[wentBack ? 'overtaken' : 'logouts']++;
+    }
+    if (lost || this.#loggedOut || answer.setCookies.length === 0) return;
+    const held = this.store.generation(this.#browser);
+    const given = this.store.generation(sent);
+    this.#browser.cookies.set('sid', sent.cookies.get('sid')!);
+    if (given !== held) this.#wentBack = given < held;
+  }
+
+  /** How long something takes: mostly little, sometimes long, never so long that a grace ends meanwhile. */
+  #delay(): number {
+    return this.random.chance(0.9) ? this.random.between(0, 100) : this.random.between(100, GRACE / 4);
+  }
+}
+
+/** Remembers the order of each session's secrets. */
+class SecretsStore extends RecordingStore {
+  readonly #proofs = new Map<string, string[]>();
+  rotations = 0;
+
+  constructor(
+    store: SessionStore,
+    private readonly see: (record: SessionRecord) => SessionRecord,
+  ) {
+    super(store);
+  }
+
+  override async create(record: SessionRecord): Promise<void> {
+    this.#proofs.set(record.key, [record.proof]);
+    return super.create(record);
+  }
+
+  override async read(key: string): Promise<SessionRecord | undefined> {
+    const record = await super.read(key);
+    return record && this.see(record);
+  }
+
+  override async rotate(record: SessionRecord, presented: string, proof: string, grace: number) {
+    const current = await super.rotate(record, presented, proof, grace);
+    if (current === proof) {
+      this.#proofs.get(record.key)!.push(proof);
+      this.rotations++;
+    }
+    return current;
+  }
+
+  /** Which of its session's secrets a browser holds: 0 for the first. */
+  generation(browser: Browser): number {
+    const { key, secret } = tokenOf(browser);
+    return this.#proofs.get(key)!.indexOf(hash('sha256', secret, 'base64url'));
+  }
+}
+
+const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
