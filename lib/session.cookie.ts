@@ -25,14 +25,25 @@ type CookieAttributes = Omit<SessionCookieOptions, 'maxAge'> & { maxAge?: number
 
 type Check = (value: unknown) => boolean;
 
-const isString: Check = (value) => typeof value === 'string';
+/** Whether a `Set-Cookie` header can carry the text of an attribute. */
+const isText =
+  (attribute: 'path' | 'domain'): Check =>
+  (value) => {
+    if (typeof value !== 'string') return false;
+    try {
+      stringifySetCookie({ name: 'n', value: '', [attribute]: value });
+      return true;
+    } catch {
+      return false;
+    }
+  };
 const isBoolean: Check = (value) => typeof value === 'boolean';
 
 /** The attributes that are kept, each with what it may be: on load nothing else is taken. */
 const ATTRIBUTES: Record<keyof CookieAttributes, Check> = {
   maxAge: (value) => value === null || (typeof value === 'number' && Number.isFinite(value)),
-  path: isString,
-  domain: isString,
+  path: isText('path'),
+  domain: isText('domain'),
   httpOnly: isBoolean,
   secure: isBoolean,
   sameSite: (value) => isBoolean(value) || value === 'lax' || value === 'strict' || value === 'none',
@@ -88,7 +99,13 @@ export class SessionCookie {
    * @param ownText the JSON text of what this session's cookie has of its own
    */
   constructor(defaults: CookieAttributes, ownText?: string) {
-    const attributes = ownText === undefined ? defaults : { ...defaults, ...ownAttributes(ownText) };
+    this.#defaults = defaults;
+    this.#take(ownText);
+  }
+
+  #take(ownText: string | undefined): void {
+    const attributes =
+      ownText === undefined ? this.#defaults : { ...this.#defaults, ...ownAttributes(ownText) };
     const { maxAge = null, domain, priority, partitioned } = attributes;
     this.path = attributes.path;
     this._expires = maxAge === null ? null : new Date(Date.now() + maxAge);
@@ -96,14 +113,15 @@ export class SessionCookie {
     this.httpOnly = attributes.httpOnly;
     this.secure = attributes.secure;
     this.sameSite = attributes.sameSite;
-    if (domain !== undefined) this.domain = domain;
-    if (priority !== undefined) this.priority = priority;
-    if (partitioned !== undefined) this.partitioned = partitioned;
-    this.#defaults = defaults;
+    if (domain !== this.domain) this.domain = domain;
+    if (priority !== this.priority) this.priority = priority;
+    if (partitioned !== this.partitioned) this.partitioned = partitioned;
     this.#ownText = ownText === undefined ? undefined : this.#current();
   }
 
   set maxAge(age: number | null | undefined) {
+    // The original takes '' for null.
+    if (typeof age === 'string') throw new TypeError('maxAge must be a number of milliseconds, or null');
     Reflect.set(expressSession.Cookie.prototype, 'maxAge', age, this);
     if (typeof age === 'number') this.originalMaxAge = age;
   }
@@ -123,10 +141,20 @@ export class SessionCookie {
     return Math.min(age, NEVER);
   }
 
-  /** The JSON text of what differs from the defaults, `undefined` when nothing does; and whether that is new. */
+  /**
+   * The JSON text of what differs from the defaults, `undefined` when nothing does; and whether that is new. Throws a
+   * `TypeError` that names the attribute that no cookie can have.
+   */
   static own(cookie: SessionCookie): { text: string | undefined } | undefined {
     const text = cookie.#current();
-    return text === cookie.#ownText ? undefined : { text };
+    if (text === cookie.#ownText) return undefined;
+    const now = cookie.#attributes();
+    for (const name of ATTRIBUTE_NAMES) {
+      if (now[name] === cookie.#defaults[name] || now[name] === undefined || ATTRIBUTES[name](now[name]))
+        continue;
+      throw new TypeError(`session.cookie.${name} was set to a value that a cookie cannot have`);
+    }
+    return { text };
   }
 
   /** Takes what was stored, `text`, as unchanged. */
