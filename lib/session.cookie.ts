@@ -157,6 +157,13 @@ export class SessionCookie {
     return { text };
   }
 
+  /** Takes `text`, which another request stored meanwhile, unless this one has changed the cookie; returns whether it did. */
+  static refresh(cookie: SessionCookie, text: string | undefined): boolean {
+    if (cookie.#current() !== cookie.#ownText) return false;
+    cookie.#take(text);
+    return true;
+  }
+
   /** Takes what was stored, `text`, as unchanged. */
   static saved(cookie: SessionCookie, text: string | undefined): void {
     cookie.#ownText = text;

@@ -83,6 +83,8 @@ export class SessionState {
   /** The lifetime that `expiresAt` was made with, in milliseconds. */
   lifetime: number;
   touchAsked = false;
+  /** The client may not know what its cookie has of its own: the next save sends it. */
+  cookieAsked = false;
   /** Nothing is saved any more: this request ended the session, or found that it had ended. */
   ended: false | 'here' | 'elsewhere' = false;
   /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
@@ -256,16 +258,16 @@ export class SessionRequest implements SealedSession {
 
   /** Whether the client that presented `token` may use the session, and with which secret. */
   #admit(token: Token, record: SessionRecord): SessionState | undefined {
-    const { logger, absoluteTimeout, ttl } = this.#config;
+    const { logger, ttl } = this.#config;
     if (!isReadable(record)) {
       logger.error(
         `session ${token.key} cannot be read: its record is damaged; the client gets a new session`,
       );
       return undefined;
     }
-    const now = Date.now();
-    if (now >= record.createdAt + absoluteTimeout) return undefined;
+    if (this.#isTooOld(record)) return undefined;
 
+    const now = Date.now();
     const { was } = record;
     const state = new SessionState(record.key, this.#cookie(record.data['cookie']), ttl);
     state.secret = token.secret;
@@ -274,7 +276,11 @@ export class SessionRequest implements SealedSession {
     if (token.proof === record.proof) {
       if (was) {
         state.graceEnds = was.until ?? now + was.grace;
-        if (was.until === undefined) this.#retire(record, state.graceEnds);
+        if (was.until === undefined) {
+          this.#retire(record, state.graceEnds);
+          // Who gave the cookie an age during the rotation held the old secret, and could not send it.
+          state.cookieAsked = record.data['cookie'] !== undefined;
+        }
       }
       return state;
     }
@@ -286,6 +292,10 @@ export class SessionRequest implements SealedSession {
       `session ${record.key}: a well-signed token with a secret that is no longer good was refused; it may be stolen`,
     );
     return undefined;
+  }
+
+  #isTooOld({ createdAt }: SessionRecord): boolean {
+    return Date.now() >= createdAt + this.#config.absoluteTimeout;
   }
 
   /**
@@ -438,6 +448,7 @@ export class SessionRequest implements SealedSession {
         throw new SessionGoneError('rotate');
       }
       this.#rotated(state, secret, current);
+      if (!state.outdated) await this.#refreshCookie(state);
     });
   }
 
@@ -454,6 +465,23 @@ export class SessionRequest implements SealedSession {
     state.proof = current;
     state.signed = undefined;
     this.#owe(state);
+  }
+
+  /** Takes the lifetime that another request may have set meanwhile: this cookie goes out in any case. */
+  async #refreshCookie(state: SessionState): Promise<void> {
+    const { store, ttl, logger } = this.#config;
+    try {
+      const record = await store.read(state.key);
+      if (!record || !isReadable(record)) return;
+      state.expiresAt = record.expiresAt;
+      if (SessionCookie.refresh(state.cookie, record.data['cookie']))
+        state.lifetime = SessionCookie.lifetime(state.cookie, ttl);
+    } catch (error) {
+      // The secret is valid and has to reach the client, with what this request knows.
+      logger.warn(
+        `session ${state.key}: the lifetime of its new cookie was not looked up: ${messageOf(error)}`,
+      );
+    }
   }
 
   /** Ends `state`'s session, and lets the client forget the token it presented. */
@@ -564,6 +592,7 @@ export class SessionRequest implements SealedSession {
     const due =
       changed ||
       state.touchAsked ||
+      state.cookieAsked ||
       config.resave ||
       config.rolling === true ||
       this.#isDue(state, expiresAt, lifetime);
@@ -611,7 +640,11 @@ export class SessionRequest implements SealedSession {
     state.lifetime = lifetime;
     state.touchAsked = false;
 
-    if (answer.proof !== state.proof) state.outdated = true;
+    if (answer.proof !== state.proof) {
+      state.outdated = true;
+      // Rotated here, and so long ago that another request took the answer for lost.
+      if (this.#owed?.state === state) this.#owed = undefined;
+    }
     const lifetimeIsOurs = Math.abs(answer.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
     if (!state.outdated && lifetimeIsOurs && this.#owesCookie(state, changed, cookieText !== undefined))
       this.#owe(state);
@@ -641,7 +674,7 @@ export class SessionRequest implements SealedSession {
   /** Whether a save of a stored session sends its cookie again. */
   #owesCookie(state: SessionState, changed: boolean, cookieChanged: boolean): boolean {
     const { rolling } = this.#config;
-    if (rolling === true || cookieChanged) return true;
+    if (rolling === true || cookieChanged || state.cookieAsked) return true;
     // A cookie that ends with the browser has no expiry that could be renewed.
     if (typeof state.cookie.originalMaxAge !== 'number') return false;
     return rolling === undefined || changed;
