@@ -371,7 +371,7 @@ export class SessionRequest implements SealedSession {
     return this.#run(async () => {
       const state = LiveSession.stateOf(session);
       const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.key);
-      if (!record || !isReadable(record)) throw new SessionGoneError('reload');
+      if (!record || !isReadable(record) || this.#isTooOld(record)) throw new SessionGoneError('reload');
 
       const fresh = new SessionState(state.key, this.#cookie(record.data['cookie']), this.#config.ttl);
       fresh.secret = state.secret;
