@@ -20,6 +20,8 @@ export interface Simulation {
   rotations: number;
   /** The probability that a client never sees an answer. */
   loss: number;
+  /** The age of the cookies, in milliseconds; absent: they end with the browser, and only rotations send them again. */
+  maxAge?: number;
   /** What the session layer is made to see of a record, to show what the rules are good for. */
   see?: (record: SessionRecord) => SessionRecord;
 }
@@ -42,6 +44,7 @@ export async function simulate({
   seed,
   rotations,
   loss,
+  maxAge,
   see = (record) => record,
 }: Simulation): Promise<Outcome> {
   const store = new SecretsStore(new ClusterStore({ name: `clients-${process.pid}-${seed}` }), see);
@@ -70,8 +73,7 @@ export async function simulate({
         return user;
       },
     },
-    // With an age, so that saves and touches send cookies too.
-    { store, cookie: { maxAge: 60 * 60_000 } },
+    { store, cookie: { maxAge } },
   );
   const outcome: Outcome = { requests: 0, rotations: 0, logouts: 0, overtaken: 0 };
   const clients = Array.from(
@@ -80,7 +82,7 @@ export async function simulate({
   );
   await inTurns(Promise.all(clients.map((client) => client.live(() => store.rotations >= rotations))));
   outcome.rotations = store.rotations;
-  if (process.env['LONG']) console.log(JSON.stringify({ seed, loss, ...outcome }));
+  if (process.env['LONG']) console.log(JSON.stringify({ seed, loss, maxAge, ...outcome }));
   return outcome;
 }
 

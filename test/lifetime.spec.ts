@@ -1,0 +1,430 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { NEVER, SessionService } from 'nestjs-session-stores';
+import { dataOf, serveApp, tokenOf, type Handler, type TestApp } from './http/app.js';
+import type { Answer, Browser } from './http/browser.js';
+import { Gates } from './http/gates.js';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const AGE = 30 * MINUTE;
+const LONG = 30 * DAY;
+
+const login: Handler = async (session) => {
+  await session.regenerate();
+  session.user = 'ann';
+};
+const remember: Handler = (session) => void (session.cookie.maxAge = LONG);
+const HANDLERS = {
+  '/login': login,
+  '/remember': remember,
+  '/rotate': ((session) => session.rotate()) satisfies Handler,
+  '/write': ((session) => void (session['writes'] = Number(session['writes'] ?? 0) + 1)) satisfies Handler,
+  '/': dataOf,
+};
+
+// The server's clock is the spec's, so that thirty days take no time.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
+afterEach(() => void vi.useRealTimers());
+const pass = (milliseconds: number): void => void vi.setSystemTime(Date.now() + milliseconds);
+
+async function loggedIn(app: TestApp): Promise<Browser> {
+  const browser = app.browser();
+  await browser.get('/login');
+  app.store.take();
+  return browser;
+}
+
+const recordOf = async (app: TestApp, browser: Browser) => (await app.store.read(tokenOf(browser).key))!;
+
+/** How long the cookies of an answer live from now, in milliseconds, whole seconds; `null`: with the browser. */
+function agesOf({ setCookies }: Answer): (number | null)[] {
+  return setCookies.map((line) => {
+    const expires = /Expires=([^;]+)/.exec(line)?.[1];
+    return expires === undefined ? null : Date.parse(expires) - Math.floor(Date.now() / 1000) * 1000;
+  });
+}
+
+describe('a session whose cookie was given thirty days', () => {
+  const options = { cookie: { maxAge: AGE } };
+
+  it('keeps them through touches, writes, a rotation and a reload, each counted from the last request', async () => {
+    const app = await serveApp(
+      { ...HANDLERS, '/reload': (session) => session.reload().then(() => session.cookie.originalMaxAge) },
+      options,
+    );
+    const browser = await loggedIn(app);
+    expect(agesOf(await browser.get('/remember'))).toEqual([LONG]);
+    for (const path of ['/', '/write', '/', '/rotate', '/', '/write']) {
+      pass(4 * DAY);
+      const answer = await browser.get(path);
+      const ages = agesOf(answer);
+      const record = await recordOf(app, browser);
+      // A rotation's cookie goes out when the touch has been made, or as old as the last.
+      expect(ages, path).toEqual([LONG]);
+      expect(record.expiresAt - Date.now(), path).toBe(LONG);
+      expect(record.data['cookie'], path).toBe(JSON.stringify({ maxAge: LONG }));
+    }
+    expect((await browser.get('/reload')).json<number>()).toBe(LONG);
+    pass(LONG - 1);
+    expect((await browser.get('/')).json()).toMatchObject({ user: 'ann' });
+    pass(LONG);
+    expect((await browser.get('/')).json()).toEqual({});
+  });
+
+  it('is not shortened by slower requests that began before, whether they read, write, join or renew', async () => {
+    for (const rolling of [undefined, true, false]) {
+      for (const resave of [false, true]) {
+        const gates = new Gates();
+        const slow: Record<string, Handler> = {
+          '/slow-read': () => gates.pass('/slow-read'),
+          '/slow-write': (session) => ((session['slow'] = true), gates.pass('/slow-write')),
+          '/slow-join': (session) => (void session.joinGroup('g'), gates.pass('/slow-join')),
+          '/slow-touch': (session) => (void session.touch(), gates.pass('/slow-touch')),
+        };
+        const app = await serveApp({ ...HANDLERS, ...slow }, { ...options, rolling, resave });
+        const browser = await loggedIn(app);
+        // The touch of each is due.
+        pass(AGE / 2);
+        const paths = Object.keys(slow);
+        const answers = paths.map((path) => browser.clone().get(path));
+        await Promise.all(paths.map((path) => gates.reached(path)));
+        expect(agesOf(await browser.get('/remember'))).toEqual([LONG]);
+        const until = Date.now() + LONG;
+        pass(MINUTE);
+        for (const path of paths) gates.open(path);
+        for (const answer of await Promise.all(answers)) expect(answer.setCookies).toEqual([]);
+        const record = await recordOf(app, browser);
+        expect(record.expiresAt).toBe(until);
+        expect(record.data['slow']).toBe('true');
+        expect(record.groups).toEqual(['g']);
+      }
+    }
+  });
+
+  it('gets a cookie for thirty days from a rotation that began before, as from the heal of a lost one', async () => {
+    for (const cookie of [{ maxAge: AGE }, {}]) {
+      const gates = new Gates();
+      const app = await serveApp(
+        {
+          ...HANDLERS,
+          '/slow-rotate': async (session) => {
+            await gates.pass('rotate');
+            await session.rotate();
+          },
+        },
+        { cookie },
+      );
+      const browser = await loggedIn(app);
+      const rotating = browser.clone();
+      const answer = rotating.get('/slow-rotate');
+      await gates.reached('rotate');
+      await browser.get('/remember');
+      gates.open('rotate');
+      expect(agesOf(await answer)).toEqual([LONG]);
+      expect((await recordOf(app, browser)).expiresAt).toBe(Date.now() + LONG);
+
+      pass(MINUTE);
+      const healed = await browser.get('/');
+      expect(agesOf(healed)).toEqual([LONG - MINUTE]);
+      expect(tokenOf(browser).secret).not.toBe(tokenOf(rotating).secret);
+    }
+  });
+
+  it('gets its cookie with the next request when a rotation kept it from being sent', async () => {
+    const gates = new Gates();
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/slow-remember': async (session) => {
+          session.cookie.maxAge = LONG;
+          await gates.pass('remember');
+        },
+      },
+      options,
+    );
+    const browser = await loggedIn(app);
+    const answer = browser.clone().get('/slow-remember');
+    await gates.reached('remember');
+    await browser.get('/rotate');
+    gates.open('remember');
+    expect((await answer).setCookies).toEqual([]);
+    expect(agesOf(await browser.get('/'))).toEqual([LONG]);
+    expect((await browser.get('/')).setCookies).toEqual([]);
+  });
+
+  it('keeps them when the same request rotates, before or after', async () => {
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/before': async (session) => {
+          session.cookie.maxAge = LONG;
+          await session.rotate();
+        },
+        '/after': async (session) => {
+          await session.rotate();
+          session.cookie.maxAge = LONG;
+        },
+      },
+      options,
+    );
+    for (const path of ['/before', '/after']) {
+      const browser = await loggedIn(app);
+      expect(agesOf(await browser.get(path)), path).toEqual([LONG]);
+      expect((await recordOf(app, browser)).expiresAt, path).toBe(Date.now() + LONG);
+    }
+  });
+
+  it('sends the cookie of a rotation with what is known when the store does not answer then', async () => {
+    const app: TestApp = await serveApp(
+      {
+        ...HANDLERS,
+        '/rotate': (session) => {
+          app.store.failing = ['read'];
+          return session.rotate();
+        },
+      },
+      options,
+    );
+    const browser = await loggedIn(app);
+    const answer = await browser.get('/rotate');
+    app.store.failing = false;
+    expect([answer.status, ...agesOf(answer)]).toEqual([200, AGE]);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+  });
+
+  it('shows nothing of it in a view, where `cookie` is no data', async () => {
+    const app = await serveApp(HANDLERS, options);
+    const browser = await loggedIn(app);
+    await browser.get('/remember');
+    const service = new SessionService(app.store);
+    const view = await service.find(tokenOf(browser).key);
+    expect({ ...view!.data }).toEqual({ user: 'ann' });
+    expect(view!.expiresAt).toBe(Date.now() + LONG);
+  });
+});
+
+describe('session.cookie.maxAge', () => {
+  it('of null makes a cookie that ends with the browser, and the default again leaves nothing stored', async () => {
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/forget': (session) => void (session.cookie.maxAge = null as never),
+        '/default': (session) => void (session.cookie.maxAge = AGE),
+      },
+      { cookie: { maxAge: AGE }, ttl: DAY },
+    );
+    const browser = await loggedIn(app);
+    expect(agesOf(await browser.get('/forget'))).toEqual([null]);
+    let record = await recordOf(app, browser);
+    expect([record.data['cookie'], record.expiresAt - Date.now()]).toEqual(['{"maxAge":null}', DAY]);
+    pass(AGE * 2);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    expect(agesOf(await browser.get('/default'))).toEqual([AGE]);
+    record = await recordOf(app, browser);
+    expect([record.data['cookie'], record.expiresAt - Date.now()]).toEqual([undefined, AGE]);
+  });
+
+  it.each([0, -1, -DAY])('of %d ends the session and clears the cookie', async (age) => {
+    const app = await serveApp(
+      { ...HANDLERS, '/end': (session) => void (session.cookie.maxAge = age) },
+      { cookie: { maxAge: AGE } },
+    );
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    const { status, setCookies } = await browser.get('/end');
+    expect([status, ...setCookies]).toEqual([
+      200,
+      'sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
+    ]);
+    expect(await app.store.read(tokenOf(old).key)).toBeUndefined();
+    expect((await old.get('/')).json()).toEqual({});
+    // A session that is not stored yet is not created.
+    expect((await app.browser().get('/end')).setCookies).toEqual([]);
+    expect(await app.store.count()).toBe(0);
+  });
+
+  it.each([Number.NaN, Infinity, -Infinity, '5', '1d', '', 'x', {}, true])(
+    'of %o fails that request, and the session stays as it was',
+    async (age) => {
+      const app = await serveApp(
+        { ...HANDLERS, '/wrong': (session) => void (session.cookie.maxAge = age as never) },
+        { cookie: { maxAge: AGE } },
+      );
+      const browser = await loggedIn(app);
+      const before = await recordOf(app, browser);
+      const answer = await browser.get('/wrong');
+      expect([answer.status, answer.setCookies, answer.json()['error']]).toEqual([500, [], 'TypeError']);
+      expect(answer.json()['message']).toMatch(/maxAge/);
+      expect(await recordOf(app, browser)).toEqual(before);
+      expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    },
+  );
+});
+
+describe('what a cookie has of its own', () => {
+  it('persists: sameSite, path, secure, domain, httpOnly and priority that a handler set', async () => {
+    const own = {
+      path: '/app',
+      domain: 'example.com',
+      httpOnly: false,
+      secure: false,
+      sameSite: 'none',
+      priority: 'high',
+      partitioned: true,
+    };
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/own': (session) => void Object.assign(session.cookie, own),
+        '/cookie': (session) => session.cookie,
+      },
+      { rolling: true, cookie: { maxAge: AGE } },
+    );
+    const browser = await loggedIn(app);
+    const attributes = (line: string) => line.split('; ').slice(1).toSorted();
+    const expected = [
+      expect.stringMatching(/^Expires=/),
+      'Domain=example.com',
+      'Partitioned',
+      'Path=/app',
+      'Priority=High',
+      'SameSite=None',
+    ];
+    for (const path of ['/own', '/', '/write', '/rotate']) {
+      pass(AGE / 2);
+      const { setCookies } = await browser.get(path);
+      expect(setCookies, path).toHaveLength(1);
+      expect(attributes(setCookies[0]!), path).toEqual(expect.arrayContaining(expected));
+      expect(attributes(setCookies[0]!), path).toHaveLength(expected.length);
+    }
+    expect((await browser.get('/cookie')).json()).toMatchObject(own);
+    expect(JSON.parse((await recordOf(app, browser)).data['cookie']!)).toEqual({
+      ...own,
+      // As configured, over plain HTTP.
+      secure: undefined,
+    });
+  });
+
+  it('is loaded only where a cookie can have it', async () => {
+    const wrong = [
+      'not json',
+      'null',
+      '5',
+      '"text"',
+      '[]',
+      '{"maxAge":"5"}',
+      '{"maxAge":1e999}',
+      '{"path":5,"domain":{"$ne":null},"httpOnly":"no","secure":"auto","sameSite":"evil","priority":1,"partitioned":[]}',
+      '{"path":"/\\r\\nSet-Cookie: stolen=1","domain":"a;b"}',
+      '{"path":"/;Domain=evil.example","domain":"a b"}',
+      '{"expires":"2099-01-01","_expires":1,"originalMaxAge":5,"unknown":true}',
+      '{"__proto__":{"polluted":true},"constructor":1,"maxAge":{}}',
+    ];
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/cookie': (session) => [
+          session.cookie,
+          (session.cookie as object as { polluted?: true }).polluted ?? null,
+        ],
+      },
+      { rolling: true, cookie: { maxAge: AGE } },
+    );
+    const browser = await loggedIn(app);
+    const usual = (await browser.get('/cookie')).json();
+    for (const text of wrong) {
+      const record = await recordOf(app, browser);
+      await app.store.update(record, { set: { cookie: text } });
+      const answer = await browser.get('/cookie');
+      expect(answer.status, text).toBe(200);
+      expect(answer.setCookies, text).toHaveLength(1);
+      expect(answer.setCookies[0], text).toMatch(/; Path=\/; Expires=[^;]+ GMT; HttpOnly; SameSite=Lax$/);
+      expect(answer.json(), text).toEqual(usual);
+    }
+  });
+
+  it.each([
+    ['sameSite', 'evil'],
+    ['path', '/\r\nSet-Cookie: stolen=1'],
+    ['domain', 'a;b'],
+    ['domain', 'a b'],
+    ['secure', 'auto'],
+    ['priority', 5],
+  ])('cannot be %s: %j, which fails that request', async (name, value) => {
+    const app = await serveApp(
+      { ...HANDLERS, '/wrong': (session) => void Object.assign(session.cookie, { [name]: value }) },
+      { cookie: { maxAge: AGE } },
+    );
+    const browser = await loggedIn(app);
+    const answer = await browser.get('/wrong');
+    expect([answer.status, answer.setCookies]).toEqual([500, []]);
+    expect(answer.json()['message']).toContain(`session.cookie.${name}`);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+  });
+});
+
+describe('ttl: Infinity', () => {
+  it('stores an instant that never comes, and never touches', async () => {
+    const app = await serveApp(HANDLERS, { ttl: Infinity });
+    const browser = await loggedIn(app);
+    expect((await recordOf(app, browser)).expiresAt).toBe(NEVER);
+    expect(NEVER).toBe(8.64e15);
+    app.store.take();
+    pass(100 * 365 * DAY);
+    const answer = await browser.get('/');
+    expect([answer.json(), answer.setCookies]).toEqual([{ user: 'ann' }, []]);
+    expect(app.store.take()).toEqual(['read']);
+    await browser.get('/write');
+    expect((await recordOf(app, browser)).expiresAt).toBe(NEVER);
+  });
+});
+
+describe('absoluteTimeout', () => {
+  const DAYS = 3;
+  const options = { cookie: { maxAge: DAY }, absoluteTimeout: DAYS * DAY };
+
+  it('caps every expiry, counted from the creation, a cookie of thirty days included', async () => {
+    const app = await serveApp(HANDLERS, options);
+    const [active, remembered] = [await loggedIn(app), await loggedIn(app)];
+    const end = Date.now() + DAYS * DAY;
+    expect(agesOf(await remembered.get('/remember'))).toEqual([DAYS * DAY]);
+    for (const path of ['/', '/write', '/', '/rotate']) {
+      pass(0.7 * DAY);
+      await active.get(path);
+      const { expiresAt } = await recordOf(app, active);
+      expect(expiresAt, path).toBe(Math.min(end, Date.now() + DAY));
+      expect((await recordOf(app, remembered)).expiresAt).toBe(end);
+    }
+    pass(end - Date.now() - 1);
+    expect((await active.get('/')).json()).toMatchObject({ user: 'ann' });
+    pass(1);
+    for (const browser of [active, remembered]) expect((await browser.get('/')).json()).toEqual({});
+  });
+
+  it('holds for the sessions there are when it is lowered, for a read as for a reload', async () => {
+    const app = await serveApp(HANDLERS, options);
+    const browser = await loggedIn(app);
+    await browser.get('/remember');
+    const gates = new Gates();
+    const lowered = await serveApp(
+      {
+        ...HANDLERS,
+        '/reload': async (session) => {
+          await gates.pass('reload');
+          return session.reload().catch((error: Error) => error.name);
+        },
+      },
+      { ...options, secret: 'app', store: app.store, absoluteTimeout: DAY },
+    );
+    const later = lowered.browser();
+    later.cookies.set('sid', browser.cookies.get('sid')!);
+    pass(DAY - 1);
+    expect((await later.get('/')).json()).toEqual({ user: 'ann' });
+    const reload = later.get('/reload');
+    await gates.reached('reload');
+    pass(1);
+    gates.open('reload');
+    expect((await reload).json<string>()).toBe('SessionGoneError');
+    expect((await later.get('/')).json()).toEqual({});
+  });
+});
