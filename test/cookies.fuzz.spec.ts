@@ -1,0 +1,184 @@
+import { createHmac } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { serveApp, tokenOf, type TestApp } from './http/app.js';
+import { Random } from './http/random.js';
+import { RawClient } from './http/raw.client.js';
+
+const SEED = Number(process.env['SEED'] ?? 1);
+const RANDOM = 7000;
+const MUTATED = 3000;
+const SECRET = 'fuzz';
+
+/** A token as it stands in a Cookie header, and its key. */
+interface Valid {
+  key: string;
+  value: string;
+}
+
+async function fuzzed(): Promise<TestApp & { valid: [Valid, Valid] }> {
+  const app = await serveApp(
+    {
+      '/login': (session) => void (session['user'] = 'ann'),
+      '/': (session) => ({ reached: true, key: session.id, user: (session['user'] as unknown) ?? null }),
+    },
+    { secret: SECRET },
+  );
+  const login = async (): Promise<Valid> => {
+    const browser = app.browser();
+    await browser.get('/login');
+    return { key: tokenOf(browser).key, value: browser.cookies.get('sid')! };
+  };
+  return { ...app, valid: [await login(), await login()] };
+}
+
+const signed = (token: string, secret: string): string =>
+  `s:${token}.${createHmac('sha256', secret).update(token).digest('base64').replace(/=+$/, '')}`;
+
+/** The keys of the valid tokens that stand in a header whole, escaped and quoted as a client may. */
+function keysIn(header: Buffer, valid: readonly Valid[]): string[] {
+  const values = header
+    .toString('latin1')
+    .split(';')
+    .map((pair) => /^\s*sid\s*=\s*"?(.*?)"?\s*$/s.exec(pair)?.[1])
+    .map((value) => {
+      try {
+        return value && decodeURIComponent(value);
+      } catch {
+        return undefined;
+      }
+    });
+  return valid.filter(({ value }) => values.includes(decodeURIComponent(value))).map(({ key }) => key);
+}
+
+describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
+  it(`is answered, and never as a session: ${RANDOM} random ones`, async () => {
+    const app = await fuzzed();
+    app.store.take();
+    const random = new Random(SEED);
+    const client = new RawClient(app.port);
+    const starts = [
+      '',
+      'sid=',
+      'sid=s:',
+      'sid=s%3A',
+      'sid="s:',
+      'a=b; sid=',
+      '; ;sid = ',
+      '=;sid==',
+      '%73id=',
+    ];
+    let reached = 0;
+    for (let sent = 0; sent < RANDOM; sent++) {
+      // Most without the bytes that Node's own parser refuses, so that they get further than that.
+      const any = random.chance(0.1);
+      const structured = random.chance(0.5);
+      const bytes = Array.from({ length: random.between(0, random.chance(0.005) ? 20_000 : 200) }, () => {
+        if (any) return random.between(0, 256);
+        if (structured) return random.pick([...Buffer.from('sid=:;%,"\\ ~.AZaz09-_')]);
+        return random.pick([random.between(0x20, 0x7f), random.between(0x80, 0x100)]);
+      });
+      const header = Buffer.concat([Buffer.from(random.pick(starts)), Buffer.from(bytes)]);
+      const { status, body } = await client.get(header);
+      const context = `request ${sent}: ${header.toString('base64').slice(0, 400)}`;
+      if (status === 200) {
+        reached++;
+        expect(JSON.parse(body), context).toMatchObject({ reached: true, user: null });
+      } else {
+        expect([400, 431], context).toContain(status);
+      }
+      expect(app.store.take(), context).toEqual([]);
+    }
+    client.close();
+    expect(reached).toBeGreaterThan(RANDOM / 2);
+    expect(app.logged).toEqual([]);
+  }, 120_000);
+
+  it(`is a session's only with its token whole: ${MUTATED} mutations of valid ones`, async () => {
+    const app = await fuzzed();
+    const [one, two] = app.valid;
+    const random = new Random(SEED + 1);
+    const client = new RawClient(app.port);
+    const tokens = app.valid.map(({ value }) => {
+      const [, key, secret, signature] = /^s:(.*)~(.*?)\.(.*)$/.exec(decodeURIComponent(value))!;
+      return { key: key!, secret: secret!, signature: signature! };
+    });
+    const [first, second] = tokens as [(typeof tokens)[0], (typeof tokens)[0]];
+    const pair = (value: string): Buffer => Buffer.from(`sid=${value}`, 'latin1');
+    const at = (text: string): number => random.between(0, text.length);
+
+    const mutations: ((value: string) => Buffer)[] = [
+      (value) => {
+        const bytes = pair(value);
+        bytes[random.between(4, bytes.length)]! ^= 1 << random.between(0, 8);
+        return bytes;
+      },
+      (value) => pair(value.slice(0, at(value))),
+      (value) => pair(value.slice(at(value))),
+      (value) =>
+        pair(
+          value.slice(0, at(value)) +
+            String.fromCharCode(random.between(0x20, 0x100)) +
+            value.slice(at(value)),
+        ),
+      (value) => pair(`${value}; sid=${value}`),
+      (value) => pair(`${value.slice(0, -1)}; sid=${value}`),
+      (value) => pair(`"${value}"`),
+      (value) => pair(`"${value}`),
+      (value) =>
+        pair(
+          value.replace(/[\w-]/g, (char) =>
+            random.chance(0.2) ? `%${char.charCodeAt(0).toString(16)}` : char,
+          ),
+        ),
+      (value) => pair(value.replace('%3A', random.pick([':', '%3a', '%253A', '%3', '%', '']))),
+      (value) => pair(random.chance(0.5) ? value.toLowerCase() : value.toUpperCase()),
+      (value) => Buffer.from(`${random.pick(['SID', 'sid2', 'xsid', ' sid', '$sid', '__proto__'])}=${value}`),
+      () => pair(encodeURIComponent(signed(`${first.key}~${first.secret}`, 'another secret'))),
+      () => pair(encodeURIComponent(signed(`${first.key}~${first.secret}`, ''))),
+      () => pair(encodeURIComponent(`s:${first.key}~${second.secret}.${first.signature}`)),
+      () => pair(encodeURIComponent(`s:${second.key}~${first.secret}.${first.signature}`)),
+      () => pair(encodeURIComponent(`s:${first.key}~${first.secret}.${second.signature}`)),
+      () => pair(encodeURIComponent(`s:${first.key}~${second.key}~${first.secret}.${first.signature}`)),
+      () => pair(encodeURIComponent(`${first.key}~${first.secret}`)),
+      () => pair(encodeURIComponent(`s:${first.key}~${first.secret}`)),
+      () => pair(encodeURIComponent(`s:${first.key}.${first.signature}`)),
+      // Signed well, and no token.
+      () =>
+        pair(
+          encodeURIComponent(
+            signed(random.pick([first.key, `~${first.secret}`, `${first.key}~`, '~', '']), SECRET),
+          ),
+        ),
+      () => pair(encodeURIComponent(signed(`${first.key}~${first.secret}x`, SECRET))),
+      () => pair(encodeURIComponent(signed(`x${first.key}~${first.secret}`, SECRET))),
+    ];
+
+    let reached = 0;
+    let accepted = 0;
+    for (let sent = 0; sent < MUTATED; sent++) {
+      const header = mutations[sent % mutations.length]!(random.pick([one, two]).value);
+      app.store.calls = [];
+      const { status, body } = await client.get(header);
+      const context = `request ${sent}: ${header.toString('latin1')}`;
+      if (status !== 200) {
+        expect(status, context).toBe(400);
+        continue;
+      }
+      reached++;
+      const good = keysIn(header, app.valid);
+      for (const { operation, key } of app.store.calls) {
+        expect(operation, context).toBe('read');
+        expect(good, context).toContain(key);
+      }
+      const answer = JSON.parse(body) as { key: string; user: string | null };
+      expect(answer.user, context).toBe(app.store.calls.length > 0 ? 'ann' : null);
+      expect(good.includes(answer.key), context).toBe(app.store.calls.length > 0);
+      if (answer.user !== null) accepted++;
+    }
+    client.close();
+    expect(reached).toBeGreaterThan(MUTATED / 2);
+    // A duplicate, and what a client may escape, is the token still.
+    expect(accepted).toBeGreaterThan(MUTATED / 20);
+    expect(app.logged).toEqual([]);
+  }, 120_000);
+});
