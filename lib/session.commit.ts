@@ -71,9 +71,12 @@ export function loadData(
   const values: unknown[] = [];
   let kept: Set<string> | undefined;
   for (const name of Object.keys(texts)) {
-    const text = texts[name]!;
+    const text: unknown = texts[name];
     if (RESERVED.has(name)) {
       (kept ??= new Set()).add(name);
+    } else if (typeof text !== 'string') {
+      (kept ??= new Set()).add(name);
+      unreadable(name);
     } else if (text.length >= PARSE_LATER) {
       Object.defineProperty(session, name, parseLater(name));
       names.push(name);

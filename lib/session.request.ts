@@ -259,7 +259,7 @@ export class SessionRequest implements SealedSession {
   /** Whether the client that presented `token` may use the session, and with which secret. */
   #admit(token: Token, record: SessionRecord): SessionState | undefined {
     const { logger, ttl } = this.#config;
-    if (!isReadable(record)) {
+    if (!isReadable(record, token.key)) {
       logger.error(
         `session ${token.key} cannot be read: its record is damaged; the client gets a new session`,
       );
@@ -371,7 +371,8 @@ export class SessionRequest implements SealedSession {
     return this.#run(async () => {
       const state = LiveSession.stateOf(session);
       const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.key);
-      if (!record || !isReadable(record) || this.#isTooOld(record)) throw new SessionGoneError('reload');
+      if (!record || !isReadable(record, state.key) || this.#isTooOld(record))
+        throw new SessionGoneError('reload');
 
       const fresh = new SessionState(state.key, this.#cookie(record.data['cookie']), this.#config.ttl);
       fresh.secret = state.secret;
@@ -472,7 +473,7 @@ export class SessionRequest implements SealedSession {
     const { store, ttl, logger } = this.#config;
     try {
       const record = await store.read(state.key);
-      if (!record || !isReadable(record)) return;
+      if (!record || !isReadable(record, state.key)) return;
       state.expiresAt = record.expiresAt;
       if (SessionCookie.refresh(state.cookie, record.data['cookie']))
         state.lifetime = SessionCookie.lifetime(state.cookie, ttl);
@@ -763,16 +764,29 @@ function takeData(session: LiveSession): () => void {
   };
 }
 
-/** Whether what a store read has the shape of a record. */
-function isReadable(record: SessionRecord): boolean {
-  const { proof, data, groups, createdAt, expiresAt } = record;
+/** Whether what a store read under `key` has the shape of a record; the texts are looked at one by one. */
+function isReadable(record: SessionRecord, key: string): boolean {
+  const { proof, was, data, groups, createdAt, expiresAt } = record;
   return (
+    record.key === key &&
     typeof proof === 'string' &&
+    (!was || isReadableWas(was)) &&
     typeof data === 'object' &&
     data !== null &&
+    !Array.isArray(data) &&
     Array.isArray(groups) &&
+    groups.every((group) => typeof group === 'string') &&
     Number.isFinite(createdAt) &&
     Number.isFinite(expiresAt)
+  );
+}
+
+function isReadableWas({ proof, at, grace, until }: NonNullable<SessionRecord['was']>): boolean {
+  return (
+    typeof proof === 'string' &&
+    Number.isFinite(at) &&
+    Number.isFinite(grace) &&
+    (until === undefined || Number.isFinite(until))
   );
 }
 
