@@ -1,0 +1,426 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import type { SessionRecord } from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { dataOf, serveApp, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
+import type { Browser } from './http/browser.js';
+import { RecordingStore } from './stores/recording.store.js';
+
+/** The names that are a session's own, or an object's, or mean something to a database. */
+const NAMES = [
+  'groups',
+  'key',
+  'proof',
+  'was',
+  'data',
+  'createdAt',
+  'expiresAt',
+  '_id',
+  'rotate',
+  'joinGroup',
+  'leaveGroup',
+  'groupNames',
+  'constructor',
+  'toString',
+  'valueOf',
+  'toJSON',
+  'hasOwnProperty',
+  'isPrototypeOf',
+  '__proto__',
+  '__defineGetter__',
+  'then',
+  'prototype',
+  'state',
+  '',
+  ' ',
+  'a.b',
+  'a',
+  '$set',
+  '$where',
+  '0',
+  '1',
+  '\0',
+  'ключ',
+  '🔑',
+];
+
+/** As `JSON.parse` gives them: own properties all. */
+const VALUES = JSON.parse(
+  `{${NAMES.map((name) => `${JSON.stringify(name)}:${JSON.stringify({ of: name })}`).join(',')}}`,
+) as Record<string, unknown>;
+
+/** What is long enough to be parsed only when it is looked at. */
+const large = (name: string) => ({ name, list: Array.from({ length: 30 }, (_, at) => ({ at })) });
+
+const define = (session: TestSession, name: string, value: unknown): void =>
+  void Object.defineProperty(session, name, { value, enumerable: true, writable: true, configurable: true });
+
+/** The data as pairs, because an object of the spec's own could not hold `__proto__` as simply. */
+const pairsOf: Handler = (session) => Object.entries(session).filter(([name]) => name !== 'cookie');
+
+const sorted = (pairs: unknown): unknown[] =>
+  (pairs as [string, unknown][]).toSorted(([one], [two]) => (one < two ? -1 : 1));
+
+async function started(app: TestApp, path: string): Promise<Browser> {
+  const browser = app.browser();
+  const { status, text } = await browser.get(path);
+  expect([status, text]).toEqual([200, 'null']);
+  app.store.take();
+  return browser;
+}
+
+describe('a property of any name', () => {
+  const WAYS: Record<string, Handler> = {
+    assigned: (session) => {
+      for (const name of NAMES) (session as Record<string, unknown>)[name] = { of: name };
+    },
+    defined: (session) => {
+      for (const name of NAMES) define(session, name, { of: name });
+    },
+    'from parsed JSON': (session) => void Object.assign(session, VALUES),
+    large: (session) => {
+      for (const name of NAMES) (session as Record<string, unknown>)[name] = large(name);
+    },
+  };
+
+  it.each(Object.keys(WAYS))('%s comes back as it went in, and reading it writes nothing', async (way) => {
+    const app = await serveApp({ '/set': WAYS[way]!, '/get': pairsOf, '/look-away': () => 1 });
+    const browser = await started(app, '/set');
+    const valueOf = way === 'large' ? large : (name: string) => ({ of: name });
+    const expected = sorted(NAMES.map((name) => [name, valueOf(name)]));
+    for (let time = 0; time < 2; time++) {
+      const answer = await browser.get('/get');
+      expect(sorted(answer.json())).toEqual(expected);
+      expect(answer.setCookies).toEqual([]);
+      await browser.get('/look-away');
+      expect(app.store.take()).toEqual(['read', 'read']);
+    }
+    expect(Object.keys({})).toEqual([]);
+    expect(Object.hasOwn(Object.prototype, 'of')).toBe(false);
+  });
+
+  it('is changed and removed by itself', async () => {
+    const app = await serveApp({
+      '/set': WAYS['defined']!,
+      '/change/:at': (session, req) => define(session, NAMES[Number(req.params['at'])]!, 'changed'),
+      '/delete/:at': (session, req) => void Reflect.deleteProperty(session, NAMES[Number(req.params['at'])]!),
+      '/get': pairsOf,
+    });
+    const browser = await started(app, '/set');
+    for (const [at, name] of NAMES.entries()) {
+      expect((await browser.get(`/change/${at}`)).status).toBe(200);
+      const { change } = app.store.calls.at(-1)!;
+      expect(Object.entries(change!.set!), name).toEqual([[name, '"changed"']]);
+      expect(change!.unset, name).toBeUndefined();
+      expect((await browser.get(`/delete/${at}`)).status).toBe(200);
+      expect(app.store.calls.at(-1)!.change, name).toMatchObject({ unset: [name] });
+    }
+    expect((await browser.get('/get')).json()).toEqual([]);
+  });
+
+  it('leaves the methods that it does not shadow, and shadows only while it is there', async () => {
+    const app = await serveApp({
+      '/set': (session) => void Object.assign(session, { groups: 1, key: 2, rotate: 'data', groupNames: 3 }),
+      '/use': async (session) => {
+        session.joinGroup('g');
+        session['more'] = 1;
+        await session.save();
+        const { id } = session;
+        await session.reload();
+        return [id === session.id, session['rotate'], session['groups'], session['more']];
+      },
+      '/delete': async (session) => {
+        delete (session as Record<string, unknown>)['rotate'];
+        delete (session as Record<string, unknown>)['groupNames'];
+        await session.rotate();
+        return session.groupNames();
+      },
+      '/get': dataOf,
+    });
+    const browser = await started(app, '/set');
+    expect((await browser.get('/use')).json()).toEqual([true, 'data', 1, 1]);
+    expect(await app.store.count('g')).toBe(1);
+    const { secret } = tokenOf(browser);
+    expect((await browser.get('/delete')).json()).toEqual(['g']);
+    expect(tokenOf(browser).secret).not.toBe(secret);
+    expect((await browser.get('/get')).json()).toEqual({ groups: 1, key: 2, more: 1 });
+  });
+
+  it('that express-session reserves fails the request with the name, and nothing is stored', async () => {
+    const reserved = ['save', 'reload', 'destroy', 'regenerate', 'touch', 'resetMaxAge', 'id', 'req'];
+    const app = await serveApp({
+      '/set/:name': (session, req) => define(session, String(req.params['name']), 'data'),
+    });
+    for (const name of reserved) {
+      const answer = await app.browser().get(`/set/${name}`);
+      expect([answer.status, answer.setCookies], name).toEqual([500, []]);
+      expect(answer.json()['message'], name).toBe(
+        `session.${name} is reserved and cannot hold data: choose another name`,
+      );
+    }
+    expect(app.store.take()).toEqual([]);
+  });
+});
+
+describe('a damaged text', () => {
+  const DAMAGED = ['not json', '', '{"a":', `{"a":${'1'.repeat(100)}`, 'undefined'];
+
+  it.each(DAMAGED)('%j makes its name undefined, is logged, and stays as it is', async (text) => {
+    const app = await serveApp({
+      '/set': (session) => void Object.assign(session, { good: 1, bad: 2 }),
+      '/get': (session) => [session['good'], session['bad'] ?? null],
+      '/change': (session) => void (session['good'] = 2),
+      '/assign': (session) => void (session['bad'] = 'new'),
+      '/all': dataOf,
+    });
+    const browser = await started(app, '/set');
+    const { key } = tokenOf(browser);
+    await app.store.update((await app.store.read(key))!, { set: { bad: text } });
+    app.store.take();
+
+    expect((await browser.get('/get')).json()).toEqual([1, null]);
+    expect(app.store.take()).toEqual(['read']);
+    expect(app.logged.length).toBeGreaterThan(0);
+    for (const line of app.logged) {
+      expect(line).toContain(key);
+      expect(line).toContain('"bad"');
+    }
+    await browser.get('/change');
+    expect((await app.store.read(key))!.data).toMatchObject({ good: '2', bad: text });
+    expect((await browser.get('/all')).json()).toEqual({ good: 2 });
+    expect((await app.store.read(key))!.data['bad']).toBe(text);
+
+    await browser.get('/assign');
+    expect((await app.store.read(key))!.data['bad']).toBe('"new"');
+    expect((await browser.get('/get')).json()).toEqual([2, 'new']);
+  });
+
+  it('that is no text at all is as damaged', async () => {
+    /** Gives what a damaged database might. */
+    class ForeignStore extends RecordingStore {
+      override async read(key: string): Promise<SessionRecord | undefined> {
+        const record = await super.read(key);
+        return record && { ...record, data: { ...record.data, bad: { $ne: null } as never } };
+      }
+    }
+    const store = new ForeignStore(new ClusterStore({ name: `foreign-${process.pid}` }));
+    const app = await serveApp(
+      { '/set': (session) => void (session['good'] = 1), '/get': dataOf },
+      { store },
+    );
+    const browser = await started(app, '/set');
+    expect((await browser.get('/get')).json()).toEqual({ good: 1 });
+    expect(store.take()).toEqual(['read']);
+    expect(app.logged).toHaveLength(1);
+    expect(app.logged[0]).toContain('"bad"');
+  });
+
+  it('is unset when its name is deleted, and can be assigned before it is looked at', async () => {
+    const text = `{"a":${'1'.repeat(100)}`;
+    const app = await serveApp({
+      '/set': (session) => void Object.assign(session, { good: 1, bad: 2 }),
+      '/delete': (session) => void delete session['bad'],
+      '/assign': (session) => void (session['bad'] = 'new'),
+    });
+    for (const [path, expected] of [
+      ['/delete', undefined],
+      ['/assign', '"new"'],
+    ] as const) {
+      const browser = await started(app, '/set');
+      const { key } = tokenOf(browser);
+      await app.store.update((await app.store.read(key))!, { set: { bad: text } });
+      expect((await browser.get(path)).status).toBe(200);
+      expect((await app.store.read(key))!.data['bad'], path).toBe(expected);
+    }
+  });
+});
+
+describe('a damaged record', () => {
+  /** Gives what a damaged database might. */
+  class DamagedStore extends RecordingStore {
+    damage: ((record: SessionRecord) => unknown) | undefined;
+
+    override async read(key: string): Promise<SessionRecord | undefined> {
+      const record = await super.read(key);
+      return record && this.damage ? (this.damage(record) as SessionRecord) : record;
+    }
+  }
+
+  it.each<[string, (record: SessionRecord) => unknown]>([
+    ['without data', (record) => ({ ...record, data: undefined })],
+    ['with null for data', (record) => ({ ...record, data: null })],
+    ['with a text for data', (record) => ({ ...record, data: '{}' })],
+    ['with a list for data', (record) => ({ ...record, data: [] })],
+    ['without groups', (record) => ({ ...record, groups: undefined })],
+    ['with groups that are no strings', (record) => ({ ...record, groups: [5] })],
+    ['without a proof', (record) => ({ ...record, proof: undefined })],
+    ['with a broken was', (record) => ({ ...record, was: 5 })],
+    ['without an expiry', (record) => ({ ...record, expiresAt: Number.NaN })],
+    ['with a text for createdAt', (record) => ({ ...record, createdAt: 'now' })],
+    ['with a was of the wrong shape', (record) => ({ ...record, was: { proof: 'p', at: 'now' } })],
+    ['of another key', (record) => ({ ...record, key: 'another' })],
+    ['that is empty', () => ({})],
+    ['that is a number', () => 5],
+    ['that is a text', () => 'garbage'],
+  ])('%s is logged by its key, and answered with a new session', async (_, damage) => {
+    const store = new DamagedStore(new ClusterStore({ name: `damaged-${process.pid}` }));
+    const app = await serveApp(
+      {
+        '/set': (session) => void (session['user'] = 'private'),
+        '/get': dataOf,
+        '/key': (session) => session.id,
+      },
+      { store },
+    );
+    const browser = await started(app, '/set');
+    const { key, secret } = tokenOf(browser);
+    store.damage = damage;
+    const answer = await browser.get('/get');
+    expect([answer.status, answer.json()]).toEqual([200, {}]);
+    expect((await browser.get('/key')).json<string>()).not.toBe(key);
+    expect(app.logged.length).toBeGreaterThan(0);
+    expect(app.logged[0]).toContain(key);
+    expect(app.logged.join()).not.toContain(secret);
+    expect(app.logged.join()).not.toContain('private');
+  });
+});
+
+describe('a large value, parsed when it is looked at', () => {
+  const big = large('big');
+  const handlers: Record<string, Handler> = {
+    '/set': (session) => void Object.assign(session, { big, other: large('other'), user: 'ann' }),
+    '/get': dataOf,
+  };
+  const withHandler = (handler: Handler): Promise<TestApp> => serveApp({ ...handlers, '/do': handler });
+  const all = { big, other: large('other'), user: 'ann' };
+
+  it.each<[string, Handler, unknown]>([
+    ['spread', (session) => ({ ...session, cookie: undefined }), all],
+    ['Object.keys', (session) => Object.keys(session).toSorted(), ['big', 'cookie', 'other', 'user']],
+    ['Object.entries', (session) => Object.entries(session).find(([name]) => name === 'big')![1], big],
+    ['JSON.stringify', (session) => ({ ...JSON.parse(JSON.stringify(session)), cookie: undefined }), all],
+    ['structuredClone', (session) => structuredClone({ ...session, cookie: undefined }), all],
+    ['structuredClone of the session', (session) => (structuredClone(session) as TestSession)['big'], big],
+    ['Object.assign', (session) => Object.assign({}, session, { cookie: undefined }), all],
+    ['hasOwn and in', (session) => [Object.hasOwn(session, 'big'), 'big' in session], [true, true]],
+    ['itself, twice the same object', (session) => session['big'] === session['big'], true],
+    [
+      'destructuring',
+      ({ big: value, ...rest }) => [value, Object.keys(rest).toSorted()],
+      [big, ['cookie', 'other', 'user']],
+    ],
+  ])('looks like a plain one to %s, and is not written', async (_, handler, expected) => {
+    const app = await withHandler(handler);
+    const browser = await started(app, '/set');
+    expect((await browser.get('/do')).json()).toEqual(expected);
+    expect(app.store.take()).toEqual(['read']);
+  });
+
+  it('is shown by console.log as a plain one is', async () => {
+    const app = await withHandler((session) => [
+      inspect(session, { depth: 0 }),
+      inspect(session, { depth: 5, showProxy: true }),
+      inspect({ ...session, cookie: undefined }, { depth: 5 }),
+    ]);
+    const browser = await started(app, '/set');
+    const [shallow, deep, plain] = (await browser.get('/do')).json<string[]>();
+    for (const text of [shallow, deep]) {
+      expect(text).toMatch(/^Session \{/);
+      expect(text).not.toMatch(/Getter|Symbol|unparsed/i);
+    }
+    expect(shallow).toContain('big: [Object]');
+    expect(deep).toContain("name: 'big'");
+    expect(deep).toContain("user: 'ann'");
+    expect(plain).not.toMatch(/Getter/);
+    expect(app.store.take()).toEqual(['read']);
+  });
+
+  it.each<[string, Handler, Record<string, unknown>, string[] | undefined]>([
+    [
+      'changed inside',
+      (session) => void session['big'].list.push(1),
+      { big: { ...big, list: [...big.list, 1] } },
+      undefined,
+    ],
+    [
+      'changed deep inside',
+      (session) => void (session['big'].list[0].at = 'x'),
+      { big: { ...big, list: [{ at: 'x' }, ...big.list.slice(1)] } },
+      undefined,
+    ],
+    ['replaced', (session) => void (session['big'] = 1), { big: 1 }, undefined],
+    [
+      'replaced by another large one',
+      (session) => void (session['big'] = large('new')),
+      { big: large('new') },
+      undefined,
+    ],
+    [
+      'deleted and assigned again',
+      (session) => {
+        delete session['big'];
+        session['big'] = 'again';
+      },
+      { big: 'again' },
+      undefined,
+    ],
+    ['deleted', (session) => void delete session['big'], {}, ['big']],
+    ['set to undefined', (session) => void (session['big'] = undefined), {}, ['big']],
+  ])('is saved alone when it is %s', async (_, handler, set, unset) => {
+    const app = await withHandler(handler);
+    const browser = await started(app, '/set');
+    expect((await browser.get('/do')).status).toBe(200);
+    const { change } = app.store.calls.at(-1)!;
+    const values = Object.fromEntries(
+      Object.entries(change!.set ?? {}).map(([name, text]) => [name, JSON.parse(text)]),
+    );
+    expect(values).toEqual(set);
+    expect(change!.unset).toEqual(unset);
+    const { big: _big, ...rest } = all;
+    expect((await browser.get('/get')).json()).toEqual({ ...rest, ...set });
+  });
+
+  it.each<[string, Handler]>([
+    ['nobody looks', () => 1],
+    ['it is only looked at', (session) => session['big'].list.length],
+    ['it is replaced by its equal', (session) => void (session['big'] = structuredClone(session['big']))],
+    [
+      'it is deleted and put back',
+      (session) => {
+        const value: unknown = session['big'];
+        delete session['big'];
+        session['big'] = value;
+      },
+    ],
+    [
+      'it is changed and changed back',
+      (session) => {
+        session['big'].list.push(1);
+        session['big'].list.pop();
+      },
+    ],
+    ['the session is reloaded', (session) => session.reload()],
+    ['the session is saved', (session) => session.save().then(() => session['big'].name)],
+  ])('is not written when %s', async (_, handler) => {
+    const app = await withHandler(handler);
+    const browser = await started(app, '/set');
+    expect((await browser.get('/do')).status).toBe(200);
+    for (const { change } of app.store.calls)
+      expect([change?.set, change?.unset]).toEqual([undefined, undefined]);
+    expect((await browser.get('/get')).json()).toEqual(all);
+  });
+
+  it('that was saved is compared with what was saved from then on', async () => {
+    const app = await withHandler(async (session) => {
+      session['big'].list.push(1);
+      await session.save();
+      session['other'].list.push(2);
+      await session.save();
+      session['big'].list.pop();
+    });
+    const browser = await started(app, '/set');
+    await browser.get('/do');
+    const written = app.store.calls.map(({ change }) => Object.keys(change?.set ?? {}));
+    expect(written).toEqual([[], ['big'], ['other'], ['big']]);
+  });
+});
