@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { expect, it } from 'vitest';
+import { sessionStoreLaws } from 'nestjs-session-stores/testing';
 
 const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -30,6 +31,10 @@ it('every ts block type-checks', () => {
   expect(blocks.length).toBeGreaterThan(0);
   expect(problems).toEqual([]);
 }, 60_000);
+
+it('counts the laws right', () => {
+  expect(readme).toContain(`the ${sessionStoreLaws.length} laws`);
+});
 
 it('is read in a few minutes', () => {
   expect(readme.split('\n').length).toBeLessThan(200);
