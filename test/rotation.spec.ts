@@ -405,7 +405,7 @@ describe('a rotation', () => {
 });
 
 const SEED = Number(process.env['SEED'] ?? 1);
-const ROTATIONS = process.env['LONG'] ? 5000 : 200;
+const ROTATIONS = process.env['LONG'] ? 5000 : 150;
 
 describe(`clients that load pages in parallel and rotate at random (SEED=${SEED})`, () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] }));
@@ -444,8 +444,8 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
       see: ({ was, ...record }) =>
         was ? { ...record, was: { ...was, until: was.until ?? was.at + was.grace } } : record,
     },
-  ])('are logged out by more than 50 of 1000 where $rule', async ({ see }) => {
-    const { rotations, logouts } = await simulate({ seed: SEED, rotations: 100, loss: 0.1, see });
-    expect(logouts / rotations).toBeGreaterThan(50 / 1000);
+  ])('are logged out by more than 30 of 1000 where $rule', async ({ see }) => {
+    const { rotations, logouts } = await simulate({ seed: SEED, rotations: 150, loss: 0.1, see });
+    expect(logouts / rotations).toBeGreaterThan(30 / 1000);
   });
 });
