@@ -42,7 +42,8 @@ export interface SessionMethods {
   regenerate(callback: SessionCallback): this;
   /**
    * Gives the client a new secret for the same session; the old one keeps working for a grace. At login use
-   * `regenerate`. Does nothing for a session that is not stored yet, or when another request rotated it.
+   * `regenerate`. Does nothing for a session that is not stored yet, when another request rotated it, and, unless `grace`
+   * is 0, while the grace of the last rotation runs: requests that carry the secret before it may be on their way.
    */
   rotate(options?: RotateOptions): Promise<void>;
   /** Renews the expiry with this request, although a tenth of the lifetime has not passed. */
