@@ -82,6 +82,21 @@ describe('a primary that was frozen', () => {
     expect(await here.read('late')).toBeUndefined();
   });
 
+  it('gets the calls of a tick in one message, and each call once', async () => {
+    const messages: unknown[][] = [];
+    const listen = (_: Worker, message: [string, string, string, unknown[][]]) => {
+      if (message[0] === TAG) messages.push(message[3].map(([id]) => id));
+    };
+    cluster.on('message', listen);
+    const counts = store.countInTicks(20);
+    freeze(200);
+    expect(await counts).toEqual(Array(40).fill(0));
+    cluster.off('message', listen);
+    expect(messages.length).toBe(20);
+    expect(new Set(messages.flat()).size).toBe(40);
+    expect(messages.flat().length).toBe(40);
+  });
+
   it('does not hurt a worker that has closed its store meanwhile', async () => {
     const calls = [store.create(aRecord('k')), store.close()];
     freeze(100);

@@ -1,4 +1,5 @@
 // A worker whose ClusterStores are driven from the primary: see worker.store.ts.
+import { setImmediate } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
 
@@ -12,12 +13,22 @@ process.on('message', async (message) => {
   const answer = (some) => process.send({ driven: serialize({ id, ...some }).toString('base64') });
   try {
     const store = method === 'serve' ? { serve: serveSessions } : await stores.get(number);
+    if (method === 'countInTicks') return answer({ value: await countInTicks(store, ...args) });
     answer({ value: withoutPrototypes(await store[method](...args)) });
   } catch ({ name, message: text, status, cause }) {
     answer({ error: { name, message: text, status, cause: cause && String(cause) } });
   }
 });
 process.send({ ready: true });
+
+async function countInTicks(store, ticks) {
+  const counts = [];
+  for (let tick = 0; tick < ticks; tick++) {
+    counts.push(store.count(), store.count());
+    await setImmediate();
+  }
+  return Promise.all(counts);
+}
 
 async function newStore(options, copy) {
   const { ClusterStore } = await import(copy);

@@ -79,6 +79,11 @@ export class WorkerStore extends SessionStore {
     return this.call('serve');
   }
 
+  /** Lets the worker count twice in each of some turns of its loop. */
+  countInTicks(ticks: number): Promise<number[]> {
+    return this.call('countInTicks', ticks);
+  }
+
   create(record: SessionRecord): Promise<void> {
     return this.call('create', record);
   }

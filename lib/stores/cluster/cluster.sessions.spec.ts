@@ -191,6 +191,23 @@ describe('expired sessions', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('are gone at the very instant, before the timer had its turn', () => {
+    const sessions = new Sessions();
+    const expiresAt = Date.now() + 1000;
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f'])
+      sessions.create(aRecord(key, { groups: ['g'], expiresAt }));
+    vi.setSystemTime(expiresAt - 1);
+    expect(sessions.read('a')).toBeDefined();
+    vi.setSystemTime(expiresAt);
+    expect(sessions.read('a')).toBeUndefined();
+    expect(sessions.update('b', { expiresAt: NEVER })).toBeUndefined();
+    expect(sessions.rotate('c', 'p', 'q', 1)).toBeUndefined();
+    expect(sessions.destroy('d')).toBe(false);
+    expect(sessions.create({ ...aRecord('e'), proof: 'other' })).toBe(true);
+    expect(keysOf(sessions.page('g', 0, 10))).toEqual([]);
+    expect(sessions.count()).toBe(1);
+  });
+
   it('are dropped at their own time when that was moved', () => {
     const sessions = new Sessions();
     sessions.create(aRecord('earlier'));
