@@ -58,7 +58,7 @@ export function decodeRecord([
   data,
   was,
 ]: WireRecord): SessionRecord {
-  const record = { key, proof, data: unflatten(data), groups: groups as string[], createdAt, expiresAt };
+  const record = { key, proof, data: unflatten(data), groups: [...new Set(groups)], createdAt, expiresAt };
   return was ? { ...record, was: decodeWas(was) } : record;
 }
 

@@ -115,7 +115,7 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
     case 'create': {
       const record = decodeRecord(args[0] as WireRecord);
       checkRecord(record);
-      return sessions.create(record);
+      return sessions.adopt(record);
     }
     case 'read': {
       const record = sessions.read(args[0] as string);

@@ -58,10 +58,15 @@ export class Sessions {
 
   /** Adds a copy of `record`; `false` and nothing written when its key is in use by another proof. */
   create(record: SessionRecord): boolean {
+    return this.adopt(copyRecord(record));
+  }
+
+  /** As `create`, but of a record that is nobody else's. */
+  adopt(record: SessionRecord): boolean {
     const now = Date.now();
     const session = this.live(record.key, now);
     if (session) return session.record.proof === record.proof;
-    if (record.expiresAt > now) this.add(frozen(copyRecord(record)), now);
+    if (record.expiresAt > now) this.add(frozen(record), now);
     return true;
   }
 

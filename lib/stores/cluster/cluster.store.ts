@@ -72,7 +72,7 @@ export class ClusterStore extends SessionStore {
 
   async read(key: string): Promise<SessionRecord | undefined> {
     checkKey(key);
-    return this.opened('read').read(key);
+    return await this.opened('read').read(key);
   }
 
   async update(
@@ -81,7 +81,7 @@ export class ClusterStore extends SessionStore {
   ): Promise<{ expiresAt: number; proof: string } | undefined> {
     checkKey(key);
     checkChange(change);
-    return this.opened('update').update(key, change);
+    return await this.opened('update').update(key, change);
   }
 
   async rotate(
@@ -91,12 +91,12 @@ export class ClusterStore extends SessionStore {
     grace: number,
   ): Promise<string | undefined> {
     checkRotation(key, presented, proof, grace);
-    return this.opened('rotate').rotate(key, presented, proof, grace);
+    return await this.opened('rotate').rotate(key, presented, proof, grace);
   }
 
   async destroy(key: string): Promise<boolean> {
     checkKey(key);
-    return this.opened('destroy').destroy(key);
+    return await this.opened('destroy').destroy(key);
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
@@ -109,7 +109,7 @@ export class ClusterStore extends SessionStore {
 
   async count(group?: string): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    return this.opened('count').count(group);
+    return await this.opened('count').count(group);
   }
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
