@@ -52,6 +52,14 @@ const ATTRIBUTES: Record<keyof CookieAttributes, Check> = {
 };
 const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as (keyof CookieAttributes)[];
 
+/** The first of the configured attributes that no cookie can have; `undefined` when all are good. */
+export function wrongAttribute(cookie: SessionCookieOptions): string | undefined {
+  return ATTRIBUTE_NAMES.find((name) => {
+    const value = cookie[name];
+    return value !== undefined && !(name === 'secure' && value === 'auto') && !ATTRIBUTES[name](value);
+  });
+}
+
 /** The known and well-typed attributes in `text`; whatever else it holds is left out. */
 function ownAttributes(text: string): CookieAttributes {
   const own: Record<string, unknown> = {};

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { resolveOptions, type SessionConfig, type SessionOptions } from './session.options.js';
-import { sayWhenToRetry, SessionRequest, type SessionIncomingMessage } from './session.request.js';
+import { reasonOf, sayWhenToRetry, SessionRequest, type SessionIncomingMessage } from './session.request.js';
 import { sealResponse } from './session.response.js';
 
 /** A middleware of Express's form. */
@@ -57,7 +57,7 @@ export function createMiddleware(
     const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
     loading.then(begin, (error: unknown) => {
       sayWhenToRetry(res, error);
-      next(error);
+      next(reasonOf(error));
     });
   };
 }

@@ -58,6 +58,8 @@ export class SessionModule
 
   /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    if (!options)
+      throw new TypeError('SessionModule.forRoot needs options: SessionModule.forRoot({ secret })');
     return super.forRoot(options);
   }
 

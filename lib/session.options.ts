@@ -1,4 +1,5 @@
-import type { SessionCookieOptions } from './session.cookie.js';
+import { createHmac } from 'node:crypto';
+import { wrongAttribute, type SessionCookieOptions } from './session.cookie.js';
 import { TokenSigner, type SigningSecret } from './session.identity.js';
 import type { SessionStore } from './session.store.js';
 
@@ -75,6 +76,9 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
     throw new TypeError(`name must be a cookie name such as 'sid': letters, digits and !#$%&'*+-.^_\`|~`);
   }
+  if (typeof Object(logger).warn !== 'function' || typeof Object(logger).error !== 'function') {
+    throw new TypeError("logger must have the functions warn and error, as console and Nest's Logger have");
+  }
   checkFlag('rolling', rolling);
   checkFlag('resave', resave);
   checkFlag('saveUninitialized', saveUninitialized);
@@ -126,6 +130,13 @@ function checkSecrets(secret: unknown): SigningSecret[] {
       'secret is required: a non-empty string that all processes share, or a list of them of which the first signs (make one with: openssl rand -base64 32)',
     );
   }
+  for (const one of secrets) {
+    try {
+      createHmac('sha256', one as SigningSecret);
+    } catch {
+      throw new TypeError('secret must be a string, a Buffer or a secret KeyObject, or a list of them');
+    }
+  }
   return secrets as SigningSecret[];
 }
 
@@ -147,6 +158,10 @@ function checkCookie(cookie: SessionCookieOptions = {}): SessionCookieOptions {
   if (typeof path !== 'string' || !path.startsWith('/'))
     throw new TypeError("cookie.path must be a path such as '/'");
   if (secure !== 'auto') checkFlag('cookie.secure', secure, " or 'auto'");
+  const wrong = wrongAttribute(cookie);
+  if (wrong !== undefined) {
+    throw new TypeError(`cookie.${wrong} is not what a cookie can have: see the attributes of Set-Cookie`);
+  }
   return { httpOnly: true, sameSite: 'lax', ...cookie, path, secure };
 }
 

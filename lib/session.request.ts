@@ -29,37 +29,27 @@ export interface SessionIncomingMessage extends IncomingMessage {
 
 /** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
 const OVERLAY = new Overlay((below) => ({
-  sessionID: {
-    configurable: true,
-    get(this: SessionIncomingMessage): unknown {
-      const request = this[SESSION];
-      return request ? request.key : Reflect.get(below, 'sessionID', this);
-    },
-    set(this: object, value: unknown) {
-      Object.defineProperty(this, 'sessionID', {
-        value,
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
-    },
-  },
-  sessionStore: {
-    configurable: true,
-    get(this: SessionIncomingMessage): unknown {
-      const request = this[SESSION];
-      return request ? request.store : Reflect.get(below, 'sessionStore', this);
-    },
-    set(this: object, value: unknown) {
-      Object.defineProperty(this, 'sessionStore', {
-        value,
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
-    },
-  },
+  sessionID: requestProperty(below, 'sessionID', (request) => request.key),
+  sessionStore: requestProperty(below, 'sessionStore', (request) => request.store),
 }));
+
+/** A property of a request that handlers may set as any other. */
+function requestProperty(
+  below: object,
+  name: string,
+  valueOf: (request: SessionRequest) => unknown,
+): PropertyDescriptor {
+  return {
+    configurable: true,
+    get(this: SessionIncomingMessage): unknown {
+      const request = this[SESSION];
+      return request ? valueOf(request) : Reflect.get(below, name, this);
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+    },
+  };
+}
 
 /** How far an answered expiry may be from our own before it is another request's lifetime; clocks differ by less. */
 const CLOCK_SLACK = 1000;
@@ -203,6 +193,7 @@ export class SessionRequest implements SealedSession {
   #last: Promise<unknown> | undefined;
   #committing: Promise<void> | undefined;
   #presentedAny = false;
+  #replaced = false;
   /** The cookie that the answer owes: a token that is valid, or its removal. */
   #owed: { state: SessionState; clear: boolean } | undefined;
 
@@ -358,9 +349,11 @@ export class SessionRequest implements SealedSession {
 
   /** Saves what changed, and a new session although nothing did. */
   save(session: LiveSession): Promise<void> {
+    const state = LiveSession.stateOf(session);
     return this.#run(async () => {
-      const state = LiveSession.stateOf(session);
       if (state.ended) throw new SessionGoneError('save');
+      // Another session has taken its place in the object, and its data with it.
+      if (LiveSession.stateOf(session) !== state) return;
       const save = this.#saveOf(session, state, true);
       if (save && !(await this.#store(state, save))) throw new SessionGoneError('save');
     });
@@ -368,12 +361,13 @@ export class SessionRequest implements SealedSession {
 
   /** Reads the session again: into the same object, or into a new one at `req.session`. */
   reload(session: LiveSession, inPlace: boolean): Promise<void> {
+    const state = LiveSession.stateOf(session);
     return this.#run(async () => {
-      const state = LiveSession.stateOf(session);
       const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.key);
       if (!record || !isReadable(record, state.key) || this.#isTooOld(record))
         throw new SessionGoneError('reload');
 
+      if (LiveSession.stateOf(session) !== state) return;
       const fresh = new SessionState(state.key, this.#cookie(record.data['cookie']), this.#config.ttl);
       fresh.secret = state.secret;
       fresh.proof = state.proof;
@@ -391,10 +385,10 @@ export class SessionRequest implements SealedSession {
   /** Ends the session; the request has none from here on, unless the store fails. */
   destroy(session: LiveSession): Promise<void> {
     const { req } = this;
+    const state = LiveSession.stateOf(session);
     const current = req.session === session;
     if (current) delete req.session;
     return this.#run(async () => {
-      const state = LiveSession.stateOf(session);
       try {
         await this.#end(state);
       } catch (error) {
@@ -407,8 +401,17 @@ export class SessionRequest implements SealedSession {
   /** Ends the session and puts an empty one in its place: in the same object, or in a new one at `req.session`. */
   regenerate(session: LiveSession, inPlace: boolean): Promise<void> {
     const old = LiveSession.stateOf(session);
-    if (this.#answerBegan) return Promise.reject(tooLate('regenerate'));
-    const state = this.#newState();
+    if (this.#answerBegan) {
+      // What is assigned from here on was meant for the new session, and must not reach the old one.
+      old.ended = 'here';
+      return Promise.reject(tooLate('regenerate'));
+    }
+    let state: SessionState;
+    try {
+      state = this.#newState();
+    } catch (error) {
+      return Promise.reject(error);
+    }
 
     if (!inPlace) {
       return this.#run(async () => {
@@ -562,13 +565,26 @@ export class SessionRequest implements SealedSession {
   /** The state of the session that the request has now; `undefined` when it was ended, removed or replaced. */
   #current(): SessionState | undefined {
     const { session } = this.req;
-    if (!LiveSession.isLive(session)) return undefined;
+    if (!LiveSession.isLive(session)) {
+      if (session !== undefined && session !== null && !this.#replaced) {
+        this.#replaced = true;
+        this.#config.logger.warn(
+          'req.session was replaced, so nothing of it is saved: set its properties instead',
+        );
+      }
+      return undefined;
+    }
     const state = LiveSession.stateOf(session);
     return state.ended ? undefined : state;
   }
 
   /** What a save of `session` would send; `undefined` when there is nothing. */
   #saveOf(session: LiveSession, state: SessionState, evenIfEmpty: boolean): Save | undefined {
+    if (session.cookie !== state.cookie) {
+      throw new TypeError(
+        'session.cookie was replaced: set its attributes instead, session.cookie.maxAge = …',
+      );
+    }
     const config = this.#config;
     const now = Date.now();
     const lifetime = SessionCookie.lifetime(state.cookie, config.ttl);
@@ -579,6 +595,7 @@ export class SessionRequest implements SealedSession {
 
     if (!record) {
       if (!data && !groups?.join && !config.saveUninitialized && !evenIfEmpty) return undefined;
+      if (this.headersGone && evenIfEmpty) throw tooLate('save');
       if (this.headersGone) {
         config.logger.warn(
           `session ${state.key} was not created: the answer had begun, so its cookie could not be sent`,
@@ -712,7 +729,7 @@ export class SessionRequest implements SealedSession {
     const res = this.#res;
     sayWhenToRetry(res, error);
     if (this.guard) return this.guard(error);
-    if (this.#next) return this.#next(error);
+    if (this.#next) return this.#next(reasonOf(error));
     this.failedLate(error);
     const status = error instanceof SessionStoreError ? error.statusCode : 500;
     const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
@@ -723,8 +740,8 @@ export class SessionRequest implements SealedSession {
     res.end(body);
   }
 
-  failedLate(error: unknown): void {
-    this.#config.logger.error('the session was not saved', error);
+  failedLate(error: unknown, what = 'the session was not saved'): void {
+    this.#config.logger.error(what, error);
   }
 
   // ---- one after the other
@@ -788,6 +805,11 @@ function isReadableWas({ proof, at, grace, until }: NonNullable<SessionRecord['w
     Number.isFinite(grace) &&
     (until === undefined || Number.isFinite(until))
   );
+}
+
+/** What was rejected with, and something that is true where a store rejected with nothing. */
+export function reasonOf(error: unknown): unknown {
+  return error || new Error('the session store failed and did not say why');
 }
 
 function tooLate(operation: string): Error {

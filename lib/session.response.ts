@@ -16,8 +16,8 @@ export interface SealedSession {
   takeCookie(): string | undefined;
   /** The commit failed before the first byte: answers the error, or leaves that to others. */
   failed(error: unknown): void;
-  /** The commit failed after the first byte, when only the log can tell. */
-  failedLate(error: unknown): void;
+  /** Something failed when only the log can tell, the commit unless `what` says otherwise. */
+  failedLate(error: unknown, what?: string): void;
   /** Whether somebody else will answer a failed commit, so that what the handler still writes must be dropped. */
   readonly guarded: boolean;
   /** Why a commit failed, once one has. */
@@ -180,15 +180,25 @@ export class Seal {
       this.#sent(method === 'end');
       return this.#first(method, args);
     }
-    // Middleware that has put its own `write` there may have its own `drain` too, which is not ours to emit.
-    this.#held = new Held(this.res, this.#own?.write !== undefined);
-    if (method !== 'writeHead') this.#callHeaderHooks();
-    this.#phase = 'held';
+    let result: unknown;
+    try {
+      // Middleware that has put its own `write` there may have its own `drain` too, which is not ours to emit.
+      this.#held = new Held(this.res, this.#own?.write !== undefined);
+      if (method !== 'writeHead') this.#callHeaderHooks();
+      result = this.#held.take(method, args);
+      this.#phase = 'held';
+    } catch (error) {
+      // What the handler passed, or a hook of others, is refused as without us, and what answers that is sealed anew.
+      this.#stopHolding();
+      this.#phase = 'open';
+      commit.catch(() => {});
+      throw error;
+    }
     commit.then(
       () => this.#release(),
       (error: unknown) => this.#fail(error),
     );
-    return this.#held.take(method, args);
+    return result;
   }
 
   /**
@@ -215,7 +225,7 @@ export class Seal {
       }
     } catch (error) {
       // A header that Node refuses shows only now: there is no caller left to throw at.
-      this.#session.failedLate(error);
+      this.#session.failedLate(error, 'the answer could not be sent');
       this.res.destroy();
       return;
     }
@@ -318,7 +328,7 @@ export class Seal {
       if (res.getHeader(name) !== value) res.setHeader(name, value as string | string[]);
     }
     res.statusCode = 200;
-    res.statusMessage = undefined as unknown as string;
+    if (Object.hasOwn(res, 'statusMessage')) res.statusMessage = undefined as unknown as string;
   }
 
   /** Sends the first call, with the cookie that the answer owes. */
@@ -356,7 +366,8 @@ class Held {
   ) {
     this.#res = res;
     this.#statusCode = res.statusCode;
-    this.#statusMessage = res.statusMessage;
+    // HTTP/2 has none, and warns of who asks.
+    this.#statusMessage = Object.hasOwn(res, 'statusMessage') ? res.statusMessage : undefined;
     this.#socket = res.socket;
     if (this.#socket) {
       deferDestroy(this.#socket);
@@ -366,6 +377,7 @@ class Held {
 
   take(method: Method, args: unknown[]): unknown {
     const res = this.#res;
+    if (this.calls.length === 0 && method !== 'writeHead') checkHead([res.statusCode]);
     switch (method) {
       case 'flushHeaders':
         if (this.calls.length === 0) this.calls.push([method, args]);
@@ -377,12 +389,14 @@ class Held {
         this.calls.push([method, args]);
         return res;
       case 'write':
+        checkChunk(args[0], false);
         // As Node would: what comes after the end is not sent.
         if (this.ended) drop(args, new Error('write came after the answer had ended'));
         else this.calls.push([method, args]);
         return this.takesMore;
       case 'end':
         if (this.ended) return res;
+        checkChunk(args[0], true);
         this.calls.push([method, args]);
         this.ended = true;
         setFinished(res, true);
@@ -440,6 +454,18 @@ function checkHead(args: unknown[]): void {
     validateHeaderName(name);
     for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one as string);
   }
+}
+
+/** Refuses what Node refuses to write, while there is a caller to tell. */
+function checkChunk(chunk: unknown, isEnd: boolean): void {
+  if (typeof chunk === 'string' || chunk instanceof Uint8Array) return;
+  if (isEnd && (chunk === undefined || chunk === null || typeof chunk === 'function')) return;
+  throw Object.assign(
+    new TypeError(`a chunk must be a string, a Buffer or a Uint8Array, not ${typeof chunk}`),
+    {
+      code: 'ERR_INVALID_ARG_TYPE',
+    },
+  );
 }
 
 /** Sets the headers of a `writeHead` on the response, as Node would; returns the arguments that are left. */

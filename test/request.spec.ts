@@ -406,6 +406,52 @@ describe('what a handler can do', () => {
     }
   });
 
+  it('destroy and regenerate end the session they were called on, awaited or not', async () => {
+    const browser = await app({
+      '/login': login,
+      '/again': (session) => {
+        void session.save();
+        void session.destroy();
+        void session.regenerate();
+        session['user'] = 'ben';
+      },
+      '/me': dataOf,
+    });
+    await browser.get('/login');
+    const { key } = store.calls[0]!;
+    await browser.get('/again');
+    expect(await store.read(key!)).toBeUndefined();
+  });
+
+  it('a session replaced by something else, or its cookie, is told of and not lost silently', async () => {
+    const browser = await app({
+      '/session': (_session, req) => void ((req as { session: unknown }).session = { user: 'x' }),
+      '/cookie': (session) => {
+        session['user'] = 'ann';
+        (session as { cookie: unknown }).cookie = { maxAge: 1000 };
+      },
+    });
+    expect((await browser.get('/session')).setCookies).toEqual([]);
+    expect(logged).toEqual([expect.stringContaining('req.session was replaced')]);
+    expect((await browser.get('/cookie')).json()['message']).toContain('session.cookie was replaced');
+  });
+
+  it('save rejects when the answer has begun and a new session could not reach the client', async () => {
+    const browser = await app({
+      '/': async (session, _req, res) => {
+        res.write('begun ');
+        session['user'] = 'ann';
+        const error = await session.save().then(
+          () => 'saved',
+          (reason: Error) => reason.message,
+        );
+        res.end(error);
+      },
+    });
+    expect((await browser.get('/')).text).toContain('the answer has begun');
+    expect(store.take()).toEqual([]);
+  });
+
   it('a value that JSON cannot hold fails that request with an error that names the property', async () => {
     const cycle: Record<string, unknown> = {};
     cycle['self'] = cycle;
@@ -473,6 +519,14 @@ describe('a store that fails', () => {
     expect(answer.setCookies).toEqual([]);
   });
 
+  it('without a reason is an error all the same, and never falls through to the handler', async () => {
+    const browser = await app({ '/login': login, '/': dataOf });
+    await browser.get('/login');
+    store.before = () => Promise.reject();
+    expect((await browser.get('/')).status).toBe(500);
+    store.before = undefined;
+  });
+
   it('to open fails the first request, and the next one tries again', async () => {
     const browser = await app({ '/': dataOf });
     const { open } = store;
@@ -503,6 +557,10 @@ describe('wrong options', () => {
     [{ genid: 'x' }, /genid must be a function/],
     [{ cookie: { expires: new Date() } }, /maxAge/],
     [{ cookie: { path: 'app' } }, /cookie\.path must be a path/],
+    [{ cookie: { sameSite: 'bogus' } }, /cookie\.sameSite/],
+    [{ cookie: { domain: 'a b;c' } }, /cookie\.domain/],
+    [{ secret: {} }, /secret must be a string, a Buffer/],
+    [{ logger: {} }, /logger must have the functions warn and error/],
   ])('%o is refused with a sentence that says what to write', (wrong, message) => {
     middleware = sessionMiddleware({ secret: 'x', store });
     expect(() => sessionMiddleware({ secret: 'x', store, ...wrong } as never)).toThrow(message);

@@ -5,6 +5,7 @@ import {
   Head,
   Header,
   Module,
+  Param,
   Redirect,
   Req,
   Res,
@@ -256,6 +257,8 @@ async function plainExpress(
   });
   app.get('/late', (req, res) => late(req, res));
   app.get('/held', (req, res) => held(change(req.session, req, res)));
+  app.get('/too-late', (req, res) => tooLate(req, res));
+  app.get('/refused/:what', (req, res) => refuse(req.params['what'], change(req.session, req, res)));
   app.use((error: Error & { status?: number }, _req: Request, res: Response, next: NextFunction) => {
     if (res.headersSent) return next(error);
     res.status(error.status ?? 500).json({ handled: error.name });
@@ -297,6 +300,14 @@ async function nest(name: string): Promise<Subject> {
     late(@Req() req: Request, @Res() res: Response): Promise<void> {
       return late(req, res);
     }
+    @Get('too-late')
+    tooLate(@Req() req: Request, @Res() res: Response): Promise<void> {
+      return tooLate(req, res);
+    }
+    @Get('refused/:what')
+    refused(@Param('what') what: string, @Req() req: Request, @Res() res: Response): void {
+      refuse(what, change(req.session, req, res));
+    }
     @Get('held')
     held(@Session() session: Session, @Req() req: Request, @Res() res: Response): void {
       held(change(session, req, res));
@@ -330,6 +341,30 @@ async function late(req: Request, res: Response): Promise<void> {
   await session.save();
   session['late'] = true;
   res.end('last');
+}
+
+/** Answers in ways that throw in Node itself. */
+function refuse(what: string, { res }: Change): void {
+  if (what === 'status-1000') res.statusCode = 1000;
+  if (what === 'hook-throws') {
+    const { writeHead } = res;
+    res.writeHead = () => {
+      res.writeHead = writeHead;
+      throw new Error('thrown where headers are written');
+    };
+  }
+  if (what === 'end-object') res.end({ an: 'object' } as never);
+  else res.end('never seen');
+}
+
+/** Begins its answer, and then wants a new session. */
+async function tooLate(req: Request, res: Response): Promise<void> {
+  const session = req.session as unknown as Change['session'];
+  res.write('begun ');
+  void session.regenerate();
+  session['user'] = 'ben';
+  await eventually(() => res.headersSent);
+  res.end('done');
 }
 
 const left: Record<string, () => void> = {};
@@ -530,6 +565,27 @@ describe.each(SUBJECTS)('%s', (_, make) => {
     await arrived;
     outgoing.destroy();
     await eventually(() => expect(subject.store.done).toEqual(['create']));
+  });
+
+  it('what Node would refuse is refused while the answer is held, and its error answered', async () => {
+    for (const mode of ['fast', 'slow'] as const) {
+      for (const refused of ['end-object', 'status-1000', 'hook-throws']) {
+        set(mode);
+        const got = await get(subject, `refused/${refused}`, 'GET', { 'accept-encoding': 'identity' });
+        expect([refused, got.status, got.savedAtFirstByte]).toEqual([refused, 500, 1]);
+        expect(got.headers['set-cookie'], refused).toHaveLength(1);
+      }
+    }
+  });
+
+  it('a regenerate that comes too late keeps what follows out of the old session', async () => {
+    set('fast');
+    const first = await get(subject, 'json');
+    const cookie = first.headers['set-cookie']![0]!.split(';')[0]!;
+    set('fast');
+    await get(subject, 'too-late', 'GET', { cookie, 'accept-encoding': 'identity' });
+    const stored = await subject.store.read(subject.store.calls[0]!.key!);
+    expect({ ...stored!.data }).toEqual({ changed: '"/json"' });
   });
 
   it('a keep-alive connection serves the next request after a held answer', async () => {
