@@ -164,6 +164,8 @@ interface GroupChange {
 
 /** What one save sends, and what to take as stored once it was answered. */
 interface Save {
+  /** Whether anything but the expiry is to be written. */
+  changed: boolean;
   data: DataChange | undefined;
   groups: GroupChange | undefined;
   cookieText: { text: string | undefined } | undefined;
@@ -249,7 +251,7 @@ export class SessionRequest implements SealedSession {
 
   /** Whether the client that presented `token` may use the session, and with which secret. */
   #admit(token: Token, record: SessionRecord): SessionState | undefined {
-    const { logger, ttl } = this.#config;
+    const { logger, ttl, resave, rolling } = this.#config;
     if (!isReadable(record, token.key)) {
       logger.error(
         `session ${token.key} cannot be read: its record is damaged; the client gets a new session`,
@@ -264,6 +266,7 @@ export class SessionRequest implements SealedSession {
     state.secret = token.secret;
     state.proof = token.proof;
     state.signed = token.signed;
+    state.touchAsked = resave || rolling === true;
     if (token.proof === record.proof) {
       if (was) {
         state.graceEnds = was.until ?? now + was.grace;
@@ -374,6 +377,8 @@ export class SessionRequest implements SealedSession {
       fresh.signed = state.signed;
       fresh.outdated = state.outdated;
       fresh.graceEnds = state.graceEnds;
+      fresh.touchAsked = state.touchAsked;
+      fresh.cookieAsked = state.cookieAsked;
       if (inPlace) {
         takeData(session);
         LiveSession.setState(session, fresh);
@@ -602,19 +607,15 @@ export class SessionRequest implements SealedSession {
         );
         return undefined;
       }
-      return { data, groups, cookieText, lifetime, expiresAt: this.#expiry(now, lifetime, now), change: {} };
+      const expiresAt = this.#expiry(now, lifetime, now);
+      return { changed: true, data, groups, cookieText, lifetime, expiresAt, change: {} };
     }
 
     const expiresAt = this.#expiry(now, lifetime, record.createdAt);
     const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
-    const due =
-      changed ||
-      state.touchAsked ||
-      state.cookieAsked ||
-      config.resave ||
-      config.rolling === true ||
-      this.#isDue(state, expiresAt, lifetime);
-    if (!due) return undefined;
+    if (!changed && !state.touchAsked && !state.cookieAsked && !this.#isDue(state, expiresAt, lifetime)) {
+      return undefined;
+    }
 
     const change: SessionChange = { ...data, ...groups };
     if (cookieText?.text !== undefined)
@@ -622,7 +623,7 @@ export class SessionRequest implements SealedSession {
     else if (cookieText) change.unset = [...(change.unset ?? []), 'cookie'];
     if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
     else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
-    return { data, groups, cookieText, lifetime, expiresAt, change };
+    return { changed, data, groups, cookieText, lifetime, expiresAt, change };
   }
 
   /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
@@ -636,7 +637,7 @@ export class SessionRequest implements SealedSession {
 
   /** Sends a save; resolves to whether the session was there to take it. */
   async #store(state: SessionState, save: Save): Promise<boolean> {
-    const { data, groups, cookieText, lifetime, expiresAt } = save;
+    const { changed, data, groups, cookieText, lifetime, expiresAt } = save;
     if (state.ended) return false;
     if (expiresAt <= Date.now()) {
       // `maxAge` of zero or less, or an absolute timeout that has come: the session ends as if destroyed.
@@ -653,7 +654,6 @@ export class SessionRequest implements SealedSession {
     if (data) state.dataSaved(data);
     if (groups) state.groupsSaved(groups);
     if (cookieText) SessionCookie.saved(state.cookie, cookieText.text);
-    const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
     state.expiresAt = answer.expiresAt;
     state.lifetime = lifetime;
     state.touchAsked = false;
@@ -666,6 +666,7 @@ export class SessionRequest implements SealedSession {
     const lifetimeIsOurs = Math.abs(answer.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
     if (!state.outdated && lifetimeIsOurs && this.#owesCookie(state, changed, cookieText !== undefined))
       this.#owe(state);
+    state.cookieAsked = false;
     return true;
   }
 
