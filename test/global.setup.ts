@@ -1,6 +1,29 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { TestProject } from 'vitest/node';
+import { sharedRedis, sharedRedisCluster } from './servers/shared.mjs';
 
-/** Builds what ships, so that the specs test it and not the sources. */
-export default function setup(): void {
-  execFileSync('npx', ['nest', 'build'], { stdio: 'inherit' });
+declare module 'vitest' {
+  /** The addresses of the run's servers, which specs `inject`. */
+  interface ProvidedContext {
+    redis: { url: string };
+    redisCluster: { nodes: { host: string; port: number }[] };
+  }
+}
+
+/** Builds what ships, so that the specs test it and not the sources, and starts the servers that all specs share. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const [redis, redisCluster] = await Promise.all([sharedRedis(), sharedRedisCluster(), build()]);
+  project.provide('redis', redis.address);
+  project.provide('redisCluster', redisCluster.address);
+
+  const servers = [redis, redisCluster];
+  for (const { line } of servers) console.log(line);
+  return async () => void (await Promise.all(servers.map(({ stop }) => stop())));
+}
+
+async function build(): Promise<void> {
+  await promisify(execFile)('npx', ['nest', 'build']).catch((error: { stdout: string; stderr: string }) => {
+    throw new Error(`nest build failed:\n${error.stdout}${error.stderr}`);
+  });
 }

@@ -1,0 +1,165 @@
+// Where the program of a server comes from when its address is not given.
+import { execFile } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '../..');
+
+/**
+ * @typedef {object} Program
+ * @property {string} origin where it comes from, in words
+ * @property {(args: string[], folder: string) => import('./kept.mjs').Launch} launch
+ */
+
+/**
+ * The first program that is to be had.
+ *
+ * @param {Record<string, () => Promise<Program>>} ways by what they are called in the error
+ * @param {string} remedy
+ * @returns {Promise<Program>}
+ */
+export async function firstOf(ways, remedy) {
+  const failures = [];
+  for (const [name, find] of Object.entries(ways)) {
+    try {
+      return await find();
+    } catch (error) {
+      failures.push(`- ${name}: ${error.message.trim()}`);
+    }
+  }
+  throw new Error([...failures, remedy].join('\n'));
+}
+
+/**
+ * What is installed.
+ *
+ * @param {string} command
+ * @returns {Promise<Program>}
+ */
+export async function installed(command) {
+  const path = which(command);
+  return { origin: 'local binary', launch: (args) => ({ command: path, args }) };
+}
+
+/**
+ * What Debian packages hold, unpacked into this project and not installed, because an installed server starts by
+ * itself. Neither reading the package lists nor downloading needs root or changes anything outside the folder.
+ *
+ * @param {string} name
+ * @param {{ command: string, packages: string[] }} what
+ * @returns {Promise<Program>}
+ */
+export async function unpacked(name, { command, packages }) {
+  const folder = join(process.env.SERVERS_DIR || join(root, '.servers'), name);
+  if (!existsSync(folder)) await unpack(folder, packages);
+  const libraries = join(folder, 'usr/lib');
+  const env = {
+    LD_LIBRARY_PATH: readdirSync(libraries)
+      .map((triplet) => join(libraries, triplet))
+      .join(delimiter),
+  };
+  return {
+    origin: 'unpacked Debian package',
+    launch: (args) => ({ command: join(folder, 'usr/bin', command), args, env }),
+  };
+}
+
+/** Two runs may do this at once: each has a folder of its own until it is complete, and the first one's stays. */
+async function unpack(folder, packages) {
+  const [aptGet, dpkg] = ['apt-get', 'dpkg'].map(which);
+  await mkdir(join(folder, '..'), { recursive: true });
+  const own = await mkdtemp(`${folder}-`);
+  try {
+    const [lists, cache, files] = ['lists', 'cache', 'files'].map((part) => join(own, part));
+    await mkdir(join(lists, 'partial'), { recursive: true });
+    await mkdir(join(cache, 'archives/partial'), { recursive: true });
+    const settings = [
+      `Dir::State::Lists=${lists}`,
+      `Dir::Cache=${cache}`,
+      'Debug::NoLocking=1',
+      'APT::Sandbox::User=',
+    ];
+    const apt = (...args) => run(aptGet, [...settings.flatMap((setting) => ['-o', setting]), '-qq', ...args]);
+    await apt('update');
+    await apt('install', '-y', '--download-only', '--no-install-recommends', ...packages);
+    for (const file of readdirSync(join(cache, 'archives')).filter((one) => one.endsWith('.deb'))) {
+      await run(dpkg, ['-x', join(cache, 'archives', file), files]);
+    }
+    await rename(files, folder).catch((error) => {
+      if (!existsSync(folder)) throw error;
+    });
+  } finally {
+    await rm(own, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The image that `compose.yml` names for a service, run by a Docker engine.
+ *
+ * @param {string} service
+ * @param {string} command
+ * @returns {Promise<Program>}
+ */
+export async function contained(service, command) {
+  const docker = which('docker');
+  await run(docker, ['version', '--format', '{{.Server.Version}}'], { timeout: 3_000 }).catch((error) => {
+    throw new Error(
+      error.killed ? 'no answer within 3 s' : error.stderr.trim().split('\n')[0] || error.message,
+    );
+  });
+  const image = imageOf(service);
+  await run(docker, ['image', 'inspect', image]).catch(() => run(docker, ['pull', '--quiet', image]));
+  return {
+    origin: `${image} in Docker`,
+    launch: (args, folder) => {
+      const name = `session-server-${crypto.randomUUID()}`;
+      const owner = `${process.getuid()}:${process.getgid()}`;
+      const options = [
+        '--rm',
+        '--network',
+        'host',
+        '--name',
+        name,
+        '--user',
+        owner,
+        '--volume',
+        `${folder}:${folder}`,
+      ];
+      return {
+        command: docker,
+        args: ['run', ...options, image, command, ...args],
+        signals: {
+          SIGKILL: [docker, 'kill', name],
+          SIGSTOP: [docker, 'pause', name],
+          SIGCONT: [docker, 'unpause', name],
+        },
+      };
+    },
+  };
+}
+
+function imageOf(service) {
+  const compose = readFileSync(join(root, 'compose.yml'), 'utf8');
+  const [, image] = compose.match(new RegExp(`^  ${service}:\n(?:    .*\n)*?    image: (\\S+)`, 'm')) ?? [];
+  if (!image) throw new Error(`compose.yml has no image for ${service}`);
+  return image;
+}
+
+function which(command) {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  const path = folders.map((folder) => join(folder, command)).find(isExecutable);
+  if (!path) throw new Error(`no ${command} in PATH`);
+  return path;
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

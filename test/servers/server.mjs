@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Kept, newFolder } from './kept.mjs';
+import { freePort } from './ports.mjs';
+import { until } from './until.mjs';
+
+/**
+ * What tells one kind of server from another.
+ *
+ * @typedef {object} Kind
+ * @property {import('./programs.mjs').Program} program
+ * @property {(at: { port: number, folder: string }) => string[]} args
+ * @property {(port: number) => string} url
+ * @property {(server: Server) => Promise<boolean>} ready
+ * @property {(port: number) => Record<string, string>} [files] what stands in an empty folder, by its name
+ */
+
+const READY_WITHIN = 30_000;
+const STOPPED_WITHIN = 3_000;
+
+/** A server of this run's own on loopback, which a spec may stop, kill and freeze. */
+export class Server {
+  /**
+   * Starts one on a free port, in an empty folder, and waits until it answers.
+   *
+   * @param {Kind} kind
+   * @returns {Promise<Server>}
+   */
+  static async start(kind) {
+    const folder = await newFolder();
+    for (let attempt = 1; ; attempt++) {
+      const server = new Server(kind, await freePort(), folder);
+      try {
+        await server.start({ empty: true });
+        return server;
+      } catch (error) {
+        if (attempt === 5 || !/already in use/i.test(error.message)) throw error;
+      }
+    }
+  }
+
+  host = '127.0.0.1';
+  #kind;
+  #folder;
+  /** @type {Kept | undefined} */
+  #process;
+
+  /**
+   * @param {Kind} kind
+   * @param {number} port
+   * @param {string} folder
+   */
+  constructor(kind, port, folder) {
+    this.#kind = kind;
+    this.#folder = folder;
+    this.port = port;
+    this.url = kind.url(port);
+  }
+
+  /** Where the program comes from, in words. */
+  get origin() {
+    return this.#kind.program.origin;
+  }
+
+  /** `undefined` while it does not run. For a container it is the pid of `docker run`. */
+  get pid() {
+    return this.#process?.running ? this.#process.pid : undefined;
+  }
+
+  /**
+   * Starts it again, on its port and with its data, or without if `empty`.
+   *
+   * @param {{ empty?: boolean }} [options]
+   */
+  async start({ empty = false } = {}) {
+    if (this.#process?.running) throw new Error(`${this.url} runs already`);
+    const at = { port: this.port, folder: join(this.#folder, 'data') };
+    if (empty) await rm(at.folder, { recursive: true, force: true });
+    if (!existsSync(at.folder)) await this.#furnish(at.folder);
+    const output = join(this.#folder, 'output');
+    await writeFile(output, '');
+    const { program, args } = this.#kind;
+    this.#process = await Kept.start(program.launch(args(at), at.folder), output);
+    try {
+      await until(() => this.#isReady(), { within: READY_WITHIN, what: 'it answers' });
+    } catch (error) {
+      await this.kill();
+      const said = (await readFile(output, 'utf8')).slice(-2000);
+      throw new Error(`${this.url} did not start: ${error.message}\n${said}`, { cause: error });
+    }
+    if (!this.#process.running) {
+      throw new Error(`${this.url} did not start:\n${(await readFile(output, 'utf8')).slice(-2000)}`);
+    }
+  }
+
+  /** Asks it to end, and ends it if it does not. */
+  async stop() {
+    await this.#signal('SIGTERM');
+    const late = setTimeout(() => void this.kill(), STOPPED_WITHIN);
+    await this.#process?.gone;
+    clearTimeout(late);
+  }
+
+  /** Ends it as a crash does. */
+  async kill() {
+    await this.#signal('SIGKILL');
+    await this.#process?.gone;
+  }
+
+  /** Lets it do nothing: its connections stay, and no call is answered. */
+  async freeze() {
+    await this.#signal('SIGSTOP');
+  }
+
+  /** Lets it go on where it was frozen. */
+  async thaw() {
+    await this.#signal('SIGCONT');
+  }
+
+  async #signal(signal) {
+    if (this.#process?.running) await this.#process.signal(signal);
+  }
+
+  async #furnish(folder) {
+    await mkdir(folder);
+    const files = this.#kind.files?.(this.port) ?? {};
+    await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
+  }
+
+  /** What has gone is not waited for. */
+  async #isReady() {
+    return !this.#process.running || (await this.#kind.ready(this));
+  }
+}

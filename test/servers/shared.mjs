@@ -1,0 +1,57 @@
+// The servers that all specs of a run share: those whose addresses the environment gives, else some of this run's own.
+// Who wants to stop or freeze one starts another for itself.
+import { call, startRedis, startRedisCluster } from './redis.mjs';
+
+/**
+ * @template Address
+ * @typedef {object} Shared
+ * @property {Address} address
+ * @property {string} line what runs, for a person
+ * @property {() => Promise<void>} stop
+ */
+
+/** @returns {Promise<Shared<{ url: string }>>} */
+export async function sharedRedis() {
+  const given = process.env.REDIS_URL;
+  const server = given ? undefined : await startRedis();
+  const url = given ?? server.url;
+  const version = await versionOf(url, 'REDIS_URL');
+  return {
+    address: { url },
+    line: `redis ${version} (${server?.origin ?? 'REDIS_URL'}) on ${new URL(url).host}`,
+    stop: async () => server?.stop(),
+  };
+}
+
+/** @returns {Promise<Shared<{ nodes: { host: string, port: number }[] }>>} */
+export async function sharedRedisCluster() {
+  const given = process.env.REDIS_CLUSTER_NODES;
+  const cluster = given ? undefined : await startRedisCluster();
+  const nodes = cluster ? cluster.nodes.map(({ host, port }) => ({ host, port })) : parsed(given);
+  const addresses = nodes.map(({ host, port }) => `${host}:${port}`);
+  const version = await versionOf(`redis://${addresses[0]}`, 'REDIS_CLUSTER_NODES');
+  const origin = cluster?.nodes[0].origin ?? 'REDIS_CLUSTER_NODES';
+  return {
+    address: { nodes },
+    line: `redis cluster ${version} (${origin}) on ${addresses.join(', ')}`,
+    stop: async () => cluster?.stop(),
+  };
+}
+
+function parsed(addresses) {
+  return addresses.split(',').map((address) => {
+    const { hostname: host, port } = new URL(`redis://${address.trim()}`);
+    return { host, port: Number(port) };
+  });
+}
+
+async function versionOf(url, variable) {
+  try {
+    const [, version] = /redis_version:(\S+)/.exec(await call(url, 'INFO', 'server'));
+    return version;
+  } catch (error) {
+    throw new Error(`no Redis answers on ${new URL(url).host}, see ${variable}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
