@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 /** A store's driver, by the store's word; stores without a backend have none. */
 const DRIVERS: Record<string, string | undefined> = {
   cluster: undefined,
+  redis: 'ioredis',
 };
 
 const root = join(import.meta.dirname, '..');

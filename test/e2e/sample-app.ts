@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { inject } from 'vitest';
 import { eventually } from '../eventually.js';
 
 const main = join(import.meta.dirname, '../../dist/sample-app/main.js');
 
 /** What it is run with as `STORE`. */
-export const STORES = ['cluster'];
+export const STORES = ['cluster', 'redis'];
 
 /** The built sample app, running in processes of its own. */
 export class SampleApp implements AsyncDisposable {
@@ -16,7 +17,7 @@ export class SampleApp implements AsyncDisposable {
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  /** @param env on top of two workers and a free port; `undefined` leaves a variable out */
+  /** @param env on top of two workers, a free port and the run's servers; `undefined` leaves a variable out */
   constructor(env: Record<string, string | undefined> = {}) {
     this.#child = spawn(process.execPath, [main], {
       env: {
@@ -25,6 +26,7 @@ export class SampleApp implements AsyncDisposable {
         HOST: undefined,
         SESSION_SECRET: undefined,
         STORE: undefined,
+        REDIS_URL: inject('redis').url,
         WORKERS: '2',
         PORT: '0',
         ...env,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Browser, type Answer } from '../http/browser.js';
 import { SampleApp, STORES } from './sample-app.js';
@@ -18,6 +19,8 @@ interface Device {
   expiresAt: number;
 }
 
+/** Runs may share a server, and users must not. */
+const run = randomUUID();
 const HALF_AN_HOUR = 30 * 60_000;
 /** Clocks and load: how far an instant may be from the one expected, in milliseconds. */
 const SLACK = 10_000;
@@ -48,7 +51,7 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
   afterAll(() => app?.stop());
 
   beforeEach(async () => {
-    user = `user ${users++}`;
+    user = `user ${users++} of ${run}`;
     laptop = await login('laptop');
     phone = await login('phone');
     tablet = await login('tablet');
@@ -99,6 +102,8 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
         const browser = await login('odd', name);
         expect(await me(browser)).toMatchObject({ user: name, visits: 1 });
         expect(await list(browser)).toHaveLength(1);
+        // On a server that others use too it must not stay.
+        await browser.post('/logout');
       }
     });
   });

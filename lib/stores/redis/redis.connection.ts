@@ -1,0 +1,202 @@
+import { Cluster, Redis, type ClusterNode, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { withDeadline } from '../../session.deadline.js';
+import { SessionStoreError } from '../../session.errors.js';
+
+/** Where the server is: one of `client`, `url`, `redisOptions` (which may come beside `url`) and `cluster`. */
+export interface RedisConnectionOptions {
+  /**
+   * A client of yours, a `Redis` or a `Cluster`; never closed. Sessions are created over a duplicate of it, which
+   * sends nothing twice: a create that was sent again could bring back what was ended in between.
+   */
+  client?: Redis | Cluster;
+  /** `redis://` or `rediss://`; the store connects in `open` and disconnects in `close`. */
+  url?: string;
+  /** ioredis' options for a connection of the store's own: host, port, password, tls, db, sentinels, … */
+  redisOptions?: RedisOptions;
+  /** Some nodes of a Redis Cluster, and ioredis' options for it. */
+  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions };
+}
+
+/**
+ * What our own connections never do, whatever the options say: hold back a call while there is no server, or send
+ * it again after a reconnect. Both would let it act after its caller was told that it failed.
+ */
+const AT_ONCE_OR_NEVER = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+} as const;
+
+/** The same for a Cluster, whose connections to its nodes are ioredis' own. */
+const AT_ONCE_OR_NEVER_IN_CLUSTER = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  retryDelayOnFailover: 0,
+} as const;
+
+/** How soon a Cluster's nodes are asked anew which slots they have, in milliseconds; after a failover this long. */
+const SLOTS_REFRESH = 1000;
+
+/** The connections of one store: those it made, and the one it was handed. */
+export class RedisConnection {
+  readonly isCluster: boolean;
+  private readonly own: (Redis | Cluster)[] = [];
+  private client: Redis | Cluster | undefined;
+  private creator: Redis | Cluster | undefined;
+  /** What broke a connection of our own last; undefined while it is well. */
+  private trouble: Error | undefined;
+
+  constructor(
+    private readonly options: RedisConnectionOptions,
+    private readonly timeout: number,
+  ) {
+    checkOptions(options);
+    this.isCluster = options.cluster !== undefined || options.client?.isCluster === true;
+  }
+
+  /** Connects what is ours; rejects when that fails or takes longer than the timeout, with nothing left open. */
+  async open(): Promise<void> {
+    const { client } = this.options;
+    this.client = client ?? this.make();
+    this.creator = client ? duplicate(client) : this.client;
+    this.own.push(this.creator);
+    this.creator.on('error', (error: Error) => (this.trouble = error));
+    this.creator.on('ready', () => (this.trouble = undefined));
+    try {
+      await withDeadline(this.creator.connect(), this.timeout, () => this.late('open'));
+    } catch (error) {
+      await this.close();
+      throw this.failed('open', error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.client = this.creator = undefined;
+    // What was asked was answered or given up by now; `quit` would wait for a server that is away.
+    for (const one of this.own.splice(0)) one.disconnect();
+  }
+
+  /** The connection that `operation` goes over. */
+  for(operation: string): Redis | Cluster {
+    const connection = operation === 'create' ? this.creator : this.client;
+    if (connection) return connection;
+    throw new SessionStoreError('redis', operation, 'the store is not open: call open() first');
+  }
+
+  late(operation: string): SessionStoreError {
+    const problem = `no answer from the server in ${this.timeout} ms: is it reachable, and not held up by a slow command?`;
+    return new SessionStoreError('redis', operation, problem, this.trouble && { cause: this.trouble });
+  }
+
+  /** The store's error for what a driver threw. */
+  failed(operation: string, error: unknown): Error {
+    if (error instanceof SessionStoreError || error instanceof TypeError) return error;
+    const { name, message } = error as Error;
+    const [, problem] = PROBLEMS.find(([pattern]) => pattern.test(message)) ?? [];
+    if (problem) return new SessionStoreError('redis', operation, problem, { cause: withoutCommand(error) });
+    if (name === 'ReplyError') {
+      const refused = 'the server refused it; its words are the cause';
+      return new SessionStoreError('redis', operation, refused, { cause: withoutCommand(error) });
+    }
+    const lost = 'no connection to the server: is it running, and is its address right?';
+    return new SessionStoreError('redis', operation, lost, { cause: this.trouble ?? withoutCommand(error) });
+  }
+
+  private make(): Redis | Cluster {
+    const { url, redisOptions, cluster } = this.options;
+    const node: RedisOptions = {
+      connectTimeout: this.timeout,
+      // A connection whose server no longer answers is given up, so that the next finds the server that does.
+      socketTimeout: this.timeout,
+    };
+    if (cluster) {
+      const { options } = cluster;
+      return new Cluster(cluster.nodes, {
+        slotsRefreshInterval: SLOTS_REFRESH,
+        enableAutoPipelining: true,
+        ...options,
+        redisOptions: { ...node, ...options?.redisOptions },
+        ...AT_ONCE_OR_NEVER_IN_CLUSTER,
+      });
+    }
+    const options: RedisOptions = {
+      ...node,
+      enableAutoPipelining: true,
+      failoverDetector: true,
+      ...redisOptions,
+      ...AT_ONCE_OR_NEVER,
+    };
+    return url === undefined ? new Redis(options) : new Redis(url, options);
+  }
+}
+
+function duplicate(client: Redis | Cluster): Redis | Cluster {
+  return isCluster(client)
+    ? client.duplicate([], { ...AT_ONCE_OR_NEVER_IN_CLUSTER, slotsRefreshInterval: SLOTS_REFRESH })
+    : client.duplicate(AT_ONCE_OR_NEVER);
+}
+
+/** By its shape: a client may come from another copy of ioredis. */
+function isCluster(client: Redis | Cluster): client is Cluster {
+  return client.isCluster;
+}
+
+/** What a server's refusals mean, and what to do about them. */
+const PROBLEMS: [pattern: RegExp, problem: string][] = [
+  [/^(NOAUTH|WRONGPASS)/, 'the server wants another login: check user name and password'],
+  [
+    /^NOPERM/,
+    'the server denies it: the user needs the hash, sorted set, key, script and connection commands',
+  ],
+  [/^(MOVED|ASK|CROSSSLOT)/, 'the server is a node of a Redis Cluster: use `cluster`, or hand in a Cluster'],
+  [/cluster support disabled/i, 'the server is no node of a Redis Cluster: use `url` or `redisOptions`'],
+  [/^READONLY/, 'the server is a replica: connect to the primary, or to the Sentinels'],
+  [/^OOM/, 'the server is out of memory: raise maxmemory, or shorten the lifetime of sessions'],
+  [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)/, 'the server is not ready yet: try again soon'],
+  [/^WRONGTYPE/, 'a key of this prefix belongs to another program: choose another prefix'],
+];
+
+/** A driver's error as a cause: without the command, whose arguments are session data. */
+function withoutCommand(error: unknown): unknown {
+  if (error instanceof Error) delete (error as { command?: unknown }).command;
+  return error;
+}
+
+function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOptions): void {
+  const given = [client, url ?? redisOptions, cluster].filter((one) => one !== undefined && one !== null);
+  if (given.length !== 1) {
+    const found = given.length === 0 ? 'none of them is set' : 'several are set';
+    throw new TypeError(
+      `RedisStore needs one of \`client\`, \`url\` or \`redisOptions\`, and \`cluster\`: ${found}`,
+    );
+  }
+  if (url !== undefined && typeof url !== 'string') throw new TypeError('url must be a string');
+  if (cluster !== undefined && !Array.isArray(cluster.nodes)) {
+    throw new TypeError('cluster must be { nodes: [{ host, port }, …], options? }');
+  }
+  if (client !== undefined && typeof client.evalsha !== 'function') {
+    throw new TypeError('client must be a Redis or a Cluster of ioredis');
+  }
+  for (const options of [
+    client?.options,
+    (client?.options as ClusterOptions | undefined)?.redisOptions,
+    redisOptions,
+    cluster?.options,
+    cluster?.options?.redisOptions,
+  ]) {
+    if (options) checkDriverOptions(options);
+  }
+}
+
+/** Refuses what would void a guarantee: reading from replicas, which lag, and keys that scripts cannot know. */
+function checkDriverOptions(options: RedisOptions & ClusterOptions): void {
+  const { keyPrefix, scaleReads, readOnly, role } = options;
+  if (keyPrefix)
+    throw new TypeError("ioredis' keyPrefix does not reach into scripts: use the store's `prefix`");
+  if ((scaleReads !== undefined && scaleReads !== 'master') || readOnly || role === 'slave') {
+    throw new TypeError(
+      'sessions are read from primaries only, as replicas lag behind: leave out scaleReads, readOnly and role',
+    );
+  }
+}

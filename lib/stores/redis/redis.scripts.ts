@@ -1,0 +1,315 @@
+import { createHash } from 'node:crypto';
+
+/** A Lua script, and the name by which a server that has seen it knows it. */
+export interface Script {
+  lua: string;
+  sha: string;
+}
+
+/** A script that may act only in its window: ARGV[1] to ARGV[2]; else it answers with the time and nothing more. */
+function acting(...lua: string[]): Script {
+  return script(
+    `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now < tonumber(ARGV[1]) or now > tonumber(ARGV[2]) then return { now } end
+`,
+    ...lua,
+  );
+}
+
+function script(...parts: string[]): Script {
+  const lua = parts.join('').trim();
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+/**
+ * What each script on a session has. KEYS[1] is its hash, ARGV[3] what each key of its shard starts with, ARGV[4] its
+ * key. The sets that list it are not declared as keys, because only its hash tells its groups: all are in one slot.
+ */
+const SESSION = `
+local hash, shard, key = KEYS[1], ARGV[3], ARGV[4]
+`;
+
+/** The lists of sessions, and how long Redis keeps them. */
+const LISTS = `
+local NEVER = 8640000000000000
+local all, expiry = shard .. 'all', shard .. 'expiry'
+
+-- A list lives at least as long as what is in it; by the slack most calls need not move its expiry again.
+local function keep(list, expires)
+  local left = expires - now
+  if redis.call('PTTL', list) < left then
+    redis.call('PEXPIREAT', list, math.min(NEVER, expires + math.floor(left / 4)))
+  end
+end
+
+-- What never expires is gone from a list: so that the list does not stay for ever either, it gets the expiry of
+-- the last that is left. In a big one the joins to come find the dead.
+local function loosen(list)
+  local members = redis.call('ZRANGE', list, 0, 127)
+  if #members == 0 or #members == 128 then return end
+  local last = now
+  for _, member in ipairs(members) do
+    local expires = redis.call('HGET', shard .. 's:' .. member, 'expires')
+    if expires then last = math.max(last, tonumber(expires)) end
+  end
+  redis.call('PEXPIREAT', list, last)
+end
+
+local function loosenAll()
+  local last = redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2]
+  if last and tonumber(last) < NEVER then
+    redis.call('PEXPIREAT', expiry, last)
+    redis.call('PEXPIREAT', all, last)
+  end
+end
+
+-- Behind all others: whoever walks the list meets each member once, and not those that came after it began.
+local function enter(list, member)
+  if not redis.call('ZSCORE', list, member) then
+    redis.call('ZADD', list, (redis.call('ZRANGE', list, -1, -1, 'WITHSCORES')[2] or 0) + 1, member)
+  end
+end
+
+-- The dead that expired while nobody looked. Each that comes takes some of them along, so that a list stays in
+-- proportion to the living.
+local function sweep(limit)
+  local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, limit)
+  if #dead > 0 then
+    redis.call('ZREM', expiry, unpack(dead))
+    redis.call('ZREM', all, unpack(dead))
+  end
+end
+
+local function sweepGroup(list)
+  for _, member in ipairs(redis.call('ZRANDMEMBER', list, 3)) do
+    if redis.call('EXISTS', shard .. 's:' .. member) == 0 then redis.call('ZREM', list, member) end
+  end
+end
+
+local function joinGroup(group, expires)
+  local list = shard .. 'g:' .. group
+  enter(list, key)
+  sweepGroup(list)
+  keep(list, expires)
+end
+
+local function leaveGroup(group, member, expires)
+  local list = shard .. 'g:' .. group
+  redis.call('ZREM', list, member)
+  if expires == NEVER then loosen(list) end
+end
+
+-- Removes a session and all that lists it; answers whether it was live.
+local function finish(member)
+  local hash = shard .. 's:' .. member
+  local held = redis.call('HMGET', hash, 'expires', 'groups')
+  if not held[1] then return 0 end
+  local expires = tonumber(held[1])
+  redis.call('UNLINK', hash)
+  redis.call('ZREM', all, member)
+  redis.call('ZREM', expiry, member)
+  for _, group in ipairs(held[2] and cjson.decode(held[2]) or {}) do leaveGroup(group, member, expires) end
+  if expires == NEVER then loosenAll() end
+  return expires > now and 1 or 0
+end
+`;
+
+/** Fields and texts from ARGV, in parts that fit onto Lua's stack. */
+const FIELDS = `
+local function each(command, first, count)
+  for from = first, first + count - 1, 4000 do
+    redis.call(command, hash, unpack(ARGV, from, math.min(from + 3999, first + count - 1)))
+  end
+end
+`;
+
+/** Answers with the time, whatever the window. */
+export const TIME = acting('return { now }');
+
+/** ARGV: window, shard, key, proof, expiresAt, how many fields and texts, they, the groups. Answers 0 when in use. */
+export const CREATE = acting(
+  SESSION,
+  LISTS,
+  FIELDS,
+  `
+local held = redis.call('HMGET', hash, 'proof', 'expires')
+if held[1] and tonumber(held[2]) > now then return { now, held[1] == ARGV[5] and 1 or 0 } end
+
+local expires = tonumber(ARGV[6])
+if expires <= now then return { now, 1 } end
+if held[1] then finish(key) end
+
+sweep(4)
+each('HSET', 8, tonumber(ARGV[7]))
+redis.call('PEXPIREAT', hash, expires - 1)
+enter(all, key)
+redis.call('ZADD', expiry, expires, key)
+keep(all, expires)
+keep(expiry, expires)
+for at = 8 + ARGV[7], #ARGV do joinGroup(ARGV[at], expires) end
+return { now, 1 }
+`,
+);
+
+/**
+ * ARGV: window, shard, key, expiresAt, touch.from, touch.to, retire.proof, retire.until (each of these may be empty),
+ * how many fields and texts to set, names to unset, groups to join, and then these and the groups to leave. Answers
+ * the expiry and the proof, or 0 when the session is gone.
+ */
+export const UPDATE = acting(
+  SESSION,
+  LISTS,
+  FIELDS,
+  `
+local held = redis.call('HMGET', hash, 'expires', 'proof', 'groups')
+local expires, proof = held[1], held[2]
+if not expires or tonumber(expires) <= now then return { now, 0 } end
+
+local wanted = expires
+if ARGV[5] ~= '' then wanted = ARGV[5] elseif ARGV[6] == expires then wanted = ARGV[7] end
+local expiresAt = tonumber(wanted)
+if expiresAt <= now then
+  finish(key)
+  return { now, 0 }
+end
+
+local sets, unsets, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+each('HSET', 13, sets)
+each('HDEL', 13 + sets, unsets)
+
+if ARGV[9] ~= '' and ARGV[8] == proof then
+  local was = redis.call('HMGET', hash, 'was', 'until')
+  if was[1] and not was[2] then redis.call('HSET', hash, 'until', ARGV[9]) end
+end
+
+local groups = held[3] and cjson.decode(held[3]) or {}
+local firstJoin = 13 + sets + unsets
+if firstJoin <= #ARGV then
+  local isIn, left, isLeft = {}, {}, {}
+  for _, group in ipairs(groups) do isIn[group] = true end
+  for at = firstJoin, firstJoin + joins - 1 do
+    joinGroup(ARGV[at], expiresAt)
+    if not isIn[ARGV[at]] then table.insert(groups, ARGV[at]) end
+    isIn[ARGV[at]] = true
+  end
+  for at = firstJoin + joins, #ARGV do
+    isLeft[ARGV[at]] = true
+    leaveGroup(ARGV[at], key, tonumber(expires))
+  end
+  for _, group in ipairs(groups) do
+    if not isLeft[group] then table.insert(left, group) end
+  end
+  groups = left
+  if #groups > 0 then
+    redis.call('HSET', hash, 'groups', cjson.encode(groups))
+  else
+    redis.call('HDEL', hash, 'groups')
+  end
+end
+
+if wanted ~= expires then
+  redis.call('HSET', hash, 'expires', wanted)
+  redis.call('PEXPIREAT', hash, expiresAt - 1)
+  redis.call('ZADD', expiry, expiresAt, key)
+  keep(all, expiresAt)
+  keep(expiry, expiresAt)
+  for _, group in ipairs(groups) do keep(shard .. 'g:' .. group, expiresAt) end
+  if tonumber(expires) == NEVER then
+    loosenAll()
+    for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
+  end
+end
+return { now, 1, wanted, proof }
+`,
+);
+
+/** ARGV: window, shard, key, presented, proof, grace. Answers the proof now current, or 0 when the session is gone. */
+export const ROTATE = acting(
+  SESSION,
+  `
+local held = redis.call('HMGET', hash, 'expires', 'proof', 'was', 'wasAt', 'grace', 'until')
+if not held[1] or tonumber(held[1]) <= now then return { now, 0 } end
+
+local presented, proof, grace = ARGV[5], ARGV[6], ARGV[7]
+local current, was = held[2], held[3]
+local unseen = was and not held[6]
+if proof == current or (unseen and now < held[4] + held[5]) then return { now, 1, current } end
+
+if presented == current then
+  if grace == '0' then
+    redis.call('HSET', hash, 'proof', proof)
+    redis.call('HDEL', hash, 'was', 'wasAt', 'grace', 'until')
+  else
+    redis.call('HSET', hash, 'proof', proof, 'was', presented, 'wasAt', now, 'grace', grace)
+    redis.call('HDEL', hash, 'until')
+  end
+elseif unseen and presented == was then
+  redis.call('HSET', hash, 'proof', proof, 'wasAt', now, 'grace', grace)
+else
+  return { now, 1, current }
+end
+return { now, 1, proof }
+`,
+);
+
+/** ARGV: window, shard, key. Answers whether the session was live. */
+export const DESTROY = acting(SESSION, LISTS, 'return { now, finish(key) }');
+
+/** Counts all of a shard. KEYS[1] is its expiries. ARGV: window, shard. */
+export const COUNT_ALL = acting(
+  `
+local shard = ARGV[3]
+`,
+  LISTS,
+  `
+sweep(100)
+return { now, redis.call('ZCOUNT', KEYS[1], now + 1, '+inf') }
+`,
+);
+
+/** One step along a group. KEYS[1] is its list. ARGV: window, shard, after, limit. Answers how many live, and the last met. */
+export const COUNT_STEP = acting(`
+local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
+if #met == 0 then return { now, 0 } end
+local hashes = {}
+for at = 1, #met, 2 do table.insert(hashes, ARGV[3] .. 's:' .. met[at]) end
+local live = redis.call('EXISTS', unpack(hashes))
+if live < #hashes then
+  for at = 1, #met, 2 do
+    if redis.call('EXISTS', ARGV[3] .. 's:' .. met[at]) == 0 then redis.call('ZREM', KEYS[1], met[at]) end
+  end
+end
+if #hashes < tonumber(ARGV[5]) then return { now, live } end
+return { now, live, met[#met] }
+`);
+
+/**
+ * One step of ending what a list holds. KEYS[1] is the list. ARGV: window, shard, after, until (empty in the first
+ * step: the last that is in it now), limit, the keys to leave. Answers how many were live, and, unless it is done, the
+ * last met and `until`.
+ */
+export const CLEAR_STEP = acting(
+  `
+local shard = ARGV[3]
+`,
+  LISTS,
+  `
+local last = ARGV[5]
+if last == '' then last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] end
+if not last then return { now, 0 } end
+
+local kept, ended = {}, 0
+for at = 7, #ARGV do kept[ARGV[at]] = true end
+local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], last, 'WITHSCORES', 'LIMIT', 0, ARGV[6])
+for at = 1, #met, 2 do
+  if not kept[met[at]] then
+    ended = ended + finish(met[at])
+    redis.call('ZREM', KEYS[1], met[at])
+  end
+end
+if #met < 2 * ARGV[6] then return { now, ended } end
+return { now, ended, met[#met], last }
+`,
+);
