@@ -2,7 +2,7 @@
 // a spec that is killed cannot clean up after itself, but it does disconnect.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ const folders = [];
 const answers = {
   /** A folder that goes with the servers. */
   folder() {
-    const folder = mkdtempSync(join(tmpdir(), 'session-server-'));
+    const folder = mkdtempSync(join(realpathSync(tmpdir()), 'session-server-'));
     folders.push(folder);
     return folder;
   },
@@ -42,8 +42,10 @@ const answers = {
     const { child, launch } = running.get(id) ?? {};
     if (!child) return;
     const [command, ...args] = launch.signals?.[signal] ?? [];
-    if (command) await run(command, args);
-    else child.kill(signal);
+    if (!command) return void child.kill(signal);
+    await run(command, args).catch((error) => {
+      if (running.has(id)) throw error;
+    });
   },
 };
 

@@ -84,10 +84,11 @@ async function unpack(folder, packages) {
     ];
     const apt = (...args) => run(aptGet, [...settings.flatMap((setting) => ['-o', setting]), '-qq', ...args]);
     await apt('update');
-    await apt('install', '-y', '--download-only', '--no-install-recommends', ...packages);
+    await apt('install', '-y', '--download-only', '--reinstall', '--no-install-recommends', ...packages);
     for (const file of readdirSync(join(cache, 'archives')).filter((one) => one.endsWith('.deb'))) {
       await run(dpkg, ['-x', join(cache, 'archives', file), files]);
     }
+    await mkdir(join(files, 'usr/lib'), { recursive: true });
     await rename(files, folder).catch((error) => {
       if (!existsSync(folder)) throw error;
     });

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Kept, newFolder } from './kept.mjs';
 import { freePort } from './ports.mjs';
 import { until } from './until.mjs';
@@ -12,7 +13,8 @@ import { until } from './until.mjs';
  * @property {import('./programs.mjs').Program} program
  * @property {(at: { port: number, folder: string }) => string[]} args
  * @property {(port: number) => string} url
- * @property {(server: Server) => Promise<boolean>} ready
+ * @property {(at: { url: string, folder: string }) => Promise<boolean>} ready whether it answers, and no other that was
+ *   quicker to take the port
  * @property {(port: number) => Record<string, string>} [files] what stands in an empty folder, by its name
  */
 
@@ -75,7 +77,7 @@ export class Server {
    */
   async start({ empty = false } = {}) {
     if (this.#process?.running) throw new Error(`${this.url} runs already`);
-    const at = { port: this.port, folder: join(this.#folder, 'data') };
+    const at = { url: this.url, port: this.port, folder: join(this.#folder, 'data') };
     if (empty) await rm(at.folder, { recursive: true, force: true });
     if (!existsSync(at.folder)) await this.#furnish(at.folder);
     const output = join(this.#folder, 'output');
@@ -83,23 +85,23 @@ export class Server {
     const { program, args } = this.#kind;
     this.#process = await Kept.start(program.launch(args(at), at.folder), output);
     try {
-      await until(() => this.#isReady(), { within: READY_WITHIN, what: 'it answers' });
+      await until(() => !this.#process.running || this.#kind.ready(at), {
+        within: READY_WITHIN,
+        what: 'it answers',
+      });
+      if (!this.#process.running) throw new Error('it went');
     } catch (error) {
       await this.kill();
-      const said = (await readFile(output, 'utf8')).slice(-2000);
-      throw new Error(`${this.url} did not start: ${error.message}\n${said}`, { cause: error });
-    }
-    if (!this.#process.running) {
-      throw new Error(`${this.url} did not start:\n${(await readFile(output, 'utf8')).slice(-2000)}`);
+      const said = (await readFile(output, 'utf8')).slice(-2_000);
+      throw new Error(`${this.url} did not start: ${error.message}. It said:\n${said}`, { cause: error });
     }
   }
 
   /** Asks it to end, and ends it if it does not. */
   async stop() {
     await this.#signal('SIGTERM');
-    const late = setTimeout(() => void this.kill(), STOPPED_WITHIN);
-    await this.#process?.gone;
-    clearTimeout(late);
+    await Promise.race([this.#process?.gone, wait(STOPPED_WITHIN, undefined, { ref: false })]);
+    await this.kill();
   }
 
   /** Ends it as a crash does. */
@@ -126,10 +128,5 @@ export class Server {
     await mkdir(folder);
     const files = this.#kind.files?.(this.port) ?? {};
     await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
-  }
-
-  /** What has gone is not waited for. */
-  async #isReady() {
-    return !this.#process.running || (await this.#kind.ready(this));
   }
 }
