@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Cluster, Redis, type ClusterNode, type ClusterOptions, type RedisOptions } from 'ioredis';
 import { withDeadline } from '../../session.deadline.js';
 import { SessionStoreError } from '../../session.errors.js';
@@ -33,6 +34,8 @@ const AT_ONCE_OR_NEVER_IN_CLUSTER = {
   lazyConnect: true,
   enableOfflineQueue: false,
   retryDelayOnFailover: 0,
+  // The check asks a node that may still be connecting, is turned away as nothing waits, and `connect` never ends.
+  enableReadyCheck: false,
 } as const;
 
 /** How soon a Cluster's nodes are asked anew which slots they have, in milliseconds; after a failover this long. */
@@ -64,7 +67,7 @@ export class RedisConnection {
     this.creator.on('error', (error: Error) => (this.trouble = error));
     this.creator.on('ready', () => (this.trouble = undefined));
     try {
-      await withDeadline(this.creator.connect(), this.timeout, () => this.late('open'));
+      await withDeadline(connect(this.creator), this.timeout, () => this.late('open'));
     } catch (error) {
       await this.close();
       throw this.failed('open', error);
@@ -114,7 +117,6 @@ export class RedisConnection {
       const { options } = cluster;
       return new Cluster(cluster.nodes, {
         slotsRefreshInterval: SLOTS_REFRESH,
-        enableAutoPipelining: true,
         ...options,
         redisOptions: { ...node, ...options?.redisOptions },
         ...AT_ONCE_OR_NEVER_IN_CLUSTER,
@@ -122,7 +124,6 @@ export class RedisConnection {
     }
     const options: RedisOptions = {
       ...node,
-      enableAutoPipelining: true,
       failoverDetector: true,
       ...redisOptions,
       ...AT_ONCE_OR_NEVER,
@@ -135,6 +136,14 @@ function duplicate(client: Redis | Cluster): Redis | Cluster {
   return isCluster(client)
     ? client.duplicate([], { ...AT_ONCE_OR_NEVER_IN_CLUSTER, slotsRefreshInterval: SLOTS_REFRESH })
     : client.duplicate(AT_ONCE_OR_NEVER);
+}
+
+async function connect(client: Redis | Cluster): Promise<void> {
+  if (!isCluster(client)) return client.connect();
+  // ioredis connects a node when it is first needed, and whoever else asks for it meanwhile is turned away.
+  client.on('+node', (node: Redis) => node.connect().catch(() => {}));
+  await client.connect();
+  await Promise.all(client.nodes('master').map((node) => node.status === 'ready' || once(node, 'ready')));
 }
 
 /** By its shape: a client may come from another copy of ioredis. */

@@ -116,11 +116,24 @@ local function finish(member)
 end
 `;
 
-/** Fields and texts from ARGV, in parts that fit onto Lua's stack. */
 const FIELDS = `
-local function each(command, first, count)
+-- Fields and values from ARGV, in parts that fit onto Lua's stack.
+local function set(first, count)
   for from = first, first + count - 1, 4000 do
-    redis.call(command, hash, unpack(ARGV, from, math.min(from + 3999, first + count - 1)))
+    redis.call('HSET', hash, unpack(ARGV, from, math.min(from + 3999, first + count - 1)))
+  end
+end
+
+-- A name that may be in the pack needs a field that says that it is no more. It follows the field, as it would be
+-- written in the pack's head.
+local function unset(first, count)
+  local packed = count > 0 and redis.call('HGET', hash, 'pack')
+  for at = first, first + count - 1, 2 do
+    if packed and string.find(packed, ARGV[at + 1], 1, true) then
+      redis.call('HSET', hash, ARGV[at], '')
+    else
+      redis.call('HDEL', hash, ARGV[at])
+    end
   end
 end
 `;
@@ -128,7 +141,7 @@ end
 /** Answers with the time, whatever the window. */
 export const TIME = acting('return { now }');
 
-/** ARGV: window, shard, key, proof, expiresAt, how many fields and texts, they, the groups. Answers 0 when in use. */
+/** ARGV: window, shard, key, proof, expiresAt, how many fields and values, they, the groups. Answers 0 when in use. */
 export const CREATE = acting(
   SESSION,
   LISTS,
@@ -142,7 +155,7 @@ if expires <= now then return { now, 1 } end
 if held[1] then finish(key) end
 
 sweep(4)
-each('HSET', 8, tonumber(ARGV[7]))
+set(8, tonumber(ARGV[7]))
 redis.call('PEXPIREAT', hash, expires - 1)
 enter(all, key)
 redis.call('ZADD', expiry, expires, key)
@@ -155,8 +168,8 @@ return { now, 1 }
 
 /**
  * ARGV: window, shard, key, expiresAt, touch.from, touch.to, retire.proof, retire.until (each of these may be empty),
- * how many fields and texts to set, names to unset, groups to join, and then these and the groups to leave. Answers
- * the expiry and the proof, or 0 when the session is gone.
+ * how many words to set, how many to unset, how many groups to join, then these and the groups to leave. Answers the
+ * expiry and the proof, or 0 when the session is gone.
  */
 export const UPDATE = acting(
   SESSION,
@@ -176,12 +189,12 @@ if expiresAt <= now then
 end
 
 local sets, unsets, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-each('HSET', 13, sets)
-each('HDEL', 13 + sets, unsets)
+set(13, sets)
+unset(13 + sets, unsets)
 
 if ARGV[9] ~= '' and ARGV[8] == proof then
-  local was = redis.call('HMGET', hash, 'was', 'until')
-  if was[1] and not was[2] then redis.call('HSET', hash, 'until', ARGV[9]) end
+  local at, was = string.match(redis.call('HGET', hash, 'was') or '', '^([-%d]+:%d+):(:.*)$')
+  if at then redis.call('HSET', hash, 'was', at .. ':' .. ARGV[9] .. was) end
 end
 
 local groups = held[3] and cjson.decode(held[3]) or {}
@@ -229,26 +242,21 @@ return { now, 1, wanted, proof }
 export const ROTATE = acting(
   SESSION,
   `
-local held = redis.call('HMGET', hash, 'expires', 'proof', 'was', 'wasAt', 'grace', 'until')
+local held = redis.call('HMGET', hash, 'expires', 'proof', 'was')
 if not held[1] or tonumber(held[1]) <= now then return { now, 0 } end
 
 local presented, proof, grace = ARGV[5], ARGV[6], ARGV[7]
-local current, was = held[2], held[3]
-local unseen = was and not held[6]
-if proof == current or (unseen and now < held[4] + held[5]) then return { now, 1, current } end
+local current = held[2]
+-- Without an until: no client has shown the secret that came after it.
+local at, its, unseen = string.match(held[3] or '', '^([-%d]+):(%d+)::(.*)$')
+if proof == current or (unseen and now < at + its) then return { now, 1, current } end
+if presented ~= current and presented ~= unseen then return { now, 1, current } end
 
-if presented == current then
-  if grace == '0' then
-    redis.call('HSET', hash, 'proof', proof)
-    redis.call('HDEL', hash, 'was', 'wasAt', 'grace', 'until')
-  else
-    redis.call('HSET', hash, 'proof', proof, 'was', presented, 'wasAt', now, 'grace', grace)
-    redis.call('HDEL', hash, 'until')
-  end
-elseif unseen and presented == was then
-  redis.call('HSET', hash, 'proof', proof, 'wasAt', now, 'grace', grace)
+redis.call('HSET', hash, 'proof', proof)
+if presented == current and grace == '0' then
+  redis.call('HDEL', hash, 'was')
 else
-  return { now, 1, current }
+  redis.call('HSET', hash, 'was', string.format('%.0f:%s::%s', now, grace, presented))
 end
 return { now, 1, proof }
 `,
