@@ -94,6 +94,11 @@ export class SessionService {
     return this.store.clear(group, keysOf(except));
   }
 
+  /** multi-process-session's name for `clearGroup`. */
+  async clearGroupByName(name: string): Promise<number> {
+    return this.clearGroup(name);
+  }
+
   /** Ends all sessions, but `except`; resolves to how many were ended. */
   async clearAll({ except }: ClearOptions = {}): Promise<number> {
     return this.store.clear(undefined, keysOf(except));

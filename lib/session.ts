@@ -54,6 +54,11 @@ export interface SessionMethods {
   leaveGroup(group: string): Promise<void>;
   /** The groups it is in, with what this request joined and left. */
   groupNames(): Promise<string[]>;
+  /**
+   * multi-process-session's name for having one group: joins `group`, and leaves the one that was set like this before,
+   * which the session keeps as its property `groupName`.
+   */
+  setGroupName(group: string): Promise<void>;
 }
 
 /** What a handler holds: your data, and what a session can do. */
@@ -155,6 +160,15 @@ export class LiveSession implements SessionMethods, DataHolder {
 
   groupNames(): Promise<string[]> {
     return Promise.resolve(this.#state.groupNames());
+  }
+
+  setGroupName(group: string): Promise<void> {
+    const named = this as { groupName?: unknown };
+    const before = named.groupName;
+    this.#state.join(group);
+    if (typeof before === 'string' && before !== group) this.#state.leave(before);
+    named.groupName = group;
+    return Promise.resolve();
   }
 
   [PARSE](name: string): unknown {

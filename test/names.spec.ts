@@ -20,6 +20,7 @@ const NAMES = [
   'joinGroup',
   'leaveGroup',
   'groupNames',
+  'setGroupName',
   'constructor',
   'toString',
   'valueOf',

@@ -1,11 +1,16 @@
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import expressSession from 'express-session';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sessionMiddleware, type Session, type SessionMiddleware } from 'nestjs-session-stores';
-import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import {
+  sessionMiddleware,
+  type Session,
+  type SessionMiddleware,
+  type SessionStore,
+} from 'nestjs-session-stores';
 import { Browser } from './http/browser.js';
 import { Gates } from './http/gates.js';
 import { serve, type TestServer } from './http/server.js';
+import { everyStore } from './stores/every.store.js';
 
 const ROUNDS = process.env['LONG'] ? 1000 : 100;
 
@@ -18,8 +23,7 @@ interface Layer {
   close(): Promise<void>;
 }
 
-function ours(): Layer {
-  const store = new ClusterStore({ name: `races-${process.pid}` });
+function ours(store: SessionStore): Layer {
   // `rolling: true`, so that a request that only reads has something to write too: its touch.
   const middleware = sessionMiddleware({ secret: 'races', store, rolling: true, cookie: { maxAge: 60_000 } });
   return {
@@ -204,7 +208,11 @@ async function countWrong(race: Race, layer: Layer, server: TestServer, gates: G
 }
 
 describe.each([
-  { name: 'nestjs-session-stores', make: ours, isWrong: false },
+  ...everyStore.map(([word, make]) => ({
+    name: `nestjs-session-stores, STORE=${word}`,
+    make: () => ours(make()),
+    isWrong: false,
+  })),
   { name: "express-session's MemoryStore, which shows that the races bite", make: theirs, isWrong: true },
 ])('$name', ({ make, isWrong }) => {
   const gates = new Gates();

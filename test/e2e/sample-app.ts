@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { eventually } from '../eventually.js';
+import { everyStore } from '../stores/every.store.js';
 
 const main = join(import.meta.dirname, '../../dist/sample-app/main.js');
 
 /** What it is run with as `STORE`. */
-export const STORES = ['cluster', 'redis'];
+export const STORES = everyStore.map(([word]) => word);
 
 /** The built sample app, running in processes of its own. */
 export class SampleApp implements AsyncDisposable {

@@ -1,0 +1,11 @@
+import { randomUUID } from 'node:crypto';
+import type { SessionStore } from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { RedisStore } from 'nestjs-session-stores/stores/redis';
+import { inject } from 'vitest';
+
+/** Every store that ships, on the run's servers: by its word, how to make one whose sessions are its own. */
+export const everyStore: [word: string, make: () => SessionStore][] = [
+  ['cluster', () => new ClusterStore({ name: randomUUID() })],
+  ['redis', () => new RedisStore({ ...inject('redis'), prefix: `${randomUUID()}:` })],
+];
