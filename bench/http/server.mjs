@@ -1,21 +1,26 @@
 import express from 'express';
-import { createRequire } from 'node:module';
 import { sessionMiddleware } from 'nestjs-session-stores/express';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { redisStores } from '../stores/redis.mjs';
+import { peer } from '../stores/theirs.mjs';
 
-const [subject, size] = process.argv.slice(2);
+const [subject, size, url] = process.argv.slice(2);
 const cookie = { maxAge: 3_600_000 };
 
-const sessions = {
-  'express-session, MemoryStore': () => {
-    const require = createRequire(import.meta.resolve('../peers/package.json'));
-    return require('express-session')({ secret: 'bench', resave: false, saveUninitialized: false, cookie });
-  },
-  'ours, in memory': () => sessionMiddleware({ secret: 'bench', store: new ClusterStore(), cookie }),
-};
+const ours = (store) => sessionMiddleware({ secret: 'bench', store, cookie });
+const theirs = (store) =>
+  peer('express-session')({ secret: 'bench', resave: false, saveUninitialized: false, cookie, store });
+
+async function sessions() {
+  if (subject === 'no session') return (_req, _res, next) => next();
+  if (subject === 'ours, in memory') return ours(new ClusterStore());
+  if (subject === 'express-session, MemoryStore') return theirs();
+  const { store } = await redisStores[subject](url);
+  return subject.startsWith('ours') ? ours(store) : theirs(store);
+}
 
 const app = express();
-if (sessions[subject]) app.use(sessions[subject]());
+app.use(await sessions());
 
 // The handlers of all subjects are the same; without sessions they work on an object of their own.
 app.use((req, _res, next) => {

@@ -1,0 +1,87 @@
+// What calls cost as the sessions become more: they should not care. One server at a time, as a million take their room.
+import { rate, summary, table } from './figures.mjs';
+import { aKey } from './session.mjs';
+import { growing } from './stores/growing.mjs';
+
+export const title = 'Growth: µs a call, one by one, as the sessions become more';
+
+const CALLS = 1_000;
+const GROUP = 10_000;
+
+export async function run() {
+  for (const [name, { start, sizes }] of Object.entries(growing)) {
+    const server = await start();
+    try {
+      await measure(name, server, sizes);
+    } finally {
+      await server.stop();
+    }
+  }
+}
+
+async function measure(name, { contender, memory, foreign }, sizes) {
+  const { store } = contender;
+  const keys = [];
+  const rows = [];
+  const empty = await memory?.();
+  for (const size of sizes) {
+    const added = Array.from({ length: size - keys.length }, () => aKey());
+    await rate(added.length, 64, (index) => contender.create(added[index]));
+    for (const key of added) keys.push(key);
+    const bytes = memory && ((await memory()) - empty) / size;
+
+    const any = () => keys[Math.floor(Math.random() * keys.length)];
+    const mortal = Array.from({ length: CALLS }, () => aKey());
+    const group = `group of ${size}`;
+    const members = Array.from({ length: GROUP }, () => aKey());
+    await rate(GROUP, 64, (index) => contender.create(members[index], [group]));
+
+    const row = [size.toLocaleString('en')];
+    for (const call of [
+      () => contender.read(any()),
+      () => contender.write(any()),
+      () => contender.touch(any()),
+      (index) => contender.create(mortal[index]),
+      (index) => contender.destroy(mortal[index]),
+    ]) {
+      row.push(await micros(CALLS, call));
+    }
+    row.push(await micros(11, () => store.count()));
+    row.push(await micros(11, () => store.count(group)));
+    row.push(await micros(11, () => store.page({ group, limit: 100 })));
+    row.push(await micros(1, () => cleared(store, group)));
+    rows.push([...row, bytes === undefined ? 'not measured' : bytes.toFixed(0)]);
+  }
+  console.log(`\n${name}${foreign ? `, beside ${foreign}` : ''}; medians.\n`);
+  table(
+    [
+      'sessions',
+      'read',
+      'write',
+      'touch',
+      'create',
+      'destroy',
+      'count all',
+      `count ${GROUP} of a group`,
+      'page of 100',
+      `clear ${GROUP} of a group`,
+      'bytes a session, in the server',
+    ],
+    rows,
+  );
+}
+
+async function cleared(store, group) {
+  const ended = await store.clear(group);
+  if (ended !== GROUP) throw new Error(`clear ended ${ended} of ${GROUP}`);
+}
+
+async function micros(count, call) {
+  const times = [];
+  for (let index = 0; index < count; index++) {
+    const start = performance.now();
+    await call(index);
+    times.push((performance.now() - start) * 1000);
+  }
+  return Math.round(summary(times).median).toLocaleString('en');
+}

@@ -1,0 +1,106 @@
+// What sessions cost an Express app. Each subject is a process of its own, with the same handlers and the same data; the
+// load comes from this one.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { summary, table, thousands } from '../figures.mjs';
+import { peer } from '../stores/theirs.mjs';
+
+const autocannon = peer('autocannon');
+
+export const ROUNDS = 7;
+const SECONDS = 1;
+
+/**
+ * Prints a table: the first subject is without sessions, the last is ours.
+ *
+ * @param {string[]} subjects as `server.mjs` knows them
+ * @param {{ sizes: number[], url?: string }} about the sessions' sizes in bytes, and the address of a server they need
+ */
+export async function compareHttp(subjects, { sizes, url }) {
+  const rows = [];
+  for (const size of sizes) rows.push(...(await measure(subjects, size, url)));
+  const peers = subjects.slice(1, -1);
+  table(
+    [
+      'session',
+      'request',
+      ...subjects.flatMap((subject) => [`${subject}: CPU µs`, 'requests/s']),
+      ...peers.flatMap((subject) => [
+        `requests/s, ours / ${subject}`,
+        `CPU, ${subject} / ours`,
+        `CPU over no session, ${subject} / ours`,
+      ]),
+    ],
+    rows,
+  );
+}
+
+async function measure(subjects, size, url) {
+  const servers = [];
+  try {
+    for (const subject of subjects) servers.push(await start(subject, size, url));
+    const rows = [];
+    for (const path of ['read', 'write']) {
+      const figures = servers.map(() => ({ cpu: [], rate: [] }));
+      for (let round = -1; round < ROUNDS; round++) {
+        for (const [index, server] of [...servers.entries()].toSorted(() => (round % 2 ? 1 : -1))) {
+          const { cpu, rate } = await load(server, path);
+          if (round < 0) continue;
+          figures[index].cpu.push(cpu);
+          figures[index].rate.push(rate);
+        }
+      }
+      rows.push([
+        `${size.toLocaleString('en')} bytes`,
+        path,
+        ...figures.flatMap(({ cpu, rate }) => [micros(summary(cpu)), thousands(summary(rate).median)]),
+        ...ratios(figures),
+      ]);
+    }
+    return rows;
+  } finally {
+    for (const { child } of servers) child.kill();
+  }
+}
+
+function ratios(figures) {
+  const medians = figures.map(({ cpu, rate }) => ({ cpu: summary(cpu).median, rate: summary(rate).median }));
+  const [none, ours] = [medians[0], medians.at(-1)];
+  return medians
+    .slice(1, -1)
+    .flatMap(({ cpu, rate }) => [
+      (ours.rate / rate).toFixed(2),
+      (cpu / ours.cpu).toFixed(2),
+      `${(cpu - none.cpu).toFixed(0)} / ${(ours.cpu - none.cpu).toFixed(0)} µs = ${((cpu - none.cpu) / (ours.cpu - none.cpu)).toFixed(1)}`,
+    ]);
+}
+
+async function start(subject, size, storeUrl = '') {
+  const child = fork(`${import.meta.dirname}/server.mjs`, [subject, String(size), storeUrl]);
+  const [{ port }] = await once(child, 'message');
+  const url = `http://127.0.0.1:${port}`;
+  const login = await fetch(`${url}/login`);
+  const [cookie = ''] = login.headers.getSetCookie().map((line) => line.split(';')[0]);
+  return { child, url, cookie };
+}
+
+async function load({ child, url, cookie }, path) {
+  const before = await processorTime(child);
+  const { requests, errors, non2xx } = await autocannon({
+    url: `${url}/${path}`,
+    connections: 32,
+    duration: SECONDS,
+    headers: { cookie },
+  });
+  if (errors > 0 || non2xx > 0)
+    throw new Error(`${path}: ${errors} errors, ${non2xx} answers that are no success`);
+  return { cpu: ((await processorTime(child)) - before) / requests.total, rate: requests.total / SECONDS };
+}
+
+async function processorTime(child) {
+  child.send('cpu');
+  const [{ cpu }] = await once(child, 'message');
+  return cpu;
+}
+
+const micros = ({ median, low, high }) => `${median.toFixed(0)} (${low.toFixed(0)}–${high.toFixed(0)})`;

@@ -1,0 +1,70 @@
+// What one call of a store costs, one process calling, contenders by turns.
+import { availableParallelism } from 'node:os';
+import { rate, summary, table, thousands } from '../figures.mjs';
+import { aKey, bytes } from '../session.mjs';
+
+const ROUNDS = 7;
+const SESSIONS = 1_000;
+const operations = ['read', 'read, all of it parsed', 'write one property', 'touch', 'create', 'destroy'];
+const methods = { 'read, all of it parsed': 'parsed', 'write one property': 'write' };
+
+/** Prints a table of the contenders' calls, the first of them being ours. */
+export async function compareCalls(contenders) {
+  const names = Object.keys(contenders);
+  const keys = Array.from({ length: SESSIONS }, () => aKey());
+  for (const contender of Object.values(contenders)) for (const key of keys) await contender.create(key);
+
+  const rows = [];
+  for (const operation of operations) {
+    for (const inFlight of [1, 32, 256]) {
+      const figures = names.map(() => ({ rates: [], costs: [] }));
+      for (let round = -1; round < ROUNDS; round++) {
+        for (const [index, name] of [...names.entries()].toSorted(() => (round % 2 ? 1 : -1))) {
+          const figure = await measure(contenders[name], operation, inFlight, keys);
+          if (round < 0 || !figure) continue;
+          figures[index].rates.push(figure.perSecond);
+          figures[index].costs.push(figure.cost);
+        }
+      }
+      rows.push([operation, inFlight, ...figures.flatMap(shown), ...ratios(figures)]);
+    }
+  }
+  console.log(
+    `${bytes} bytes a session; calls a second, and processor time of the calling process a call in µs; median of ${ROUNDS} rounds by turns, lowest and highest; Node ${process.version}, ${availableParallelism()} processors.\n`,
+  );
+  const head = names.flatMap((name) => [`${name}: calls/s`, 'CPU µs']);
+  table(['call', 'in flight', ...head, ...names.slice(1).map((name) => `calls/s, ours / ${name}`)], rows);
+}
+
+async function measure(contender, operation, inFlight, keys) {
+  const call = contender[methods[operation] ?? operation];
+  if (!call) return undefined;
+  const count = inFlight === 1 ? 2_000 : 10_000;
+  let target = (index) => keys[index % keys.length];
+  if (operation === 'create' || operation === 'destroy') {
+    const fresh = Array.from({ length: count }, () => aKey());
+    target = (index) => fresh[index];
+    if (operation === 'destroy') await rate(count, 64, (index) => contender.create(target(index)));
+  }
+  const before = process.cpuUsage();
+  const perSecond = await rate(count, inFlight, (index) => call(target(index)));
+  const { user, system } = process.cpuUsage(before);
+  if (operation === 'create') await rate(count, 64, (index) => contender.destroy(target(index)));
+  return { perSecond, cost: (user + system) / count };
+}
+
+function shown({ rates, costs }) {
+  if (rates.length === 0) return ['none', 'none'];
+  return [spread(rates, thousands), spread(costs, (figure) => figure.toFixed(1))];
+}
+
+function spread(figures, unit) {
+  const { median, low, high } = summary(figures);
+  return `${unit(median)} (${unit(low)}–${unit(high)})`;
+}
+
+function ratios([first, ...others]) {
+  return others.map(({ rates }) =>
+    rates.length === 0 ? 'none' : (summary(first.rates).median / summary(rates).median).toFixed(2),
+  );
+}

@@ -1,0 +1,41 @@
+// The stores that hold many sessions, each on a server of its own.
+import { Redis } from 'ioredis';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { RedisStore } from 'nestjs-session-stores/stores/redis';
+import { startRedis } from '../../test/servers/redis.mjs';
+import { rate } from '../figures.mjs';
+import { ours } from './ours.mjs';
+
+const FOREIGN = 200_000;
+const SIZES = [1_000, 100_000, 1_000_000];
+
+/** By name: the sizes to measure at, and what starts a store with what is beside its sessions. */
+export const growing = {
+  'ClusterStore, in one process': { sizes: SIZES, start: inMemory },
+  RedisStore: { sizes: SIZES, start: inRedis },
+};
+
+async function inMemory() {
+  const contender = await ours(new ClusterStore());
+  return { contender, stop: contender.close };
+}
+
+async function inRedis() {
+  const server = await startRedis();
+  const client = new Redis(server.url, { enableAutoPipelining: true });
+  await rate(FOREIGN, 256, (index) => client.set(`foreign:${index}`, 'x'.repeat(100)));
+  const contender = await ours(new RedisStore({ url: server.url }));
+  return {
+    contender,
+    foreign: `${FOREIGN.toLocaleString('en')} keys of others`,
+    async memory() {
+      const [, bytes] = /used_memory:(\d+)/.exec(await client.info('memory'));
+      return Number(bytes);
+    },
+    async stop() {
+      await contender.close();
+      client.disconnect();
+      await server.stop();
+    },
+  };
+}
