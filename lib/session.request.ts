@@ -13,7 +13,7 @@ import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import { proofOf, randomName, type Token } from './session.identity.js';
 import type { SessionConfig } from './session.options.js';
 import { checkGroup, checkKey } from './session.record.js';
-import { SESSION, type Seal, type SealedSession } from './session.response.js';
+import { keepWork, workOf, type Seal, type SealedSession } from './session.response.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
 import { LiveSession } from './session.js';
 
@@ -24,7 +24,6 @@ export interface SessionIncomingMessage extends IncomingMessage {
   sessionStore?: unknown;
   originalUrl?: string;
   secure?: boolean;
-  [SESSION]?: SessionRequest;
 }
 
 /** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
@@ -42,7 +41,7 @@ function requestProperty(
   return {
     configurable: true,
     get(this: SessionIncomingMessage): unknown {
-      const request = this[SESSION];
+      const request = SessionRequest.of(this);
       return request ? valueOf(request) : Reflect.get(below, name, this);
     },
     set(this: object, value: unknown) {
@@ -212,13 +211,13 @@ export class SessionRequest implements SealedSession {
     this.#next = next;
     this.#secure =
       (req.socket as { encrypted?: boolean } | undefined)?.encrypted === true || req.secure === true;
-    req[SESSION] = this;
+    keepWork(req, this);
     OVERLAY.put(req);
   }
 
   /** The session work of `req`; `undefined` where the middleware did not run. */
   static of(req: unknown): SessionRequest | undefined {
-    return (req as SessionIncomingMessage | undefined)?.[SESSION];
+    return workOf(req as object | undefined) as SessionRequest | undefined;
   }
 
   get guarded(): boolean {
