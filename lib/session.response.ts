@@ -61,6 +61,13 @@ function sealOf(res: Response): Seal | undefined {
   return workOf(res.req)?.seal;
 }
 
+/** How many responses are held: while none is, no header method looks for its own. */
+let heldNow = 0;
+
+function isHeld(res: Response): boolean {
+  return heldNow > 0 && sealOf(res)?.holds === true;
+}
+
 /** Where a socket keeps the response that is held on it. */
 const HELD = Symbol('held');
 type HoldingSocket = Socket & { [HELD]?: Held | undefined };
@@ -96,19 +103,19 @@ const OVERLAY = new Overlay((below) => {
   for (const [name, verb] of HEADER_METHODS) {
     const original = originals[name]!;
     layer(name, function (this: Response, header: unknown, value: unknown): unknown {
-      if (sealOf(this)?.holds) throw headersSent(verb);
+      if (isHeld(this)) throw headersSent(verb);
       return original.call(this, header, value);
     });
   }
   const implicit = originals['_implicitHeader']!;
   layer('_implicitHeader', function (this: Response): unknown {
     // Compression calls it when it sees no header yet; the header that is held will do.
-    return sealOf(this)?.holds ? undefined : implicit.call(this);
+    return isHeld(this) ? undefined : implicit.call(this);
   });
   members['headersSent'] = {
     configurable: true,
     get(this: Response): boolean {
-      return sealOf(this)?.holds === true || (Reflect.get(below, 'headersSent', this) as boolean);
+      return isHeld(this) || (Reflect.get(below, 'headersSent', this) as boolean);
     },
   };
   return members;
@@ -392,6 +399,7 @@ class Held {
       deferDestroy(this.#socket);
       this.#socket[HELD] = this;
     }
+    heldNow++;
   }
 
   take(method: Method, args: unknown[]): unknown {
@@ -425,6 +433,7 @@ class Held {
 
   /** Lets the response look as it is again. */
   stop(): void {
+    heldNow--;
     const res = this.#res;
     if (this.ended) setFinished(res, false);
     res.statusCode = this.#statusCode;
