@@ -2,25 +2,15 @@
 import { Redis } from 'ioredis';
 import { startRedis } from '../test/servers/redis.mjs';
 import { rate, summary, table } from './figures.mjs';
-import { compareHttp } from './http/compare.mjs';
 import { aKey } from './session.mjs';
-import { compareCalls } from './stores/calls.mjs';
-import { redisStores } from './stores/redis.mjs';
+import { compareStores } from './stores/compare.mjs';
 
 export const title = 'Redis: calls of a store, and what a request costs';
 
 export async function run() {
   const server = await startRedis();
   try {
-    const contenders = {};
-    for (const name in redisStores) contenders[name] = await redisStores[name](server.url);
-    await compareCalls(contenders);
-    await compareAll(server.url, contenders);
-    for (const contender of Object.values(contenders)) await contender.close();
-
-    const [ours, ...peers] = Object.keys(redisStores);
-    console.log('\nOver HTTP, 32 connections; CPU is the app process alone.\n');
-    await compareHttp(['no session', ...peers, ours], { sizes: [700], url: server.url });
+    await compareStores('redis', { url: server.url }, (contenders) => compareAll(server.url, contenders));
   } finally {
     await server.stop();
   }

@@ -14,11 +14,12 @@ const SECONDS = 1;
  * Prints a table: the first subject is without sessions, the last is ours.
  *
  * @param {string[]} subjects as `server.mjs` knows them
- * @param {{ sizes: number[], url?: string }} about the sessions' sizes in bytes, and the address of a server they need
+ * @param {{ sizes: number[], backend?: string, address?: object }} about the sessions' sizes in bytes, and the server
+ *   they need
  */
-export async function compareHttp(subjects, { sizes, url }) {
+export async function compareHttp(subjects, { sizes, ...where }) {
   const rows = [];
-  for (const size of sizes) rows.push(...(await measure(subjects, size, url)));
+  for (const size of sizes) rows.push(...(await measure(subjects, size, where)));
   const peers = subjects.slice(1, -1);
   table(
     [
@@ -35,10 +36,10 @@ export async function compareHttp(subjects, { sizes, url }) {
   );
 }
 
-async function measure(subjects, size, url) {
+async function measure(subjects, size, where) {
   const servers = [];
   try {
-    for (const subject of subjects) servers.push(await start(subject, size, url));
+    for (const subject of subjects) servers.push(await start(subject, size, where));
     const rows = [];
     for (const path of ['read', 'write']) {
       const figures = servers.map(() => ({ cpu: [], rate: [] }));
@@ -75,8 +76,9 @@ function ratios(figures) {
     ]);
 }
 
-async function start(subject, size, storeUrl = '') {
-  const child = fork(`${import.meta.dirname}/server.mjs`, [subject, String(size), storeUrl]);
+async function start(subject, size, { backend = '', address }) {
+  const args = [subject, String(size), backend, JSON.stringify(address ?? {})];
+  const child = fork(`${import.meta.dirname}/server.mjs`, args);
   const [{ port }] = await once(child, 'message');
   const url = `http://127.0.0.1:${port}`;
   const login = await fetch(`${url}/login`);

@@ -1,10 +1,9 @@
 import express from 'express';
 import { sessionMiddleware } from 'nestjs-session-stores/express';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
-import { redisStores } from '../stores/redis.mjs';
 import { peer } from '../stores/theirs.mjs';
 
-const [subject, size, url] = process.argv.slice(2);
+const [subject, size, backend, address] = process.argv.slice(2);
 const cookie = { maxAge: 3_600_000 };
 
 const ours = (store) => sessionMiddleware({ secret: 'bench', store, cookie });
@@ -15,7 +14,8 @@ async function sessions() {
   if (subject === 'no session') return (_req, _res, next) => next();
   if (subject === 'ours, in memory') return ours(new ClusterStore());
   if (subject === 'express-session, MemoryStore') return theirs();
-  const { store } = await redisStores[subject](url);
+  const { stores } = await import(`../stores/${backend}.mjs`);
+  const { store } = await stores[subject](JSON.parse(address));
   return subject.startsWith('ours') ? ours(store) : theirs(store);
 }
 

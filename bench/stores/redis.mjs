@@ -5,16 +5,16 @@ import { ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
 /** By name, how to make one on the server at `url`. */
-export const redisStores = {
-  'ours, RedisStore': (url) => ours(new RedisStore({ url })),
+export const stores = {
+  'ours, RedisStore': ({ url }) => ours(new RedisStore({ url })),
 
-  async 'connect-redis 8, ioredis'(url) {
+  async 'connect-redis 8, ioredis'({ url }) {
     const { RedisStore: Theirs } = peer('connect-redis-8');
     const client = new Redis(url);
     return theirs(new Theirs({ client }), async () => client.disconnect());
   },
 
-  async 'connect-redis 9, redis'(url) {
+  async 'connect-redis 9, redis'({ url }) {
     const { RedisStore: Theirs } = await import(peer.resolve('connect-redis-9'));
     const client = peer('redis').createClient({ url });
     await client.connect();
