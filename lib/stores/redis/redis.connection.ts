@@ -6,8 +6,9 @@ import { SessionStoreError } from '../../session.errors.js';
 /** Where the server is: one of `client`, `url`, `redisOptions` (which may come beside `url`) and `cluster`. */
 export interface RedisConnectionOptions {
   /**
-   * A client of yours, a `Redis` or a `Cluster`; never closed. Sessions are created over a duplicate of it, which
-   * sends nothing twice: a create that was sent again could bring back what was ended in between.
+   * A client of yours, a `Redis` or a `Cluster`; never closed. Sessions are created and ended over a duplicate of it,
+   * which sends nothing twice: a create that was sent again could bring back what was ended in between, and a destroy
+   * would not know that it was the one that ended it.
    */
   client?: Redis | Cluster;
   /** `redis://` or `rediss://`; the store connects in `open` and disconnects in `close`. */
@@ -34,6 +35,8 @@ const AT_ONCE_OR_NEVER_IN_CLUSTER = {
   lazyConnect: true,
   enableOfflineQueue: false,
   retryDelayOnFailover: 0,
+  // A node that connects again by itself sends again what was not answered; the slots' refresh connects it anew.
+  clusterNodeRetryStrategy: null,
   // The check asks a node that may still be connecting, is turned away as nothing waits, and `connect` never ends.
   enableReadyCheck: false,
 } as const;
@@ -41,14 +44,17 @@ const AT_ONCE_OR_NEVER_IN_CLUSTER = {
 /** How soon a Cluster's nodes are asked anew which slots they have, in milliseconds; after a failover this long. */
 const SLOTS_REFRESH = 1000;
 
+/** What is sent at most once, also for a client that was handed in. */
+const NEVER_TWICE = ['create', 'destroy', 'clear'];
+
 /** The connections of one store: those it made, and the one it was handed. */
 export class RedisConnection {
   readonly isCluster: boolean;
   private readonly own: (Redis | Cluster)[] = [];
   private client: Redis | Cluster | undefined;
-  private creator: Redis | Cluster | undefined;
+  private sender: Redis | Cluster | undefined;
   /** What broke a connection of our own last; undefined while it is well. */
-  private trouble: Error | undefined;
+  private trouble: unknown;
 
   constructor(
     private readonly options: RedisConnectionOptions,
@@ -62,12 +68,12 @@ export class RedisConnection {
   async open(): Promise<void> {
     const { client } = this.options;
     this.client = client ?? this.make();
-    this.creator = client ? duplicate(client) : this.client;
-    this.own.push(this.creator);
-    this.creator.on('error', (error: Error) => (this.trouble = error));
-    this.creator.on('ready', () => (this.trouble = undefined));
+    this.sender = client ? this.duplicate(client) : this.client;
+    this.own.push(this.sender);
+    this.sender.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
+    this.sender.on('ready', () => (this.trouble = undefined));
     try {
-      await withDeadline(connect(this.creator), this.timeout, () => this.late('open'));
+      await withDeadline(connect(this.sender), this.timeout, () => this.late('open'));
     } catch (error) {
       await this.close();
       throw this.failed('open', error);
@@ -75,21 +81,21 @@ export class RedisConnection {
   }
 
   async close(): Promise<void> {
-    this.client = this.creator = undefined;
+    this.client = this.sender = undefined;
     // What was asked was answered or given up by now; `quit` would wait for a server that is away.
     for (const one of this.own.splice(0)) one.disconnect();
   }
 
   /** The connection that `operation` goes over. */
   for(operation: string): Redis | Cluster {
-    const connection = operation === 'create' ? this.creator : this.client;
+    const connection = NEVER_TWICE.includes(operation) ? this.sender : this.client;
     if (connection) return connection;
     throw new SessionStoreError('redis', operation, 'the store is not open: call open() first');
   }
 
   late(operation: string): SessionStoreError {
     const problem = `no answer from the server in ${this.timeout} ms: is it reachable, and not held up by a slow command?`;
-    return new SessionStoreError('redis', operation, problem, this.trouble && { cause: this.trouble });
+    return new SessionStoreError('redis', operation, problem, this.trouble ? { cause: this.trouble } : {});
   }
 
   /** The store's error for what a driver threw. */
@@ -97,45 +103,52 @@ export class RedisConnection {
     if (error instanceof SessionStoreError || error instanceof TypeError) return error;
     const { name, message } = error as Error;
     const [, problem] = PROBLEMS.find(([pattern]) => pattern.test(message)) ?? [];
-    if (problem) return new SessionStoreError('redis', operation, problem, { cause: withoutCommand(error) });
+    if (problem) return new SessionStoreError('redis', operation, problem, { cause: withoutCommands(error) });
     if (name === 'ReplyError') {
       const refused = 'the server refused it; its words are the cause';
-      return new SessionStoreError('redis', operation, refused, { cause: withoutCommand(error) });
+      return new SessionStoreError('redis', operation, refused, { cause: withoutCommands(error) });
     }
     const lost = 'no connection to the server: is it running, and is its address right?';
-    return new SessionStoreError('redis', operation, lost, { cause: this.trouble ?? withoutCommand(error) });
+    return new SessionStoreError('redis', operation, lost, { cause: this.trouble ?? withoutCommands(error) });
   }
 
   private make(): Redis | Cluster {
     const { url, redisOptions, cluster } = this.options;
-    const node: RedisOptions = {
-      connectTimeout: this.timeout,
-      // A connection whose server no longer answers is given up, so that the next finds the server that does.
-      socketTimeout: this.timeout,
-    };
     if (cluster) {
       const { options } = cluster;
       return new Cluster(cluster.nodes, {
         slotsRefreshInterval: SLOTS_REFRESH,
         ...options,
-        redisOptions: { ...node, ...options?.redisOptions },
+        redisOptions: { ...this.patience(), ...options?.redisOptions },
         ...AT_ONCE_OR_NEVER_IN_CLUSTER,
       });
     }
     const options: RedisOptions = {
-      ...node,
+      ...this.patience(),
       failoverDetector: true,
       ...redisOptions,
       ...AT_ONCE_OR_NEVER,
     };
     return url === undefined ? new Redis(options) : new Redis(url, options);
   }
-}
 
-function duplicate(client: Redis | Cluster): Redis | Cluster {
-  return isCluster(client)
-    ? client.duplicate([], { ...AT_ONCE_OR_NEVER_IN_CLUSTER, slotsRefreshInterval: SLOTS_REFRESH })
-    : client.duplicate(AT_ONCE_OR_NEVER);
+  private duplicate(client: Redis | Cluster): Redis | Cluster {
+    if (!isCluster(client)) return client.duplicate({ ...this.patience(), ...AT_ONCE_OR_NEVER });
+    return client.duplicate([], {
+      slotsRefreshInterval: SLOTS_REFRESH,
+      redisOptions: this.patience(),
+      ...AT_ONCE_OR_NEVER_IN_CLUSTER,
+    });
+  }
+
+  /** How long a connection of ours waits before it gives a server or a Sentinel up and looks for the one that answers. */
+  private patience(): RedisOptions {
+    return {
+      connectTimeout: this.timeout,
+      socketTimeout: this.timeout,
+      sentinelCommandTimeout: this.timeout,
+    };
+  }
 }
 
 async function connect(client: Redis | Cluster): Promise<void> {
@@ -166,11 +179,20 @@ const PROBLEMS: [pattern: RegExp, problem: string][] = [
   [/^WRONGTYPE/, 'a key of this prefix belongs to another program: choose another prefix'],
 ];
 
-/** A driver's error as a cause: without the command, whose arguments are session data. */
-function withoutCommand(error: unknown): unknown {
-  if (error instanceof Error) delete (error as { command?: unknown }).command;
+/** A driver's error as a cause: without the commands, whose arguments are session data or a password. */
+function withoutCommands(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { message, stack } = error;
+  const known = error as { command?: unknown; lastNodeError?: unknown };
+  delete known.command;
+  withoutCommands(known.lastNodeError);
+  // A server that lacks a command repeats what came with it.
+  error.message = message.replace(ARGUMENTS, '');
+  if (stack !== undefined) error.stack = stack.replace(ARGUMENTS, '');
   return error;
 }
+
+const ARGUMENTS = /, with args beginning with:.*/;
 
 function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOptions): void {
   const given = [client, url ?? redisOptions, cluster].filter((one) => one !== undefined && one !== null);

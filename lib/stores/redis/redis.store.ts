@@ -105,9 +105,7 @@ export class RedisStore extends SessionStore {
 
   async read(key: string): Promise<SessionRecord | undefined> {
     checkKey(key);
-    const { shards } = this.layout;
-    const hash = sessionKey(shards[this.layout.shardOf(key)] as string, key);
-    return recordOf(key, await this.ask('read', (client) => client.hgetall(hash)));
+    return this.find('read', key);
   }
 
   async update(
@@ -164,7 +162,7 @@ export class RedisStore extends SessionStore {
       for (;;) {
         const wanted = limit - records.length;
         const members = await this.members(shard, group, met, wanted);
-        const found = await Promise.all(members.map(([key]) => this.read(key)));
+        const found = await Promise.all(members.map(([key]) => this.find('page', key)));
         // It may have ended or left since it was listed.
         for (const record of found) {
           if (record && (group === undefined || record.groups.includes(group))) records.push(record);
@@ -209,6 +207,11 @@ export class RedisStore extends SessionStore {
       evaluate(client, TIME, listKey(this.layout.shards[shard] as string, undefined), [1, 0]),
     );
     (this.clocks[shard] as ServerClock).learn(asked, Number(answer[0]));
+  }
+
+  private async find(operation: string, key: string): Promise<SessionRecord | undefined> {
+    const hash = sessionKey(this.layout.shards[this.layout.shardOf(key)] as string, key);
+    return recordOf(key, await this.ask(operation, (client) => client.hgetall(hash)));
   }
 
   private async countAll(shard: number): Promise<number> {
