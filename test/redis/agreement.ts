@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import type { Redis } from 'ioredis';
+import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+
+/** What one prefix has on some servers, by what it is. */
+interface Held {
+  hashes: Map<string, { expires: number; groups: string[] }>;
+  /** The lists, by their name behind the shard: `all`, `expiry`, `g:<group>`; each member with its score. */
+  lists: Map<string, Map<string, number>>;
+}
+
+/**
+ * Fails unless records, index and groups are one and the same, in what `store` says and in what lies on the servers.
+ * Resolves to the live sessions by key. Lists may still hold those that `expired` names.
+ *
+ * @param nodes all primaries, each asked directly
+ * @param prefix as it lies on the server
+ */
+export async function agreement(
+  store: SessionStore,
+  nodes: Redis[],
+  prefix: string,
+  { expired = new Set<string>() }: { expired?: ReadonlySet<string> } = {},
+): Promise<Map<string, SessionRecord>> {
+  const { hashes, lists } = await held(nodes, prefix);
+  const known = new Set([
+    ...hashes.keys(),
+    ...[...lists.values()].flatMap((list) => Array.from(list.keys())),
+  ]);
+  const live = new Map<string, SessionRecord>();
+  for (const record of await Promise.all([...known].map((key) => store.read(key)))) {
+    if (record) live.set(record.key, record);
+  }
+  const groups = new Set([...live.values()].flatMap((record) => record.groups));
+  const membersOf = (group?: string) =>
+    [...live.values()]
+      .filter((record) => group === undefined || record.groups.includes(group))
+      .map((record) => record.key)
+      .toSorted();
+
+  // On the servers.
+  assert.deepEqual([...hashes.keys()].toSorted(), membersOf(), 'each session that lies there is read');
+  for (const [key, { expires, groups: its }] of hashes) {
+    assert.equal(expires, live.get(key)?.expiresAt);
+    assert.deepEqual(its.toSorted(), live.get(key)?.groups.toSorted());
+  }
+  for (const name of ['all', 'expiry', ...[...groups].map((group) => `g:${group}`)]) {
+    if (!lists.has(name)) lists.set(name, new Map());
+  }
+  for (const [name, list] of lists) {
+    const listed = [...list.keys()].filter((key) => !expired.has(key) || live.has(key)).toSorted();
+    assert.deepEqual(
+      listed,
+      membersOf(name.startsWith('g:') ? name.slice(2) : undefined),
+      `${name} lists the living`,
+    );
+  }
+  for (const [key, expires] of lists.get('expiry') as Map<string, number>) {
+    if (live.has(key)) assert.equal(expires, live.get(key)?.expiresAt, 'the index has the expiry');
+  }
+
+  // As the store tells it.
+  for (const group of [undefined, ...groups]) {
+    assert.deepEqual((await paged(store, group)).toSorted(), membersOf(group), `pages of ${group}`);
+    assert.equal(await store.count(group), membersOf(group).length, `count of ${group}`);
+  }
+  return live;
+}
+
+/** The keys on all pages of a group, or of all. */
+export async function paged(store: SessionStore, group?: string): Promise<string[]> {
+  const keys = new Set<string>();
+  let after: string | undefined;
+  do {
+    const page = await store.page({ group, after, limit: 1000 });
+    for (const { key } of page.records) keys.add(key);
+    after = page.next;
+  } while (after !== undefined);
+  return [...keys];
+}
+
+async function held(nodes: Redis[], prefix: string): Promise<Held> {
+  const hashes: Held['hashes'] = new Map();
+  const lists: Held['lists'] = new Map();
+  for (const node of nodes) {
+    const keys = (await node.keys('*')).filter((key) => key.startsWith(`${prefix}{`));
+    await Promise.all(
+      keys.map(async (key) => {
+        const name = key.slice(key.indexOf('}:') + 2);
+        if (name.startsWith('s:')) {
+          const { expires, groups = '[]' } = await node.hgetall(key);
+          // It may have expired since the keys were told.
+          if (expires === undefined) return;
+          hashes.set(name.slice(2), { expires: Number(expires), groups: JSON.parse(groups) as string[] });
+          return;
+        }
+        const flat = await node.zrange(key, '0', '-1', 'WITHSCORES');
+        // One list of each name lies in every shard.
+        const list = lists.get(name) ?? new Map<string, number>();
+        for (let at = 0; at < flat.length; at += 2) list.set(flat[at] as string, Number(flat[at + 1]));
+        lists.set(name, list);
+      }),
+    );
+  }
+  return { hashes, lists };
+}

@@ -1,0 +1,47 @@
+import { SessionStoreError, type SessionRecord, type SessionStore } from 'nestjs-session-stores';
+import { expect } from 'vitest';
+import { aRecord } from '../cluster/record.js';
+
+/** A call of each kind on `record`, or on a group of its own, by the operation that its error names. */
+export function callsOf(store: SessionStore, record: SessionRecord): Record<string, () => Promise<unknown>> {
+  return {
+    create: () => store.create(aRecord(`${record.key} created`, { groups: ['g'] })),
+    read: () => store.read(record.key),
+    update: () => store.update(record, { set: { b: '2' }, join: ['h'], leave: ['g'] }),
+    rotate: () => store.rotate(record, record.proof, 'next', 1000),
+    destroy: () => store.destroy(record.key),
+    page: () => store.page({ group: 'g', limit: 10 }),
+    count: () => store.count('g'),
+    clear: () => store.clear('g'),
+  };
+}
+
+/** How much longer than its timeout a call may take on a busy machine, in milliseconds. */
+const SLACK = 1000;
+
+/** Fails unless a call of each kind fails as it should, and by `timeout`. Resolves to the errors by operation. */
+export async function failInTime(
+  calls: Record<string, () => Promise<unknown>>,
+  timeout: number,
+): Promise<Record<string, SessionStoreError>> {
+  const errors: Record<string, SessionStoreError> = {};
+  await Promise.all(
+    Object.entries(calls).map(async ([operation, call]) => {
+      const begun = performance.now();
+      const error = await call().then(
+        () => expect.unreachable(`${operation} was done`),
+        (reason: unknown) => reason,
+      );
+      expect(performance.now() - begun, operation).toBeLessThan(timeout + SLACK);
+      expect(error).toBeInstanceOf(SessionStoreError);
+      expect(error).toMatchObject({ store: 'redis', operation, status: 503 });
+      // What happened, and behind the colon or as a question what to do about it.
+      expect((error as Error).message).toMatch(
+        new RegExp(`^\\[session:redis\\] ${operation}: .+(: .+|\\?)$`),
+      );
+      expect((error as Error).message).not.toMatch(/127\.0\.0\.1/);
+      errors[operation] = error as SessionStoreError;
+    }),
+  );
+  return errors;
+}

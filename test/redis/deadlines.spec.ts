@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { aRecord } from '../cluster/record.js';
+import { eventually } from '../eventually.js';
+import { call, startRedis } from '../servers/redis.mjs';
+import type { Server } from '../servers/server.mjs';
+import { agreement } from './agreement.js';
+import { callsOf, failInTime } from './calls.js';
+
+let server: Server;
+let direct: Redis;
+let prefix: string;
+beforeAll(async () => {
+  server = await startRedis();
+  direct = new Redis(server.url);
+});
+afterAll(async () => {
+  direct.disconnect();
+  await server.stop();
+});
+beforeEach(() => {
+  prefix = randomUUID();
+});
+
+async function opened(options: RedisStoreOptions = {}): Promise<RedisStore> {
+  const store = new RedisStore({ ...(options.client ? {} : { url: server.url }), prefix, ...options });
+  onTestFinished(() => store.close());
+  await store.open();
+  return store;
+}
+
+/** How many scripts the server was asked to run, refused ones too. */
+async function scriptsRun(): Promise<number> {
+  const stats = await call(server.url, 'INFO', 'commandstats');
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+}
+
+describe.each(['url', 'client'] as const)('a server that is frozen, and a store of a %s', (kind) => {
+  it('ends every call in time, and does none of them when it goes on', async () => {
+    const client = kind === 'client' ? new Redis(server.url) : undefined;
+    client?.on('error', () => {});
+    onTestFinished(() => client?.disconnect());
+    const late = await opened({ timeout: 300, ...(client && { client }) });
+    const beside = await opened();
+    const records = Array.from({ length: 8 }, (_, at) => aRecord(`k${at}`, { groups: ['g'] }));
+    for (const record of records) await beside.create(record);
+    // The server knows all scripts before, so that the calls need no second command.
+    for (const record of records) await beside.read(record.key);
+    await warm(beside);
+    const before = await agreement(beside, [direct], prefix);
+    const run = await scriptsRun();
+
+    await server.freeze();
+    const errors = await failInTime(callsOf(late, records[0] as SessionRecord), 300).finally(() =>
+      server.thaw(),
+    );
+    for (const { message } of Object.values(errors)) {
+      expect(message).toContain('no answer from the server in 300 ms: is it reachable');
+    }
+    // All that was sent arrives: six scripts, and the four of `warm` to come.
+    await eventually(async () => (await scriptsRun()) >= run + 6);
+    expect(await agreement(beside, [direct], prefix)).toEqual(before);
+
+    // It goes on by itself.
+    await eventually(async () => (await late.read('k0')) !== undefined);
+    await eventually(() => late.create(aRecord('k9')));
+    expect(await late.destroy('k0')).toBe(true);
+  });
+});
+
+/** Calls each script once, so that the server knows it. */
+async function warm(store: RedisStore): Promise<void> {
+  const record = aRecord(randomUUID());
+  await store.create(record);
+  await store.update(record, {});
+  await store.rotate(record, record.proof, 'next', 0);
+  await store.destroy(record.key);
+  await store.count('nobody');
+  await store.clear('nobody');
+}
+
+it('works on when the server has forgotten the scripts, between any two calls', async () => {
+  const store = await opened();
+  const record = aRecord('k', { groups: ['g'] });
+  const answers: unknown[] = [];
+  for (const step of [
+    () => store.create(record),
+    () => store.update(record, { set: { b: '2' }, join: ['h'] }),
+    () => store.rotate(record, record.proof, 'next', 1000),
+    () => store.count(),
+    () => store.count('h'),
+    () => store.page({ limit: 10 }).then((page) => page.records.length),
+    () => store.clear('h'),
+    () => store.destroy('k'),
+  ]) {
+    await direct.script('FLUSH');
+    answers.push(await step());
+  }
+  expect(answers).toEqual([
+    undefined,
+    { expiresAt: record.expiresAt, proof: 'proof' },
+    'next',
+    1,
+    1,
+    1,
+    1,
+    false,
+  ]);
+});
+
+describe('nodes whose clocks are a minute fast and a minute slow', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('do all operations, and leave it to the server who has expired', async () => {
+    const fast = await opened();
+    const slow = await opened();
+    const nodes = [
+      [fast, 60_000],
+      [slow, -60_000],
+    ] as const;
+    /** Runs `work` as the node does, by its own clock. */
+    const as = async <T>([store, off]: (typeof nodes)[number], work: (on: RedisStore) => Promise<T>) => {
+      vi.useRealTimers();
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + off });
+      try {
+        return await work(store);
+      } finally {
+        vi.useRealTimers();
+      }
+    };
+    const [seconds, micros] = (await direct.time()) as unknown as [number, number];
+    const now = Math.floor(Number(seconds) * 1000 + Number(micros) / 1000);
+    for (const [at, node] of nodes.entries()) {
+      const other = nodes[1 - at] as (typeof nodes)[number];
+      const key = `k${at}`;
+      // For the fast node's clock it has expired half a minute ago, for the slow one's it lives long.
+      const record = aRecord(key, { groups: ['g'], expiresAt: now + 30_000 });
+      await as(node, (store) => store.create(record));
+      for (const reader of nodes) {
+        expect(await as(reader, (store) => store.read(key))).toMatchObject({ expiresAt: now + 30_000 });
+        expect(await as(reader, (store) => store.count('g'))).toBe(at + 1);
+      }
+      expect(await as(other, (store) => store.update(record, { set: { b: '2' } }))).toBeDefined();
+      expect(await as(other, (store) => store.rotate(record, 'proof', 'next', 5000))).toBe('next');
+      // When it was replaced is the server's time, as the grace is judged by it.
+      const { was } = (await as(node, (store) => store.read(key))) as SessionRecord;
+      expect(Math.abs((was?.at ?? 0) - now)).toBeLessThan(20_000);
+      expect((await as(node, (store) => store.page({ group: 'g', limit: 10 }))).records.length).toBe(at + 1);
+
+      const gone = aRecord(`gone ${key}`, { expiresAt: now + 500 });
+      await as(node, (store) => store.create(gone));
+      await eventually(async () => (await as(other, (store) => store.read(gone.key))) === undefined);
+      expect(await as(node, (store) => store.read(gone.key))).toBeUndefined();
+      expect(await as(node, (store) => store.update(gone, { expiresAt: NEVER }))).toBeUndefined();
+    }
+    expect(await as(nodes[0], (store) => store.destroy('k1'))).toBe(true);
+    expect(await as(nodes[1], (store) => store.clear())).toBe(1);
+  });
+});

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto';
+import { Controller, Get, Module, Post, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Redis } from 'ioredis';
+import { Session, SessionModule, SessionStoreError } from 'nestjs-session-stores';
+import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
+import { describe, expect, it } from 'vitest';
+import { aRecord } from '../cluster/record.js';
+import { eventually } from '../eventually.js';
+import { Browser } from '../http/browser.js';
+import { call, startRedis, startRedisCluster, startRedisSentinel } from '../servers/redis.mjs';
+import type { Server } from '../servers/server.mjs';
+import { callsOf, failInTime } from './calls.js';
+
+const TIMEOUT = 400;
+/** How long a failover may take on a busy machine. */
+const FAILOVER = { within: 25_000 };
+
+/** Runs `work` with an open store, which it closes. */
+async function withStore(options: RedisStoreOptions, work: (store: RedisStore) => Promise<void>) {
+  const store = new RedisStore({ prefix: randomUUID(), timeout: TIMEOUT, ...options });
+  await store.open();
+  try {
+    await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Redis replicates behind its answers: what was answered and not replicated is lost with its primary. */
+async function replicated(primary: Server, replica: Server): Promise<void> {
+  const offset = /master_repl_offset:(\d+)/.exec(await call(primary.url, 'INFO', 'replication'))?.[1];
+  await eventually(async () => {
+    const has = /slave_repl_offset:(\d+)/.exec(await call(replica.url, 'INFO', 'replication'))?.[1];
+    return Number(has) >= Number(offset);
+  });
+}
+
+describe.concurrent('one server', () => {
+  it.each(['url', 'client'] as const)(
+    'that goes away, is frozen, and comes back empty: calls fail in time, and it works again (%s)',
+    async (kind) => {
+      const server = await startRedis();
+      const client = kind === 'client' ? new Redis(server.url) : undefined;
+      client?.on('error', () => {});
+      try {
+        await withStore(client ? { client } : { url: server.url }, async (store) => {
+          const record = aRecord('k', { groups: ['g'] });
+          await store.create(record);
+
+          await server.kill();
+          // The connection's end is noticed before anything is asked.
+          await eventually(async () => !(await store.create(aRecord('probe')).catch(() => false)));
+          const refused = await failInTime(callsOf(store, record), TIMEOUT);
+          await eventually(async () => {
+            const errors = await failInTime(callsOf(store, record), TIMEOUT);
+            for (const { cause } of Object.values(errors)) {
+              expect(cause).toMatchObject({ code: 'ECONNREFUSED' });
+            }
+          });
+          expect(refused['create']?.message).toMatch(/no connection to the server: is it running/);
+
+          await server.start({ empty: true });
+          await eventually(() => store.create(record));
+          await eventually(async () => (await store.read('k')) !== undefined);
+          expect(await store.count('g')).toBe(1);
+
+          await server.freeze();
+          await failInTime(callsOf(store, record), TIMEOUT);
+          await failInTime(callsOf(store, record), TIMEOUT);
+          await server.thaw();
+          await eventually(() => store.update(record, { set: { c: '3' } }));
+          expect((await store.read('k'))?.data).toEqual({ __proto__: null, a: '1', c: '3' });
+          await eventually(() => store.destroy('k'));
+        });
+      } finally {
+        client?.disconnect();
+        await server.stop();
+      }
+    },
+  );
+});
+
+describe.concurrent('a primary with Sentinels', () => {
+  it.each([
+    ['is killed', 'kill', 'own'],
+    ['is frozen', 'freeze', 'own'],
+    ['is frozen', 'freeze', 'client'],
+  ] as const)(
+    'that %s is left for the new one (%s, %s), and what was destroyed stays so',
+    async (_, how, kind) => {
+      const all = await startRedisSentinel();
+      // One Sentinel that does nothing must not keep the store from asking the next.
+      const [asked, other, frozen] = all.sentinels as [Server, Server, Server];
+      const redisOptions = {
+        name: all.name,
+        sentinels: [frozen, asked, other].map(({ host, port }) => ({ host, port })),
+      };
+      // A client of one's own needs the patience that the store's has.
+      const client =
+        kind === 'client'
+          ? new Redis({ ...redisOptions, socketTimeout: TIMEOUT, sentinelCommandTimeout: TIMEOUT })
+          : undefined;
+      client?.on('error', () => {});
+      try {
+        await withStore(client ? { client } : { redisOptions }, async (store) => {
+          const record = aRecord('k', { groups: ['g'] });
+          await store.create(record);
+          await store.create(aRecord('gone', { groups: ['g'] }));
+          expect(await store.destroy('gone')).toBe(true);
+          await replicated(all.primary, all.replica);
+
+          if (kind === 'own' && how === 'kill') await frozen.freeze();
+          await all.primary[how]();
+          const calls = callsOf(store, record);
+          await failInTime(
+            { read: calls['read']!, update: calls['update']!, count: calls['count']! },
+            TIMEOUT,
+          );
+          await eventually(() => store.create(aRecord('after', { groups: ['g'] })), FAILOVER);
+          expect(await call(all.replica.url, 'INFO', 'replication')).toContain('role:master');
+          await eventually(async () => (await store.read('k')) !== undefined);
+          expect(await store.read('gone')).toBeUndefined();
+          expect(await store.count('g')).toBe(2);
+          expect(await store.destroy('k')).toBe(true);
+
+          if (how === 'freeze') {
+            // Who was primary comes back and takes itself for one until a Sentinel tells: it is not asked again.
+            await all.primary.thaw();
+            await eventually(async () => (await call(all.primary.url, 'PING')) === 'PONG');
+            expect(await store.read('k')).toBeUndefined();
+            expect(await store.destroy('after')).toBe(true);
+            expect(await store.count('g')).toBe(0);
+          }
+        });
+      } finally {
+        client?.disconnect();
+        for (const node of all.nodes) await node.thaw();
+        await all.stop();
+      }
+    },
+    60_000,
+  );
+});
+
+describe.concurrent('a node of a Cluster', () => {
+  it('that is killed is replaced by its replica: calls end in time, and what was destroyed stays so', async () => {
+    const cluster = await startRedisCluster();
+    try {
+      const nodes = cluster.nodes.map(({ host, port }) => ({ host, port }));
+      await withStore({ cluster: { nodes } }, async (store) => {
+        const records = Array.from({ length: 48 }, (_, at) => aRecord(`k${at}`, { groups: ['g'] }));
+        await Promise.all(records.map((record) => store.create(record)));
+        const gone = records.slice(0, 24);
+        await Promise.all(gone.map((record) => store.destroy(record.key)));
+        const first = cluster.primaries[0] as Server;
+        await replicated(first, cluster.replica);
+
+        await first.kill();
+        const begun = performance.now();
+        const outcomes = await Promise.allSettled(records.map((record) => store.read(record.key)));
+        expect(performance.now() - begun).toBeLessThan(TIMEOUT + 1000);
+        // The other nodes' sessions are there, until the Cluster notices that a part is missing.
+        expect(outcomes.some(({ status }) => status === 'rejected')).toBe(true);
+        for (const outcome of outcomes) {
+          if (outcome.status === 'fulfilled') continue;
+          expect(outcome.reason).toBeInstanceOf(SessionStoreError);
+          expect(outcome.reason).toMatchObject({ operation: 'read', cause: expect.any(Error) });
+        }
+
+        await eventually(async () => (await store.count('g')) === 24, FAILOVER);
+        for (const record of gone) expect(await store.read(record.key)).toBeUndefined();
+        for (const { key } of records.slice(24)) expect(await store.read(key)).toBeDefined();
+        expect(await store.clear('g')).toBe(24);
+      });
+    } finally {
+      await cluster.stop();
+    }
+  }, 60_000);
+});
+
+describe.concurrent('a Nest app', () => {
+  it('answers 503 while the server is away, and works again after, without a restart', async () => {
+    const server = await startRedis();
+    const app = await nestApp(
+      new RedisStore({ url: server.url, timeout: TIMEOUT, redisOptions: { retryStrategy: () => 50 } }),
+    );
+    try {
+      const browser = new Browser((await app.getUrl()).replace('[::1]', '127.0.0.1'));
+      expect((await browser.post('/count')).text).toBe('1');
+      expect((await browser.get('/count')).text).toBe('1');
+
+      await server.freeze();
+      const frozen = await browser.get('/count');
+      expect([frozen.status, frozen.headers['retry-after']]).toEqual([503, expect.any(String)]);
+      expect(frozen.text).not.toMatch(/redis|127\.0\.0\.1/i);
+      await server.thaw();
+      await eventually(async () => (await browser.post('/count')).text === '2');
+
+      await server.kill();
+      expect((await browser.get('/count')).status).toBe(503);
+      expect((await browser.post('/count')).status).toBe(503);
+      const stranger = new Browser(browser.url);
+      expect((await stranger.post('/count')).status).toBe(503);
+      expect(stranger.cookies.size).toBe(0);
+
+      await server.start({ empty: true });
+      await eventually(async () => (await browser.post('/count')).text === '1');
+      expect((await browser.post('/count')).text).toBe('2');
+    } finally {
+      await app.close();
+      await server.stop();
+    }
+  });
+});
+
+@Controller('count')
+class CountController {
+  @Post()
+  up(@Session() session: Record<string, unknown>): string {
+    return String((session['count'] = Number(session['count'] ?? 0) + 1));
+  }
+
+  @Get()
+  count(@Session() session: Record<string, unknown>): string {
+    return String(session['count']);
+  }
+}
+
+async function nestApp(store: RedisStore): Promise<INestApplication> {
+  @Module({
+    imports: [SessionModule.forRoot({ secret: 'outage', store })],
+    controllers: [CountController],
+  })
+  class AppModule {}
+  const app = await NestFactory.create(AppModule, { logger: false });
+  await app.listen(0, '127.0.0.1');
+  return app;
+}
