@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { Cluster, type Redis } from 'ioredis';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { RedisStore } from 'nestjs-session-stores/stores/redis';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { aRecord } from '../cluster/record.js';
+import { Random } from '../http/random.js';
+import { agreement, paged } from './agreement.js';
+
+const { nodes } = inject('redisCluster');
+const OPERATIONS = process.env['LONG'] ? 100_000 : 5_000;
+const IN_FLIGHT = 32;
+const GROUPS = ['a', 'b', 'c', 'd', 'e', ''];
+const KEYS = 150;
+
+let client: Cluster;
+beforeAll(async () => {
+  client = new Cluster(nodes, { lazyConnect: true });
+  await client.connect();
+});
+afterAll(() => client.disconnect());
+
+async function primaries(): Promise<Redis[]> {
+  return client.nodes('master');
+}
+
+async function twoStores(prefix: string): Promise<[RedisStore, RedisStore]> {
+  const stores = [0, 1].map(() => new RedisStore({ cluster: { nodes }, prefix })) as [RedisStore, RedisStore];
+  await Promise.all(stores.map((store) => store.open()));
+  return stores;
+}
+
+describe('two nodes that do everything at once to the same sessions of a Cluster', () => {
+  it.each([1, 2])(
+    'leave record, index and groups of all shards in agreement (seed %i)',
+    async (seed) => {
+      const random = new Random(seed);
+      const prefix = randomUUID();
+      const stores = await twoStores(prefix);
+      const records = Array.from({ length: KEYS }, (_, at) => aRecord(`k${at}`));
+      /** Those that may have expired by themselves: lists hold them until somebody sweeps. */
+      const expired = new Set<string>();
+      let left = OPERATIONS / 2;
+      let proofs = 0;
+
+      const someGroups = () => GROUPS.filter(() => random.chance(0.3));
+      const later = () => Date.now() + random.between(60_000, 600_000);
+      const step = async (): Promise<void> => {
+        const store = random.pick(stores);
+        const record = random.pick(records);
+        const roll = random.next();
+        if (roll < 0.3) {
+          // A proof of its own: who finds the key in use is told so.
+          const fresh = { ...record, groups: someGroups(), expiresAt: random.chance(0.1) ? NEVER : later() };
+          await store.create(fresh);
+        } else if (roll < 0.5) {
+          const join = someGroups();
+          const leave = someGroups().filter((group) => !join.includes(group));
+          await store.update(record, { set: { n: String(proofs++) }, join, leave });
+        } else if (roll < 0.62) {
+          const from = (await store.read(record.key))?.expiresAt ?? 0;
+          await store.update(record, { touch: { from, to: later() }, join: someGroups() });
+        } else if (roll < 0.72) {
+          const soon = random.chance(0.1);
+          if (soon) expired.add(record.key);
+          const expiresAt = soon
+            ? Date.now() + random.between(-20, 50)
+            : random.chance(0.2)
+              ? NEVER
+              : later();
+          await store.update(record, { expiresAt });
+        } else if (roll < 0.82) {
+          const presented = (await store.read(record.key))?.proof ?? 'none';
+          await store.rotate(record, presented, `proof ${proofs++}`, random.pick([0, 20, 1000]));
+        } else if (roll < 0.93) {
+          await store.destroy(record.key);
+        } else if (roll < 0.96) {
+          await store.clear(random.pick(GROUPS), random.chance(0.3) ? [record.key] : []);
+        } else if (roll < 0.98) {
+          await store.count(random.pick(GROUPS));
+        } else {
+          await paged(store, random.pick(GROUPS));
+        }
+      };
+      const inUse = (error: Error) => {
+        if (!error.message.includes('in use by another session')) throw error;
+      };
+      try {
+        await Promise.all(
+          Array.from({ length: IN_FLIGHT }, async () => {
+            while (left-- > 0) await step().catch(inUse);
+          }),
+        );
+        const live = await agreement(stores[0], await primaries(), prefix, { expired });
+        expect(live.size).toBeGreaterThan(10);
+        expect(await agreement(stores[1], await primaries(), prefix, { expired })).toEqual(live);
+        expect(await stores[0].clear()).toBe(live.size);
+        expect(await stores[1].count()).toBe(0);
+      } finally {
+        await Promise.all(stores.map((store) => store.close()));
+      }
+    },
+    600_000,
+  );
+
+  it('clear a group of every session that was in it before, whatever happens to them meanwhile', async () => {
+    const random = new Random(3);
+    const prefix = randomUUID();
+    const stores = await twoStores(prefix);
+    const rounds = process.env['LONG'] ? 100 : 6;
+    try {
+      for (let round = 0; round < rounds; round++) {
+        // More than one step of a shard's clear, in some shards.
+        const members = Array.from({ length: 60 }, (_, at) => aRecord(`${round} ${at}`, { groups: ['g'] }));
+        await Promise.all(members.map((record) => random.pick(stores).create(record)));
+        let cleared = false;
+        const beside = Array.from({ length: 8 }, async () => {
+          while (!cleared) {
+            const record = random.pick(members);
+            const store = random.pick(stores);
+            const change: (() => Promise<unknown>)[] = [
+              () => store.update(record, { join: ['g', 'h'], set: { b: '1' } }),
+              () => store.update(record, { expiresAt: Date.now() + random.between(60_000, 600_000) }),
+              () => store.update(record, { touch: { from: record.expiresAt, to: record.expiresAt + 1000 } }),
+              () => store.rotate(record, record.proof, randomUUID(), 0),
+              () => store.create(aRecord(randomUUID(), { groups: ['g'] })),
+            ];
+            await random.pick(change)();
+          }
+        });
+        await random.pick(stores).clear('g');
+        const survivors = await Promise.all(members.map(({ key }) => stores[0].read(key)));
+        cleared = true;
+        await Promise.all(beside);
+        expect(survivors.filter((one): one is SessionRecord => one !== undefined)).toEqual([]);
+        await agreement(stores[1], await primaries(), prefix);
+        await stores[0].clear();
+      }
+    } finally {
+      await Promise.all(stores.map((store) => store.close()));
+    }
+  }, 600_000);
+});
