@@ -47,14 +47,19 @@ local function keep(expires, list, other)
 end
 
 -- What never expires is gone from a list: so that the list does not stay for ever either, it gets the expiry of
--- the last that is left. In a big one the joins to come find the dead.
+-- the last that is left, or of the shard's last. In a big one, in a shard where others never expire, the joins to come
+-- find the dead.
 local function loosen(list)
-  local members = redis.call('ZRANGE', list, 0, 127)
-  if #members == 0 or #members == 128 then return end
-  local last = now
-  for _, member in ipairs(members) do
-    local expires = redis.call('HGET', shard .. 's:' .. member, 'expires')
-    if expires then last = math.max(last, tonumber(expires)) end
+  local last = tonumber(redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2] or now)
+  if last == NEVER then
+    local members = redis.call('ZRANGE', list, 0, 127)
+    if #members == 128 then return end
+    last = now
+    for _, member in ipairs(members) do
+      local expires = tonumber(redis.call('HGET', shard .. 's:' .. member, 'expires') or now)
+      if expires == NEVER then return end
+      last = math.max(last, expires)
+    end
   end
   redis.call('PEXPIREAT', list, last)
 end
@@ -91,8 +96,8 @@ end
 
 local function joinGroup(group, expires)
   local list = shard .. 'g:' .. group
-  enter(list, key)
   sweepGroup(list)
+  enter(list, key)
   keep(expires, list)
 end
 
@@ -155,13 +160,14 @@ local expires = tonumber(ARGV[6])
 if expires <= now then return { now, 1 } end
 if held[1] then finish(key) end
 
+-- Its hash comes last: a key that another program has taken stops the script while there is no session yet.
 sweep(4)
-set(8, tonumber(ARGV[7]))
-redis.call('PEXPIREAT', hash, expires - 1)
+for at = 8 + ARGV[7], #ARGV do joinGroup(ARGV[at], expires) end
 enter(all, key)
 redis.call('ZADD', expiry, expires, key)
 keep(expires, expiry, all)
-for at = 8 + ARGV[7], #ARGV do joinGroup(ARGV[at], expires) end
+set(8, tonumber(ARGV[7]))
+redis.call('PEXPIREAT', hash, expires - 1)
 return { now, 1 }
 `,
 );
@@ -186,6 +192,8 @@ local expiresAt = tonumber(wanted)
 local sets, unsets, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local firstJoin = 13 + sets + unsets
 if expiresAt > now then
+  -- A key that another program has taken stops the script here, before anything is written.
+  for at = firstJoin, #ARGV do redis.call('ZSCORE', shard .. 'g:' .. ARGV[at], key) end
   set(13, sets)
   unset(13 + sets, unsets)
 
