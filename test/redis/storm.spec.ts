@@ -113,9 +113,9 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         // More than one step of a shard's clear, in some shards.
         const members = Array.from({ length: 60 }, (_, at) => aRecord(`${round} ${at}`, { groups: ['g'] }));
         await Promise.all(members.map((record) => random.pick(stores).create(record)));
-        let cleared = false;
+        const clear = { done: false };
         const beside = Array.from({ length: 8 }, async () => {
-          while (!cleared) {
+          while (!clear.done) {
             const record = random.pick(members);
             const store = random.pick(stores);
             const change: (() => Promise<unknown>)[] = [
@@ -130,7 +130,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         });
         await random.pick(stores).clear('g');
         const survivors = await Promise.all(members.map(({ key }) => stores[0].read(key)));
-        cleared = true;
+        clear.done = true;
         await Promise.all(beside);
         expect(survivors.filter((one): one is SessionRecord => one !== undefined)).toEqual([]);
         await agreement(stores[1], await primaries(), prefix);

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { NEVER } from 'nestjs-session-stores';
+import { RedisStore } from 'nestjs-session-stores/stores/redis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { aRecord } from '../cluster/record.js';
+import { eventually } from '../eventually.js';
+import { startRedis } from '../servers/redis.mjs';
+import type { Server } from '../servers/server.mjs';
+
+let server: Server;
+let direct: Redis;
+beforeAll(async () => {
+  server = await startRedis();
+  direct = new Redis(server.url);
+});
+afterAll(async () => {
+  direct.disconnect();
+  await server.stop();
+});
+
+/** Runs `work` with a store, and waits until the server has nothing of it left, which nobody helps it with. */
+async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Promise<void> {
+  const prefix = randomUUID();
+  const store = new RedisStore({ url: server.url, prefix });
+  await store.open();
+  try {
+    await work(store);
+    expect(await direct.keys(`${prefix}*`)).not.toEqual([]);
+    await eventually(async () => (await direct.keys(`${prefix}*`)).length === 0);
+  } finally {
+    await store.close();
+  }
+}
+
+const soon = () => Date.now() + 1000;
+
+it.concurrent.each([3, 300])(
+  'of %i sessions that expired nothing is left, whatever groups they were in',
+  async (count) => {
+    await leavesNothing(async (store) => {
+      const records = Array.from({ length: count }, (_, at) =>
+        aRecord(`k${at}`, { groups: ['all of them', `g${at % 7}`], expiresAt: soon() }),
+      );
+      await Promise.all(records.map((record) => store.create(record)));
+      const some = records.slice(0, 9);
+      await Promise.all(some.map((record) => store.update(record, { join: ['h'], leave: ['g1'] })));
+      await Promise.all(
+        some.map((record) => {
+          const { expiresAt: from } = record;
+          return store.update(record, { touch: { from, to: from + 50 } });
+        }),
+      );
+    });
+  },
+);
+
+const never = aRecord('never', { groups: ['g', 'its own'], expiresAt: NEVER });
+
+const ends: Record<string, (store: RedisStore) => Promise<unknown>> = {
+  'was destroyed': (store) => store.destroy('never'),
+  'got an expiry': (store) => store.update(never, { expiresAt: soon() }),
+  'was touched': (store) => store.update(never, { touch: { from: NEVER, to: soon() } }),
+  'was ended by its expiry': (store) => store.update(never, { expiresAt: 0 }),
+  'was cleared': (store) => store.clear('its own'),
+};
+
+it.concurrent.each(
+  Object.entries(ends).flatMap(([name, end]) => [3, 300].map((count) => [name, count, end] as const)),
+)('nor when one that never expires was among them and %s (%i)', async (_, count, end) => {
+  await leavesNothing(async (store) => {
+    const records = Array.from({ length: count }, (__, at) =>
+      aRecord(`k${at}`, { groups: ['g'], expiresAt: soon() }),
+    );
+    await Promise.all([never, ...records].map((record) => store.create(record)));
+    await end(store);
+  });
+});
+
+it.concurrent('nor when it had left its groups before', async () => {
+  await leavesNothing(async (store) => {
+    await store.create(aRecord('k', { groups: ['g'], expiresAt: soon() }));
+    await store.create(never);
+    await store.update(never, { leave: ['g', 'its own'] });
+    await store.destroy('never');
+  });
+});
+
+it.concurrent('lists stay in proportion to the living while sessions come and expire', async () => {
+  const prefix = randomUUID();
+  const store = new RedisStore({ url: server.url, prefix });
+  await store.open();
+  try {
+    await store.create(never);
+    for (let round = 0; round < 5; round++) {
+      const expiresAt = Date.now() + 50;
+      const records = Array.from({ length: 200 }, (_, at) =>
+        aRecord(`${round} ${at}`, { groups: ['g'], expiresAt }),
+      );
+      await Promise.all(records.map((record) => store.create(record)));
+      await eventually(async () => (await store.count()) === 1);
+    }
+    const sizes = await Promise.all(
+      ['all', 'expiry', 'g:g'].map((name) => direct.zcard(`${prefix}{18}:${name}`)),
+    );
+    for (const size of sizes) expect(size).toBeLessThan(500);
+    expect(await store.count('g')).toBe(1);
+    expect(await direct.zcard(`${prefix}{18}:g:g`)).toBe(1);
+  } finally {
+    await store.close();
+  }
+});
