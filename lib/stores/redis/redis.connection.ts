@@ -108,6 +108,7 @@ export class RedisConnection {
       const refused = 'the server refused it; its words are the cause';
       return new SessionStoreError('redis', operation, refused, { cause: withoutCommands(error) });
     }
+    if (this.trouble instanceof Error && SILENCE.test(this.trouble.message)) return this.late(operation);
     const lost = 'no connection to the server: is it running, and is its address right?';
     return new SessionStoreError('redis', operation, lost, { cause: this.trouble ?? withoutCommands(error) });
   }
@@ -191,6 +192,9 @@ function withoutCommands(error: unknown): unknown {
   if (stack !== undefined) error.stack = stack.replace(ARGUMENTS, '');
   return error;
 }
+
+/** How ioredis gives up a connection whose server does not answer. */
+const SILENCE = /^Socket timeout/;
 
 const ARGUMENTS = /, with args beginning with:.*/;
 
