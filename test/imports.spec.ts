@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 /** A store's driver, by the store's word; stores without a backend have none. */
 const DRIVERS: Record<string, string | undefined> = {
   cluster: undefined,
+  mongo: 'mongoose',
   redis: 'ioredis',
 };
 
@@ -84,15 +85,15 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
 }
 
 describe('who may import whom', () => {
-  it.each(['lib/session.store.ts', 'lib/session.errors.ts', 'lib/session.deadline.ts'])(
+  it.each(['store', 'errors', 'deadline', 'clock'].map((part) => `lib/session.${part}.ts`))(
     '%s imports nothing',
     (file) => {
       expect(importsOf(file)).toEqual([]);
     },
   );
 
-  it('a store imports the contract, the errors, the deadline, its own folder and its own driver', () => {
-    const shared = ['store', 'record', 'errors', 'deadline'].map((part) => `lib/session.${part}.ts`);
+  it('a store imports the contract, the errors, the deadline, the clock, its own folder and its own driver', () => {
+    const shared = ['store', 'record', 'errors', 'deadline', 'clock'].map((part) => `lib/session.${part}.ts`);
     for (const store of stores) {
       for (const file of sources.filter((one) => one.startsWith(`lib/stores/${store}/`))) {
         for (const { specifier, file: imported } of importsOf(file)) {

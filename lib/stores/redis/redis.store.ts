@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
+import { ServerClock } from '../../session.clock.js';
 import { checkTimeout, withDeadline } from '../../session.deadline.js';
 import { SessionStoreError } from '../../session.errors.js';
 import {
@@ -17,7 +18,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
-import { ServerClock } from './redis.clock.js';
+
 import { RedisConnection, type RedisConnectionOptions } from './redis.connection.js';
 import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, unsetFields } from './redis.layout.js';
 import {

@@ -1,4 +1,4 @@
-/** From when to when a script may act, in whole milliseconds of the server's clock. */
+/** From when to when a write may act, in whole milliseconds of the server's clock. */
 export interface Window {
   from: number;
   to: number;
