@@ -1,23 +1,30 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { sharedRedis, sharedRedisCluster } from './servers/shared.mjs';
+import { sharedMongo, sharedRedis, sharedRedisCluster } from './servers/shared.mjs';
 
 declare module 'vitest' {
   /** The addresses of the run's servers, which specs `inject`. */
   interface ProvidedContext {
     redis: { url: string };
     redisCluster: { nodes: { host: string; port: number }[] };
+    mongo: { url: string };
   }
 }
 
 /** Builds what ships, so that the specs test it and not the sources, and starts the servers that all specs share. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const [redis, redisCluster] = await Promise.all([sharedRedis(), sharedRedisCluster(), build()]);
+  const [redis, redisCluster, mongo] = await Promise.all([
+    sharedRedis(),
+    sharedRedisCluster(),
+    sharedMongo(),
+    build(),
+  ]);
   project.provide('redis', redis.address);
   project.provide('redisCluster', redisCluster.address);
+  project.provide('mongo', mongo.address);
 
-  const servers = [redis, redisCluster];
+  const servers = [redis, redisCluster, mongo];
   for (const { line } of servers) console.log(line);
   return async () => void (await Promise.all(servers.map(({ stop }) => stop())));
 }

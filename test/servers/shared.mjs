@@ -1,5 +1,6 @@
 // The servers that all specs of a run share: those whose addresses the environment gives, else some of this run's own.
 // Who wants to stop or freeze one starts another for itself.
+import { command, startMongoSet } from './mongo.mjs';
 import { call, startRedis, startRedisCluster } from './redis.mjs';
 
 /**
@@ -35,6 +36,22 @@ export async function sharedRedisCluster() {
     address: { nodes },
     line: `redis cluster ${version} (${origin}) on ${addresses.join(', ')}`,
     stop: async () => cluster?.stop(),
+  };
+}
+
+/** @returns {Promise<Shared<{ url: string }>>} */
+export async function sharedMongo() {
+  const given = process.env.MONGO_URL;
+  const set = given ? undefined : await startMongoSet();
+  const url = given ?? set.url;
+  const { version } = await command(url, { buildInfo: 1 }).catch((error) => {
+    throw new Error(`no MongoDB answers, see MONGO_URL: ${error.message}`, { cause: error });
+  });
+  const [, hosts] = /^[^/]*\/\/(?:[^@/]*@)?([^/?]*)/.exec(url);
+  return {
+    address: { url },
+    line: `mongo ${version} (${set?.nodes[0].origin ?? 'MONGO_URL'}) on ${hosts}`,
+    stop: async () => set?.stop(),
   };
 }
 

@@ -1,0 +1,2 @@
+export { startMongoSet } from './mongo.set.mjs';
+export { command, parameters, startMongo } from './mongo.server.mjs';

