@@ -4,7 +4,7 @@ import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluste
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../eventually.js';
 import { copyOfPackage } from './copy.js';
-import { aRecord } from './record.js';
+import { aRecord } from '../record.js';
 import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
 
 const TAG = 'nestjs-session-stores/cluster/1';

@@ -4,7 +4,7 @@ import { SessionStoreError } from 'nestjs-session-stores';
 import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../eventually.js';
-import { aRecord } from './record.js';
+import { aRecord } from '../record.js';
 import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
 
 const missing = (operation: string, timeout: number) => ({

@@ -27,6 +27,7 @@ export class SampleApp implements AsyncDisposable {
         HOST: undefined,
         SESSION_SECRET: undefined,
         STORE: undefined,
+        MONGO_URL: inject('mongo').url,
         REDIS_URL: inject('redis').url,
         WORKERS: '2',
         PORT: '0',

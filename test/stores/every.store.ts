@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { SessionStore } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { inject } from 'vitest';
 
 /** Every store that ships, on the run's servers: by its word, how to make one whose sessions are its own. */
 export const everyStore: [word: string, make: () => SessionStore][] = [
   ['cluster', () => new ClusterStore({ name: randomUUID() })],
+  ['mongo', () => new MongoStore({ uri: inject('mongo').url, collection: randomUUID() })],
   ['redis', () => new RedisStore({ ...inject('redis'), prefix: `${randomUUID()}:` })],
 ];

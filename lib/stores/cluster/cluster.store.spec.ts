@@ -4,7 +4,7 @@ import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
 import { ClusterStore, serveSessions, type ClusterStoreOptions } from 'nestjs-session-stores/stores/cluster';
 import { sessionStoreLaws } from 'nestjs-session-stores/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aRecord } from '../../../test/cluster/record.js';
+import { aRecord } from '../../../test/record.js';
 import { copyOfPackage } from '../../../test/cluster/copy.js';
 import { WorkerStore, forkWorker, killWorker } from '../../../test/cluster/worker.store.js';
 

@@ -1,0 +1,2 @@
+export { MongoStore, type MongoStoreOptions } from './mongo.store.js';
+export type { MongoConnectionOptions } from './mongo.connection.js';

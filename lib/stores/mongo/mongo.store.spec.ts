@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import mongoose, { type Connection } from 'mongoose';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { MongoStore, type MongoStoreOptions } from 'nestjs-session-stores/stores/mongo';
+import { sessionStoreLaws } from 'nestjs-session-stores/testing';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { Server } from '../../../test/servers/server.mjs';
+import { aRecord } from '../../../test/record.js';
+import { startMongo } from '../../../test/servers/mongo.mjs';
+
+const { url } = inject('mongo');
+
+/** To see what is stored. */
+let connection: Connection;
+let alone: Server;
+let connectionToAlone: Connection;
+beforeAll(async () => {
+  alone = await startMongo();
+  connection = await mongoose.createConnection(url).asPromise();
+  connectionToAlone = await mongoose.createConnection(alone.url).asPromise();
+});
+afterAll(async () => {
+  await connection.destroy();
+  await connectionToAlone.destroy();
+  await alone.stop();
+});
+
+function keepsTheLaws(where: () => { options: MongoStoreOptions; seen: Connection }): void {
+  for (const law of sessionStoreLaws) {
+    it.concurrent(law.name, async () => {
+      const { options, seen } = where();
+      const collection = `laws-${randomUUID()}`;
+      const stores = [
+        new MongoStore({ ...options, collection }),
+        new MongoStore({ ...options, collection }),
+      ] as const;
+      try {
+        for (const store of stores) await store.open();
+        await law.holds(stores);
+      } finally {
+        for (const store of stores) await store.close();
+        await seen.db!.dropCollection(collection);
+      }
+    });
+  }
+}
+
+describe('two stores with connections of their own to a replica set keep the law', () => {
+  keepsTheLaws(() => ({ options: { uri: url }, seen: connection }));
+});
+
+describe('two stores on a connection that was handed in, to a server that stands alone, keep the law', () => {
+  keepsTheLaws(() => ({ options: { connection: connectionToAlone }, seen: connectionToAlone }));
+});
+
+describe('a store refuses', () => {
+  it.each<[string, object, RegExp]>([
+    [
+      'both a connection and an address',
+      { connection: mongoose.connection, uri: url },
+      /one of `connection` and `uri`/,
+    ],
+    ['an address that is no text', { uri: { $ne: null } }, /uri must be a string/],
+    ['driver options without an address', { options: { maxPoolSize: 1 } }, /`uri`, which is not set/],
+    ['mongoose as its connection', { connection: mongoose }, /must be a Connection of mongoose/],
+    [
+      'a client of the driver',
+      { connection: new mongoose.mongo.MongoClient(url) },
+      /must be a Connection of mongoose/,
+    ],
+    ['no name for its collection', { collection: '' }, /collection must be/],
+    ['a collection of the system', { collection: 'system.sessions' }, /collection must be/],
+    ['a collection that is no text', { collection: 7 }, /collection must be/],
+    ['a timeout that is none', { timeout: 0 }, /timeout must be/],
+  ])('%s', (_, options, reason) => {
+    const construct = () => new MongoStore(options);
+    expect(construct).toThrow(TypeError);
+    expect(construct).toThrow(reason);
+  });
+});
+
+describe('a document', () => {
+  it('holds names so that a path can reach them, and all instants as dates', async () => {
+    const collection = `seen-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const names = [
+      '',
+      'a.b',
+      '$set',
+      'a$',
+      '%',
+      '%2e',
+      '\0',
+      '__proto__',
+      '_bsontype',
+      'toBSON',
+      '0',
+      'plain',
+      'é😀',
+    ];
+    const data = Object.assign(Object.create(null), Object.fromEntries([])) as Record<string, string>;
+    for (const name of names) Object.defineProperty(data, name, { value: '"$a"', enumerable: true });
+    const record = aRecord('k', { data, groups: ['$g', 'a.b', '$g'], expiresAt: NEVER });
+    await store.create(record);
+    const document = await connection.db!.collection<{ _id: string }>(collection).findOne({ _id: 'k' });
+    expect(Object.keys(document!).toSorted()).toEqual([
+      '_id',
+      'createdAt',
+      'data',
+      'expiresAt',
+      'groups',
+      'proof',
+    ]);
+    expect(document).toMatchObject({
+      groups: ['$g', 'a.b'],
+      createdAt: new Date(record.createdAt),
+      expiresAt: new Date(NEVER),
+    });
+    expect(new Set(Object.keys((document as unknown as SessionRecord).data))).toEqual(
+      new Set([
+        '%',
+        'a%2eb',
+        '%24set',
+        'a$',
+        '%25',
+        '%252e',
+        '%00',
+        '%5f_proto__',
+        '%5fbsontype',
+        'toBSON',
+        '0',
+        'plain',
+        'é😀',
+      ]),
+    );
+    await store.update(record, { unset: names });
+    expect((await store.read('k'))!.data).toEqual({});
+    await connection.db!.dropCollection(collection);
+  });
+
+  it('larger than MongoDB can hold is refused in words that show nothing of it', async () => {
+    const collection = `large-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const text = JSON.stringify('secret'.repeat(3 * 2 ** 20));
+    const record = aRecord('k');
+    await expect(store.create({ ...record, data: { text } })).rejects.toThrow(
+      /create: the session is larger than the 16 MB/,
+    );
+    await store.create(record);
+    const error = (await store.update(record, { set: { text } }).catch((reason: Error) => reason)) as Error;
+    expect(error.message).toMatch(/update: the session is larger than the 16 MB/);
+    expect(String((error.cause as Error).stack)).not.toContain('secret');
+    expect((await store.read('k'))!.data).toEqual(record.data);
+    await connection.db!.dropCollection(collection);
+  });
+});

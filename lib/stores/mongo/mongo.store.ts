@@ -1,0 +1,337 @@
+import { ServerClock, type Window } from '../../session.clock.js';
+import { checkTimeout } from '../../session.deadline.js';
+import { SessionStoreError } from '../../session.errors.js';
+import {
+  checkChange,
+  checkGroup,
+  checkKey,
+  checkPage,
+  checkRecord,
+  checkRotation,
+  exceptKeys,
+} from '../../session.record.js';
+import {
+  SessionStore,
+  type SessionChange,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionRecord,
+} from '../../session.store.js';
+import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo.connection.js';
+import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
+import { makeIndexes } from './mongo.indexes.js';
+import { LIVE, NOW_AND_LIVE, changing, creation, rotation, within } from './mongo.pipelines.js';
+
+/** Where sessions are kept, and how long a call may take. */
+export interface MongoStoreOptions extends MongoConnectionOptions {
+  /** The collection; `sessions` by default. Stores of one collection share their sessions. */
+  collection?: string;
+  /** How long a call waits for the server, in milliseconds; 2 000 by default. */
+  timeout?: number;
+}
+
+/** How many sessions one step of clearing takes, so that each ends well within its deadline. */
+const CLEARED_A_STEP = 500;
+
+/**
+ * What is read is what the primary has. `majority` would be older than that: a primary that was just elected could show
+ * a session whose end was acknowledged. (`linearizable` takes a write per read.)
+ */
+const READ = { readConcern: { level: 'local' } };
+
+/** What is acknowledged outlives the primary, and on a server that stands alone a crash: `majority` means on disk. */
+const WRITE = { writeConcern: { w: 'majority' } };
+
+/** The fields of a document and nothing else, and whether it lives; a filter would keep MongoDB off its quickest plan. */
+const WHOLE = { proof: 1, was: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
+
+/** What a write answers of the session. */
+interface Written {
+  now: Date;
+  live: boolean;
+  proof: string;
+  expiresAt: Date;
+}
+
+/**
+ * Sessions in MongoDB (5.0 or newer), on a replica set or a server that stands alone. One document per session, and
+ * each write to one is one command, which acts whole, or not at all once its caller has given up.
+ */
+export class MongoStore extends SessionStore {
+  private readonly connection: MongoConnection;
+  private readonly collection: string;
+  private readonly timeout: number;
+  private readonly clock = new ServerClock();
+  private opening: Promise<void> | undefined;
+
+  constructor(options: MongoStoreOptions = {}) {
+    super();
+    const { collection = 'sessions', timeout, ...connection } = options;
+    checkCollection(collection);
+    this.collection = collection;
+    this.timeout = checkTimeout(timeout);
+    this.connection = new MongoConnection(connection, this.timeout);
+  }
+
+  override open(): Promise<void> {
+    this.opening ??= this.connect().catch((error: unknown) => {
+      this.opening = undefined;
+      throw error;
+    });
+    return this.opening;
+  }
+
+  override async close(): Promise<void> {
+    this.opening = undefined;
+    await this.connection.close();
+  }
+
+  async create(record: SessionRecord): Promise<void> {
+    checkRecord(record);
+    const document = documentOf(record);
+    const created = await this.write('create', { _id: record.key }, (send, window) =>
+      this.findAndModify(send, {
+        query: { _id: record.key },
+        update: creation(document, window),
+        upsert: true,
+      }),
+    );
+    if (created?.proof === record.proof) return;
+    throw new SessionStoreError(
+      'mongo',
+      'create',
+      'the key is in use by another session: genid must never give one twice',
+    );
+  }
+
+  async read(key: string): Promise<SessionRecord | undefined> {
+    checkKey(key);
+    const [found] = await this.find<SessionDocument & { live: boolean }>('read', {
+      filter: { _id: key },
+      projection: WHOLE,
+      limit: 1,
+    });
+    return found?.live ? recordOf(found) : undefined;
+  }
+
+  async update(
+    { key }: SessionRecord,
+    change: SessionChange,
+  ): Promise<{ expiresAt: number; proof: string } | undefined> {
+    checkKey(key);
+    checkChange(change);
+    const update = changing(change);
+    const updated = await this.write('update', { _id: key }, (send, window) =>
+      this.findAndModify(send, { query: { _id: key, ...liveIn(window) }, update }),
+    );
+    return updated?.live ? { expiresAt: Number(updated.expiresAt), proof: updated.proof } : undefined;
+  }
+
+  async rotate(
+    { key }: SessionRecord,
+    presented: string,
+    proof: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    checkRotation(key, presented, proof, grace);
+    const update = rotation(presented, proof, grace);
+    const rotated = await this.write('rotate', { _id: key }, (send, window) =>
+      this.findAndModify(send, { query: { _id: key, ...liveIn(window) }, update }),
+    );
+    return rotated?.proof;
+  }
+
+  async destroy(key: string): Promise<boolean> {
+    checkKey(key);
+    const destroyed = await this.write('destroy', { _id: key }, (send, window) =>
+      this.findAndModify(send, { query: { _id: key, $expr: within(window) }, remove: true }),
+    );
+    return destroyed?.live ?? false;
+  }
+
+  async page(options: SessionPageOptions): Promise<SessionPage> {
+    checkPage(options);
+    const { group, after, limit } = options;
+    return this.connection.call('page', async (send) => {
+      const { cursor } = (await send({
+        find: this.collection,
+        filter: { ...between({ group, after }), $expr: LIVE },
+        sort: { _id: 1 },
+        limit,
+        // The cursor stays open only when not all of them go into one answer.
+        batchSize: limit + 1,
+        ...READ,
+      })) as { cursor: { id: unknown; firstBatch: SessionDocument[] } };
+      const isCut = Number(cursor.id) !== 0;
+      if (isCut) await send({ killCursors: this.collection, cursors: [cursor.id] });
+      const records = cursor.firstBatch.map(recordOf);
+      const next = records.length === limit || isCut ? records.at(-1)?.key : undefined;
+      return next === undefined ? { records } : { records, next };
+    });
+  }
+
+  async count(group?: string): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    return this.connection.call('count', async (send) => {
+      // With the time as a value MongoDB counts along the index on `expiresAt` and reads no session.
+      const match =
+        group === undefined
+          ? { expiresAt: { $gt: await timeOf(send) } }
+          : { ...between({ group }), $expr: LIVE };
+      const { cursor } = (await send({
+        aggregate: this.collection,
+        pipeline: [{ $match: match }, { $count: 'count' }],
+        cursor: {},
+        ...READ,
+      })) as { cursor: { firstBatch: { count: number }[] } };
+      return cursor.firstBatch[0]?.count ?? 0;
+    });
+  }
+
+  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    const kept = exceptKeys(except);
+    // Whoever joins behind the last key is not waited for, or keys that grow would keep this going for ever.
+    const [last] = await this.keys({ group }, { sort: -1, limit: 1 });
+    if (last === undefined) return 0;
+    let sum = 0;
+    let after: string | undefined;
+    do {
+      const met = await this.keys({ group, after, last }, { sort: 1, limit: CLEARED_A_STEP });
+      sum += await this.end(met.filter((key) => !kept.has(key)));
+      after = met.length < CLEARED_A_STEP ? undefined : met.at(-1);
+    } while (after !== undefined);
+    return sum;
+  }
+
+  private async connect(): Promise<void> {
+    await this.connection.open();
+    try {
+      const asked = performance.now();
+      const now = await this.connection.call('open', timeOf);
+      this.clock.learn(asked, now.getTime());
+      await makeIndexes(this.connection, this.collection, this.timeout);
+    } catch (error) {
+      await this.connection.close();
+      throw error;
+    }
+  }
+
+  /** Ends those of some sessions that live, and resolves to how many. */
+  private async end(keys: string[]): Promise<number> {
+    if (keys.length === 0) return 0;
+    const filter = { _id: { $in: keys } };
+    const ended = await this.write('clear', filter, async (send, window) => {
+      const deletes = [{ q: { ...filter, ...liveIn(window) }, limit: 0 }];
+      const { n } = await send({ delete: this.collection, deletes, ...WRITE });
+      return n ? { n: Number(n), now: undefined } : undefined;
+    });
+    return ended?.n ?? 0;
+  }
+
+  /** Some keys, in their order, of sessions that may have expired. */
+  private async keys(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
+    const found = await this.find<{ _id: string }>('clear', {
+      filter: between(range),
+      projection: { _id: 1 },
+      sort: { _id: sort },
+      limit,
+    });
+    return found.map(({ _id }) => _id);
+  }
+
+  /** Finds what surely goes into one answer. */
+  private find<T>(operation: string, query: Record<string, unknown>): Promise<T[]> {
+    return this.connection.call(operation, (send) => this.findIn<T>(send, query));
+  }
+
+  private async findIn<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
+    const { limit } = query as { limit: number };
+    const answer = await send({
+      find: this.collection,
+      ...query,
+      batchSize: limit,
+      singleBatch: true,
+      ...READ,
+    });
+    return (answer as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
+  }
+
+  /** Changes or removes a session; `undefined` when none matched. */
+  private async findAndModify(send: Send, command: Record<string, unknown>): Promise<Written | undefined> {
+    const { value } = await send({
+      findAndModify: this.collection,
+      ...command,
+      ...(command['remove'] ? {} : { new: true }),
+      fields: { _id: 0, proof: 1, expiresAt: 1, ...NOW_AND_LIVE },
+      ...WRITE,
+    });
+    return (value as Written | null) ?? undefined;
+  }
+
+  /**
+   * Does a write that acts within the window it is given or never; `undefined` when no live session matches `filter`.
+   * A server takes up what had reached it before it was frozen, however late, so the window is a condition of each
+   * write. Whoever was refused, because another server's clock was learned from, learns and tries again.
+   */
+  private write<T extends { now: Date | undefined }>(
+    operation: string,
+    filter: Record<string, unknown>,
+    attempt: (send: Send, window: Window) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const begun = performance.now();
+    return this.connection.call(operation, async (send) => {
+      for (;;) {
+        const asked = performance.now();
+        const window = this.clock.window(begun, this.timeout);
+        const done = await attempt(send, window);
+        if (done && !done.now) return done;
+        const now = (done ?? (await this.nowIfLive(send, filter)))?.now?.getTime();
+        if (now === undefined) return undefined;
+        this.clock.learn(asked, now);
+        if (done && now >= window.from && now <= window.to) return done;
+      }
+    });
+  }
+
+  private async nowIfLive(send: Send, filter: Record<string, unknown>): Promise<{ now: Date } | undefined> {
+    const [live] = await this.findIn<{ now: Date }>(send, {
+      filter: { ...filter, $expr: LIVE },
+      projection: { _id: 0, now: '$$NOW' },
+      limit: 1,
+    });
+    return live;
+  }
+}
+
+/** Sessions of a group, or all, behind a key and up to another. */
+interface Range {
+  group?: string | undefined;
+  after?: string | undefined;
+  last?: string | undefined;
+}
+
+function between({ group, after, last }: Range): Record<string, unknown> {
+  const keys = { ...(after !== undefined && { $gt: after }), ...(last !== undefined && { $lte: last }) };
+  return {
+    ...(group !== undefined && { groups: group }),
+    ...(Object.keys(keys).length > 0 && { _id: keys }),
+  };
+}
+
+function liveIn(window: Window): Record<string, unknown> {
+  return { $expr: { $and: [LIVE, within(window)] } };
+}
+
+async function timeOf(send: Send): Promise<Date> {
+  const { localTime } = await send({ hello: 1 });
+  return localTime as Date;
+}
+
+function checkCollection(collection: unknown): void {
+  if (typeof collection !== 'string' || !/^(?!system\.)[^$\0]+$/.test(collection)) {
+    throw new TypeError(
+      'collection must be a name that MongoDB allows: not empty, without `$`, not of `system.`',
+    );
+  }
+}
