@@ -19,14 +19,22 @@ export async function startMongo({ args = [], program } = {}) {
       '--nounixsocket',
       ...parameters({
         diagnosticDataCollectionEnabled: false,
-        // Lets specs make a server fail at a chosen point.
-        enableTestCommands: 1,
+        // Else a member of a set that is stopped waits for calls to end.
+        shutdownTimeoutMillisForSignaledShutdown: 100,
+        // How soon a secondary leaves a primary that is frozen.
+        oplogNetworkTimeoutBufferSeconds: 1,
       }),
       ...args,
     ],
     ready: async ({ url, folder }) => {
-      const { parsed } = await command(url, { getCmdLineOpts: 1 });
-      return parsed.storage.dbPath === folder;
+      try {
+        const { parsed } = await command(url, { getCmdLineOpts: 1 });
+        return parsed.storage.dbPath === folder;
+      } catch (error) {
+        // With `--auth` it tells nothing to strangers.
+        if (error.codeName === 'Unauthorized') return true;
+        throw error;
+      }
     },
   });
 }

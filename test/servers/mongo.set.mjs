@@ -3,6 +3,15 @@ import { until } from './until.mjs';
 
 /** @typedef {import('./server.mjs').Server} Server */
 
+/**
+ * @typedef {object} MongoSet
+ * @property {string} url
+ * @property {Server[]} nodes
+ * @property {() => Promise<void>} ready waits until one node is primary and all others follow it
+ * @property {() => Promise<Server>} primary the node that takes writes
+ * @property {() => Promise<void>} stop
+ */
+
 const NAME = 'sessions';
 
 /** Short, so that a failover is quick, and not so short that a busy machine elects without need. */
@@ -13,7 +22,7 @@ const WITHIN = 20_000;
  * Starts a replica set, of one node by default, and waits until it has a primary and all others follow it.
  *
  * @param {{ size?: number, args?: string[] }} [options]
- * @returns {Promise<{ url: string, nodes: Server[], primary(): Promise<Server>, stop(): Promise<void> }>}
+ * @returns {Promise<MongoSet>}
  */
 export async function startMongoSet({ size = 1, args = [] } = {}) {
   const nodes = await Promise.all(
@@ -25,29 +34,36 @@ export async function startMongoSet({ size = 1, args = [] } = {}) {
     replSetInitiate: {
       _id: NAME,
       members: addresses.map((host, _id) => ({ _id, host })),
-      settings: { electionTimeoutMillis: ELECTION_TIMEOUT, heartbeatIntervalMillis: 200 },
+      settings: {
+        electionTimeoutMillis: ELECTION_TIMEOUT,
+        heartbeatIntervalMillis: 200,
+        heartbeatTimeoutSecs: 1,
+      },
     },
   });
-  await until(async () => (await Promise.all(nodes.map(stateOf))).toSorted().join() === wanted(size), {
-    within: WITHIN,
-    what: 'the MongoDB replica set has a primary and its secondaries',
-  });
+  await ready(nodes);
   return {
     url: `mongodb://${addresses.join()}/?replicaSet=${NAME}`,
     nodes,
+    ready: () => ready(nodes),
     primary: () => primaryOf(nodes),
     stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
   };
 }
 
-const wanted = (size) => ['primary', ...Array(size - 1).fill('secondary')].join();
+async function ready(nodes) {
+  const wanted = nodes.map((_, index) => (index === 0 ? 'primary' : 'secondary')).join();
+  await until(async () => (await Promise.all(nodes.map(stateOf))).toSorted().join() === wanted, {
+    within: WITHIN,
+    what: 'the MongoDB replica set has a primary and its secondaries',
+  });
+}
 
 async function stateOf({ url }) {
   const { isWritablePrimary, secondary } = await command(url, { hello: 1 });
   return isWritablePrimary ? 'primary' : secondary ? 'secondary' : 'none';
 }
 
-/** The node that takes writes. */
 async function primaryOf(nodes) {
   let primary;
   await until(

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import mongoose, { type Connection } from 'mongoose';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { aRecord } from '../record.js';
+
+/** Many enough that a scan would stand out among them. */
+const SESSIONS = 2_000;
+const MEMBERS = 20;
+const collection = `commands-${randomUUID()}`;
+
+type Command = Record<string, unknown>;
+
+let connection: Connection;
+let store: MongoStore;
+let sent: { name: string; command: Command; bytes: number }[] = [];
+
+beforeAll(async () => {
+  connection = await mongoose.createConnection(inject('mongo').url, { monitorCommands: true }).asPromise();
+  store = new MongoStore({ connection, collection, timeout: 20_000 });
+  await store.open();
+  const keys = Array.from({ length: SESSIONS }, (_, index) => `k${String(index).padStart(5, '0')}`);
+  await Promise.all(
+    keys.map((key, index) =>
+      store.create(aRecord(key, { groups: index % (SESSIONS / MEMBERS) === 0 ? ['g'] : [`other:${index}`] })),
+    ),
+  );
+  connection.getClient().on('commandStarted', ({ commandName: name, command }) => {
+    const bytes = mongoose.mongo.BSON.calculateObjectSize(command as Command);
+    sent.push({ name, command: command as Command, bytes });
+  });
+});
+afterAll(async () => {
+  await connection.db!.dropCollection(collection);
+  await connection.destroy();
+});
+
+async function sentBy(operation: () => Promise<unknown>): Promise<typeof sent> {
+  sent = [];
+  await operation();
+  return sent.slice();
+}
+
+const live = aRecord('k00001');
+const operations: [name: string, commands: string[], operation: () => Promise<unknown>][] = [
+  ['read', ['find'], () => store.read(live.key)],
+  [
+    'update',
+    ['findAndModify'],
+    () => store.update(live, { set: { b: '1' }, join: ['h'], leave: ['other:1'] }),
+  ],
+  [
+    'touch',
+    ['findAndModify'],
+    () => store.update(live, { touch: { from: live.expiresAt, to: live.expiresAt + 1 } }),
+  ],
+  ['rotate', ['findAndModify'], () => store.rotate(live, 'proof', 'next', 1_000)],
+  ['create', ['findAndModify'], () => store.create(aRecord('new'))],
+  ['destroy', ['findAndModify'], () => store.destroy('new')],
+  ['page of a group', ['find'], () => store.page({ group: 'g', after: 'k00000', limit: 10 })],
+  ['page of all', ['find'], () => store.page({ limit: 10 })],
+  ['count of a group', ['aggregate'], () => store.count('g')],
+  ['count of all', ['hello', 'aggregate'], () => store.count()],
+  ['update of a session that is gone', ['findAndModify', 'find'], () => store.update(aRecord('gone'), {})],
+  ['clear of a group', ['find', 'find', 'delete'], () => store.clear('g')],
+];
+
+describe.each(operations)('%s', (name, commands, operation) => {
+  it(`takes ${commands.length === 1 ? 'one round trip' : `${commands.length} round trips`}, and no scan`, async () => {
+    const all = await sentBy(operation);
+    expect(all.map((one) => one.name)).toEqual(commands);
+    for (const { name: command, command: told } of all) {
+      if (command === 'hello') continue;
+      const plan = await planOf(told);
+      expect(plan.stages.filter((stage) => /COLLSCAN|SORT/.test(stage))).toEqual([]);
+      const isLongWalk = name === 'count of all';
+      expect(plan.docs).toBeLessThanOrEqual(isLongWalk ? 0 : MEMBERS);
+      expect(plan.keys).toBeLessThanOrEqual(isLongWalk ? SESSIONS + 2 : 2 * MEMBERS);
+    }
+  });
+});
+
+it('what is sent grows with the change, not with the session', async () => {
+  const record = aRecord('large', { data: { large: JSON.stringify('x'.repeat(100_000)) } });
+  await store.create(record);
+  const [small] = await sentBy(() => store.update(live, { set: { b: '2' } }));
+  const [large] = await sentBy(() => store.update(record, { set: { b: '2' } }));
+  expect(Math.abs(large!.bytes - small!.bytes)).toBeLessThan(10);
+});
+
+/** How the server works a command out that it was sent. */
+async function planOf(command: Command): Promise<{ stages: string[]; keys: number; docs: number }> {
+  const { lsid, $clusterTime, $db, $readPreference, readConcern, writeConcern, maxTimeMS, ...bare } = command;
+  void [lsid, $clusterTime, $db, $readPreference, readConcern, writeConcern, maxTimeMS];
+  const explained = await connection.db!.command({ explain: bare, verbosity: 'executionStats' });
+  const { queryPlanner, executionStats } = (explained['stages']?.[0]?.$cursor ?? explained) as {
+    queryPlanner: { winningPlan: unknown };
+    executionStats: { totalKeysExamined: number; totalDocsExamined: number };
+  };
+  const stages = [...JSON.stringify(queryPlanner.winningPlan).matchAll(/"stage":"(\w+)"/g)];
+  return {
+    stages: stages.map(([, stage]) => stage!),
+    keys: executionStats.totalKeysExamined,
+    docs: executionStats.totalDocsExamined,
+  };
+}

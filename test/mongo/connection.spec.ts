@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import mongoose from 'mongoose';
+import { NEVER, SessionStoreError } from 'nestjs-session-stores';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import { aRecord } from '../record.js';
+
+const { url } = inject('mongo');
+
+describe('a store refuses', () => {
+  it.each([
+    ['an option that the driver does not know', { uri: url, options: { nonsense: 1 } as object }],
+    ['an address that is none', { uri: 'mongodb://user:pass:word@127.0.0.1:1' }],
+  ])('to open with %s, and shows no password', async (_, options) => {
+    const error: Error = (await new MongoStore(options).open().catch((reason: Error) => reason)) as Error;
+    expect(error).toBeInstanceOf(SessionStoreError);
+    expect(error.message).toBe('[session:mongo] open: the driver refuses `uri` or `options`');
+    expect(String(error.cause)).not.toContain('pass:word');
+  });
+
+  it('to open when nothing answers there, saying what to look at and as cause what was tried', async () => {
+    const store = new MongoStore({ uri: 'mongodb://127.0.0.1:1/', timeout: 300 });
+    await expect(store.open()).rejects.toMatchObject({
+      name: 'SessionStoreError',
+      store: 'mongo',
+      operation: 'open',
+      message: expect.stringContaining('is the server running, is its address right') as string,
+      cause: { message: expect.stringContaining('ECONNREFUSED') as string },
+    });
+  });
+
+  it('calls while it is not open', async () => {
+    const store = new MongoStore({ uri: url });
+    await expect(store.read('k')).rejects.toThrow(
+      '[session:mongo] read: the store is not open: call open() first',
+    );
+  });
+});
+
+describe('a connection', () => {
+  afterEach(() => mongoose.connection.close());
+
+  it('that is not given is the default one of mongoose', async () => {
+    const store = new MongoStore({ collection: `default-${randomUUID()}` });
+    await expect(store.open()).rejects.toThrow(
+      /open: mongoose's default connection is not open: call mongoose.connect\(\)/,
+    );
+    void mongoose.connect(url);
+    await store.open();
+    expect(await store.count()).toBe(0);
+    await store.close();
+    expect(mongoose.connection.readyState).toBe(mongoose.ConnectionStates.connected);
+  });
+
+  it('that was handed in and never opened is said to be so', async () => {
+    const store = new MongoStore({ connection: mongoose.createConnection() });
+    await expect(store.open()).rejects.toThrow('the connection is not open: call its openUri() first');
+  });
+
+  it('of the store’s own is closed with it, and the store opens again', async () => {
+    const before = mongoose.connections.length;
+    const store = new MongoStore({ uri: url, collection: `again-${randomUUID()}` });
+    for (let time = 0; time < 2; time++) {
+      await Promise.all([store.open(), store.open()]);
+      expect(await store.read('k')).toBeUndefined();
+      await store.close();
+      await expect(store.read('k')).rejects.toThrow('the store is not open');
+    }
+    expect(mongoose.connections.length).toBe(before);
+  });
+
+  it('that reads from secondaries, acknowledges early and reads odd types is overridden in each call', async () => {
+    const weak = await mongoose
+      .createConnection(url, {
+        readPreference: 'secondaryPreferred',
+        readConcernLevel: 'majority',
+        writeConcern: { w: 0, journal: false },
+        promoteValues: false,
+        monitorCommands: true,
+      })
+      .asPromise();
+    const commands: Record<string, unknown>[] = [];
+    weak.getClient().on('commandStarted', ({ command }) => commands.push(command as Record<string, unknown>));
+    const store = new MongoStore({ connection: weak, collection: `weak-${randomUUID()}` });
+    await store.open();
+    const record = aRecord('k', { groups: ['g'], was: { proof: 'w', at: 5, grace: 2 ** 40, until: NEVER } });
+    await store.create(record);
+    expect(await store.read('k')).toEqual(record);
+    await store.update(record, { join: ['h'] });
+    expect(await store.count('h')).toBe(1);
+    expect(await store.clear('h')).toBe(1);
+
+    for (const { $readPreference, readConcern, writeConcern, ...command } of commands) {
+      if ($readPreference) expect($readPreference).toEqual({ mode: 'primary' });
+      if ('find' in command || 'aggregate' in command) expect(readConcern).toEqual({ level: 'local' });
+      if ('findAndModify' in command || 'delete' in command) expect(writeConcern).toEqual({ w: 'majority' });
+    }
+    await weak.destroy();
+  });
+});

@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import { NEVER, SessionStoreError, type SessionRecord } from 'nestjs-session-stores';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { aRecord } from '../record.js';
+import { command, startMongoSet } from '../servers/mongo.mjs';
+import type { Server } from '../servers/server.mjs';
+import type { MongoSet } from '../servers/mongo.set.mjs';
+
+const TIMEOUT = 400;
+/** How much later than its deadline a call may end on a busy machine. */
+const SLACK = 400;
+
+let set: MongoSet;
+let store: MongoStore;
+
+async function start(size: number, timeout: number): Promise<void> {
+  set = await startMongoSet({ size });
+  store = new MongoStore({ uri: set.url, timeout });
+  await store.open();
+}
+afterEach(async () => {
+  await store.close();
+  await set.stop();
+});
+
+/** One of each kind, on the session `key`. */
+const operations: Record<string, (key: string) => Promise<unknown>> = {
+  create: () => store.create(aRecord(`new-${randomUUID()}`, { groups: ['new'] })),
+  read: (key) => store.read(key),
+  update: (key) => store.update(aRecord(key), { set: { late: '1' } }),
+  rotate: (key) => store.rotate(aRecord(key), 'proof', 'late', 1_000),
+  destroy: (key) => store.destroy(key),
+  page: () => store.page({ limit: 10 }),
+  count: () => store.count('g'),
+  clear: () => store.clear('g'),
+};
+
+/** Each operation ends by its deadline, and says what it was. */
+async function allFailInTime(key = 'k'): Promise<void> {
+  await Promise.all(
+    Object.entries(operations).map(async ([operation, call]) => {
+      const begun = performance.now();
+      const error: unknown = await call(key).then(
+        () => `${operation} did not fail`,
+        (reason: unknown) => reason,
+      );
+      expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK);
+      expect(error).toBeInstanceOf(SessionStoreError);
+      expect(error).toMatchObject({ store: 'mongo', operation, statusCode: 503 });
+      expect((error as Error).message).toMatch(new RegExp(`^\\[session:mongo\\] ${operation}: .+: .+\\?$`));
+    }),
+  );
+}
+
+describe('a server', () => {
+  beforeEach(() => start(1, TIMEOUT));
+
+  it('that is stopped fails each call in time, and has what was acknowledged when it is back', async () => {
+    const [server] = set.nodes;
+    await store.create(aRecord('kept'));
+    await store.create(aRecord('ended'));
+    await store.destroy('ended');
+    for (const end of ['stop', 'kill'] as const) {
+      await server![end]();
+      await allFailInTime();
+      await server!.start();
+      await eventually(() => store.count());
+      expect(await store.read('kept')).toMatchObject({ data: { a: '1' } });
+      expect(await store.read('ended')).toBeUndefined();
+    }
+    expect(await store.count('new')).toBe(0);
+  });
+
+  it('that is frozen fails each call in time, and does none of it when it goes on', async () => {
+    const [server] = set.nodes;
+    const record = aRecord('k', { groups: ['g'] });
+    await store.create(record);
+    // As many connections as calls, or some would not get as far as the server.
+    await Promise.all(Object.keys(operations).map(() => store.page({ limit: 1 })));
+    await server!.freeze();
+    await allFailInTime();
+    await server!.thaw();
+    await eventually(() => store.count());
+    await hasTakenUpAll(server!.url);
+    expect(await store.read('k')).toEqual(record);
+    expect(await store.count('new')).toBe(0);
+  });
+});
+
+/** A server has done what reached it when no call of a client is under way. */
+async function hasTakenUpAll(url: string): Promise<void> {
+  await eventually(async () => {
+    const { inprog } = (await command(url, { currentOp: 1, 'command.findAndModify': 'sessions' })) as {
+      inprog: unknown[];
+    };
+    return inprog.length === 0;
+  });
+}
+
+describe('a replica set of three', () => {
+  beforeEach(() => start(3, 2_000));
+
+  it.each([
+    [
+      'steps down',
+      (primary: Server) => command(primary.url, { replSetStepDown: 3, secondaryCatchUpPeriodSecs: 2 }),
+    ],
+    ['is killed', (primary: Server) => primary.kill()],
+    ['is frozen', (primary: Server) => primary.freeze()],
+  ])('whose primary %s under load keeps what it acknowledged', { timeout: 60_000 }, async (_, fail) => {
+    const load = new Load();
+    const failed = await set.primary();
+    const working = load.run();
+    try {
+      await eventually(() => load.acknowledged > 100);
+      await fail(failed);
+      const before = load.acknowledged;
+      await eventually(() => load.acknowledged > before + 100, { within: 25_000 });
+    } finally {
+      load.stop();
+      await working;
+      await failed.thaw();
+      if (failed.pid === undefined) await failed.start();
+      await set.ready();
+    }
+
+    expect(load.slowest).toBeLessThan(2_000 + SLACK);
+    expect(load.strangeErrors).toEqual([]);
+    expect(load.ended.size).toBeGreaterThan(0);
+    for (const key of load.ended) expect(await store.read(key)).toBeUndefined();
+    for (const [key, count] of load.counts) {
+      const record = await store.read(key);
+      expect(record, key).toBeDefined();
+      expect(Number(record!.data['count'])).toBeGreaterThanOrEqual(count);
+    }
+  });
+});
+
+/** Eight clients, each of which creates sessions, changes them and ends every second one. */
+class Load {
+  acknowledged = 0;
+  slowest = 0;
+  readonly strangeErrors: unknown[] = [];
+  readonly ended = new Set<string>();
+  /** The last count whose write was acknowledged, by the session's key. */
+  readonly counts = new Map<string, number>();
+  #stopped = false;
+
+  async run(): Promise<void> {
+    await Promise.all(Array.from({ length: 8 }, () => this.#client()));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #client(): Promise<void> {
+    for (let turn = 0; !this.#stopped; turn++) {
+      const record = aRecord(randomUUID(), { groups: ['load'], expiresAt: NEVER });
+      if (!(await this.#did(store.create(record)))) continue;
+      await this.#change(record);
+      if (turn % 2 === 0 && (await this.#did(store.destroy(record.key)))) this.#end(record.key);
+      else if (turn % 2 === 0) this.counts.delete(record.key);
+    }
+  }
+
+  async #change(record: SessionRecord): Promise<void> {
+    for (let count = 1; count <= 3; count++) {
+      if (await this.#did(store.update(record, { set: { count: String(count) } })))
+        this.counts.set(record.key, count);
+    }
+  }
+
+  #end(key: string): void {
+    this.ended.add(key);
+    this.counts.delete(key);
+  }
+
+  async #did(call: Promise<unknown>): Promise<boolean> {
+    const begun = performance.now();
+    try {
+      await call;
+      this.acknowledged++;
+      return true;
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || error.store !== 'mongo') this.strangeErrors.push(error);
+      return false;
+    } finally {
+      this.slowest = Math.max(this.slowest, performance.now() - begun);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import mongoose, { type Connection } from 'mongoose';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { Random } from '../http/random.js';
+import { aRecord } from '../record.js';
+
+const CLEARS = process.env['LONG'] ? 300 : 30;
+const HOUR = 3_600_000;
+
+const { url } = inject('mongo');
+const collection = `storm-${randomUUID()}`;
+
+let connection: Connection;
+let stores: [MongoStore, MongoStore];
+beforeAll(async () => {
+  connection = await mongoose.createConnection(url).asPromise();
+  stores = [new MongoStore({ uri: url, collection }), new MongoStore({ uri: url, collection })];
+  for (const store of stores) await store.open();
+});
+afterAll(async () => {
+  for (const store of stores) await store.close();
+  await connection.db!.dropCollection(collection);
+  await connection.destroy();
+});
+
+it('of joins, leaves, rotations, expiry moves and clears leaves no member behind and pages none twice', async () => {
+  const [here, there] = stores;
+  const stayers = Array.from({ length: 60 }, (_, index) => aRecord(`stays-${index}`, { groups: ['stay'] }));
+  await Promise.all(stayers.map((record) => here.create(record)));
+
+  /** The join that made a session a member, while it is one for certain. */
+  const members = new Map<string, symbol>();
+  let isOver = false;
+  const until = async (turn: () => Promise<unknown>): Promise<void> => {
+    while (!isOver) await turn();
+  };
+
+  const wander = (store: MongoStore, seed: number): Promise<void> => {
+    const random = new Random(seed);
+    return until(async () => {
+      const record = aRecord(randomUUID());
+      const { key } = record;
+      await store.create(random.chance(0.5) ? { ...record, groups: ['doomed'] } : record);
+      if (random.chance(0.5) && (await store.update(record, { join: ['doomed'] })))
+        members.set(key, Symbol());
+      if (random.chance(0.5)) await store.rotate(record, 'proof', 'next', random.between(0, 1_000));
+      if (random.chance(0.5))
+        await store.update(record, { expiresAt: Date.now() + random.between(1, 3) * HOUR });
+      if (random.chance(0.3)) {
+        members.delete(key);
+        await store.update(record, { leave: ['doomed'], join: ['left'] });
+      }
+    });
+  };
+
+  const disturb = (store: MongoStore, seed: number): Promise<void> => {
+    const random = new Random(seed);
+    let proof = 'proof';
+    return until(async () => {
+      const record = random.pick(stayers);
+      await store.update(record, { expiresAt: Date.now() + random.between(1, 3) * HOUR, join: ['a'] });
+      await store.rotate(record, proof, (proof = randomUUID()), 0);
+      await store.update(record, { leave: ['a'], set: { turn: JSON.stringify(random.next()) } });
+    });
+  };
+
+  let pagings = 0;
+  const page = (): Promise<void> =>
+    until(async () => {
+      const keys: string[] = [];
+      let after: string | undefined;
+      do {
+        const store = stores[keys.length % 2]!;
+        const { records, next } = await store.page({
+          group: 'stay',
+          limit: 7,
+          ...(after !== undefined && { after }),
+        });
+        keys.push(...records.map(({ key }) => key));
+        after = next;
+      } while (after !== undefined);
+      expect(keys.toSorted()).toEqual(stayers.map(({ key }) => key).toSorted());
+      pagings++;
+    });
+
+  let ended = 0;
+  let expected = 0;
+  const clear = async (): Promise<void> => {
+    for (let round = 0; round < CLEARS; round++) {
+      await eventually(() => members.size >= 5);
+      const before = [...members];
+      expected += before.length;
+      ended += await stores[round % 2]!.clear('doomed');
+      const found = await Promise.all(
+        before.map(async ([key, join]) =>
+          (await there.read(key)) && members.get(key) === join ? key : undefined,
+        ),
+      );
+      expect(found.filter((key) => key !== undefined)).toEqual([]);
+      for (const [key] of before) members.delete(key);
+    }
+  };
+
+  const beside = [
+    wander(here, 1),
+    wander(there, 2),
+    wander(there, 3),
+    disturb(here, 4),
+    disturb(there, 5),
+    page(),
+  ];
+  await clear().finally(() => (isOver = true));
+  await Promise.all(beside);
+
+  expect(expected).toBeGreaterThan(CLEARS);
+  expect(ended).toBeGreaterThan(expected);
+  expect(pagings).toBeGreaterThan(3);
+  await here.clear('doomed');
+  expect(await there.count('doomed')).toBe(0);
+  expect(await there.count('stay')).toBe(stayers.length);
+});
