@@ -1,6 +1,6 @@
 import { SessionStoreError, type SessionRecord, type SessionStore } from 'nestjs-session-stores';
 import { expect } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 
 /** A call of each kind on `record`, or on a group of its own, by the operation that its error names. */
 export function callsOf(store: SessionStore, record: SessionRecord): Record<string, () => Promise<unknown>> {

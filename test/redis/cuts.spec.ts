@@ -3,7 +3,7 @@ import { Cluster, Redis } from 'ioredis';
 import { SessionStoreError, type SessionRecord, type SessionStore } from 'nestjs-session-stores';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { startRedis } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';

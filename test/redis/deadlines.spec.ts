@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { call, startRedis } from '../servers/redis.mjs';
 import type { Server } from '../servers/server.mjs';

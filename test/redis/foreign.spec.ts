@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { call, startRedis } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
 import type { Server } from '../servers/server.mjs';

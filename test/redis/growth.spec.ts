@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { NEVER } from 'nestjs-session-stores';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { startRedis } from '../servers/redis.mjs';
 import type { Server } from '../servers/server.mjs';

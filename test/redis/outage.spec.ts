@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { Session, SessionModule, SessionStoreError } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { describe, expect, it } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { Browser } from '../http/browser.js';
 import { call, startRedis, startRedisCluster, startRedisSentinel } from '../servers/redis.mjs';

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { SessionStoreError, type SessionStore } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { startRedis } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';

@@ -3,7 +3,7 @@ import { Cluster, type Redis } from 'ioredis';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { Random } from '../http/random.js';
 import { agreement, paged } from './agreement.js';
 
