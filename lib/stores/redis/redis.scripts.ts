@@ -107,16 +107,20 @@ local function leaveGroup(group, member, expires)
   if expires == NEVER then loosen(list) end
 end
 
--- Removes a session and all that lists it; answers whether it was live.
-local function finish(member)
+-- Removes a session and all that lists it, if it is in the group, when one is given; answers whether it was live. A
+-- group's list may have a member that expired before another session took its key.
+local function finish(member, group)
   local hash = shard .. 's:' .. member
   local held = redis.call('HMGET', hash, 'expires', 'groups')
   if not held[1] then return 0 end
   local expires = tonumber(held[1])
+  local groups, isIn = held[2] and cjson.decode(held[2]) or {}, group == nil
+  for _, its in ipairs(groups) do isIn = isIn or its == group end
+  if not isIn then return 0 end
   redis.call('UNLINK', hash)
   redis.call('ZREM', all, member)
   redis.call('ZREM', expiry, member)
-  for _, group in ipairs(held[2] and cjson.decode(held[2]) or {}) do leaveGroup(group, member, expires) end
+  for _, its in ipairs(groups) do leaveGroup(its, member, expires) end
   if expires == NEVER then loosenAll() end
   return expires > now and 1 or 0
 end
@@ -322,12 +326,13 @@ local last = ARGV[5]
 if last == '' then last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] end
 if not last then return { now, 0 } end
 
-local kept, ended = {}, 0
+local kept, ended, group = {}, 0, nil
+if KEYS[1] ~= all then group = string.sub(KEYS[1], #shard + 3) end
 for at = 7, #ARGV do kept[ARGV[at]] = true end
 local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], last, 'WITHSCORES', 'LIMIT', 0, ARGV[6])
 for at = 1, #met, 2 do
   if not kept[met[at]] then
-    ended = ended + finish(met[at])
+    ended = ended + finish(met[at], group)
     redis.call('ZREM', KEYS[1], met[at])
   end
 end

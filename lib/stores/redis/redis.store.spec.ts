@@ -8,6 +8,7 @@ import type { SessionRecord } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { sessionStoreLaws } from 'nestjs-session-stores/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { eventually } from '../../../test/eventually.js';
 
 const server = { url: inject('redis').url };
 const cluster = { cluster: inject('redisCluster') };
@@ -182,6 +183,17 @@ describe('a store', () => {
       );
     }
     expect(await store.page({ limit: 1, after: '0:1' })).toEqual({ records: [] });
+  });
+
+  it('ends with a group no session that took the key of a member which had expired', async () => {
+    await store.open();
+    await store.create(aRecord('other'));
+    await store.create({ ...aRecord('k'), expiresAt: Date.now() + 100 });
+    await eventually(async () => (await store.read('k')) === undefined);
+    await store.create({ ...aRecord('k'), proof: 'another', groups: ['h'] });
+    expect((await store.page({ group: 'g', limit: 10 })).records.map(({ key }) => key)).toEqual(['other']);
+    expect(await store.clear('g')).toBe(1);
+    expect(await store.read('k')).toMatchObject({ proof: 'another', groups: ['h'] });
   });
 
   it('opens once, however often it is asked to', async () => {
