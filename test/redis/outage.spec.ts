@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { Controller, Get, Module, Post, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
 import { Session, SessionModule, SessionStoreError } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { Browser } from '../http/browser.js';
@@ -79,6 +81,39 @@ describe.concurrent('one server', () => {
       }
     },
   );
+});
+
+describe.concurrent('a connection on which nothing comes any more', () => {
+  it.each(['url', 'client'] as const)('is given up for a new one (%s)', async (kind) => {
+    const { hostname, port } = new URL(inject('redis').url);
+    const sockets: Socket[] = [];
+    const door = createServer((socket) => {
+      const to = connect(Number(port), hostname);
+      sockets.push(socket, to);
+      for (const one of [socket, to]) one.on('error', () => {});
+      socket.pipe(to).pipe(socket);
+    });
+    await once(door.listen(0, '127.0.0.1'), 'listening');
+    const url = `redis://127.0.0.1:${(door.address() as AddressInfo).port}`;
+    const client = kind === 'client' ? new Redis(url) : undefined;
+    client?.on('error', () => {});
+    try {
+      await withStore(client ? { client } : { url }, async (store) => {
+        // As when a firewall has forgotten the connection: neither end hears of it.
+        for (const socket of sockets) socket.unpipe().pause();
+        const create = () => store.create(aRecord(randomUUID()));
+        await failInTime({ create }, TIMEOUT);
+        await eventually(create);
+        // The other connection of a client is its owner's.
+        if (kind === 'url') expect(await store.read('nobody')).toBeUndefined();
+        expect(await store.clear()).toBe(1);
+      });
+    } finally {
+      client?.disconnect();
+      for (const socket of sockets) socket.destroy();
+      door.close();
+    }
+  });
 });
 
 describe.concurrent('a primary with Sentinels', () => {
