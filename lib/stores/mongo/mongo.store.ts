@@ -198,7 +198,10 @@ export class MongoStore extends SessionStore {
     let after: string | undefined;
     do {
       const met = await this.keys({ group, after, last }, { sort: 1, limit: CLEARED_A_STEP });
-      sum += await this.end(met.filter((key) => !kept.has(key)));
+      sum += await this.end(
+        group,
+        met.filter((key) => !kept.has(key)),
+      );
       after = met.length < CLEARED_A_STEP ? undefined : met.at(-1);
     } while (after !== undefined);
     return sum;
@@ -217,10 +220,11 @@ export class MongoStore extends SessionStore {
     }
   }
 
-  /** Ends those of some sessions that live, and resolves to how many. */
-  private async end(keys: string[]): Promise<number> {
+  /** Ends those of some sessions that live and are in the group, if one is given, and resolves to how many. */
+  private async end(group: string | undefined, keys: string[]): Promise<number> {
     if (keys.length === 0) return 0;
-    const filter = { _id: { $in: keys } };
+    // Another session may have taken the key of a member that has expired since it was met.
+    const filter = { ...between({ group }), _id: { $in: keys } };
     const ended = await this.write('clear', filter, async (send, window) => {
       const deletes = [{ q: { ...filter, ...liveIn(window) }, limit: 0 }];
       const { n } = await send({ delete: this.collection, deletes, ...WRITE });
