@@ -32,9 +32,9 @@ it('of joins, leaves, rotations, expiry moves and clears leaves no member behind
 
   /** The join that made a session a member, while it is one for certain. */
   const members = new Map<string, symbol>();
-  let isOver = false;
+  const over = new AbortController();
   const until = async (turn: () => Promise<unknown>): Promise<void> => {
-    while (!isOver) await turn();
+    while (!over.signal.aborted) await turn();
   };
 
   const wander = (store: MongoStore, seed: number): Promise<void> => {
@@ -111,7 +111,7 @@ it('of joins, leaves, rotations, expiry moves and clears leaves no member behind
     disturb(there, 5),
     page(),
   ];
-  await clear().finally(() => (isOver = true));
+  await clear().finally(() => over.abort());
   await Promise.all(beside);
 
   expect(expected).toBeGreaterThan(CLEARS);
