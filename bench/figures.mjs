@@ -15,6 +15,17 @@ export async function rate(count, inFlight, work) {
   return (count * 1000) / (performance.now() - start);
 }
 
+/** As `rate`, for some milliseconds and `most` calls at most; resolves to how many were made, too. */
+export async function rateWithin(milliseconds, most, inFlight, work) {
+  let count = 0;
+  const start = performance.now();
+  const lane = async () => {
+    while (count < most && performance.now() - start < milliseconds) await work(count++);
+  };
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  return { count, perSecond: (count * 1000) / (performance.now() - start) };
+}
+
 export function table(head, rows) {
   console.log([line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n'));
 }

@@ -1,9 +1,10 @@
 // What one call of a store costs, one process calling, contenders by turns.
 import { availableParallelism } from 'node:os';
-import { rate, summary, table, thousands } from '../figures.mjs';
+import { rate, rateWithin, summary, table, thousands } from '../figures.mjs';
 import { aKey, bytes } from '../session.mjs';
 
 const ROUNDS = 7;
+const MILLISECONDS = 250;
 const SESSIONS = 1_000;
 const operations = ['read', 'read, all of it parsed', 'write one property', 'touch', 'create', 'destroy'];
 const methods = { 'read, all of it parsed': 'parsed', 'write one property': 'write' };
@@ -39,17 +40,19 @@ export async function compareCalls(contenders) {
 async function measure(contender, operation, inFlight, keys) {
   const call = contender[methods[operation] ?? operation];
   if (!call) return undefined;
-  const count = inFlight === 1 ? 2_000 : 10_000;
+  const fresh = [];
   let target = (index) => keys[index % keys.length];
-  if (operation === 'create' || operation === 'destroy') {
-    const fresh = Array.from({ length: count }, () => aKey());
+  let most = Infinity;
+  if (operation === 'create') target = () => fresh[fresh.push(aKey()) - 1];
+  if (operation === 'destroy') {
+    most = inFlight === 1 ? 500 : 2_000;
+    await rate(most, 64, () => contender.create(fresh[fresh.push(aKey()) - 1]));
     target = (index) => fresh[index];
-    if (operation === 'destroy') await rate(count, 64, (index) => contender.create(target(index)));
   }
   const before = process.cpuUsage();
-  const perSecond = await rate(count, inFlight, (index) => call(target(index)));
+  const { perSecond, count } = await rateWithin(MILLISECONDS, most, inFlight, (index) => call(target(index)));
   const { user, system } = process.cpuUsage(before);
-  if (operation === 'create') await rate(count, 64, (index) => contender.destroy(target(index)));
+  if (operation === 'create') await rate(fresh.length, 64, (index) => contender.destroy(fresh[index]));
   return { perSecond, cost: (user + system) / count };
 }
 

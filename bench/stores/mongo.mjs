@@ -1,0 +1,17 @@
+// Those that keep sessions in MongoDB, on one driver.
+import mongoose from 'mongoose';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { ours } from './ours.mjs';
+import { peer, theirs } from './theirs.mjs';
+
+/** By name, how to make one on the server at `url`. */
+export const stores = {
+  'ours, MongoStore': ({ url }) => ours(new MongoStore({ uri: url })),
+
+  async 'connect-mongo 6'({ url }) {
+    const { MongoStore: Theirs } = peer('connect-mongo');
+    const client = await mongoose.mongo.MongoClient.connect(url);
+    const store = Theirs.create({ client, collectionName: 'theirs' });
+    return theirs(store, () => client.close());
+  },
+};
