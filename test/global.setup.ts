@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
-import { sharedMongo, sharedRedis, sharedRedisCluster } from './servers/shared.mjs';
+import { sharedHazelcast, sharedMongo, sharedRedis, sharedRedisCluster } from './servers/shared.mjs';
 
 declare module 'vitest' {
   /** The addresses of the run's servers, which specs `inject`. */
@@ -9,22 +9,25 @@ declare module 'vitest' {
     redis: { url: string };
     redisCluster: { nodes: { host: string; port: number }[] };
     mongo: { url: string };
+    hazelcast: { clusterName: string; members: string[] };
   }
 }
 
 /** Builds what ships, so that the specs test it and not the sources, and starts the servers that all specs share. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const [redis, redisCluster, mongo] = await Promise.all([
+  const [redis, redisCluster, mongo, hazelcast] = await Promise.all([
     sharedRedis(),
     sharedRedisCluster(),
     sharedMongo(),
+    sharedHazelcast(),
     build(),
   ]);
   project.provide('redis', redis.address);
   project.provide('redisCluster', redisCluster.address);
   project.provide('mongo', mongo.address);
+  project.provide('hazelcast', hazelcast.address);
 
-  const servers = [redis, redisCluster, mongo];
+  const servers = [redis, redisCluster, mongo, hazelcast];
   for (const { line } of servers) console.log(line);
   return async () => void (await Promise.all(servers.map(({ stop }) => stop())));
 }

@@ -1,6 +1,8 @@
 // The servers that all specs of a run share: those whose addresses the environment gives, else some of this run's own.
 // Who wants to stop or freeze one starts another for itself.
 import { command, startMongoSet } from './mongo.mjs';
+import { versionOfHazelcast } from './hazelcast.client.mjs';
+import { startHazelcast } from './hazelcast.mjs';
 import { call, startRedis, startRedisCluster } from './redis.mjs';
 
 /**
@@ -52,6 +54,20 @@ export async function sharedMongo() {
     address: { url },
     line: `mongo ${version} (${set?.nodes[0].origin ?? 'MONGO_URL'}) on ${hosts}`,
     stop: async () => set?.stop(),
+  };
+}
+
+/** @returns {Promise<Shared<{ clusterName: string, members: string[] }>>} */
+export async function sharedHazelcast() {
+  const given = process.env.HAZELCAST_ADDRESSES;
+  const cluster = given ? undefined : await startHazelcast({ members: 2 });
+  const members = cluster?.addresses ?? given.split(',').map((address) => address.trim());
+  const clusterName = cluster?.clusterName ?? (process.env.HAZELCAST_CLUSTER_NAME || 'dev');
+  const version = await versionOfHazelcast({ clusterName, members });
+  return {
+    address: { clusterName, members },
+    line: `hazelcast ${version} (${cluster?.members[0].origin ?? 'HAZELCAST_ADDRESSES'}) on ${members.join(', ')}`,
+    stop: async () => cluster?.stop(),
   };
 }
 

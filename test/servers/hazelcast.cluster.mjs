@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hazelcastProgram } from './hazelcast.program.mjs';
+import { newFolder } from './kept.mjs';
+import { freePort } from './ports.mjs';
+import { Server } from './server.mjs';
+
+/**
+ * Starts a cluster of a name of its own, and waits until its members have found each other.
+ *
+ * @param {{ members?: 1 | 2, heap?: string }} [options] `heap` as Java's -Xmx takes it; the default holds some 100 000
+ *   small sessions
+ * @returns {Promise<{ clusterName: string, addresses: string[], members: Server[], stop(): Promise<void> }>}
+ */
+export async function startHazelcast({ members: count = 1, heap = '256m' } = {}) {
+  const clusterName = `sessions-${crypto.randomUUID()}`;
+  const program = await hazelcastProgram();
+  for (let attempt = 1; ; attempt++) {
+    // Each must know the ports of all before any starts.
+    const ports = await freePorts(count);
+    const addresses = ports.map((port) => `127.0.0.1:${port}`);
+    const kind = {
+      program,
+      args: ({ port, folder }) => memberArgs(port, folder, heap),
+      url: (port) => `127.0.0.1:${port}`,
+      files: (port) => ({ 'hazelcast.yaml': memberConfig(clusterName, port, addresses) }),
+    };
+    const members = [];
+    const stop = async () => void (await Promise.all(members.map((member) => member.stop())));
+    try {
+      for (const port of ports) {
+        const joined = new RegExp(`Members \\{size:${members.length + 1},`);
+        const ready = ({ folder }) => hasSaid(folder, members.length < 1 ? /is STARTED/ : joined);
+        const member = new Server({ ...kind, ready }, port, await newFolder());
+        await member.start({ empty: true });
+        members.push(member);
+      }
+      return { clusterName, addresses, members, stop };
+    } catch (error) {
+      await stop();
+      if (attempt === 5 || !/already in use/i.test(error.message)) throw error;
+    }
+  }
+}
+
+async function freePorts(count) {
+  const ports = new Set();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+}
+
+/** A member has no protocol that this project speaks without the client, so it is asked for what it logs. */
+async function hasSaid(folder, words) {
+  return words.test(await readFile(join(folder, '../output'), 'utf8'));
+}
+
+function memberArgs(port, folder, heap) {
+  const internals = [
+    ['--add-modules', 'java.se'],
+    ['--add-exports', 'java.base/jdk.internal.ref=ALL-UNNAMED'],
+    ...[
+      'java.base/java.lang',
+      'java.base/java.nio',
+      'java.base/sun.nio.ch',
+      'java.management/sun.management',
+      'jdk.management/com.sun.management.internal',
+    ].map((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+  ].flat();
+  const properties = {
+    'java.net.preferIPv4Stack': true,
+    'hazelcast.config': join(folder, 'hazelcast.yaml'),
+    'hazelcast.phone.home.enabled': false,
+    'hazelcast.socket.bind.any': false,
+    'hazelcast.local.localAddress': '127.0.0.1',
+    'hazelcast.wait.seconds.before.join': 0,
+    'hazelcast.max.wait.seconds.before.join': 0,
+    // As little of everything as a busy machine of two processors bears.
+    'hazelcast.partition.count': 31,
+    'hazelcast.operation.thread.count': 2,
+    'hazelcast.io.thread.count': 1,
+    'hazelcast.event.thread.count': 1,
+    'hazelcast.health.monitoring.level': 'OFF',
+    'hazelcast.logging.type': 'jdk',
+    // Entries whose time is up go at once, so that specs see them go.
+    'hazelcast.internal.map.expiration.task.period.seconds': 1,
+    'hazelcast.internal.map.expiration.cleanup.percentage': 100,
+  };
+  return [
+    '-Xms64m',
+    `-Xmx${heap}`,
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    ...internals,
+    ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
+    'com.hazelcast.core.server.HazelcastMemberStarter',
+  ];
+}
+
+/** JSON is YAML. */
+function memberConfig(clusterName, port, addresses) {
+  return JSON.stringify({
+    hazelcast: {
+      'cluster-name': clusterName,
+      network: {
+        port: { port, 'auto-increment': false },
+        interfaces: { enabled: true, interfaces: ['127.0.0.1'] },
+        join: {
+          'auto-detection': { enabled: false },
+          multicast: { enabled: false },
+          'tcp-ip': { enabled: true, 'member-list': addresses },
+        },
+      },
+      jet: { enabled: false },
+      metrics: { enabled: false },
+      // What a write without a lifetime of its own would fall back to: specs see whether one does.
+      map: { default: { 'backup-count': 1, 'time-to-live-seconds': 86_400 } },
+    },
+  });
+}

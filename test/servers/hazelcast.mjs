@@ -1,0 +1,1 @@
+export { startHazelcast } from './hazelcast.cluster.mjs';
