@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 const DRIVERS: Record<string, string | undefined> = {
   cluster: undefined,
   mongo: 'mongoose',
+  hazelcast: 'hazelcast-client',
   redis: 'ioredis',
 };
 

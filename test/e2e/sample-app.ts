@@ -28,6 +28,8 @@ export class SampleApp implements AsyncDisposable {
         SESSION_SECRET: undefined,
         STORE: undefined,
         MONGO_URL: inject('mongo').url,
+        HAZELCAST_ADDRESSES: inject('hazelcast').members.join(),
+        HAZELCAST_CLUSTER_NAME: inject('hazelcast').clusterName,
         REDIS_URL: inject('redis').url,
         WORKERS: '2',
         PORT: '0',

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import type { ClientConfig } from 'hazelcast-client';
 import type { SessionStore } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { inject } from 'vitest';
 
@@ -9,5 +11,11 @@ import { inject } from 'vitest';
 export const everyStore: [word: string, make: () => SessionStore][] = [
   ['cluster', () => new ClusterStore({ name: randomUUID() })],
   ['mongo', () => new MongoStore({ uri: inject('mongo').url, collection: randomUUID() })],
+  ['hazelcast', () => new HazelcastStore({ config: hazelcastConfig(), prefix: `${randomUUID()}:` })],
   ['redis', () => new RedisStore({ ...inject('redis'), prefix: `${randomUUID()}:` })],
 ];
+
+function hazelcastConfig(): ClientConfig {
+  const { clusterName, members } = inject('hazelcast');
+  return { clusterName, network: { clusterMembers: members } };
+}

@@ -1,0 +1,178 @@
+import { Client, JsonStringDeserializationPolicy, ReconnectMode, type ClientConfig } from 'hazelcast-client';
+import { withDeadline } from '../../session.deadline.js';
+import { OFFLINE, SHUT_DOWN, problemOf } from './hazelcast.errors.js';
+
+type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
+
+/** Which client to use: one of `client` and `config`. */
+export interface HazelcastConnectionOptions {
+  /**
+   * A client of yours, or a promise of one; never shut down. Let it reconnect for ever and give
+   * `jsonStringDeserializationPolicy: 'NO_DESERIALIZATION'`, which saves parsing sessions twice.
+   */
+  client?: HazelcastClient | Promise<HazelcastClient>;
+  /** What to make a client of in `open`, shut down in `close`; what failures need is set beside it. */
+  config?: ClientConfig;
+}
+
+/** The client of one store. */
+export class HazelcastConnection {
+  private client: HazelcastClient | undefined;
+  private listener: string | undefined;
+
+  /**
+   * @param mapNames the maps that the client must not cache
+   * @param memberAdded called when there is a member that was not there before
+   */
+  constructor(
+    private readonly options: HazelcastConnectionOptions,
+    private readonly mapNames: string[],
+    private readonly timeout: number,
+    private readonly memberAdded: () => void,
+  ) {
+    const given = [options.client, options.config].filter((one) => one !== undefined && one !== null);
+    if (given.length !== 1) {
+      const found = given.length === 0 ? 'none of them is set' : 'both are set';
+      throw new TypeError(`HazelcastStore needs one of \`client\` and \`config\`: ${found}`);
+    }
+    if (options.config) checkConfig(options.config, mapNames);
+    // That it failed is told by `open`, and must not end the process before.
+    if (options.client instanceof Promise) options.client.catch(() => {});
+  }
+
+  /** Connects what is ours; rejects when that fails, with nothing left open. */
+  async open(): Promise<HazelcastClient> {
+    const { client: given, config } = this.options;
+    const client = config
+      ? await this.make(config)
+      : await withDeadline(Promise.resolve(given as HazelcastClient), this.timeout, () =>
+          problemOf('open', `the promise of a client did not settle in ${this.timeout} ms`),
+        );
+    if (!(client instanceof Client)) {
+      throw new TypeError(
+        'client must be made by the copy of hazelcast-client that nestjs-session-stores finds: there are two, or it is none',
+      );
+    }
+    if (given) checkConfig(client.getConfig(), this.mapNames);
+    const { memberAdded } = this;
+    this.listener = client.getCluster().addMembershipListener({ memberAdded, memberRemoved: () => {} });
+    this.client = client;
+    return client;
+  }
+
+  async close(): Promise<void> {
+    const { client } = this;
+    this.client = undefined;
+    if (this.listener) client?.getCluster().removeMembershipListener(this.listener);
+    if (this.options.config) await client?.shutdown();
+  }
+
+  /** Throws when no call can get through: a client that waits for its cluster would make it later, or never. */
+  check(operation: string): void {
+    if (!this.client) throw problemOf(operation, 'the store is not open: call open() first');
+    if (!this.client.getLifecycleService().isRunning()) throw problemOf(operation, SHUT_DOWN);
+    if (this.client.getLocalEndpoint().localAddress === null) throw problemOf(operation, OFFLINE);
+  }
+
+  /**
+   * A client that reconnects for ever also tries for ever to connect at first, and there is no way to stop it. So one
+   * that gives up by itself looks first whether there is a cluster.
+   */
+  private async make(config: ClientConfig): Promise<HazelcastClient> {
+    const ours = withFailureSettings(config, this.timeout);
+    const connect = async (): Promise<HazelcastClient> => {
+      const scout = await Client.newHazelcastClient(givingUp(ours, this.timeout / 2));
+      await scout.shutdown();
+      return Client.newHazelcastClient(ours);
+    };
+    const work = connect();
+    let isLate = false;
+    work.then(
+      async (client) => {
+        if (isLate) await client.shutdown();
+      },
+      () => {},
+    );
+    try {
+      return await withDeadline(work, this.timeout, () => {
+        isLate = true;
+        return problemOf('open', `no member answered in ${this.timeout} ms`);
+      });
+    } catch (error) {
+      const problem =
+        'could not connect: are members running, and are network.clusterMembers and clusterName right?';
+      throw problemOf('open', problem, error);
+    }
+  }
+}
+
+/** What makes a client fail at once while there is no cluster, notice soon that there is none, and never give up. */
+function withFailureSettings(config: ClientConfig, timeout: number): ClientConfig {
+  const { network, connectionStrategy, serialization, properties } = config;
+  return {
+    ...config,
+    network: { connectionTimeout: timeout, ...network },
+    connectionStrategy: {
+      ...connectionStrategy,
+      reconnectMode: ReconnectMode.ASYNC,
+      connectionRetry: {
+        initialBackoffMillis: 250,
+        maxBackoffMillis: 5000,
+        multiplier: 2,
+        jitter: 0.2,
+        ...connectionStrategy?.connectionRetry,
+        clusterConnectTimeoutMillis: -1,
+      },
+    },
+    serialization: {
+      ...serialization,
+      jsonStringDeserializationPolicy: JsonStringDeserializationPolicy.NO_DESERIALIZATION,
+    },
+    properties: {
+      'hazelcast.client.heartbeat.interval': 2000,
+      'hazelcast.client.heartbeat.timeout': 10_000,
+      'hazelcast.client.operation.backup.timeout.millis': 1000,
+      'hazelcast.client.invocation.retry.pause.millis': 100,
+      'hazelcast.logging.level': 'WARN',
+      ...properties,
+      // What was given up must not be sent again.
+      'hazelcast.client.invocation.timeout.millis': timeout,
+    },
+  };
+}
+
+function givingUp(config: ClientConfig, within: number): ClientConfig {
+  const { network, connectionStrategy, properties } = config;
+  return {
+    ...config,
+    network: { ...network, connectionTimeout: Math.min(within, network?.connectionTimeout ?? within) },
+    connectionStrategy: {
+      ...connectionStrategy,
+      connectionRetry: { ...connectionStrategy?.connectionRetry, clusterConnectTimeoutMillis: within },
+    },
+    lifecycleListeners: [],
+    membershipListeners: [],
+    properties: { ...properties, 'hazelcast.logging.level': 'OFF' },
+  };
+}
+
+/** Refuses what would void a guarantee. */
+function checkConfig({ nearCaches, network, connectionStrategy }: ClientConfig, mapNames: string[]): void {
+  const cached = Object.keys(nearCaches ?? {}).some((pattern) =>
+    mapNames.some((name) => matches(name, pattern)),
+  );
+  if (cached) throw new TypeError('a near cache shows sessions that have ended: leave it out for these maps');
+  if (network?.redoOperation) {
+    throw new TypeError('redoOperation would do twice what must be done once: leave it out');
+  }
+  if (connectionStrategy?.asyncStart) {
+    throw new TypeError('asyncStart leaves a client with one connection of several: leave it out');
+  }
+}
+
+/** As the client matches the names of maps to its settings: `*` is any text. */
+function matches(name: string, pattern: string): boolean {
+  const [start, end] = pattern.split('*', 2) as [string, string?];
+  if (end === undefined) return name === pattern;
+  return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end);
+}

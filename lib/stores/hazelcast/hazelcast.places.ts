@@ -1,0 +1,30 @@
+/** How many places there are. Each session has one, for good, and all sessions are spread evenly over them. */
+export const PLACES = 2 ** 32;
+
+/** The place of the session `key`. */
+export function placeOf(key: string): number {
+  // FNV-1a, and the end of MurmurHash3, as the former leaves the high bits of short keys alike.
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The places from `from` to `to`, without `to`. */
+export interface Range {
+  from: number;
+  to: number;
+}
+
+/** The first range of a walk through all places that takes some `wanted` of `total` sessions at a time. */
+export function firstRange(total: number, wanted: number): Range {
+  return { from: 0, to: Math.min(PLACES, Math.ceil((PLACES * wanted) / Math.max(total, 1))) };
+}
+
+/** The range after `range`, in which `found` were; wider or narrower if that was far from `wanted`. */
+export function nextRange({ from, to }: Range, found: number, wanted: number): Range | undefined {
+  if (to >= PLACES) return undefined;
+  const factor = found < wanted / 4 ? 2 : found > wanted * 4 ? 0.5 : 1;
+  return { from: to, to: Math.min(PLACES, to + Math.max(1, Math.ceil((to - from) * factor))) };
+}

@@ -1,0 +1,459 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { checkTimeout, withDeadline } from '../../session.deadline.js';
+import {
+  applyChange,
+  applyRotation,
+  checkChange,
+  checkGroup,
+  checkKey,
+  checkPage,
+  checkRecord,
+  checkRotation,
+  exceptKeys,
+} from '../../session.record.js';
+import {
+  SessionStore,
+  type SessionChange,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionRecord,
+} from '../../session.store.js';
+import { HazelcastConnection, type HazelcastConnectionOptions } from './hazelcast.connection.js';
+import { Envelopes, isLive, ttlOf, type Envelope } from './hazelcast.envelope.js';
+import { failed, problemOf } from './hazelcast.errors.js';
+import { JsonMap } from './hazelcast.map.js';
+import { PLACES, firstRange, nextRange, type Range } from './hazelcast.places.js';
+import { Replicas, type Projected, type ReplicaMap } from './hazelcast.replica.js';
+import { SessionQueries, addIndexes, countOf, keysAfter } from './hazelcast.sessions.js';
+
+/** Where sessions are kept, what is kept beside them, and how long a call may take. */
+export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
+  /** The map of the sessions, then any number of replica maps; `[{ mapName: 'Sessions' }]` by default. */
+  maps?: [{ mapName: string }, ...ReplicaMap[]];
+  /** What all keys start with; nothing by default. Stores of one prefix share their sessions. */
+  prefix?: string;
+  /** How long a call waits for the members, in milliseconds; 2 000 by default. */
+  timeout?: number;
+}
+
+/** How many sessions a clear asks for, and ends, at a time. */
+const CLEARED_A_STEP = 1000;
+
+/** How long, in milliseconds, who lost a race waits at most before the next try. */
+const LONGEST_PAUSE = 50;
+
+/** A call that is under way. */
+interface Call {
+  sessions: JsonMap;
+  /** Whether its caller has given up: nothing may begin after. */
+  isOver(): boolean;
+  /** How often others were quicker. */
+  lost: number;
+}
+
+/**
+ * Sessions in the maps of a Hazelcast cluster: each is one entry, which a write replaces only if it is still what was
+ * read.
+ */
+export class HazelcastStore extends SessionStore {
+  private readonly connection: HazelcastConnection;
+  private readonly mapNames: string[];
+  private readonly envelopes: Envelopes;
+  private readonly queries: SessionQueries;
+  private readonly replicas: Replicas;
+  private readonly timeout: number;
+  private sessions: JsonMap | undefined;
+  /** Until a member comes that may be one of a cluster that was started anew, and has no indexes. */
+  private isIndexed = false;
+  private opening: Promise<void> | undefined;
+  /** What was last read or written of a record that a caller has: a write that starts from it needs no read. */
+  private readonly hints = new WeakMap<SessionRecord, string>();
+
+  constructor(options: HazelcastStoreOptions) {
+    super();
+    const { maps = [{ mapName: 'Sessions' }], prefix = '', timeout, ...connection } = options ?? {};
+    if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
+      throw new TypeError('prefix must be a well-formed string');
+    }
+    const [, ...replicas] = maps;
+    this.mapNames = checkNames(maps);
+    this.timeout = checkTimeout(timeout);
+    this.connection = new HazelcastConnection(connection, this.mapNames, this.timeout, () => {
+      this.isIndexed = false;
+    });
+    this.envelopes = new Envelopes(prefix);
+    this.queries = new SessionQueries(prefix);
+    this.replicas = new Replicas(replicas, (key) => this.envelopes.keyOf(key));
+  }
+
+  override open(): Promise<void> {
+    this.opening ??= this.connect().catch((error: unknown) => {
+      this.opening = undefined;
+      throw error;
+    });
+    return this.opening;
+  }
+
+  override async close(): Promise<void> {
+    this.opening = undefined;
+    await this.connection.close();
+  }
+
+  async create(record: SessionRecord): Promise<void> {
+    checkRecord(record);
+    const key = this.envelopes.keyOf(record.key);
+    await this.ask('create', async (call) => {
+      const made = this.envelopes.first(record, Date.now());
+      const projected = this.replicas.project('create', made);
+      for (;;) {
+        const now = Date.now();
+        const isDead = !isLive(made, now);
+        const found = isDead
+          ? await call.sessions.get(key)
+          : await call.sessions.add(key, made.text, ttlOf(made, now));
+        // A client may send it twice, and then meets itself.
+        if (found === undefined || found === made.text) break;
+        const other = this.envelopes.read(record.key, found);
+        if (other && isLive(other, now)) {
+          if (other.record.proof === record.proof) return;
+          throw problemOf('create', 'the key is in use by another session: genid must never give one twice');
+        }
+        if (isDead) return;
+        if (await call.sessions.replace(key, found, made.text, ttlOf(made, now))) break;
+        await this.pause(call);
+      }
+      if (isLive(made, Date.now())) await this.follow('create', call, projected, []);
+    });
+  }
+
+  async read(key: string): Promise<SessionRecord | undefined> {
+    checkKey(key);
+    const text = await this.ask('read', ({ sessions }) => sessions.get(this.envelopes.keyOf(key)));
+    return text === undefined ? undefined : this.recordOf(key, text);
+  }
+
+  async update(
+    record: SessionRecord,
+    change: SessionChange,
+  ): Promise<{ expiresAt: number; proof: string } | undefined> {
+    checkKey(record.key);
+    checkChange(change);
+    const changed = await this.revise('update', record, (found) => applyChange(found, change));
+    return changed && { expiresAt: changed.expiresAt, proof: changed.proof };
+  }
+
+  async rotate(
+    record: SessionRecord,
+    presented: string,
+    proof: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    checkRotation(record.key, presented, proof, grace);
+    const rotated = await this.revise('rotate', record, (found, now) =>
+      applyRotation(found, presented, proof, grace, now),
+    );
+    return rotated?.proof;
+  }
+
+  async destroy(key: string): Promise<boolean> {
+    checkKey(key);
+    return this.ask('destroy', ({ sessions }) => this.end(sessions, key));
+  }
+
+  async page(options: SessionPageOptions): Promise<SessionPage> {
+    checkPage(options);
+    const { group, after, limit } = options;
+    const { keys, next } = await (group === undefined
+      ? this.keysOfAll(after, limit)
+      : this.keysOfGroup(group, after, limit));
+    const found = keys.length === 0 ? [] : await this.ask('page', ({ sessions }) => sessions.getAll(keys));
+    const records = found.flatMap(([key, text]) => {
+      const record = text !== undefined && this.recordOf(this.ownKey(key), text);
+      // It may have ended or left since it was found.
+      return record && (group === undefined || record.groups.includes(group)) ? [record] : [];
+    });
+    return next === undefined ? { records } : { records, next };
+  }
+
+  async count(group?: string): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    const now = Date.now();
+    const live =
+      group === undefined
+        ? this.queries.allAt(now)
+        : this.queries.membersAt(this.envelopes.groupOf(group), now);
+    return this.query('count', (sessions) => countOf(sessions, live));
+  }
+
+  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    const kept = exceptKeys(except);
+    let ended = 0;
+    // Members are found before any ends, range by range or all at once: who joins meanwhile makes it no longer.
+    for await (const keys of group === undefined ? this.allInRanges() : [await this.allOf(group)]) {
+      const ending = keys.map((key) => this.ownKey(key)).filter((key) => !kept.has(key));
+      for (let at = 0; at < ending.length; at += CLEARED_A_STEP) {
+        const some = ending.slice(at, at + CLEARED_A_STEP);
+        const were = await this.ask('clear', ({ sessions }) =>
+          Promise.all(some.map((key) => this.end(sessions, key))),
+        );
+        ended += were.filter(Boolean).length;
+      }
+    }
+    return ended;
+  }
+
+  private async connect(): Promise<void> {
+    const client = await this.connection.open();
+    const prepare = async (): Promise<void> => {
+      const maps = await Promise.all(this.mapNames.map((name) => client.getMap<string, unknown>(name)));
+      const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
+      this.sessions = sessions;
+      this.replicas.open(replicas);
+      await this.index(sessions);
+    };
+    try {
+      await withDeadline(prepare(), this.timeout, () => this.late('open', 0));
+    } catch (error) {
+      await this.connection.close();
+      throw failed('open', error);
+    }
+  }
+
+  private async index(sessions: JsonMap): Promise<void> {
+    if (this.isIndexed) return;
+    this.isIndexed = true;
+    await addIndexes(sessions).catch((error: unknown) => {
+      this.isIndexed = false;
+      throw error;
+    });
+  }
+
+  /** Reads a session, or takes it from the hint, changes it, and writes it if it is still what was read. */
+  private revise(
+    operation: string,
+    hint: SessionRecord,
+    change: (record: SessionRecord, now: number) => SessionRecord,
+  ): Promise<SessionRecord | undefined> {
+    const { key } = hint;
+    const ownKey = this.envelopes.keyOf(key);
+    return this.ask(operation, async (call) => {
+      for (let known = this.hints.get(hint); ; known = undefined) {
+        const text = known ?? (await call.sessions.get(ownKey));
+        const now = Date.now();
+        const found = text === undefined ? undefined : this.envelopes.read(key, text);
+        const record = found && isLive(found, now) ? change(found.record, now) : undefined;
+        const next = found && record && this.envelopes.next(found, record, now);
+        if (!found || !record || !next) {
+          // A hint may be out of date, so it cannot tell that there is nothing to do.
+          if (known !== undefined) continue;
+          return record;
+        }
+        const isEnd = !isLive(next, now);
+        const projected = isEnd ? undefined : this.replicas.project(operation, next);
+        if (call.isOver()) return undefined;
+        if (!projected) {
+          if (await call.sessions.removeSame(ownKey, found.text)) {
+            await this.replicas.remove(key);
+            return undefined;
+          }
+        } else {
+          const [isDone, held] = await Promise.all([
+            call.sessions.replace(ownKey, found.text, next.text, ttlOf(next, now)),
+            this.replicas.held(key),
+          ]);
+          if (isDone) {
+            this.hints.set(hint, next.text);
+            await this.follow(operation, call, projected, held);
+            return record;
+          }
+        }
+        if (known === undefined) await this.pause(call);
+        if (call.isOver()) {
+          await this.keepAlive(call.sessions, key);
+          return undefined;
+        }
+      }
+    });
+  }
+
+  /** Lets the replicas follow a session that was written. */
+  private async follow(
+    operation: string,
+    { sessions }: Call,
+    projected: Projected,
+    held: (string | undefined)[],
+  ): Promise<void> {
+    const { key } = projected.envelope.record;
+    await this.replicas.follow(projected, held, async () => {
+      const text = await sessions.get(this.envelopes.keyOf(key));
+      const now = text === undefined ? undefined : this.envelopes.read(key, text);
+      return (
+        now &&
+        (now.version === projected.envelope.version ? projected : this.replicas.project(operation, now))
+      );
+    });
+  }
+
+  /** Ends a session, then its replicas; resolves to whether it was live. */
+  private async end(sessions: JsonMap, key: string): Promise<boolean> {
+    const text = await sessions.remove(this.envelopes.keyOf(key));
+    await this.replicas.remove(key);
+    const ended = text === undefined ? undefined : this.envelopes.read(key, text);
+    return ended !== undefined && isLive(ended, Date.now());
+  }
+
+  /**
+   * Who lost a race has set a lifetime that may be shorter than the winner's. The next try mends it; who gives up does
+   * it here.
+   */
+  private async keepAlive(sessions: JsonMap, key: string): Promise<void> {
+    const ownKey = this.envelopes.keyOf(key);
+    let text = await sessions.get(ownKey);
+    for (let found: Envelope | undefined; text !== undefined;) {
+      found = this.envelopes.read(key, text);
+      if (found) await sessions.setTtl(ownKey, ttlOf(found, Date.now()));
+      const now = await sessions.get(ownKey);
+      if (now === text) return;
+      text = now;
+    }
+  }
+
+  /** Waits a little before the next try, longer the more often others were quicker. */
+  private async pause(call: Call): Promise<void> {
+    call.lost++;
+    await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
+  }
+
+  /** The live record that a text holds. A damaged one lacks its creation, so that whoever reads it sees it. */
+  private recordOf(key: string, text: string): SessionRecord | undefined {
+    const found = this.envelopes.read(key, text);
+    if (!found) {
+      const data = Object.create(null) as Record<string, string>;
+      return { key, proof: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
+    }
+    if (!isLive(found, Date.now())) return undefined;
+    this.hints.set(found.record, text);
+    return found.record;
+  }
+
+  /** Keys of a group in their own order. */
+  private async keysOfGroup(group: string, after: string | undefined, limit: number): Promise<Keys> {
+    const behind = after === undefined ? undefined : this.envelopes.keyOf(after);
+    const fitting = this.queries.membersAt(this.envelopes.groupOf(group), Date.now());
+    const keys = await this.query('page', (sessions) => keysAfter(sessions, fitting, behind, limit));
+    return keys.length < limit ? { keys } : { keys, next: this.ownKey(keys.at(-1) as string) };
+  }
+
+  /** Keys of all, range by range of their places, and in their own order within one. */
+  private async keysOfAll(after: string | undefined, limit: number): Promise<Keys> {
+    const keys: string[] = [];
+    let { range, behind } =
+      after === undefined
+        ? { range: await this.firstRange(limit), behind: undefined }
+        : this.positionIn(after);
+    for (
+      let at: Range | undefined = range;
+      at;
+      at = nextRange(range, keys.length, limit), behind = undefined
+    ) {
+      range = at;
+      const wanted = limit - keys.length;
+      const fitting = this.queries.inRange(range);
+      const found = await this.query('page', (sessions) => keysAfter(sessions, fitting, behind, wanted));
+      keys.push(...found);
+      if (found.length === wanted) {
+        return { keys, next: `${range.from}-${range.to}:${this.ownKey(found.at(-1) as string)}` };
+      }
+    }
+    return { keys };
+  }
+
+  /** The range and the key that `page` gave out as `next`. */
+  private positionIn(after: string): { range: Range; behind: string | undefined } {
+    const [head, from, to] = /^(\d{1,10})-(\d{1,10}):/.exec(after) ?? [];
+    const range = { from: Number(from), to: Number(to) };
+    if (head === undefined || range.from >= range.to || range.to > PLACES) {
+      throw new TypeError('after must be the `next` of an earlier page');
+    }
+    return { range, behind: this.envelopes.keyOf(after.slice(head.length)) };
+  }
+
+  private async firstRange(wanted: number): Promise<Range> {
+    return firstRange(await this.ask('page', ({ sessions }) => sessions.size()), wanted);
+  }
+
+  private allOf(group: string): Promise<string[]> {
+    const fitting = this.queries.members(this.envelopes.groupOf(group));
+    return this.query('clear', (sessions) => sessions.keys(fitting));
+  }
+
+  private async *allInRanges(): AsyncGenerator<string[]> {
+    let range: Range | undefined = await this.firstRange(CLEARED_A_STEP);
+    while (range) {
+      const fitting = this.queries.inRange(range);
+      const keys: string[] = await this.query('clear', (sessions) => sessions.keys(fitting));
+      yield keys;
+      range = nextRange(range, keys.length, CLEARED_A_STEP);
+    }
+  }
+
+  /** The session's key for a key of the maps. */
+  private ownKey(key: string): string {
+    return key.slice(this.envelopes.keyOf('').length);
+  }
+
+  /** Runs a call that needs the indexes. */
+  private query<T>(operation: string, work: (sessions: JsonMap) => Promise<T>): Promise<T> {
+    return this.ask(operation, async ({ sessions }) => {
+      await this.index(sessions);
+      return work(sessions);
+    });
+  }
+
+  /** Runs a call that ends within the timeout, however the client fares. */
+  private async ask<T>(operation: string, work: (call: Call) => Promise<T>): Promise<T> {
+    this.connection.check(operation);
+    const end = performance.now() + this.timeout;
+    const call: Call = {
+      sessions: this.sessions as JsonMap,
+      isOver: () => performance.now() >= end,
+      lost: 0,
+    };
+    try {
+      return await withDeadline(work(call), this.timeout, () => this.late(operation, call.lost));
+    } catch (error) {
+      throw failed(operation, error);
+    }
+  }
+
+  private late(operation: string, lost: number): Error {
+    const problem =
+      lost > 1
+        ? `others wrote the same session first, ${lost} times in ${this.timeout} ms: spread its writes, or raise the timeout`
+        : `no answer from the members in ${this.timeout} ms: are they running, and not overloaded?`;
+    return problemOf(operation, problem);
+  }
+}
+
+/** Keys of the maps, and where to go on. */
+interface Keys {
+  keys: string[];
+  next?: string;
+}
+
+function checkNames(maps: { mapName: string }[]): string[] {
+  if (!Array.isArray(maps) || maps.length === 0) {
+    throw new TypeError('maps must be [{ mapName }, { mapName, bean }, …]');
+  }
+  const names = maps.map(({ mapName }) => mapName);
+  for (const name of names) {
+    if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
+      throw new TypeError('a mapName must be a well-formed string that is not empty');
+    }
+  }
+  if (new Set(names).size < names.length) throw new TypeError('each of the maps must have a name of its own');
+  if ('bean' in (maps[0] as object))
+    throw new TypeError('the first of the maps holds the sessions: it has no bean');
+  return names;
+}
