@@ -14,10 +14,10 @@ import { createStore } from './stores.js';
     ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
     SessionModule.forRootAsync({
       inject: [ConfigService],
-      useFactory: (config: ConfigService) => ({
+      useFactory: async (config: ConfigService) => ({
         secret: config.getOrThrow<string>('SESSION_SECRET'),
         cookie: { maxAge: 30 * 60_000 },
-        store: createStore(config),
+        store: await createStore(config),
       }),
     }),
   ],

@@ -1,35 +1,29 @@
 import type { ConfigService } from '@nestjs/config';
 import type { SessionStore } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
-import { MongoStore } from 'nestjs-session-stores/stores/mongo';
-import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
-import { RedisStore } from 'nestjs-session-stores/stores/redis';
-import { Visitor } from './visitor.bean.js';
 
-/** What `STORE` may be. */
-const stores = new Map<string, (config: ConfigService) => SessionStore>([
+/** What `STORE` may be. Drivers are loaded when they are wanted: some take long, and workers must start quickly. */
+const stores = new Map<string, (config: ConfigService) => SessionStore | Promise<SessionStore>>([
   ['cluster', () => new ClusterStore()],
   [
-    'mongo',
-    (config) => new MongoStore({ uri: config.get('MONGO_URL', 'mongodb://127.0.0.1:27017/sample-app') }),
+    'redis',
+    async (config) => {
+      const { RedisStore } = await import('nestjs-session-stores/stores/redis');
+      return new RedisStore({ url: config.get('REDIS_URL', 'redis://127.0.0.1:6379') });
+    },
   ],
-  ['hazelcast', (config) => hazelcastStore(config)],
-  ['redis', (config) => new RedisStore({ url: config.get('REDIS_URL', 'redis://127.0.0.1:6379') })],
+  [
+    'mongo',
+    async (config) => {
+      const { MongoStore } = await import('nestjs-session-stores/stores/mongo');
+      return new MongoStore({ uri: config.get('MONGO_URL', 'mongodb://127.0.0.1:27017/sample-app') });
+    },
+  ],
+  ['hazelcast', async (config) => (await import('./hazelcast.store.js')).hazelcastStore(config)],
 ]);
 
 export const storeNames = [...stores.keys()];
 
-export function createStore(config: ConfigService): SessionStore {
+export async function createStore(config: ConfigService): Promise<SessionStore> {
   return stores.get(config.getOrThrow('STORE'))!(config);
-}
-
-/** Other programs find in the map `Visitors` who is there, and need not know what a session is. */
-function hazelcastStore(config: ConfigService): SessionStore {
-  return new HazelcastStore({
-    config: {
-      clusterName: config.get('HAZELCAST_CLUSTER_NAME', 'dev'),
-      network: { clusterMembers: config.get('HAZELCAST_ADDRESSES', '127.0.0.1:5701').split(',') },
-    },
-    maps: [{ mapName: 'Sessions' }, { mapName: 'Visitors', bean: Visitor }],
-  });
 }

@@ -43,11 +43,7 @@ export class HazelcastConnection {
   /** Connects what is ours; rejects when that fails, with nothing left open. */
   async open(): Promise<HazelcastClient> {
     const { client: given, config } = this.options;
-    const client = config
-      ? await this.make(config)
-      : await withDeadline(Promise.resolve(given as HazelcastClient), this.timeout, () =>
-          problemOf('open', `the promise of a client did not settle in ${this.timeout} ms`),
-        );
+    const client = await (config ? this.make(config) : this.given());
     if (!(client instanceof Client)) {
       throw new TypeError(
         'client must be made by the copy of hazelcast-client that nestjs-session-stores finds: there are two, or it is none',
@@ -74,6 +70,15 @@ export class HazelcastConnection {
     if (this.client.getLocalEndpoint().localAddress === null) throw problemOf(operation, OFFLINE);
   }
 
+  private async given(): Promise<HazelcastClient> {
+    const given = Promise.resolve(this.options.client as HazelcastClient);
+    try {
+      return await withDeadline(given, this.timeout, () => new Error('it did not settle'));
+    } catch (error) {
+      throw problemOf('open', `the promise of a client gave none in ${this.timeout} ms`, error);
+    }
+  }
+
   /**
    * A client that reconnects for ever also tries for ever to connect at first, and there is no way to stop it. So one
    * that gives up by itself looks first whether there is a cluster.
@@ -96,7 +101,7 @@ export class HazelcastConnection {
     try {
       return await withDeadline(work, this.timeout, () => {
         isLate = true;
-        return problemOf('open', `no member answered in ${this.timeout} ms`);
+        return new Error(`no member answered in ${this.timeout} ms`);
       });
     } catch (error) {
       const problem =

@@ -32,6 +32,11 @@ export class Envelopes {
     return this.prefix + key;
   }
 
+  /** The session's key for a key in the maps. */
+  ownKeyOf(key: string): string {
+    return key.slice(this.prefix.length);
+  }
+
   /** The name in the index of the group `group`. */
   groupOf(group: string): string {
     return this.ours + group;

@@ -90,29 +90,38 @@ export class Replicas {
    * Brings the maps to what was projected, and to what the session became meanwhile.
    *
    * @param held what the maps held a moment ago, at best
-   * @param current reads the session as it is now, projected; `undefined` when it is gone
+   * @param current reads the session as it is now; `undefined` when it is gone
    */
   async follow(
     projected: Projected,
     held: (string | undefined)[],
-    current: () => Promise<Projected | undefined>,
+    current: () => Promise<Envelope | undefined>,
   ): Promise<void> {
     if (this.maps.length === 0) return;
     const { key } = projected.envelope.record;
-    for (let next = projected; ; held = await this.held(key)) {
-      const { envelope, projections } = next;
+    for (let { envelope, projections } = projected; ; held = await this.held(key)) {
       await Promise.all(
         this.maps.map((map, at) => this.put(map, envelope, projections[at] as Projection, held[at])),
       );
       const now = await current();
       if (!now) return this.remove(key);
-      if (now.envelope.version <= envelope.version) return;
-      next = now;
+      if (now.version <= envelope.version) return;
+      envelope = now;
+      projections = this.projectOther(now);
     }
   }
 
   async remove(key: string): Promise<void> {
     await Promise.all(this.maps.map((map) => map.delete(this.keyOf(key))));
+  }
+
+  /** The same of what another wrote: whether its beans fail is told to the other. */
+  private projectOther(envelope: Envelope): Projection[] {
+    try {
+      return this.project('', envelope).projections;
+    } catch {
+      return this.maps.map(() => null);
+    }
   }
 
   private async put(

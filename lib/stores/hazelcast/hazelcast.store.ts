@@ -21,10 +21,9 @@ import {
 import { HazelcastConnection, type HazelcastConnectionOptions } from './hazelcast.connection.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './hazelcast.envelope.js';
 import { failed, problemOf } from './hazelcast.errors.js';
+import { SessionLists, addIndexes } from './hazelcast.lists.js';
 import { JsonMap } from './hazelcast.map.js';
-import { PLACES, firstRange, nextRange, type Range } from './hazelcast.places.js';
 import { Replicas, type Projected, type ReplicaMap } from './hazelcast.replica.js';
-import { SessionQueries, addIndexes, countOf, keysAfter } from './hazelcast.sessions.js';
 
 /** Where sessions are kept, what is kept beside them, and how long a call may take. */
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
@@ -36,8 +35,8 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   timeout?: number;
 }
 
-/** How many sessions a clear asks for, and ends, at a time. */
-const CLEARED_A_STEP = 1000;
+/** How many sessions a clear ends at a time. */
+const CLEARED_A_STEP = 500;
 
 /** How long, in milliseconds, who lost a race waits at most before the next try. */
 const LONGEST_PAUSE = 50;
@@ -59,7 +58,7 @@ export class HazelcastStore extends SessionStore {
   private readonly connection: HazelcastConnection;
   private readonly mapNames: string[];
   private readonly envelopes: Envelopes;
-  private readonly queries: SessionQueries;
+  private readonly lists: SessionLists;
   private readonly replicas: Replicas;
   private readonly timeout: number;
   private sessions: JsonMap | undefined;
@@ -82,7 +81,7 @@ export class HazelcastStore extends SessionStore {
       this.isIndexed = false;
     });
     this.envelopes = new Envelopes(prefix);
-    this.queries = new SessionQueries(prefix);
+    this.lists = new SessionLists(this.envelopes, prefix, (operation, work) => this.query(operation, work));
     this.replicas = new Replicas(replicas, (key) => this.envelopes.keyOf(key));
   }
 
@@ -103,26 +102,25 @@ export class HazelcastStore extends SessionStore {
     checkRecord(record);
     const key = this.envelopes.keyOf(record.key);
     await this.ask('create', async (call) => {
+      const { sessions } = call;
       const made = this.envelopes.first(record, Date.now());
       const projected = this.replicas.project('create', made);
-      for (;;) {
+      while (!call.isOver()) {
         const now = Date.now();
         const isDead = !isLive(made, now);
-        const found = isDead
-          ? await call.sessions.get(key)
-          : await call.sessions.add(key, made.text, ttlOf(made, now));
+        const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
         // A client may send it twice, and then meets itself.
         if (found === undefined || found === made.text) break;
         const other = this.envelopes.read(record.key, found);
         if (other && isLive(other, now)) {
+          if (call.lost > 0) await this.keepAlive(sessions, record.key);
           if (other.record.proof === record.proof) return;
           throw problemOf('create', 'the key is in use by another session: genid must never give one twice');
         }
-        if (isDead) return;
-        if (await call.sessions.replace(key, found, made.text, ttlOf(made, now))) break;
+        if (isDead || (await sessions.replace(key, found, made.text, ttlOf(made, now)))) break;
         await this.pause(call);
       }
-      if (isLive(made, Date.now())) await this.follow('create', call, projected, []);
+      if (isLive(made, Date.now())) await this.follow(sessions, projected, []);
     });
   }
 
@@ -164,11 +162,11 @@ export class HazelcastStore extends SessionStore {
     checkPage(options);
     const { group, after, limit } = options;
     const { keys, next } = await (group === undefined
-      ? this.keysOfAll(after, limit)
-      : this.keysOfGroup(group, after, limit));
+      ? this.lists.keysOfAll(after, limit)
+      : this.lists.keysOfGroup(group, after, limit));
     const found = keys.length === 0 ? [] : await this.ask('page', ({ sessions }) => sessions.getAll(keys));
     const records = found.flatMap(([key, text]) => {
-      const record = text !== undefined && this.recordOf(this.ownKey(key), text);
+      const record = text !== undefined && this.recordOf(this.envelopes.ownKeyOf(key), text);
       // It may have ended or left since it was found.
       return record && (group === undefined || record.groups.includes(group)) ? [record] : [];
     });
@@ -177,21 +175,15 @@ export class HazelcastStore extends SessionStore {
 
   async count(group?: string): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    const now = Date.now();
-    const live =
-      group === undefined
-        ? this.queries.allAt(now)
-        : this.queries.membersAt(this.envelopes.groupOf(group), now);
-    return this.query('count', (sessions) => countOf(sessions, live));
+    return this.lists.count(group);
   }
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) checkGroup(group);
     const kept = exceptKeys(except);
     let ended = 0;
-    // Members are found before any ends, range by range or all at once: who joins meanwhile makes it no longer.
-    for await (const keys of group === undefined ? this.allInRanges() : [await this.allOf(group)]) {
-      const ending = keys.map((key) => this.ownKey(key)).filter((key) => !kept.has(key));
+    for await (const keys of this.lists.allKeys(group)) {
+      const ending = keys.map((key) => this.envelopes.ownKeyOf(key)).filter((key) => !kept.has(key));
       for (let at = 0; at < ending.length; at += CLEARED_A_STEP) {
         const some = ending.slice(at, at + CLEARED_A_STEP);
         const were = await this.ask('clear', ({ sessions }) =>
@@ -205,6 +197,7 @@ export class HazelcastStore extends SessionStore {
 
   private async connect(): Promise<void> {
     const client = await this.connection.open();
+    this.isIndexed = false;
     const prepare = async (): Promise<void> => {
       const maps = await Promise.all(this.mapNames.map((name) => client.getMap<string, unknown>(name)));
       const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
@@ -238,8 +231,9 @@ export class HazelcastStore extends SessionStore {
     const { key } = hint;
     const ownKey = this.envelopes.keyOf(key);
     return this.ask(operation, async (call) => {
+      const { sessions } = call;
       for (let known = this.hints.get(hint); ; known = undefined) {
-        const text = known ?? (await call.sessions.get(ownKey));
+        const text = known ?? (await sessions.get(ownKey));
         const now = Date.now();
         const found = text === undefined ? undefined : this.envelopes.read(key, text);
         const record = found && isLive(found, now) ? change(found.record, now) : undefined;
@@ -249,49 +243,36 @@ export class HazelcastStore extends SessionStore {
           if (known !== undefined) continue;
           return record;
         }
-        const isEnd = !isLive(next, now);
-        const projected = isEnd ? undefined : this.replicas.project(operation, next);
-        if (call.isOver()) return undefined;
-        if (!projected) {
-          if (await call.sessions.removeSame(ownKey, found.text)) {
-            await this.replicas.remove(key);
-            return undefined;
-          }
-        } else {
+        if (call.isOver()) {
+          if (call.lost > 0) await this.keepAlive(sessions, key);
+          return undefined;
+        }
+        if (isLive(next, now)) {
+          const projected = this.replicas.project(operation, next);
           const [isDone, held] = await Promise.all([
-            call.sessions.replace(ownKey, found.text, next.text, ttlOf(next, now)),
+            sessions.replace(ownKey, found.text, next.text, ttlOf(next, now)),
             this.replicas.held(key),
           ]);
           if (isDone) {
             this.hints.set(hint, next.text);
-            await this.follow(operation, call, projected, held);
+            await this.follow(sessions, projected, held);
             return record;
           }
-        }
-        if (known === undefined) await this.pause(call);
-        if (call.isOver()) {
-          await this.keepAlive(call.sessions, key);
+        } else if (await sessions.removeSame(ownKey, found.text)) {
+          await this.replicas.remove(key);
           return undefined;
         }
+        await this.pause(call);
       }
     });
   }
 
   /** Lets the replicas follow a session that was written. */
-  private async follow(
-    operation: string,
-    { sessions }: Call,
-    projected: Projected,
-    held: (string | undefined)[],
-  ): Promise<void> {
+  private async follow(sessions: JsonMap, projected: Projected, held: (string | undefined)[]): Promise<void> {
     const { key } = projected.envelope.record;
     await this.replicas.follow(projected, held, async () => {
       const text = await sessions.get(this.envelopes.keyOf(key));
-      const now = text === undefined ? undefined : this.envelopes.read(key, text);
-      return (
-        now &&
-        (now.version === projected.envelope.version ? projected : this.replicas.project(operation, now))
-      );
+      return text === undefined ? undefined : this.envelopes.read(key, text);
     });
   }
 
@@ -319,10 +300,9 @@ export class HazelcastStore extends SessionStore {
     }
   }
 
-  /** Waits a little before the next try, longer the more often others were quicker. */
+  /** Waits a little before the next try, longer the more often others were quicker, and not at all at first. */
   private async pause(call: Call): Promise<void> {
-    call.lost++;
-    await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
+    if (call.lost++ > 0) await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
   }
 
   /** The live record that a text holds. A damaged one lacks its creation, so that whoever reads it sees it. */
@@ -337,76 +317,11 @@ export class HazelcastStore extends SessionStore {
     return found.record;
   }
 
-  /** Keys of a group in their own order. */
-  private async keysOfGroup(group: string, after: string | undefined, limit: number): Promise<Keys> {
-    const behind = after === undefined ? undefined : this.envelopes.keyOf(after);
-    const fitting = this.queries.membersAt(this.envelopes.groupOf(group), Date.now());
-    const keys = await this.query('page', (sessions) => keysAfter(sessions, fitting, behind, limit));
-    return keys.length < limit ? { keys } : { keys, next: this.ownKey(keys.at(-1) as string) };
-  }
-
-  /** Keys of all, range by range of their places, and in their own order within one. */
-  private async keysOfAll(after: string | undefined, limit: number): Promise<Keys> {
-    const keys: string[] = [];
-    let { range, behind } =
-      after === undefined
-        ? { range: await this.firstRange(limit), behind: undefined }
-        : this.positionIn(after);
-    for (
-      let at: Range | undefined = range;
-      at;
-      at = nextRange(range, keys.length, limit), behind = undefined
-    ) {
-      range = at;
-      const wanted = limit - keys.length;
-      const fitting = this.queries.inRange(range);
-      const found = await this.query('page', (sessions) => keysAfter(sessions, fitting, behind, wanted));
-      keys.push(...found);
-      if (found.length === wanted) {
-        return { keys, next: `${range.from}-${range.to}:${this.ownKey(found.at(-1) as string)}` };
-      }
-    }
-    return { keys };
-  }
-
-  /** The range and the key that `page` gave out as `next`. */
-  private positionIn(after: string): { range: Range; behind: string | undefined } {
-    const [head, from, to] = /^(\d{1,10})-(\d{1,10}):/.exec(after) ?? [];
-    const range = { from: Number(from), to: Number(to) };
-    if (head === undefined || range.from >= range.to || range.to > PLACES) {
-      throw new TypeError('after must be the `next` of an earlier page');
-    }
-    return { range, behind: this.envelopes.keyOf(after.slice(head.length)) };
-  }
-
-  private async firstRange(wanted: number): Promise<Range> {
-    return firstRange(await this.ask('page', ({ sessions }) => sessions.size()), wanted);
-  }
-
-  private allOf(group: string): Promise<string[]> {
-    const fitting = this.queries.members(this.envelopes.groupOf(group));
-    return this.query('clear', (sessions) => sessions.keys(fitting));
-  }
-
-  private async *allInRanges(): AsyncGenerator<string[]> {
-    let range: Range | undefined = await this.firstRange(CLEARED_A_STEP);
-    while (range) {
-      const fitting = this.queries.inRange(range);
-      const keys: string[] = await this.query('clear', (sessions) => sessions.keys(fitting));
-      yield keys;
-      range = nextRange(range, keys.length, CLEARED_A_STEP);
-    }
-  }
-
-  /** The session's key for a key of the maps. */
-  private ownKey(key: string): string {
-    return key.slice(this.envelopes.keyOf('').length);
-  }
-
   /** Runs a call that needs the indexes. */
   private query<T>(operation: string, work: (sessions: JsonMap) => Promise<T>): Promise<T> {
     return this.ask(operation, async ({ sessions }) => {
-      await this.index(sessions);
+      // Without them it takes longer, and is as right.
+      await this.index(sessions).catch(() => {});
       return work(sessions);
     });
   }
@@ -434,12 +349,6 @@ export class HazelcastStore extends SessionStore {
         : `no answer from the members in ${this.timeout} ms: are they running, and not overloaded?`;
     return problemOf(operation, problem);
   }
-}
-
-/** Keys of the maps, and where to go on. */
-interface Keys {
-  keys: string[];
-  next?: string;
 }
 
 function checkNames(maps: { mapName: string }[]): string[] {
