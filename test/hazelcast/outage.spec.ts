@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto';
+import { Client, type ClientConfig } from 'hazelcast-client';
+import { SessionStoreError } from 'nestjs-session-stores';
+import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { aRecord } from '../cluster/record.js';
+import { eventually } from '../eventually.js';
+import { plainClient } from '../servers/hazelcast.client.mjs';
+import { startHazelcast } from '../servers/hazelcast.mjs';
+
+const TIMEOUT = 1000;
+/** What a busy machine may add to a deadline. */
+const SLACK = 500;
+/** With a whole heartbeat to a member that is gone, and the wait before the next attempt to connect. */
+const RECOVERED = { within: 30_000 };
+
+let cluster: Awaited<ReturnType<typeof startHazelcast>>;
+let config: ClientConfig;
+let store: HazelcastStore;
+
+beforeAll(async () => {
+  cluster = await startHazelcast({ members: 2 });
+  const { clusterName, addresses } = cluster;
+  config = {
+    clusterName,
+    network: { clusterMembers: addresses },
+    properties: { 'hazelcast.logging.level': 'OFF' },
+  };
+});
+afterAll(() => cluster?.stop());
+
+beforeEach(async () => {
+  store = new HazelcastStore({ config, prefix: `${randomUUID()}:`, timeout: TIMEOUT });
+  await eventually(() => store.open(), RECOVERED);
+  onTestFinished(() => store.close());
+});
+
+function someKeys(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `k${index}`);
+}
+
+/** Waits until each of the members has some of the partitions, with a backup of each on the other. */
+async function bothServe(): Promise<void> {
+  const client = await plainClient({ clusterName: cluster.clusterName, members: cluster.addresses });
+  try {
+    await eventually(() => {
+      const partitions = client.getPartitionService();
+      const numbers = Array.from({ length: partitions.getPartitionCount() }, (_, number) => number);
+      const owners = numbers.map((number) => partitions.getPartitionOwner(number)?.toString());
+      return new Set(owners.filter(Boolean)).size === 2;
+    }, RECOVERED);
+  } finally {
+    await client.shutdown();
+  }
+}
+
+/** Each kind of call on some sessions: how it ended, and after how many milliseconds. */
+async function everyCall(keys: string[]): Promise<{ name: string; took: number; error: unknown }[]> {
+  const calls: Record<string, (key: string) => Promise<unknown>> = {
+    create: (key) => store.create(aRecord(`${key} new`)),
+    read: (key) => store.read(key),
+    update: (key) => store.update(aRecord(key), { set: { b: '2' } }),
+    rotate: (key) => store.rotate(aRecord(key), 'proof', 'another', 0),
+    destroy: (key) => store.destroy(`${key} that never was`),
+    page: () => store.page({ limit: 10 }),
+    'page of a group': () => store.page({ group: 'g', limit: 10 }),
+    count: () => store.count(),
+    clear: () => store.clear('nobody is in'),
+  };
+  const made = keys.flatMap((key) =>
+    Object.entries(calls).map(async ([name, call]) => {
+      const begun = performance.now();
+      const error: unknown = await call(key).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      return { name, took: performance.now() - begun, error };
+    }),
+  );
+  return Promise.all(made);
+}
+
+describe('of two members', () => {
+  it('one freezes: each call ends in time, and goes through again when it thaws', async () => {
+    await bothServe();
+    const keys = someKeys(8);
+    await Promise.all(keys.map((key) => store.create(aRecord(key, { groups: ['g'] }))));
+    const [, frozen] = cluster.members;
+    await frozen!.freeze();
+    try {
+      const ended = await everyCall(keys);
+      for (const { name, took, error } of ended) {
+        // A page and a clear make more than one call, each with a deadline of its own.
+        expect(took, name).toBeLessThan(3 * TIMEOUT + SLACK);
+        if (error !== undefined) expect(error, name).toBeInstanceOf(SessionStoreError);
+      }
+      expect(ended.map(({ error }) => (error as Error | undefined)?.message)).toContain(
+        '[session:hazelcast] read: no answer from the members in 1000 ms: are they running, and not overloaded?',
+      );
+    } finally {
+      await frozen!.thaw();
+    }
+    await eventually(async () => {
+      expect((await everyCall(keys)).map(({ error }) => error)).not.toContainEqual(expect.anything());
+    }, RECOVERED);
+    for (const key of keys) expect(await store.read(key)).toBeDefined();
+  });
+
+  it('one is killed: nothing that was acknowledged is lost, and no session is back from the dead', async () => {
+    await bothServe();
+    const keys = someKeys(60);
+    const [dead, live] = [keys.slice(0, 20), keys.slice(20)];
+    await Promise.all(keys.map((key) => store.create(aRecord(key, { groups: ['g'] }))));
+    await Promise.all(dead.map((key) => store.destroy(key)));
+
+    const acknowledged = new Map<string, number>();
+    const over = new AbortController();
+    const writers = live.slice(0, 10).map(async (key) => {
+      for (let count = 1; !over.signal.aborted; count++) {
+        const answer = await store.update(aRecord(key), { set: { count: String(count) } }).catch(() => null);
+        // What failed may have been done or not; a live session answered `undefined` would be lost.
+        if (answer === undefined) throw new Error(`${key} is lost`);
+        if (answer) acknowledged.set(key, count);
+      }
+    });
+    await eventually(() => acknowledged.size === 10);
+    await cluster.members[1]!.kill();
+    const before = new Map(acknowledged);
+    await eventually(
+      () => [...before].every(([key, count]) => acknowledged.get(key)! > count + 5),
+      RECOVERED,
+    );
+    over.abort();
+    await Promise.all(writers);
+
+    for (const key of dead) expect(await store.read(key), key).toBeUndefined();
+    for (const key of live) {
+      const record = await store.read(key);
+      expect(record, key).toBeDefined();
+      expect(Number(record!.data['count'] ?? 0), key).toBeGreaterThanOrEqual(acknowledged.get(key) ?? 0);
+    }
+    expect([await store.count(), await store.count('g')]).toEqual([40, 40]);
+    for (const key of dead) expect(await store.update(aRecord(key), { set: { b: '2' } })).toBeUndefined();
+    await cluster.members[1]!.start();
+  });
+
+  it('both are gone: calls fail at once and say what to do; both are back: the store goes on by itself', async () => {
+    const waiting = await Client.newHazelcastClient(config);
+    onTestFinished(() => waiting.shutdown());
+    const handedIn = new HazelcastStore({ client: waiting, prefix: randomUUID(), timeout: TIMEOUT });
+    await handedIn.open();
+    await Promise.all(cluster.members.map((member) => member.kill()));
+
+    for (const away of [store, handedIn]) {
+      await eventually(async () => {
+        const begun = performance.now();
+        await expect(away.read('k')).rejects.toThrow(
+          'read: no connection to the cluster: are members running? The client goes on trying to reconnect',
+        );
+        expect(performance.now() - begun).toBeLessThan(TIMEOUT / 2);
+      }, RECOVERED);
+    }
+
+    for (const member of cluster.members) await member.start({ empty: true });
+    for (const back of [store, handedIn]) {
+      await eventually(() => back.create(aRecord('k', { groups: ['g'] })), RECOVERED);
+      expect(await back.count('g')).toBe(1);
+      expect((await back.page({ limit: 10 })).records).toHaveLength(1);
+      expect(await back.clear()).toBe(1);
+    }
+  });
+
+  it('both are gone, and a client that was handed in gives up: the store says so', async () => {
+    const connectionRetry = { clusterConnectTimeoutMillis: 100, initialBackoffMillis: 50 };
+    const client = await Client.newHazelcastClient({ ...config, connectionStrategy: { connectionRetry } });
+    const doomed = new HazelcastStore({ client, timeout: TIMEOUT });
+    await doomed.open();
+    await cluster.stop();
+    await eventually(
+      () =>
+        expect(doomed.read('k')).rejects.toThrow(
+          'read: the client has shut down for good: make a new one, and let it reconnect for ever',
+        ),
+      RECOVERED,
+    );
+  });
+});
