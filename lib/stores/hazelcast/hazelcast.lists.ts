@@ -54,7 +54,8 @@ export class SessionLists {
         const last = this.envelopes.ownKeyOf(found.at(-1) as string);
         return { keys, next: `${range.from}-${range.to}:${last}` };
       }
-      at = { range: nextRange(range, found.length, limit) };
+      // Of a range that a page before began, how many there were is not known.
+      at = { range: nextRange(range, behind === undefined ? found.length : limit, limit) };
     }
     return { keys };
   }

@@ -170,6 +170,28 @@ it('sessions of one name in two prefixes do not meet, however the prefixes are m
   await Promise.all(stores.map((store) => store.close()));
 });
 
+it('pages of all look at as many sessions as they show, to the last one', () =>
+  withStores(
+    async ([store]) => {
+      const count = 1500;
+      for (let at = 0; at < count; at += 500) {
+        await Promise.all(Array.from({ length: 500 }, (_, index) => store.create(aRecord(`k${at + index}`))));
+      }
+      const widths: number[] = [];
+      let after: string | undefined;
+      do {
+        const { next } = await store.page({ limit: 100, after });
+        const [, from, to] = /^(\d+)-(\d+):/.exec(next ?? '') ?? [];
+        if (to !== undefined) widths.push((Number(to) - Number(from)) / 2 ** 32);
+        after = next;
+      } while (after !== undefined);
+      expect(widths.length).toBeGreaterThanOrEqual(count / 100 - 1);
+      // Sessions of others in the map make ranges narrow at first; they double until enough are in one.
+      expect(Math.max(...widths)).toBeLessThan(0.5);
+    },
+    { maps: [{ mapName: `Sessions of ${randomUUID()}` }] },
+  ));
+
 describe('the lifetime of an entry', () => {
   it('of two seconds ends with its session, which is live to the last', () =>
     withStores(async ([store], prefix) => {
