@@ -3,7 +3,7 @@ import { Client, type ClientConfig } from 'hazelcast-client';
 import { SessionStoreError } from 'nestjs-session-stores';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { aRecord } from '../cluster/record.js';
+import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { plainClient } from '../servers/hazelcast.client.mjs';
 import { startHazelcast } from '../servers/hazelcast.mjs';

@@ -8,7 +8,7 @@ import {
 } from 'nestjs-session-stores/stores/hazelcast';
 import { sessionStoreLaws } from 'nestjs-session-stores/testing';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { aRecord } from '../../../test/cluster/record.js';
+import { aRecord } from '../../../test/record.js';
 import { eventually } from '../../../test/eventually.js';
 
 type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
