@@ -9,6 +9,7 @@ const autocannon = peer('autocannon');
 
 export const ROUNDS = 7;
 const SECONDS = 1;
+const CONNECTIONS = 32;
 
 /**
  * Prints a table: the first subject is without sessions, the last is ours.
@@ -81,18 +82,24 @@ async function start(subject, size, { backend = '', address }) {
   const child = fork(`${import.meta.dirname}/server.mjs`, args);
   const [{ port }] = await once(child, 'message');
   const url = `http://127.0.0.1:${port}`;
-  const login = await fetch(`${url}/login`);
-  const [cookie = ''] = login.headers.getSetCookie().map((line) => line.split(';')[0]);
-  return { child, url, cookie };
+  return { child, url, cookies: await Promise.all(Array.from({ length: CONNECTIONS }, () => login(url))) };
 }
 
-async function load({ child, url, cookie }, path) {
+/** A session, for one connection: browsers do not write to one and the same all the time. */
+async function login(url) {
+  const { headers } = await fetch(`${url}/login`);
+  const [cookie = ''] = headers.getSetCookie().map((line) => line.split(';')[0]);
+  return cookie;
+}
+
+async function load({ child, url, cookies }, path) {
   const before = await processorTime(child);
+  let clients = 0;
   const { requests, errors, non2xx } = await autocannon({
     url: `${url}/${path}`,
-    connections: 32,
+    connections: CONNECTIONS,
     duration: SECONDS,
-    headers: { cookie },
+    setupClient: (client) => client.setHeaders({ cookie: cookies[clients++] }),
   });
   if (errors > 0 || non2xx > 0)
     throw new Error(`${path}: ${errors} errors, ${non2xx} answers that are no success`);

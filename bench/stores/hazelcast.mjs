@@ -1,0 +1,23 @@
+// Those that keep sessions in Hazelcast.
+import { Client } from 'hazelcast-client';
+import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+import { ours } from './ours.mjs';
+import { peer, theirs } from './theirs.mjs';
+
+/** By name, how to make one on a cluster. */
+export const stores = {
+  'ours, HazelcastStore': ({ clusterName, members }) =>
+    ours(new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } } })),
+
+  async 'hazelcast-store 1'({ clusterName, members }) {
+    const client = await Client.newHazelcastClient({
+      clusterName,
+      network: { clusterMembers: members },
+      properties: { 'hazelcast.logging.level': 'OFF' },
+    });
+    const Theirs = peer('hazelcast-store')(peer('express-session'));
+    const store = new Theirs({ mapName: 'Theirs' });
+    store.setClient(client);
+    return theirs(store, () => client.shutdown());
+  },
+};
