@@ -95,14 +95,15 @@ async function login(url) {
 async function load({ child, url, cookies }, path) {
   const before = await processorTime(child);
   let clients = 0;
-  const { requests, errors, non2xx } = await autocannon({
+  const { requests, errors, non2xx, mismatches } = await autocannon({
     url: `${url}/${path}`,
     connections: CONNECTIONS,
     duration: SECONDS,
+    expectBody: JSON.stringify({ user: 'ann' }),
     setupClient: (client) => client.setHeaders({ cookie: cookies[clients++] }),
   });
-  if (errors > 0 || non2xx > 0)
-    throw new Error(`${path}: ${errors} errors, ${non2xx} answers that are no success`);
+  if (errors > 0 || non2xx > 0 || mismatches > 0)
+    throw new Error(`${path}: ${errors} errors, ${non2xx} answers that are no success, ${mismatches} wrong`);
   return { cpu: ((await processorTime(child)) - before) / requests.total, rate: requests.total / SECONDS };
 }
 
