@@ -70,14 +70,27 @@ export class HazelcastStore extends SessionStore {
 
   constructor(options: HazelcastStoreOptions) {
     super();
-    const { maps = [{ mapName: 'Sessions' }], prefix = '', timeout, ...connection } = options ?? {};
+    const {
+      maps = [{ mapName: 'Sessions' }],
+      prefix = '',
+      timeout,
+      client,
+      config,
+      ...unknown
+    } = options ?? {};
+    const [first] = Object.keys(unknown);
+    if (first !== undefined) {
+      throw new TypeError(
+        `HazelcastStore has no option \`${first}\`: client, config, maps, prefix and timeout are all`,
+      );
+    }
     if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
       throw new TypeError('prefix must be a well-formed string');
     }
     const [, ...replicas] = maps;
     this.mapNames = checkNames(maps);
     this.timeout = checkTimeout(timeout);
-    this.connection = new HazelcastConnection(connection, this.mapNames, this.timeout, () => {
+    this.connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
       this.isIndexed = false;
     });
     this.envelopes = new Envelopes(prefix);

@@ -66,11 +66,17 @@ export class MongoStore extends SessionStore {
 
   constructor(options: MongoStoreOptions = {}) {
     super();
-    const { collection = 'sessions', timeout, ...connection } = options;
+    const { collection = 'sessions', timeout, connection, uri, options: driver, ...unknown } = options;
+    const [first] = Object.keys(unknown);
+    if (first !== undefined) {
+      throw new TypeError(
+        `MongoStore has no option \`${first}\`: connection, uri, options, collection and timeout are all`,
+      );
+    }
     checkCollection(collection);
     this.collection = collection;
     this.timeout = checkTimeout(timeout);
-    this.connection = new MongoConnection(connection, this.timeout);
+    this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
   }
 
   override open(): Promise<void> {

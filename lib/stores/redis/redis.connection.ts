@@ -100,17 +100,21 @@ export class RedisConnection {
 
   /** The store's error for what a driver threw. */
   failed(operation: string, error: unknown): Error {
-    if (error instanceof SessionStoreError || error instanceof TypeError) return error;
-    const { name, message } = error as Error;
-    const [, problem] = PROBLEMS.find(([pattern]) => pattern.test(message)) ?? [];
-    if (problem) return new SessionStoreError('redis', operation, problem, { cause: withoutCommands(error) });
-    if (name === 'ReplyError') {
-      const refused = 'the server refused it; its words are the cause';
-      return new SessionStoreError('redis', operation, refused, { cause: withoutCommands(error) });
-    }
-    if (this.trouble instanceof Error && SILENCE.test(this.trouble.message)) return this.late(operation);
-    const lost = 'no connection to the server: is it running, and is its address right?';
-    return new SessionStoreError('redis', operation, lost, { cause: this.trouble ?? withoutCommands(error) });
+    if (error instanceof SessionStoreError) return error;
+    // A call that found no connection does not know why there is none.
+    const isAnswer = (error as Error).name === 'ReplyError';
+    const known = isAnswer ? undefined : this.trouble;
+    const cause = withoutCommands(known ?? error);
+    const { lastNodeError } = cause as { lastNodeError?: unknown };
+    const words = [error, cause, lastNodeError].map(messageOf);
+
+    const [, problem] = PROBLEMS.find(([pattern]) => words.some((one) => pattern.test(one))) ?? [];
+    if (problem) return new SessionStoreError('redis', operation, problem, { cause });
+    if (SILENCE.test(messageOf(known))) return this.late(operation);
+    const otherwise = isAnswer
+      ? 'the server refused it; its words are the cause'
+      : 'no connection to the server: is it running, and is its address right?';
+    return new SessionStoreError('redis', operation, otherwise, { cause });
   }
 
   private make(): Redis | Cluster {
@@ -153,7 +157,12 @@ export class RedisConnection {
 }
 
 async function connect(client: Redis | Cluster): Promise<void> {
-  if (!isCluster(client)) return client.connect();
+  if (!isCluster(client)) {
+    await client.connect();
+    // ioredis goes on with database 0 when it cannot have the one that was asked for.
+    if (client.options.db) await client.select(client.options.db);
+    return;
+  }
   // ioredis connects a node when it is first needed, and whoever else asks for it meanwhile is turned away.
   client.on('+node', (node: Redis) => node.connect().catch(() => {}));
   await client.connect();
@@ -173,6 +182,10 @@ const PROBLEMS: [pattern: RegExp, problem: string][] = [
     'the server denies it: the user needs the hash, sorted set, key, script and connection commands',
   ],
   [/^(MOVED|ASK|CROSSSLOT)/, 'the server is a node of a Redis Cluster: use `cluster`, or hand in a Cluster'],
+  [
+    /DB index is out of range|invalid DB index/,
+    'the server has no database of that number: see its `databases`',
+  ],
   [/cluster support disabled/i, 'the server is no node of a Redis Cluster: use `url` or `redisOptions`'],
   [/^READONLY/, 'the server is a replica: connect to the primary, or to the Sentinels'],
   [/^OOM/, 'the server is out of memory: raise maxmemory, or shorten the lifetime of sessions'],
@@ -193,6 +206,10 @@ function withoutCommands(error: unknown): unknown {
   return error;
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : '';
+}
+
 /** How ioredis gives up a connection whose server does not answer. */
 const SILENCE = /^Socket timeout/;
 
@@ -206,7 +223,10 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
       `RedisStore needs one of \`client\`, \`url\` or \`redisOptions\`, and \`cluster\`: ${found}`,
     );
   }
-  if (url !== undefined && typeof url !== 'string') throw new TypeError('url must be a string');
+  if (url !== undefined) checkUrl(url);
+  if (redisOptions !== undefined && (typeof redisOptions !== 'object' || redisOptions === null)) {
+    throw new TypeError('redisOptions must be an object: { host, port, … }');
+  }
   if (cluster !== undefined && !Array.isArray(cluster.nodes)) {
     throw new TypeError('cluster must be { nodes: [{ host, port }, …], options? }');
   }
@@ -222,6 +242,23 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
   ]) {
     if (options) checkDriverOptions(options);
   }
+}
+
+/** Says nothing of what the URL holds: it may be a password. */
+function checkUrl(url: unknown): void {
+  const wrong = new TypeError(
+    'url must be redis://[[user]:password@]host[:port][/database], rediss:// for TLS, with special characters of the password percent-encoded',
+  );
+  if (typeof url !== 'string' || !URL.canParse(url)) throw wrong;
+  const { protocol, hostname, pathname, search, username, password } = new URL(url);
+  if (!/^rediss?:$/.test(protocol) || hostname === '' || !/^(\/\d*)?$/.test(pathname)) throw wrong;
+  try {
+    decodeURIComponent(username + password);
+  } catch {
+    throw wrong;
+  }
+  // They would beat what our own connections must be.
+  if (search !== '') throw new TypeError('url must have no options behind a `?`: put them into redisOptions');
 }
 
 /** Refuses what would void a guarantee: reading from replicas, which lag, and keys that scripts cannot know. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis-5';
 import type { SessionRecord } from 'nestjs-session-stores';
@@ -72,7 +73,15 @@ describe('options', () => {
     [{ url: undefined }, /none of them is set/],
     [{ url: server.url, cluster: cluster.cluster }, /several are set/],
     [{ redisOptions: {}, cluster: cluster.cluster }, /several are set/],
-    [{ url: 6379 }, /^url must be a string$/],
+    [{ url: 6379 }, /^url must be redis:\/\//],
+    [{ url: '' }, /^url must be redis:\/\//],
+    [{ url: 'http://127.0.0.1:6379' }, /^url must be redis:\/\//],
+    [{ url: 'redis://:pass word@bad host:1' }, /^url must be redis:\/\//],
+    [{ url: 'redis://:100%@127.0.0.1' }, /percent-encoded$/],
+    [{ url: 'redis://127.0.0.1/abc' }, /^url must be redis:\/\//],
+    [{ url: `${server.url}?keyPrefix=x` }, /no options behind a `\?`: put them into redisOptions/],
+    [{ redisOptions: 'localhost' }, /redisOptions must be an object/],
+    [{ ...server, prefx: 'x' }, /RedisStore has no option `prefx`: client, url/],
     [{ cluster: [] }, /cluster must be \{ nodes: \[/],
     [{ client: {} }, /client must be a Redis or a Cluster of ioredis/],
     [{ ...server, prefix: null }, /prefix must be a well-formed string/],
@@ -210,6 +219,23 @@ describe('a store', () => {
     } finally {
       watcher.disconnect();
     }
+  });
+
+  it('opens after a close that cut its opening short', async () => {
+    const cut = store.open().catch(() => {});
+    await store.close();
+    await store.open();
+    await cut;
+    expect(await store.count()).toBe(0);
+  });
+
+  it('does not open where there is no such database, nor with a wrong password, and says which it is', async () => {
+    const beyond = new RedisStore({ ...server, redisOptions: { db: 99 } });
+    await expect(beyond.open()).rejects.toThrow(/^\[session:redis\] open: .* no database of that number/);
+    const stranger = new RedisStore({ ...server, redisOptions: { username: 'nobody', password: 'hunter2' } });
+    const error = await stranger.open().catch((refused: Error) => refused);
+    expect(String(error)).toMatch(/open: the server wants another login: check user name and password$/);
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
   });
 
   it('that could not open leaves nothing running, and opens when the server is there', async () => {

@@ -62,12 +62,18 @@ export class RedisStore extends SessionStore {
 
   constructor(options: RedisStoreOptions) {
     super();
-    const { prefix = 'session:', timeout, ...connection } = options ?? {};
+    const { prefix = 'session:', timeout, client, url, redisOptions, cluster, ...unknown } = options ?? {};
+    const [first] = Object.keys(unknown);
+    if (first !== undefined) {
+      throw new TypeError(
+        `RedisStore has no option \`${first}\`: client, url, redisOptions, cluster, prefix and timeout are all`,
+      );
+    }
     if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
       throw new TypeError('prefix must be a well-formed string');
     }
     this.timeout = checkTimeout(timeout);
-    this.connection = new RedisConnection(connection, this.timeout);
+    this.connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
     this.layout = new Layout(prefix, this.connection.isCluster);
     this.clocks = this.layout.shards.map(() => new ServerClock());
   }
@@ -81,8 +87,11 @@ export class RedisStore extends SessionStore {
   }
 
   override async close(): Promise<void> {
-    this.opening = undefined;
+    const { opening } = this;
     await this.connection.close();
+    // An attempt that this cuts short must not close what the next opens.
+    await opening?.catch(() => {});
+    this.opening = undefined;
   }
 
   async create(record: SessionRecord): Promise<void> {
