@@ -86,15 +86,18 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
 }
 
 describe('who may import whom', () => {
-  it.each(['store', 'errors', 'deadline', 'clock'].map((part) => `lib/session.${part}.ts`))(
-    '%s imports nothing',
-    (file) => {
-      expect(importsOf(file)).toEqual([]);
-    },
-  );
+  it.each(
+    ['store', 'store.options', 'errors', 'deadline', 'clock', 'opening'].map(
+      (part) => `lib/session.${part}.ts`,
+    ),
+  )('%s imports nothing', (file) => {
+    expect(importsOf(file)).toEqual([]);
+  });
 
-  it('a store imports the contract, the errors, the deadline, the clock, its own folder and its own driver', () => {
-    const shared = ['store', 'record', 'errors', 'deadline', 'clock'].map((part) => `lib/session.${part}.ts`);
+  it('a store imports the contract, the errors, the deadline, the clock, what opens, its own folder and its own driver', () => {
+    const shared = ['store', 'store.options', 'record', 'errors', 'deadline', 'clock', 'opening'].map(
+      (part) => `lib/session.${part}.ts`,
+    );
     for (const store of stores) {
       for (const file of sources.filter((one) => one.startsWith(`lib/stores/${store}/`))) {
         for (const { specifier, file: imported } of importsOf(file)) {

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { checkTimeout, withDeadline } from '../../session.deadline.js';
+import { Opening } from '../../session.opening.js';
 import {
   applyChange,
   applyRotation,
@@ -18,6 +19,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
+import { checkNoOthers, checkPrefix } from '../../session.store.options.js';
 import { HazelcastConnection, type HazelcastConnectionOptions } from './hazelcast.connection.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './hazelcast.envelope.js';
 import { failed, problemOf } from './hazelcast.errors.js';
@@ -64,7 +66,7 @@ export class HazelcastStore extends SessionStore {
   private sessions: JsonMap | undefined;
   /** Until a member comes that may be one of a cluster that was started anew, and has no indexes. */
   private isIndexed = false;
-  private opening: Promise<void> | undefined;
+  private readonly opening = new Opening();
   /** What was last read or written of a record that a caller has: a write that starts from it needs no read. */
   private readonly hints = new WeakMap<SessionRecord, string>();
 
@@ -76,17 +78,10 @@ export class HazelcastStore extends SessionStore {
       timeout,
       client,
       config,
-      ...unknown
+      ...others
     } = options ?? {};
-    const [first] = Object.keys(unknown);
-    if (first !== undefined) {
-      throw new TypeError(
-        `HazelcastStore has no option \`${first}\`: client, config, maps, prefix and timeout are all`,
-      );
-    }
-    if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
-      throw new TypeError('prefix must be a well-formed string');
-    }
+    checkNoOthers('HazelcastStore', others, 'client, config, maps, prefix and timeout');
+    checkPrefix(prefix);
     const [, ...replicas] = maps;
     this.mapNames = checkNames(maps);
     this.timeout = checkTimeout(timeout);
@@ -99,16 +94,11 @@ export class HazelcastStore extends SessionStore {
   }
 
   override open(): Promise<void> {
-    this.opening ??= this.connect().catch((error: unknown) => {
-      this.opening = undefined;
-      throw error;
-    });
-    return this.opening;
+    return this.opening.open(() => this.connect());
   }
 
-  override async close(): Promise<void> {
-    this.opening = undefined;
-    await this.connection.close();
+  override close(): Promise<void> {
+    return this.opening.close(() => this.connection.close());
   }
 
   async create(record: SessionRecord): Promise<void> {

@@ -1,6 +1,7 @@
 import { ServerClock, type Window } from '../../session.clock.js';
 import { checkTimeout } from '../../session.deadline.js';
 import { SessionStoreError } from '../../session.errors.js';
+import { Opening } from '../../session.opening.js';
 import {
   checkChange,
   checkGroup,
@@ -17,6 +18,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
+import { checkNoOthers } from '../../session.store.options.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo.connection.js';
 import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
 import { makeIndexes } from './mongo.indexes.js';
@@ -62,17 +64,12 @@ export class MongoStore extends SessionStore {
   private readonly collection: string;
   private readonly timeout: number;
   private readonly clock = new ServerClock();
-  private opening: Promise<void> | undefined;
+  private readonly opening = new Opening();
 
   constructor(options: MongoStoreOptions = {}) {
     super();
-    const { collection = 'sessions', timeout, connection, uri, options: driver, ...unknown } = options;
-    const [first] = Object.keys(unknown);
-    if (first !== undefined) {
-      throw new TypeError(
-        `MongoStore has no option \`${first}\`: connection, uri, options, collection and timeout are all`,
-      );
-    }
+    const { collection = 'sessions', timeout, connection, uri, options: driver, ...others } = options;
+    checkNoOthers('MongoStore', others, 'connection, uri, options, collection and timeout');
     checkCollection(collection);
     this.collection = collection;
     this.timeout = checkTimeout(timeout);
@@ -80,16 +77,11 @@ export class MongoStore extends SessionStore {
   }
 
   override open(): Promise<void> {
-    this.opening ??= this.connect().catch((error: unknown) => {
-      this.opening = undefined;
-      throw error;
-    });
-    return this.opening;
+    return this.opening.open(() => this.connect());
   }
 
-  override async close(): Promise<void> {
-    this.opening = undefined;
-    await this.connection.close();
+  override close(): Promise<void> {
+    return this.opening.close(() => this.connection.close());
   }
 
   async create(record: SessionRecord): Promise<void> {

@@ -2,6 +2,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { ServerClock } from '../../session.clock.js';
 import { checkTimeout, withDeadline } from '../../session.deadline.js';
 import { SessionStoreError } from '../../session.errors.js';
+import { Opening } from '../../session.opening.js';
 import {
   checkChange,
   checkGroup,
@@ -18,7 +19,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
-
+import { checkNoOthers, checkPrefix } from '../../session.store.options.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis.connection.js';
 import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, unsetFields } from './redis.layout.js';
 import {
@@ -58,20 +59,13 @@ export class RedisStore extends SessionStore {
   private readonly timeout: number;
   /** One for each shard: in a Cluster they are on several servers. */
   private readonly clocks: ServerClock[];
-  private opening: Promise<void> | undefined;
+  private readonly opening = new Opening();
 
   constructor(options: RedisStoreOptions) {
     super();
-    const { prefix = 'session:', timeout, client, url, redisOptions, cluster, ...unknown } = options ?? {};
-    const [first] = Object.keys(unknown);
-    if (first !== undefined) {
-      throw new TypeError(
-        `RedisStore has no option \`${first}\`: client, url, redisOptions, cluster, prefix and timeout are all`,
-      );
-    }
-    if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
-      throw new TypeError('prefix must be a well-formed string');
-    }
+    const { prefix = 'session:', timeout, client, url, redisOptions, cluster, ...others } = options ?? {};
+    checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix and timeout');
+    checkPrefix(prefix);
     this.timeout = checkTimeout(timeout);
     this.connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
     this.layout = new Layout(prefix, this.connection.isCluster);
@@ -79,19 +73,11 @@ export class RedisStore extends SessionStore {
   }
 
   override open(): Promise<void> {
-    this.opening ??= this.connect().catch((error: unknown) => {
-      this.opening = undefined;
-      throw error;
-    });
-    return this.opening;
+    return this.opening.open(() => this.connect());
   }
 
-  override async close(): Promise<void> {
-    const { opening } = this;
-    await this.connection.close();
-    // An attempt that this cuts short must not close what the next opens.
-    await opening?.catch(() => {});
-    this.opening = undefined;
+  override close(): Promise<void> {
+    return this.opening.close(() => this.connection.close());
   }
 
   async create(record: SessionRecord): Promise<void> {
