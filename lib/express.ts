@@ -1,4 +1,5 @@
 export { sessionMiddleware, type SessionMiddleware } from './session.middleware.js';
-export type { SessionLogger, SessionOptions } from './session.options.js';
+export type { SessionCookieFactory, SessionLogger, SessionOptions } from './session.options.js';
 export type { SessionCookieOptions } from './session.cookie.js';
-export { SessionGoneError, SessionStoreError } from './session.errors.js';
+export { cookieIdentity, headerIdentity, type SessionIdentity } from './session.identity.js';
+export { SessionGoneError, SessionStoreError, SessionTooLargeError } from './session.errors.js';

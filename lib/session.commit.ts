@@ -1,3 +1,5 @@
+import { SessionTooLargeError } from './session.errors.js';
+
 /** What a session's data was when it was loaded or saved. */
 export interface Snapshot {
   /** Name → JSON text, as stored. */
@@ -169,6 +171,38 @@ export function advance({ texts, kept }: Snapshot, { set, unset }: DataChange): 
   for (const name of unset ?? []) delete next[name];
   const names = Object.keys(next).filter((name) => !kept?.has(name) || (set !== undefined && name in set));
   return { texts: next, names, values: names.map(() => UNPARSED), kept };
+}
+
+/**
+ * Throws a `SessionTooLargeError` when `set` makes data of more than `maxSize` bytes. What was too large before may
+ * become smaller.
+ */
+export function checkSize(
+  texts: Record<string, string>,
+  { set, unset = [] }: DataChange,
+  maxSize: number,
+): void {
+  if (!set) return;
+  const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
+  for (const name of unset) delete next[name];
+  // No character takes more than three bytes, so most sessions need no counting.
+  if (charactersOf(next) * 3 <= maxSize) return;
+  const size = bytesOf(next);
+  if (size <= maxSize || size <= bytesOf(texts)) return;
+  const largest = Object.keys(next).reduce((a, b) => (next[a]!.length >= next[b]!.length ? a : b));
+  throw new SessionTooLargeError(size, maxSize, largest);
+}
+
+function charactersOf(texts: Record<string, string>): number {
+  let sum = 0;
+  for (const name of Object.keys(texts)) sum += name.length + texts[name]!.length;
+  return sum;
+}
+
+function bytesOf(texts: Record<string, string>): number {
+  let sum = 0;
+  for (const name of Object.keys(texts)) sum += Buffer.byteLength(name) + Buffer.byteLength(texts[name]!);
+  return sum;
 }
 
 /** The JSON text of one property; `undefined` for what JSON leaves out (`undefined`, functions, symbols). */

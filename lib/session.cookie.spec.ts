@@ -1,12 +1,11 @@
 import { stringifySetCookie } from 'cookie';
 import { describe, expect, it } from 'vitest';
-import { SessionCookie, type SessionCookieOptions } from './session.cookie.js';
+import { SessionCookie, type CookieAttributes } from './session.cookie.js';
 
 const expiresAt = Date.UTC(2030, 4, 6, 7, 8, 9);
 const value = 's:key~secret.sig+/=';
 
-type Defaults = Omit<SessionCookieOptions, 'secure'> & { secure?: boolean };
-const configured: Defaults[] = [
+const configured: CookieAttributes[] = [
   { maxAge: 60_000, path: '/' },
   { maxAge: 60_000, path: '/', httpOnly: true, sameSite: 'lax', secure: false },
   { maxAge: 1.5, path: '/app', httpOnly: false, sameSite: true, secure: true, domain: 'example.org' },
@@ -15,7 +14,7 @@ const configured: Defaults[] = [
 ];
 
 /** What the `cookie` package writes for the attributes. */
-function written(attributes: Defaults): string {
+function written(attributes: CookieAttributes): string {
   return stringifySetCookie({
     name: 'sid',
     value,
@@ -28,24 +27,28 @@ function written(attributes: Defaults): string {
 describe('SessionCookie.set', () => {
   it.each(configured)('writes %j as the cookie package does, the first time and every other', (defaults) => {
     for (let time = 0; time < 2; time++) {
-      expect(SessionCookie.set(new SessionCookie(defaults), 'sid', value, expiresAt)).toBe(written(defaults));
+      expect(
+        SessionCookie.set(new SessionCookie(defaults), 'sid', encodeURIComponent(value), expiresAt),
+      ).toBe(written(defaults));
     }
   });
 
   it('writes what a session changed of its cookie, and leaves that of others alone', () => {
-    const defaults: Defaults = { maxAge: 60_000, path: '/', sameSite: 'lax' };
+    const defaults: CookieAttributes = { maxAge: 60_000, path: '/', sameSite: 'lax' };
     const changed = new SessionCookie(defaults);
     changed.sameSite = 'strict';
 
-    expect(SessionCookie.set(changed, 'sid', value, expiresAt)).toBe(
+    expect(SessionCookie.set(changed, 'sid', encodeURIComponent(value), expiresAt)).toBe(
       written({ ...defaults, sameSite: 'strict' }),
     );
-    expect(SessionCookie.set(new SessionCookie(defaults), 'sid', value, expiresAt)).toBe(written(defaults));
+    expect(SessionCookie.set(new SessionCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
+      written(defaults),
+    );
   });
 
   it('shows the expiry that was sent, and keeps the age', () => {
     const cookie = new SessionCookie({ maxAge: 60_000, path: '/' });
-    SessionCookie.set(cookie, 'sid', value, expiresAt);
+    SessionCookie.set(cookie, 'sid', encodeURIComponent(value), expiresAt);
 
     expect(cookie.expires).toEqual(new Date(expiresAt));
     expect(cookie.originalMaxAge).toBe(60_000);

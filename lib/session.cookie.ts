@@ -1,5 +1,6 @@
 import { stringifySetCookie } from 'cookie';
 import expressSession from 'express-session';
+import { checkFlag, checkLifetime } from './session.checks.js';
 import { NEVER } from './session.store.js';
 
 /** How the session cookie is set. What is left out takes the default beside it. */
@@ -8,8 +9,8 @@ export interface SessionCookieOptions {
   maxAge?: number | null;
   /** Kept from scripts; default `true`. */
   httpOnly?: boolean;
-  /** Default `'lax'`. */
-  sameSite?: boolean | 'lax' | 'strict' | 'none';
+  /** Default `'lax'`; `'auto'`: `'none'` for requests over HTTPS, `'lax'` for others. */
+  sameSite?: boolean | 'lax' | 'strict' | 'none' | 'auto';
   /** `'auto'` (default): as the request was; `true`: never sent over plain HTTP. */
   secure?: boolean | 'auto';
   /** Default `'/'`; requests elsewhere have no session. */
@@ -20,8 +21,17 @@ export interface SessionCookieOptions {
   partitioned?: boolean;
 }
 
-/** What a session's cookie can have of its own, apart from the configured defaults. */
-type CookieAttributes = Omit<SessionCookieOptions, 'maxAge'> & { maxAge?: number | null };
+/** The attributes of a cookie for one request: what `'auto'` comes to is known. */
+export type CookieAttributes = Omit<SessionCookieOptions, 'sameSite' | 'secure'> & {
+  sameSite?: boolean | 'lax' | 'strict' | 'none';
+  secure?: boolean;
+};
+
+/** A cookie's attributes for requests over HTTPS, and for others. */
+export interface ResolvedCookie {
+  secure: CookieAttributes;
+  plain: CookieAttributes;
+}
 
 type Check = (value: unknown) => boolean;
 
@@ -52,12 +62,58 @@ const ATTRIBUTES: Record<keyof CookieAttributes, Check> = {
 };
 const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as (keyof CookieAttributes)[];
 
-/** The first of the configured attributes that no cookie can have; `undefined` when all are good. */
-export function wrongAttribute(cookie: SessionCookieOptions): string | undefined {
-  return ATTRIBUTE_NAMES.find((name) => {
+/** The attributes that may be `'auto'`. */
+const AUTO = new Set<keyof CookieAttributes>(['secure', 'sameSite']);
+
+/**
+ * Checks the configured attributes of a cookie and fills in `defaults`. Throws a `TypeError` that says what to write
+ * instead.
+ */
+export function resolveCookie(
+  cookie: SessionCookieOptions = {},
+  defaults: SessionCookieOptions = COOKIE_DEFAULTS,
+): ResolvedCookie {
+  if (typeof cookie !== 'object' || cookie === null) {
+    throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
+  }
+  if ('expires' in cookie) {
+    throw new TypeError(
+      'cookie.expires would end every session at one instant: write cookie: { maxAge: milliseconds }',
+    );
+  }
+  const unknown = Object.keys(cookie).find((name) => !Object.hasOwn(ATTRIBUTES, name));
+  if (unknown !== undefined)
+    throw new TypeError(`cookie has no attribute \`${unknown}\`: ${ATTRIBUTE_NAMES.join(', ')} are all`);
+  const { maxAge = null, path = '/', secure, sameSite, ...attributes } = { ...defaults, ...defined(cookie) };
+  if (maxAge === Infinity)
+    throw new TypeError('cookie.maxAge must be finite; for sessions that never end write ttl: Infinity');
+  if (maxAge !== null)
+    checkLifetime('cookie.maxAge', maxAge, 'leave it out for a cookie that ends with the browser');
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw new TypeError("cookie.path must be a path such as '/'");
+  if (secure !== 'auto') checkFlag('cookie.secure', secure, " or 'auto'");
+  const wrong = ATTRIBUTE_NAMES.find((name) => {
     const value = cookie[name];
-    return value !== undefined && !(name === 'secure' && value === 'auto') && !ATTRIBUTES[name](value);
+    return value !== undefined && !(AUTO.has(name) && value === 'auto') && !ATTRIBUTES[name](value);
   });
+  if (wrong !== undefined) {
+    throw new TypeError(`cookie.${wrong} is not what a cookie can have: see the attributes of Set-Cookie`);
+  }
+  const at = (isSecure: boolean): CookieAttributes => ({
+    maxAge,
+    ...attributes,
+    path,
+    secure: secure === 'auto' ? isSecure : secure,
+    sameSite: sameSite === 'auto' ? (isSecure ? 'none' : 'lax') : sameSite,
+  });
+  return { secure: at(true), plain: at(false) };
+}
+
+const COOKIE_DEFAULTS: SessionCookieOptions = { httpOnly: true, sameSite: 'lax', secure: 'auto' };
+
+/** The options that are given: one that is `undefined` is as if left out. */
+function defined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
 /** The known and well-typed attributes in `text`; whatever else it holds is left out. */
@@ -91,6 +147,8 @@ function aroundExpires(defaults: CookieAttributes): [before: string, after: stri
   }
   return around;
 }
+
+const AS_IT_IS = { encode: (value: string) => value };
 
 /** The cookie's attributes as they now are. */
 type Attributes = { -readonly [Name in keyof CookieAttributes]: CookieAttributes[Name] };
@@ -200,7 +258,7 @@ export class SessionCookie {
     if (typeof cookie.originalMaxAge === 'number') cookie.maxAge = cookie.originalMaxAge;
   }
 
-  /** The `Set-Cookie` value that gives the client `value` until `expiresAt`. */
+  /** The `Set-Cookie` value that gives the client `value`, text that a cookie can hold, until `expiresAt`. */
   static set(cookie: SessionCookie, name: string, value: string, expiresAt: number): string {
     const { originalMaxAge } = cookie;
     if (typeof originalMaxAge !== 'number')
@@ -210,7 +268,7 @@ export class SessionCookie {
     cookie._expires = expires;
     if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires);
     const [before, after] = aroundExpires(cookie.#defaults);
-    return `${name}=${encodeURIComponent(value)}${before}${expires.toUTCString()}${after}`;
+    return `${name}=${value}${before}${expires.toUTCString()}${after}`;
   }
 
   /** The `Set-Cookie` value that makes the client forget the cookie. */
@@ -220,7 +278,7 @@ export class SessionCookie {
 
   #serialise(name: string, value: string, expires: Date | undefined): string {
     const { maxAge: _, ...attributes } = this.#attributes();
-    return stringifySetCookie({ name, value, ...(attributes as object), expires });
+    return stringifySetCookie({ name, value, ...(attributes as object), expires }, AS_IT_IS);
   }
 
   #attributes(): Attributes {

@@ -38,3 +38,26 @@ export class SessionGoneError extends Error {
     );
   }
 }
+
+/** A session's data would be more than `maxSize` bytes, so nothing of what was to be saved was saved. */
+export class SessionTooLargeError extends Error {
+  override readonly name = 'SessionTooLargeError';
+  readonly status = 500;
+  readonly statusCode = 500;
+  readonly expose = false;
+
+  /**
+   * @param size what the names and texts of the data would take, in bytes
+   * @param maxSize what they may take
+   * @param largest the name of the largest property
+   */
+  constructor(
+    readonly size: number,
+    readonly maxSize: number,
+    largest: string,
+  ) {
+    super(
+      `the session would have ${size} bytes and may have ${maxSize} (maxSize), its largest property being ${JSON.stringify(largest)}: keep large data elsewhere and its key in the session`,
+    );
+  }
+}

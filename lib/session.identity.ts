@@ -1,104 +1,181 @@
-import { hash, randomBytes, type KeyObject } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseCookie } from 'cookie';
-import { sign, unsign } from 'cookie-signature';
-import { LRUCache } from 'lru-cache';
+import { resolveCookie, SessionCookie, type SessionCookieOptions } from './session.cookie.js';
 
-/** What signs tokens: a string, bytes or a `KeyObject`. */
-export type SigningSecret = string | Buffer | KeyObject;
-
-/** What a client presents: which session it means, and that it may. */
-export interface Token {
-  key: string;
-  secret: string;
-  /** SHA-256 of the secret, as the record holds it. */
-  proof: string;
-  /** The token as it came, if it was signed with the secret that signs: it need not be signed again. */
-  signed?: string;
+/** How a client's token travels: where it is read from, put and removed. */
+export interface SessionIdentity {
+  /** What `session.identity` says. */
+  readonly name: string;
+  /** The request header that the token comes in. */
+  readonly header: string;
+  /** The defaults of `session.cookie`, and with that how long sessions live; default: as a cookie without options. */
+  readonly cookie?: SessionCookieOptions;
+  /** Whether a request may have a session of this identity; default: any. */
+  appliesTo?(req: IncomingMessage): boolean;
+  /**
+   * What the client presents, as it was given to `set`. Anything but `undefined` decides: without a good token among
+   * these there is no session, whatever other identities find.
+   */
+  get(req: IncomingMessage): readonly string[] | undefined;
+  /** Gives the client a token: text that cookies and headers can hold as it is. */
+  set(res: ServerResponse, token: string, session: IdentifiedSession): void;
+  /** Lets the client forget its token. */
+  remove(res: ServerResponse, session: IdentifiedSession): void;
 }
 
-/** How many tokens of one request are looked up: cookies of one name can be many, and each costs a read. */
-const MOST_TOKENS = 4;
-/** 24 random bytes in base64url: what `randomName` gives, and the shape of every secret. */
-const RANDOM_NAME = /^[\w-]{32}$/;
-
-/** A new key or secret: 24 random bytes, base64url. */
-export function randomName(): string {
-  return randomBytes(24).toString('base64url');
+/** The session that a token is for. */
+export interface IdentifiedSession {
+  /** As the handler left it. */
+  readonly cookie: SessionCookie;
+  /** Epoch milliseconds; 8.64e15 for never. */
+  readonly expiresAt: number;
 }
 
-/** The proof of a secret: its SHA-256, base64url. */
-export function proofOf(secret: string): string {
-  return hash('sha256', secret, 'base64url');
+/** Which requests an identity is for. */
+export interface IdentityScope {
+  /** A host name, or `*.` and a domain for all below it; a list of them; default: any. */
+  host?: string | string[];
+  /** Requests to this path and below; default `'/'`. */
+  path?: string;
+}
+
+/** A signed cookie. `path` and `host` say as well which requests it is for. */
+export interface CookieIdentityOptions extends SessionCookieOptions, IdentityScope {
+  /** The cookie's name; default `'sid'`. With `__Host-` or `__Secure-` before it browsers take it over HTTPS only. */
+  name?: string;
+}
+
+/** A header, the same in requests and in answers. */
+export interface HeaderIdentityOptions extends IdentityScope {
+  /** The header's name; default `'x-auth-token'`. */
+  name?: string;
+  /** How long a session lives unused, in milliseconds; default: `ttl`. */
+  maxAge?: number;
+}
+
+/** A name of a cookie or a header: a token of RFC 9110, section 5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+
+/** The names that mean something to browsers, whatever their case (RFC 6265bis, section 5.7). */
+const PREFIX = /^__(host|secure)-/i;
+
+/** The token in a signed cookie, as express-session has it. Throws a `TypeError` for what no browser would take. */
+export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIdentity {
+  const { name = 'sid', host, ...cookie } = options;
+  if (typeof name !== 'string' || !TOKEN.test(name)) {
+    throw new TypeError(`name must be a cookie name such as 'sid': letters, digits and !#$%&'*+-.^_\`|~`);
+  }
+  const { plain } = resolveCookie(cookie);
+  checkCookiePrefix(name, plain.secure === true, cookie);
+  const path = plain.path!;
+  return {
+    name,
+    header: 'Cookie',
+    cookie,
+    appliesTo: scope(host, path),
+    get: (req) => cookiesOf(req.headers.cookie, name),
+    set(res, token, session) {
+      res.appendHeader('Set-Cookie', SessionCookie.set(session.cookie, name, token, session.expiresAt));
+    },
+    remove(res, session) {
+      res.appendHeader('Set-Cookie', SessionCookie.clear(session.cookie, name));
+    },
+  };
 }
 
 /**
- * How many verified cookies a signer remembers, so that a client's next request need not be verified again. At some 400
- * bytes each they take half a megabyte.
+ * The token in a header, for clients that are no browsers: no cookie is sent. A request that has the header is never
+ * taken for another identity's. Scripts of other origins need the name in `Access-Control-Expose-Headers`.
  */
-const REMEMBERED = 1024;
-
-/** Signs tokens with the first secret and verifies them with any. */
-export class TokenSigner {
-  readonly #secrets: readonly SigningSecret[];
-  readonly #ownKeys: boolean;
-  readonly #verified = new LRUCache<string, Token>({ max: REMEMBERED });
-
-  /**
-   * @param secrets the first signs, all verify
-   * @param ownKeys whether keys come from an app's `genid` and so may have any shape
-   */
-  constructor(secrets: readonly SigningSecret[], ownKeys: boolean) {
-    this.#secrets = secrets;
-    this.#ownKeys = ownKeys;
+export function headerIdentity(options: HeaderIdentityOptions = {}): SessionIdentity {
+  const { name = 'x-auth-token', host, path = '/', maxAge } = options;
+  if (typeof name !== 'string' || !TOKEN.test(name) || /^(set-)?cookie$/i.test(name)) {
+    throw new TypeError("name must be the name of a header such as 'x-auth-token'");
   }
+  const header = name.toLowerCase();
+  const cookie: SessionCookieOptions = { path, ...(maxAge !== undefined && { maxAge }) };
+  resolveCookie(cookie);
+  return {
+    name,
+    header: name,
+    cookie,
+    appliesTo: scope(host, path),
+    get(req) {
+      const value = req.headers[header];
+      return typeof value === 'string' ? [value] : value;
+    },
+    set(res, token) {
+      res.setHeader(name, token);
+    },
+    remove(res) {
+      res.setHeader(name, '');
+    },
+  };
+}
 
-  /** The token as it travels in a cookie, in express-session's format: `s:<token>.<signature>`. */
-  sign(key: string, secret: string): string {
-    return `s:${sign(`${key}~${secret}`, this.#secrets[0]!)}`;
+/** Values as they stand in a `Cookie` header, because a parsed header keeps only the first of those that share a name. */
+function cookiesOf(header: string | undefined, name: string): string[] | undefined {
+  if (header === undefined || !header.includes(name)) return undefined;
+  let values: string[] | undefined;
+  for (const part of header.split(';')) {
+    const pair = part.trim();
+    if (!pair.startsWith(name)) continue;
+    const value = parseCookie(pair, UNDECODED)[name];
+    if (value !== undefined) (values ??= []).push(value);
   }
+  return values;
+}
 
-  /** The token in a cookie's value; `undefined` when it is not signed by one of the secrets or is no token. */
-  verify(value: string): Token | undefined {
-    if (!value.startsWith('s:')) return undefined;
-    const signed = value.slice(2);
-    for (const [index, signingSecret] of this.#secrets.entries()) {
-      const text = unsign(signed, signingSecret);
-      if (text === false) continue;
-      const token = this.#parse(text);
-      if (token && index === 0) token.signed = value;
-      return token;
-    }
-    return undefined;
-  }
+const UNDECODED = { decode: (value: string) => value };
 
-  /** The verified tokens among the cookies called `name`, in the order the client sent them; four at most. */
-  presented(cookieHeader: string | undefined, name: string): Token[] {
-    const tokens: Token[] = [];
-    if (cookieHeader === undefined || !cookieHeader.includes(name)) return tokens;
-    // Cookie by cookie, because a parsed header keeps only the first of those that share a name.
-    for (const part of cookieHeader.split(';')) {
-      const pair = part.trim();
-      if (!pair.startsWith(name)) continue;
-      const token = this.#verified.get(pair) ?? this.#verify(pair, name);
-      if (token && tokens.push(token) === MOST_TOKENS) break;
-    }
-    return tokens;
+function checkCookiePrefix(name: string, isAlwaysSecure: boolean, cookie: SessionCookieOptions): void {
+  const [prefix, kind] = PREFIX.exec(name) ?? [];
+  if (prefix === undefined) return;
+  if (!isAlwaysSecure) {
+    throw new TypeError(`browsers take ${prefix} cookies only with Secure: write secure: true beside name`);
   }
+  if (kind!.toLowerCase() === 'host' && (cookie.domain !== undefined || (cookie.path ?? '/') !== '/')) {
+    throw new TypeError(`browsers take ${prefix} cookies only with path: '/' and without domain`);
+  }
+}
 
-  #verify(pair: string, name: string): Token | undefined {
-    const value = parseCookie(pair)[name];
-    const token = value === undefined ? undefined : this.verify(value);
-    // Only what is verified: a forged cookie must cost its sender the work each time, and push out nobody's.
-    if (token) this.#verified.set(pair, token);
-    return token;
-  }
+type Applies = (req: IncomingMessage) => boolean;
 
-  #parse(token: string): Token | undefined {
-    const at = token.lastIndexOf('~');
-    if (at < 1) return undefined;
-    const key = token.slice(0, at);
-    const secret = token.slice(at + 1);
-    if (!RANDOM_NAME.test(secret) || !(this.#ownKeys || RANDOM_NAME.test(key))) return undefined;
-    return { key, secret, proof: proofOf(secret) };
+/** Whether a request is to one of the hosts and under the path; `undefined` where each is. */
+function scope(host: IdentityScope['host'], path: string): Applies | undefined {
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw new TypeError("path must be a path such as '/'");
+  const hosts = host === undefined ? undefined : [host].flat().map(hostPattern);
+  if (!hosts && path === '/') return undefined;
+  return (req) => (!hosts || isOneOf(hosts, hostOf(req))) && isUnder(path, urlOf(req));
+}
+
+/** The end of a name for `*.` and a domain, else the name. */
+function hostPattern(host: unknown): string {
+  if (typeof host !== 'string' || !/^(\*\.)?([\w-]+\.)*[\w-]+$|^\[[\da-f:.]+\]$/i.test(host)) {
+    throw new TypeError("host must be a name without a port, such as 'example.com' or '*.example.com'");
   }
+  return host.replace(/^\*/, '').toLowerCase();
+}
+
+function isOneOf(hosts: readonly string[], host: string): boolean {
+  return hosts.some((one) => (one.startsWith('.') ? host.endsWith(one) : host === one));
+}
+
+/** Express knows it behind a proxy that is trusted. */
+function hostOf(req: IncomingMessage & { hostname?: string }): string {
+  const host = req.hostname ?? req.headers.host ?? String(req.headers[':authority'] ?? '');
+  return host.replace(/:\d+$/, '').toLowerCase();
+}
+
+function urlOf(req: IncomingMessage & { originalUrl?: string }): string {
+  return req.originalUrl ?? req.url ?? '/';
+}
+
+/** Whether a request's path is one that a cookie is sent to (RFC 6265, section 5.1.4). */
+function isUnder(path: string, url: string): boolean {
+  if (path === '/') return true;
+  if (!url.startsWith(path)) return false;
+  const next = url[path.length];
+  return path.endsWith('/') || next === undefined || next === '/' || next === '?';
 }

@@ -1,5 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import { resolveOptions, type SessionConfig, type SessionOptions } from './session.options.js';
+import { SessionStoreError } from './session.errors.js';
+import {
+  resolveOptions,
+  type ResolvedIdentity,
+  type SessionConfig,
+  type SessionOptions,
+} from './session.options.js';
 import { reasonOf, sayWhenToRetry, SessionRequest, type SessionIncomingMessage } from './session.request.js';
 import { sealResponse } from './session.response.js';
 
@@ -29,37 +35,80 @@ export function createMiddleware(
   failureAnswer: FailureAnswer,
   ready?: () => Promise<void> | undefined,
 ): (req: unknown, res: unknown, next: (error?: unknown) => void) => void {
-  const { signer, name } = config;
-  const path = config.cookie.plain.path!;
+  const { signer, onStoreError, logger } = config;
+  let isAway = false;
+
+  /** Says once for an outage that it has begun. */
+  const serveAnonymously = (request: SessionRequest, error: SessionStoreError): void => {
+    if (!isAway) logger.warn(`requests are served without a session: ${error.message}`);
+    isAway = true;
+    request.startAnonymous(error);
+  };
 
   return function session(incoming, outgoing, next) {
     const req = incoming as SessionIncomingMessage;
     const res = outgoing as ServerResponse;
     // Another session middleware, or this one mounted twice, was here before.
     if (req.session !== undefined || SessionRequest.of(req)) return next();
-    if (!isUnder(path, req.originalUrl ?? req.url ?? '/')) return next();
-
-    const tokens = signer.presented(req.headers.cookie, name);
-    const request = new SessionRequest(config, req, res, failureAnswer === 'next' ? next : undefined);
     const begin = (): void => {
       sealResponse(res, request);
       next();
     };
-    const opening = ready?.();
-    if (tokens.length === 0 && !opening) {
-      try {
+    let request: SessionRequest;
+    try {
+      const presented = identify(config.identitiesFor?.(req) ?? config.identities, req);
+      if (!presented) return next();
+      const tokens = signer.verified(presented.texts);
+      request = new SessionRequest(
+        config,
+        presented.by,
+        req,
+        res,
+        failureAnswer === 'next' ? next : undefined,
+      );
+      const opening = ready?.();
+      if (tokens.length === 0 && !opening) {
         request.start();
-      } catch (error) {
-        return next(error);
+      } else {
+        const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
+        loading.then(
+          () => {
+            isAway = false;
+            begin();
+          },
+          (error: unknown) => {
+            if (onStoreError === 'anonymous' && error instanceof SessionStoreError) {
+              serveAnonymously(request, error);
+              return begin();
+            }
+            sayWhenToRetry(res, error);
+            next(reasonOf(error));
+          },
+        );
+        return;
       }
-      return begin();
+    } catch (error) {
+      // What an app's own functions throw: `genid`, `cookie` and identities.
+      return next(error);
     }
-    const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
-    loading.then(begin, (error: unknown) => {
-      sayWhenToRetry(res, error);
-      next(reasonOf(error));
-    });
+    begin();
   };
+}
+
+/** What a request presents, and the identity that decides about it; `undefined` when none applies. */
+function identify(
+  identities: readonly ResolvedIdentity[],
+  req: SessionIncomingMessage,
+): { by: ResolvedIdentity; texts: readonly string[] } | undefined {
+  let first: ResolvedIdentity | undefined;
+  for (const by of identities) {
+    const { identity } = by;
+    if (identity.appliesTo && !identity.appliesTo(req)) continue;
+    const texts = identity.get(req);
+    if (texts !== undefined) return { by, texts };
+    first ??= by;
+  }
+  return first && { by: first, texts: [] };
 }
 
 /** Opens a store once, at the first request; a failed attempt is made again by the next. */
@@ -91,12 +140,4 @@ function opener({ store }: SessionConfig): {
       await store.close?.();
     },
   };
-}
-
-/** Whether a request's path is one that the cookie is sent to (RFC 6265, section 5.1.4). */
-function isUnder(path: string, url: string): boolean {
-  if (path === '/') return true;
-  if (!url.startsWith(path)) return false;
-  const next = url[path.length];
-  return path.endsWith('/') || next === undefined || next === '/' || next === '?';
 }

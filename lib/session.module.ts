@@ -18,8 +18,8 @@ import {
   SESSION_OPTIONS,
   type SessionModuleOptions,
 } from './session.module-definition.js';
-import { checkStore, resolveOptions } from './session.options.js';
-import { SessionService } from './session.service.js';
+import { checkStore, resolveOptions, type SessionConfig } from './session.options.js';
+import { SESSION_CONFIG, SessionService } from './session.service.js';
 import { SessionStore } from './session.store.js';
 
 /** The middleware that the module mounts, for an app that mounts it itself: `app.use(app.get(SESSION_MIDDLEWARE))`. */
@@ -29,14 +29,11 @@ export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
 @Module({
   providers: [
     { provide: SessionStore, inject: [SESSION_OPTIONS], useFactory: storeOf },
+    { provide: SESSION_CONFIG, inject: [SESSION_OPTIONS, SessionStore], useFactory: configOf },
     {
       provide: SESSION_MIDDLEWARE,
-      inject: [SESSION_OPTIONS, SessionStore],
-      useFactory: (options: SessionModuleOptions, store: SessionStore) =>
-        createMiddleware(
-          resolveOptions({ logger: new Logger(SessionModule.name), ...options, store }),
-          'self',
-        ),
+      inject: [SESSION_CONFIG],
+      useFactory: (config: SessionConfig) => createMiddleware(config, 'self'),
     },
     { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
     SessionService,
@@ -96,4 +93,10 @@ async function storeOf({ store }: SessionModuleOptions): Promise<SessionStore> {
   if (store !== undefined) return checkStore(store);
   const { ClusterStore } = await import('./stores/cluster/index.js');
   return new ClusterStore();
+}
+
+function configOf(options: SessionModuleOptions, store: SessionStore): SessionConfig {
+  // What says where sessions are is the module's own.
+  const { forRoutes: _, exclude: __, ...rest } = options;
+  return resolveOptions({ logger: new Logger(SessionModule.name), ...rest, store });
 }

@@ -1,6 +1,9 @@
 import { createHmac } from 'node:crypto';
-import { wrongAttribute, type SessionCookieOptions } from './session.cookie.js';
-import { TokenSigner, type SigningSecret } from './session.identity.js';
+import type { IncomingMessage } from 'node:http';
+import { checkFlag, checkLifetime, checkNoOthers, checkWord } from './session.checks.js';
+import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from './session.cookie.js';
+import { cookieIdentity, type SessionIdentity } from './session.identity.js';
+import { TokenSigner, type SigningSecret } from './session.token.js';
 import type { SessionStore } from './session.store.js';
 
 /** Where the session layer says what it cannot say in an answer. Nest's `Logger` and `console` fit. */
@@ -17,7 +20,13 @@ export interface SessionOptions {
   store?: SessionStore;
   /** The cookie's name; default `'sid'`. */
   name?: string;
-  cookie?: SessionCookieOptions;
+  /** The cookie's attributes, or what gives them for a request. */
+  cookie?: SessionCookieOptions | SessionCookieFactory;
+  /**
+   * How tokens travel, instead of in the cookie of `name` and `cookie`: `[cookieIdentity(), headerIdentity()]`. Of those
+   * that apply to a request the first whose token is present decides, and the first gives new sessions theirs.
+   */
+  identities?: readonly SessionIdentity[];
   /** How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` never ends. */
   ttl?: number;
   /** How long any session lives at most, counted from its creation; default: no such limit. */
@@ -31,32 +40,71 @@ export interface SessionOptions {
   resave?: boolean;
   /** Whether a new session is stored although nothing was put into it; default `false`. */
   saveUninitialized?: boolean;
+  /** What taking `req.session` away (`= null`, `delete`) does: `'keep'` (default) leaves it stored, `'destroy'` ends it. */
+  unset?: 'keep' | 'destroy';
   /** Makes the key of a new session; must never give one twice. Default: 24 random bytes, base64url. */
-  genid?: (req: unknown) => string;
+  genid?(req: IncomingMessage): string;
+  /** Whether `X-Forwarded-Proto` says what `secure: 'auto'` asks; default: as Express's `trust proxy` has it. */
+  proxy?: boolean;
+  /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
+  maxSize?: number;
+  /**
+   * What happens when a session cannot be read because the store is away: `'fail'` (default) answers 503, `'anonymous'`
+   * serves the request with an empty session that cannot be changed.
+   */
+  onStoreError?: 'fail' | 'anonymous';
+  /** What the use of a secret that was replaced does: `'refuse'` (default) gives a new session, `'destroy'` ends the old one too. */
+  onStaleSecret?: 'refuse' | 'destroy';
+  /** Whether an answer that gives or removes a token says `Cache-Control: no-store`; default `true`. */
+  noStore?: boolean;
+  /** Whether answers say `Vary: Cookie`; default `false`. What a header identity reads is always said. */
+  varyCookie?: boolean;
   /** Default: `console`, and Nest's `Logger` in a Nest app. */
   logger?: SessionLogger;
+}
+
+/** The cookie's attributes for the sessions of one request. */
+export type SessionCookieFactory = {
+  // A method's form, so that what takes Express's `Request` fits.
+  of(req: IncomingMessage): SessionCookieOptions;
+}['of'];
+
+/** An identity, and the cookie that its sessions begin with. */
+export interface ResolvedIdentity {
+  identity: SessionIdentity;
+  cookie: ResolvedCookie;
 }
 
 /** Options after checks and defaults: what the request path reads. */
 export interface SessionConfig {
   store: SessionStore;
   signer: TokenSigner;
-  name: string;
-  /** The cookie's attributes for requests over HTTPS, and for others; they differ where `secure` is `'auto'`. */
-  cookie: { secure: SessionCookieOptions; plain: SessionCookieOptions };
+  identities: readonly ResolvedIdentity[];
+  /** The identities of one request, where they depend on it. */
+  identitiesFor: ((req: IncomingMessage) => readonly ResolvedIdentity[]) | undefined;
   ttl: number;
   absoluteTimeout: number;
   rolling: boolean | undefined;
   resave: boolean;
   saveUninitialized: boolean;
-  genid: ((req: unknown) => string) | undefined;
+  unset: 'keep' | 'destroy';
+  genid: ((req: IncomingMessage) => string) | undefined;
+  proxy: boolean | undefined;
+  maxSize: number;
+  onStoreError: 'fail' | 'anonymous';
+  onStaleSecret: 'refuse' | 'destroy';
+  noStore: boolean;
+  /** The request headers that answers say they depend on. */
+  vary: readonly string[];
   logger: SessionLogger;
 }
 
 const DAY = 24 * 60 * 60_000;
 
-/** A cookie's name is a token of RFC 9110, section 5.6.2. */
-const COOKIE_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const MEBIBYTE = 2 ** 20;
+
+const OPTIONS =
+  'secret, store, name, cookie, identities, ttl, absoluteTimeout, rolling, resave, saveUninitialized, unset, genid, proxy, maxSize, onStoreError, onStaleSecret, noStore, varyCookie and logger';
 
 const STORE_METHODS = ['create', 'read', 'update', 'rotate', 'destroy', 'page', 'count', 'clear'] as const;
 
@@ -66,42 +114,120 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     throw new TypeError('session options must be an object: { secret: process.env.SESSION_SECRET }');
   }
   const {
-    name = 'sid',
+    secret,
+    store,
+    name,
+    cookie,
+    identities,
+    ttl = DAY,
+    absoluteTimeout = Infinity,
     rolling,
     resave = false,
     saveUninitialized = false,
+    unset = 'keep',
     genid,
+    proxy,
+    maxSize = MEBIBYTE,
+    onStoreError = 'fail',
+    onStaleSecret = 'refuse',
+    noStore = true,
+    varyCookie = false,
     logger = console,
+    ...others
   } = options;
-  if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
-    throw new TypeError(`name must be a cookie name such as 'sid': letters, digits and !#$%&'*+-.^_\`|~`);
-  }
+  checkNoOthers('the session layer', others, OPTIONS);
   if (typeof Object(logger).warn !== 'function' || typeof Object(logger).error !== 'function') {
     throw new TypeError("logger must have the functions warn and error, as console and Nest's Logger have");
   }
-  checkFlag('rolling', rolling);
-  checkFlag('resave', resave);
-  checkFlag('saveUninitialized', saveUninitialized);
-  if (genid !== undefined && typeof genid !== 'function') {
-    throw new TypeError('genid must be a function that returns a key: genid: () => randomUUID()');
-  }
-  return {
-    store: checkStore(options.store),
-    signer: new TokenSigner(checkSecrets(options.secret), genid !== undefined),
-    name,
-    cookie: resolveCookie(checkCookie(options.cookie)),
-    ttl: checkLifetime('ttl', options.ttl ?? DAY, 'use Infinity for sessions that never end'),
-    absoluteTimeout: checkLifetime(
-      'absoluteTimeout',
-      options.absoluteTimeout ?? Infinity,
-      'leave it out for none',
-    ),
+  for (const [option, flag] of Object.entries({
     rolling,
     resave,
     saveUninitialized,
+    proxy,
+    noStore,
+    varyCookie,
+  }))
+    checkFlag(option, flag);
+  if (genid !== undefined && typeof genid !== 'function') {
+    throw new TypeError('genid must be a function that returns a key: genid: () => randomUUID()');
+  }
+  if (typeof maxSize !== 'number' || !(maxSize > 0))
+    throw new TypeError('maxSize must be a positive number of bytes; use Infinity for none');
+  const checkedStore = checkStore(store);
+  const resolved = resolveIdentities({ name, cookie, identities });
+  return {
+    store: checkedStore,
+    signer: new TokenSigner(checkSecrets(secret), checkedStore.tokens ?? 'secret', genid !== undefined),
+    ...resolved,
+    ttl: checkLifetime('ttl', ttl, 'use Infinity for sessions that never end'),
+    absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for none'),
+    rolling,
+    resave,
+    saveUninitialized,
+    unset: checkWord('unset', unset, ['keep', 'destroy']),
     genid,
+    proxy,
+    maxSize,
+    onStoreError: checkWord('onStoreError', onStoreError, ['fail', 'anonymous']),
+    onStaleSecret: checkWord('onStaleSecret', onStaleSecret, ['refuse', 'destroy']),
+    noStore,
+    vary: resolved.identities
+      .map(({ identity }) => identity.header)
+      .filter((header) => varyCookie || header.toLowerCase() !== 'cookie'),
     logger,
   };
+}
+
+function resolveIdentities({
+  name,
+  cookie,
+  identities,
+}: Pick<SessionOptions, 'name' | 'cookie' | 'identities'>): Pick<
+  SessionConfig,
+  'identities' | 'identitiesFor'
+> {
+  if (identities === undefined) {
+    const named = { ...(name !== undefined && { name }) };
+    if (typeof cookie !== 'function')
+      return { identities: [resolveIdentity(cookieOf(named, cookie))], identitiesFor: undefined };
+    return {
+      identities: [resolveIdentity(cookieIdentity(named))],
+      identitiesFor: (req) => [resolveIdentity(cookieOf(named, cookie(req)))],
+    };
+  }
+  if (name !== undefined || cookie !== undefined) {
+    throw new TypeError(
+      'name and cookie are for the one cookie identity there is without identities: write them as cookieIdentity({ name, … }) there',
+    );
+  }
+  if (!Array.isArray(identities) || identities.length === 0) {
+    throw new TypeError('identities must be a list of at least one: [cookieIdentity(), headerIdentity()]');
+  }
+  return { identities: identities.map(resolveIdentity), identitiesFor: undefined };
+}
+
+/** What is in `cookie` is a cookie's, and nothing that says which requests it is for. */
+function cookieOf(named: { name?: string }, cookie: SessionCookieOptions | undefined): SessionIdentity {
+  if (cookie === undefined) return cookieIdentity(named);
+  if (typeof cookie !== 'object' || cookie === null) {
+    throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
+  }
+  const { name: _, host: __, ...attributes } = cookie as SessionCookieOptions & Record<string, unknown>;
+  return cookieIdentity({ ...attributes, ...named });
+}
+
+function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
+  const { name, header, get, set, remove, cookie } = Object(identity) as SessionIdentity;
+  if (
+    typeof name !== 'string' ||
+    typeof header !== 'string' ||
+    [get, set, remove].some((one) => typeof one !== 'function')
+  ) {
+    throw new TypeError(
+      'an identity must be cookieIdentity(), headerIdentity() or an object with name, header, get, set and remove',
+    );
+  }
+  return { identity, cookie: resolveCookie(cookie) };
 }
 
 /** The store in `store`, recognised by its methods: a class from another copy of the package is another class. */
@@ -138,50 +264,4 @@ function checkSecrets(secret: unknown): SigningSecret[] {
     }
   }
   return secrets as SigningSecret[];
-}
-
-function checkCookie(cookie: SessionCookieOptions = {}): SessionCookieOptions {
-  if (typeof cookie !== 'object' || cookie === null) {
-    throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
-  }
-  if ('expires' in cookie) {
-    throw new TypeError(
-      'cookie.expires would end every session at one instant: write cookie: { maxAge: milliseconds }',
-    );
-  }
-  const { maxAge, path = '/', secure = 'auto' } = cookie;
-  if (maxAge !== undefined && maxAge !== null) {
-    if (maxAge === Infinity)
-      throw new TypeError('cookie.maxAge must be finite; for sessions that never end write ttl: Infinity');
-    checkLifetime('cookie.maxAge', maxAge, 'leave it out for a cookie that ends with the browser');
-  }
-  if (typeof path !== 'string' || !path.startsWith('/'))
-    throw new TypeError("cookie.path must be a path such as '/'");
-  if (secure !== 'auto') checkFlag('cookie.secure', secure, " or 'auto'");
-  const wrong = wrongAttribute(cookie);
-  if (wrong !== undefined) {
-    throw new TypeError(`cookie.${wrong} is not what a cookie can have: see the attributes of Set-Cookie`);
-  }
-  return { httpOnly: true, sameSite: 'lax', ...cookie, path, secure };
-}
-
-function resolveCookie({ maxAge = null, ...cookie }: SessionCookieOptions): SessionConfig['cookie'] {
-  const auto = cookie.secure === 'auto';
-  return {
-    secure: { maxAge, ...cookie, secure: auto ? true : cookie.secure },
-    plain: { maxAge, ...cookie, secure: auto ? false : cookie.secure },
-  };
-}
-
-function checkLifetime(option: string, value: unknown, hint: string): number {
-  if (typeof value !== 'number' || !(value > 0)) {
-    throw new TypeError(`${option} must be a positive number of milliseconds; ${hint}`);
-  }
-  return value;
-}
-
-function checkFlag(option: string, value: unknown, also = ''): void {
-  if (value !== undefined && typeof value !== 'boolean') {
-    throw new TypeError(`${option} must be true or false${also}`);
-  }
 }

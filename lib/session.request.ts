@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   advance,
+  checkSize,
   diffData,
   loadData,
   NO_SNAPSHOT,
@@ -10,10 +11,10 @@ import {
 import { Overlay } from './session.overlay.js';
 import { SessionCookie } from './session.cookie.js';
 import { SessionGoneError, SessionStoreError } from './session.errors.js';
-import { proofOf, randomName, type Token } from './session.identity.js';
-import type { SessionConfig } from './session.options.js';
+import type { ResolvedIdentity, SessionConfig } from './session.options.js';
 import { checkGroup, checkKey } from './session.record.js';
 import { keepWork, workOf, type Seal, type SealedSession } from './session.response.js';
+import { proofOf, randomName, type Token } from './session.token.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
 import { LiveSession } from './session.js';
 
@@ -78,6 +79,8 @@ export class SessionState {
   ended: false | 'here' | 'elsewhere' = false;
   /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
   outdated = false;
+  /** Why the store cannot be asked about it; whatever would change the session fails with this. */
+  unavailable: SessionStoreError | undefined;
   /** Until when a request that was on its way at the last rotation may come with the secret before this one. */
   graceEnds = 0;
   #groups: readonly string[] = [];
@@ -121,14 +124,21 @@ export class SessionState {
 
   join(group: string): void {
     checkGroup(group);
+    this.checkAvailable();
     this.#leaves?.delete(group);
     if (!this.#groups.includes(group)) (this.#joins ??= new Set()).add(group);
   }
 
   leave(group: string): void {
     checkGroup(group);
+    this.checkAvailable();
     this.#joins?.delete(group);
     if (this.#groups.includes(group)) (this.#leaves ??= new Set()).add(group);
+  }
+
+  /** Throws for a session that stands in for one that the store could not be asked about. */
+  checkAvailable(): void {
+    if (this.unavailable) throw this.unavailable;
   }
 
   groupNames(): string[] {
@@ -188,29 +198,38 @@ export class SessionRequest implements SealedSession {
   readonly #res: ServerResponse;
   readonly #next: ((error: unknown) => void) | undefined;
   readonly #config: SessionConfig;
+  readonly #identity: ResolvedIdentity;
   readonly #secure: boolean;
   /** The calls of the handler that have not ended; a save that the handler did not await is among them. */
   #inFlight: Set<Promise<unknown>> | undefined;
   #last: Promise<unknown> | undefined;
   #committing: Promise<void> | undefined;
   #presentedAny = false;
+  /** Good tokens that were presented beside the one that is used, until they are ended with it. */
+  #others: readonly Token[] = [];
+  /** Of the session that was last put on the request. */
+  #placed: SessionState | undefined;
   #replaced = false;
   /** The cookie that the answer owes: a token that is valid, or its removal. */
   #owed: { state: SessionState; clear: boolean } | undefined;
 
-  /** @param next plain Express's, which answers a failed commit; `undefined` where the answer must be our own */
+  /**
+   * @param identity what decided which token is the request's, or gives a new session its own
+   * @param next plain Express's, which answers a failed commit; `undefined` where the answer must be our own
+   */
   constructor(
     config: SessionConfig,
+    identity: ResolvedIdentity,
     req: SessionIncomingMessage,
     res: ServerResponse,
     next: ((error: unknown) => void) | undefined,
   ) {
     this.#config = config;
+    this.#identity = identity;
     this.req = req;
     this.#res = res;
     this.#next = next;
-    this.#secure =
-      (req.socket as { encrypted?: boolean } | undefined)?.encrypted === true || req.secure === true;
+    this.#secure = isSecure(req, config.proxy);
     keepWork(req, this);
     OVERLAY.put(req);
   }
@@ -228,18 +247,41 @@ export class SessionRequest implements SealedSession {
     return this.#config.store;
   }
 
+  get identity(): string {
+    return this.#identity.identity.name;
+  }
+
   // ---- identify and read
 
   /** Loads the session of the first token that is good, or starts a new one. */
   async load(tokens: readonly Token[]): Promise<void> {
     this.#presentedAny = tokens.length > 0;
-    for (const token of tokens) {
-      const record = await this.#config.store.read(token.key);
-      const state = record && this.#admit(token, record);
-      if (!state || (state.outdated && !(await this.#heal(state, record)))) continue;
+    for (const [index, token] of tokens.entries()) {
+      const admitted = await this.#find(token);
+      if (!admitted) continue;
+      const { state, record } = admitted;
+      if (state.outdated && !(await this.#heal(state, record))) continue;
+      if (index + 1 < tokens.length) this.#others = tokens.slice(index + 1);
       return this.#place(new LiveSession(this, state), state, record);
     }
     this.start();
+  }
+
+  /** The live session of a token that is good. */
+  async #find(token: Token): Promise<{ state: SessionState; record: SessionRecord } | undefined> {
+    const { store, onStaleSecret } = this.#config;
+    const record = await store.read(token.key);
+    const state = record && this.#admit(token, record);
+    if (state === 'stale' && onStaleSecret === 'destroy') await store.destroy(token.key);
+    return typeof state === 'object' ? { state, record: record! } : undefined;
+  }
+
+  /** Puts a session on the request that stands in for those that the store cannot be asked about. */
+  startAnonymous(error: SessionStoreError): void {
+    this.#presentedAny = false;
+    const state = this.#newState();
+    state.unavailable = error;
+    this.#place(new LiveSession(this, state), state);
   }
 
   /** Puts a new session, which is not stored yet, on the request. */
@@ -248,12 +290,15 @@ export class SessionRequest implements SealedSession {
     this.#place(new LiveSession(this, state), state);
   }
 
-  /** Whether the client that presented `token` may use the session, and with which secret. */
-  #admit(token: Token, record: SessionRecord): SessionState | undefined {
+  /**
+   * Whether the client that presented `token` may use the session, and with which secret; `'stale'` for a secret that
+   * was good once.
+   */
+  #admit(token: Token, record: SessionRecord): SessionState | 'stale' | undefined {
     const { logger, ttl, resave, rolling } = this.#config;
     if (!isReadable(record, token.key)) {
       logger.error(
-        `session ${token.key} cannot be read: its record is damaged; the client gets a new session`,
+        `session ${this.#nameOf(token.key)} cannot be read: its record is damaged; the client gets a new session`,
       );
       return undefined;
     }
@@ -281,10 +326,15 @@ export class SessionRequest implements SealedSession {
       state.outdated = true;
       return state;
     }
+    const answer = this.#config.onStaleSecret === 'destroy' ? 'ended the session' : 'was refused';
     logger.warn(
-      `session ${record.key}: a well-signed token with a secret that is no longer good was refused; it may be stolen`,
+      `session ${record.key}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
     );
-    return undefined;
+    return 'stale';
+  }
+
+  #nameOf(key: string): string {
+    return this.#config.signer.nameOf(key);
   }
 
   #isTooOld({ createdAt }: SessionRecord): boolean {
@@ -298,7 +348,7 @@ export class SessionRequest implements SealedSession {
   async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
     const { was } = record;
     if (!was || was.until !== undefined || Date.now() < was.at + was.grace) return true;
-    const secret = randomName();
+    const secret = this.#config.signer.newSecret();
     const current = await this.#config.store.rotate(record, was.proof, proofOf(secret), was.grace);
     if (current !== undefined) this.#rotated(state, secret, current);
     return current !== undefined;
@@ -326,7 +376,7 @@ export class SessionRequest implements SealedSession {
   }
 
   #cookie(ownText?: string): SessionCookie {
-    const { cookie } = this.#config;
+    const { cookie } = this.#identity;
     return new SessionCookie(this.#secure ? cookie.secure : cookie.plain, ownText);
   }
 
@@ -338,12 +388,13 @@ export class SessionRequest implements SealedSession {
     }
     this.req.session = session;
     this.key = state.key;
+    this.#placed = state;
   }
 
   /** Logs a text that is not JSON. */
   unreadable(key: string, name: string): void {
     this.#config.logger.error(
-      `session ${key}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
+      `session ${this.#nameOf(key)}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
     );
   }
 
@@ -365,6 +416,7 @@ export class SessionRequest implements SealedSession {
   reload(session: LiveSession, inPlace: boolean): Promise<void> {
     const state = LiveSession.stateOf(session);
     return this.#run(async () => {
+      state.checkAvailable();
       const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.key);
       if (!record || !isReadable(record, state.key) || this.#isTooOld(record))
         throw new SessionGoneError('reload');
@@ -444,12 +496,13 @@ export class SessionRequest implements SealedSession {
     if (this.#answerBegan) return Promise.reject(tooLate('rotate'));
     return this.#run(async () => {
       const state = LiveSession.stateOf(session);
+      state.checkAvailable();
       if (state.ended) throw new SessionGoneError('rotate');
       if (!state.record || state.outdated) return;
       // One old secret is kept, and this one's turn has not come: the client's slower requests carry the one before.
       if (grace > 0 && Date.now() < state.graceEnds) return;
 
-      const secret = randomName();
+      const secret = this.#config.signer.newSecret();
       const current = await this.#config.store.rotate(state.record, state.proof!, proofOf(secret), grace);
       if (current === undefined) {
         state.ended = 'elsewhere';
@@ -487,13 +540,18 @@ export class SessionRequest implements SealedSession {
     } catch (error) {
       // The secret is valid and has to reach the client, with what this request knows.
       logger.warn(
-        `session ${state.key}: the lifetime of its new cookie was not looked up: ${messageOf(error)}`,
+        `session ${this.#nameOf(state.key)}: the lifetime of its new cookie was not looked up: ${messageOf(error)}`,
       );
     }
   }
 
-  /** Ends `state`'s session, and lets the client forget the token it presented. */
+  /** Ends `state`'s session, and what else the client presented, and lets the client forget its tokens. */
   async #end(state: SessionState): Promise<void> {
+    state.checkAvailable();
+    for (; this.#others.length > 0; this.#others = this.#others.slice(1)) {
+      const other = await this.#find(this.#others[0]!);
+      if (other) await this.#config.store.destroy(other.state.key);
+    }
     if (!state.ended) {
       const live = state.record !== undefined && (await this.#config.store.destroy(state.key));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
@@ -520,7 +578,7 @@ export class SessionRequest implements SealedSession {
     try {
       if (!this.#inFlight?.size) {
         save = this.#pendingSave();
-        if (!save) return undefined;
+        if (!save && !this.#unset()) return undefined;
       }
     } catch (error) {
       this.failure = { error };
@@ -541,16 +599,37 @@ export class SessionRequest implements SealedSession {
   async #commit(save: Save | undefined): Promise<void> {
     try {
       if (save) {
-        await this.#store(this.#current()!, save);
+        await this.#storeAtLast(save);
         return;
       }
       while (this.#inFlight?.size) await this.#settle(this.#inFlight);
       const due = this.#pendingSave();
-      if (due) await this.#run(() => this.#store(this.#current()!, due));
+      const unset = this.#unset();
+      if (due) await this.#run(() => this.#storeAtLast(due));
+      else if (unset) await this.#run(() => this.#end(unset));
     } catch (error) {
       this.failure = { error };
       throw error;
     }
+  }
+
+  /** Stores what a commit has found; a renewal of the expiry that fails is no reason to fail what can do without a session. */
+  async #storeAtLast(save: Save): Promise<void> {
+    const { onStoreError, logger } = this.#config;
+    const state = this.#current()!;
+    try {
+      await this.#store(state, save);
+    } catch (error) {
+      if (onStoreError === 'fail' || save.changed || !(error instanceof SessionStoreError)) throw error;
+      logger.warn(`session ${this.#nameOf(state.key)}: its expiry was not renewed: ${error.message}`);
+    }
+  }
+
+  /** The session that ends because it was taken off the request. */
+  #unset(): SessionState | undefined {
+    const state = this.#placed;
+    if (this.#config.unset === 'keep' || (this.req.session ?? undefined) !== undefined) return undefined;
+    return state?.record && !state.ended ? state : undefined;
   }
 
   /** Waits for the calls in flight. One that found the session ended is no failure of the answer. */
@@ -596,13 +675,18 @@ export class SessionRequest implements SealedSession {
     const groups = state.groupChange();
     const cookieText = SessionCookie.own(state.cookie);
     const { record } = state;
+    if (state.unavailable) {
+      if (data || groups || cookieText || evenIfEmpty) throw state.unavailable;
+      return undefined;
+    }
+    if (data) checkSize(state.snapshot.texts, data, config.maxSize);
 
     if (!record) {
       if (!data && !groups?.join && !config.saveUninitialized && !evenIfEmpty) return undefined;
       if (this.headersGone && evenIfEmpty) throw tooLate('save');
       if (this.headersGone) {
         config.logger.warn(
-          `session ${state.key} was not created: the answer had begun, so its cookie could not be sent`,
+          `session ${this.#nameOf(state.key)} was not created: the answer had begun, so its cookie could not be sent`,
         );
         return undefined;
       }
@@ -670,8 +754,8 @@ export class SessionRequest implements SealedSession {
   }
 
   async #create(state: SessionState, { data, groups, cookieText, expiresAt }: Save) {
-    const { store } = this.#config;
-    state.secret ??= randomName();
+    const { store, signer } = this.#config;
+    state.secret ??= signer.newSecret();
     state.proof ??= proofOf(state.secret);
     const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
     if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
@@ -702,24 +786,38 @@ export class SessionRequest implements SealedSession {
     this.#owed = { state, clear: false };
   }
 
-  /** The `Set-Cookie` value that the answer owes; `undefined` for none. Asked once, when the headers go out. */
-  takeCookie(): string | undefined {
-    const { name, signer, logger } = this.#config;
+  /** What the answer owes the client, as what puts it there; `undefined` for nothing. Asked once, when the headers go out. */
+  takeHeaders(): ((res: ServerResponse) => void) | undefined {
+    const { vary } = this.#config;
+    this.headersGone = true;
+    if (!this.#owed && vary.length === 0) return undefined;
+    const put = this.#owedToken();
+    return (res) => {
+      for (const header of vary) addVary(res, header);
+      if (!put) return;
+      if (this.#config.noStore) res.setHeader('Cache-Control', 'no-store');
+      put(res);
+    };
+  }
+
+  /** What gives or removes the token that the answer owes; `undefined` for none. */
+  #owedToken(): ((res: ServerResponse) => void) | undefined {
+    const { identity } = this.#identity;
     const owed = this.#owed;
     this.#owed = undefined;
-    this.headersGone = true;
     if (!owed) return undefined;
     const { state, clear } = owed;
-    if (clear) return SessionCookie.clear(state.cookie, name);
+    if (clear) return (res) => identity.remove(res, state);
     if (state.ended || state.secret === undefined) return undefined;
-    if (state.cookie.secure === true && !this.#secure) {
+    const { signer, logger } = this.#config;
+    if (identity.header === 'Cookie' && state.cookie.secure === true && !this.#secure) {
       logger.warn(
-        `cookie ${name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
+        `cookie ${identity.name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
       );
       return undefined;
     }
-    state.signed ??= signer.sign(state.key, state.secret);
-    return SessionCookie.set(state.cookie, name, state.signed, state.expiresAt);
+    const token = (state.signed ??= signer.sign(state.key, state.secret));
+    return (res) => identity.set(res, token, state);
   }
 
   // ---- a failed commit
@@ -763,6 +861,23 @@ export class SessionRequest implements SealedSession {
     };
     work.then(done, done);
   }
+}
+
+/** Whether a request came over HTTPS, to us or to the proxy that `proxy`, or Express's `trust proxy`, trusts. */
+function isSecure(req: SessionIncomingMessage, proxy: boolean | undefined): boolean {
+  if ((req.socket as { encrypted?: boolean } | undefined)?.encrypted === true) return true;
+  if (proxy === undefined) return req.secure === true;
+  if (!proxy) return false;
+  const forwarded = String(req.headers['x-forwarded-proto'] ?? '');
+  return forwarded.split(',', 1)[0]!.trim().toLowerCase() === 'https';
+}
+
+/** Says that the answer depends on a request header, once, whatever else it depends on. */
+function addVary(res: ServerResponse, header: string): void {
+  const before = [res.getHeader('Vary') ?? []].flat().join(', ');
+  const named = before.toLowerCase().split(/\s*,\s*/);
+  if (named.includes('*') || named.includes(header.toLowerCase())) return;
+  res.setHeader('Vary', before === '' ? header : `${before}, ${header}`);
 }
 
 /** Tells the client when to try again, if it is the store that failed. */

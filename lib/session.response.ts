@@ -12,8 +12,8 @@ import { Overlay } from './session.overlay.js';
 export interface SealedSession {
   /** Saves what changed; `undefined` when there is nothing to wait for. */
   commit(): Promise<void> | undefined;
-  /** The `Set-Cookie` value that the answer owes; asked before the first byte. */
-  takeCookie(): string | undefined;
+  /** What puts the headers on the response that the answer owes; `undefined` for none. Asked before the first byte. */
+  takeHeaders(): ((res: ServerResponse) => void) | undefined;
   /** The commit failed before the first byte: answers the error, or leaves that to others. */
   failed(error: unknown): void;
   /** Something failed when only the log can tell, the commit unless `what` says otherwise. */
@@ -357,13 +357,13 @@ export class Seal {
     if (Object.hasOwn(res, 'statusMessage')) res.statusMessage = undefined as unknown as string;
   }
 
-  /** Sends the first call, with the cookie that the answer owes. */
+  /** Sends the first call, with the headers that the answer owes. */
   #first(method: Method, args: unknown[]): unknown {
-    const cookie = this.#session.takeCookie();
-    if (cookie === undefined) return this.#pass(method, args);
+    const put = this.#session.takeHeaders();
+    if (!put) return this.#pass(method, args);
+    // After the headers of `writeHead`, which would otherwise replace them.
     const left = method === 'writeHead' ? applyHead(this.res, args) : args;
-    // After the headers of `writeHead`, which would otherwise replace it.
-    this.res.appendHeader('Set-Cookie', cookie);
+    put(this.res);
     return this.#pass(method, left);
   }
 

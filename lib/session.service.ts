@@ -1,7 +1,14 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { checkLifetime } from './session.checks.js';
+import { checkSize, diffData, NO_SNAPSHOT } from './session.commit.js';
+import type { SessionConfig } from './session.options.js';
 import { checkGroup, checkKey, checkPage } from './session.record.js';
-import { SessionStore, type SessionRecord } from './session.store.js';
+import { NEVER, SessionStore, type SessionRecord } from './session.store.js';
+import { proofOf, randomName } from './session.token.js';
 import type { SessionData } from './session.js';
+
+/** The checked options, for what is injected. */
+export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
 
 /** What is shown of a session: no secret, no proof. Frozen, all the way down. */
 export interface SessionView {
@@ -29,6 +36,20 @@ export interface PageOptions {
   limit?: number;
 }
 
+/** What a session is created with, beside its data. */
+export interface CreateOptions {
+  /** The groups it is in. */
+  groups?: Iterable<string>;
+  /** How long it lives unused, in milliseconds; default: as one that a request makes. */
+  maxAge?: number;
+}
+
+/** A session, and what its client presents: as a cookie's value, or in the header of a header identity. */
+export interface CreatedSession {
+  session: SessionView;
+  token: string;
+}
+
 /** Whom a clear spares. */
 export interface ClearOptions {
   /** A session, a key, or keys. */
@@ -40,7 +61,40 @@ const PAGE_SIZE = 100;
 /** Lists, finds and ends sessions, one by one, by group or all of them. */
 @Injectable()
 export class SessionService {
-  constructor(private readonly store: SessionStore) {}
+  constructor(
+    private readonly store: SessionStore,
+    @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
+  ) {}
+
+  /** Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. */
+  async create(
+    data: Partial<SessionData> & Record<string, unknown> = {},
+    { groups = [], maxAge }: CreateOptions = {},
+  ): Promise<CreatedSession> {
+    const { signer, identities, ttl, absoluteTimeout, maxSize } = this.config;
+    const texts = { __proto__: null, ...diffData(data, NO_SNAPSHOT)?.set } as unknown as Record<
+      string,
+      string
+    >;
+    checkSize({}, { set: texts }, maxSize);
+    if (maxAge !== undefined) {
+      checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
+      texts['cookie'] = JSON.stringify({ maxAge });
+    }
+    const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? ttl;
+    const secret = signer.newSecret();
+    const createdAt = Date.now();
+    const record: SessionRecord = {
+      key: randomName(),
+      proof: proofOf(secret),
+      data: texts,
+      groups: [...new Set(typeof groups === 'string' ? [groups] : groups)],
+      createdAt,
+      expiresAt: Math.floor(Math.min(createdAt + Math.min(lifetime, absoluteTimeout), NEVER)),
+    };
+    await this.store.create(record);
+    return { session: viewOf(record), token: signer.sign(record.key, secret) };
+  }
 
   /** The live sessions of a group, read page by page as they are asked for. */
   list(group: string): AsyncIterableIterator<SessionView> {

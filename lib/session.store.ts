@@ -71,6 +71,12 @@ export const NEVER = 8.64e15;
  * when the backend cannot answer in time.
  */
 export abstract class SessionStore {
+  /**
+   * `'key'` where a client's token is the key alone, which is then a credential: for stores with no place for a proof.
+   * Absent: the token carries a secret too.
+   */
+  declare readonly tokens?: 'key';
+
   /** Connects; constructors do no I/O. */
   async open(): Promise<void> {}
 

@@ -23,6 +23,8 @@ export type SessionCallback = (error?: unknown) => void;
 export interface SessionMethods {
   /** The session's key: public, unlike the token that the client holds. */
   readonly id: string;
+  /** The name of the identity that its token came by, or will. */
+  readonly identity: string;
   /** Saves now instead of before the response; rejects with `SessionGoneError` when the session ended meanwhile. */
   save(): Promise<void>;
   save(callback: SessionCallback): this;
@@ -102,6 +104,15 @@ export class LiveSession implements SessionMethods, DataHolder {
 
   get id(): string {
     return this.#state.key;
+  }
+
+  get identity(): string {
+    return this.#request.identity;
+  }
+
+  // As with the methods, data of this name beats ours.
+  set identity(value: unknown) {
+    ownProperty(this, 'identity', value);
   }
 
   get req(): object {

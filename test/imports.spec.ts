@@ -87,15 +87,13 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
 
 describe('who may import whom', () => {
   it.each(
-    ['store', 'store.options', 'errors', 'deadline', 'clock', 'opening'].map(
-      (part) => `lib/session.${part}.ts`,
-    ),
+    ['store', 'checks', 'errors', 'deadline', 'clock', 'opening'].map((part) => `lib/session.${part}.ts`),
   )('%s imports nothing', (file) => {
     expect(importsOf(file)).toEqual([]);
   });
 
   it('a store imports the contract, the errors, the deadline, the clock, what opens, its own folder and its own driver', () => {
-    const shared = ['store', 'store.options', 'record', 'errors', 'deadline', 'clock', 'opening'].map(
+    const shared = ['store', 'checks', 'record', 'errors', 'deadline', 'clock', 'opening'].map(
       (part) => `lib/session.${part}.ts`,
     );
     for (const store of stores) {

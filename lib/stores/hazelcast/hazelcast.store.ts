@@ -19,7 +19,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
-import { checkNoOthers, checkPrefix } from '../../session.store.options.js';
+import { checkNoOthers, checkPrefix } from '../../session.checks.js';
 import { HazelcastConnection, type HazelcastConnectionOptions } from './hazelcast.connection.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './hazelcast.envelope.js';
 import { failed, problemOf } from './hazelcast.errors.js';

@@ -18,7 +18,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
-import { checkNoOthers } from '../../session.store.options.js';
+import { checkNoOthers } from '../../session.checks.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo.connection.js';
 import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
 import { makeIndexes } from './mongo.indexes.js';

@@ -19,7 +19,7 @@ import {
   type SessionPageOptions,
   type SessionRecord,
 } from '../../session.store.js';
-import { checkNoOthers, checkPrefix } from '../../session.store.options.js';
+import { checkNoOthers, checkPrefix } from '../../session.checks.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis.connection.js';
 import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, unsetFields } from './redis.layout.js';
 import {

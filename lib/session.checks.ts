@@ -1,0 +1,35 @@
+// What options are checked for. Each throws a `TypeError` that says what to write instead.
+
+/** A misspelt option would silently be its default. */
+export function checkNoOthers(owner: string, others: object, known: string): void {
+  const first = Object.keys(others).find((name) => (others as Record<string, unknown>)[name] !== undefined);
+  if (first !== undefined) throw new TypeError(`${owner} has no option \`${first}\`: ${known} are all`);
+}
+
+/** What keys cannot start with. */
+export function checkPrefix(prefix: unknown): void {
+  if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
+    throw new TypeError('prefix must be a well-formed string');
+  }
+}
+
+/** @param hint what to write for a lifetime without end, or none */
+export function checkLifetime(option: string, value: unknown, hint: string): number {
+  if (typeof value !== 'number' || !(value > 0)) {
+    throw new TypeError(`${option} must be a positive number of milliseconds; ${hint}`);
+  }
+  return value;
+}
+
+/** @param also what else the option may be */
+export function checkFlag(option: string, value: unknown, also = ''): void {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new TypeError(`${option} must be true or false${also}`);
+  }
+}
+
+/** Checks that an option is one of some words. */
+export function checkWord<Word extends string>(option: string, value: unknown, words: readonly Word[]): Word {
+  if (words.includes(value as Word)) return value as Word;
+  throw new TypeError(`${option} must be one of ${words.map((word) => `'${word}'`).join(', ')}`);
+}
