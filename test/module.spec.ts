@@ -28,6 +28,9 @@ import {
   SessionService,
   SessionStore,
   SessionStoreError,
+  SessionTooLargeError,
+  cookieIdentity,
+  headerIdentity,
   type SessionModuleOptions,
   type SessionOptionsFactory,
 } from 'nestjs-session-stores';
@@ -443,6 +446,57 @@ describe('SessionService', () => {
     for (const browser of browsers.slice(0, 2))
       expect((await browser.get('/me')).json()).toEqual({ user: null });
     expect((await browsers[2]!.get('/me')).json()).toEqual({ user: 'ben' });
+  });
+
+  it('makes a session without a request, whose token is good as a cookie and in a header', async () => {
+    const identities = [cookieIdentity({ maxAge: 60_000 }), headerIdentity()];
+    const { app, browser } = await run([
+      SessionModule.forRoot({ secret, store: newStore(), identities, maxSize: 1000 }),
+    ]);
+    const sessions = app.get(SessionService);
+    const before = Date.now();
+    const { session, token } = await sessions.create({ user: 'ann' }, { groups: ['user:ann', 'user:ann'] });
+    expect(session).toMatchObject({ data: { user: 'ann' }, groups: ['user:ann'] });
+    expect(session.expiresAt - before).toBeGreaterThanOrEqual(60_000);
+    expect(session.expiresAt - Date.now()).toBeLessThanOrEqual(60_000);
+    expect(JSON.stringify(session)).not.toContain(token.slice(-20));
+
+    expect((await browser.get('/me', { headers: { 'x-auth-token': token } })).json()).toEqual({
+      user: 'ann',
+    });
+    expect((await browser.get('/me', { headers: { cookie: `sid=${token}` } })).json()).toEqual({
+      user: 'ann',
+    });
+    expect(await sessions.clearGroup('user:ann')).toBe(1);
+    expect((await browser.get('/me', { headers: { cookie: `sid=${token}` } })).json()).toEqual({
+      user: null,
+    });
+  });
+
+  it('makes a session with an age of its own, which requests keep', async () => {
+    const { app, browser } = await run([
+      SessionModule.forRoot({ secret, store: newStore(), rolling: true, absoluteTimeout: 90_000 }),
+    ]);
+    const sessions = app.get(SessionService);
+    const { session, token } = await sessions.create({ user: 'ann' }, { maxAge: 50_000 });
+    const answer = await browser.get('/me', { headers: { cookie: `sid=${token}` } });
+    const { expiresAt } = (await sessions.find(session.key))!;
+    expect(expiresAt - Date.now()).toBeGreaterThan(45_000);
+    expect(expiresAt - Date.now()).toBeLessThanOrEqual(50_000);
+    expect(answer.setCookies[0]).toContain(`Expires=${new Date(expiresAt).toUTCString()}`);
+    const { session: capped } = await sessions.create({}, { maxAge: 500_000 });
+    expect(capped.expiresAt - Date.now()).toBeLessThanOrEqual(90_000);
+  });
+
+  it('makes no session of what a session cannot be', async () => {
+    const { app } = await run([SessionModule.forRoot({ secret, store: newStore(), maxSize: 1000 })]);
+    const sessions = app.get(SessionService);
+    await expect(sessions.create({ text: 'x'.repeat(1000) })).rejects.toThrow(SessionTooLargeError);
+    await expect(sessions.create({ id: 'mine' })).rejects.toThrow(/session.id is reserved/);
+    await expect(sessions.create({ big: 1n })).rejects.toThrow(/JSON cannot hold it/);
+    await expect(sessions.create({}, { maxAge: 0 })).rejects.toThrow(/maxAge must be/);
+    await expect(sessions.create({}, { groups: [5] as never })).rejects.toThrow(TypeError);
+    expect(await sessions.countAll()).toBe(0);
   });
 
   it('refuses a group, key or except that is no string, so that undefined never means all', async () => {

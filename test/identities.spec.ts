@@ -1,0 +1,396 @@
+import { request } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import {
+  cookieIdentity,
+  headerIdentity,
+  sessionMiddleware,
+  type SessionIdentity,
+  type SessionOptions,
+} from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { serveApp, type Handler, type TestApp } from './http/app.js';
+import type { Answer, Browser } from './http/browser.js';
+
+const HANDLERS: Record<string, Handler> = {
+  '/': (session) => ({ user: (session['user'] as string) ?? null, by: session.identity }),
+  '/login': (session, req) => void (session['user'] = (req.query as { as?: string }).as ?? 'ann'),
+  '/admin': (session) => ({ user: (session['user'] as string) ?? null, by: session.identity }),
+  '/admin/login': (session) => void (session['user'] = 'root'),
+  '/logout': (session) => session.destroy(),
+  '/regenerate': (session) => session.regenerate(),
+  '/rotate': (session) => session.rotate({ grace: 0 }),
+};
+
+const both = { identities: [cookieIdentity(), headerIdentity()] };
+
+function tokenIn(answer: Answer): string {
+  const token = answer.headers['x-auth-token'];
+  if (typeof token !== 'string' || token === '') throw new Error('no token was issued');
+  return token;
+}
+
+const withToken = (token: string): { headers: Record<string, string> } => ({
+  headers: { 'x-auth-token': token },
+});
+
+describe('a header identity', () => {
+  const only = { identities: [headerIdentity()] };
+
+  it('issues its token in a header, takes it back there, and sends no cookie', async () => {
+    const app = await serveApp(HANDLERS, only);
+    const browser = app.browser();
+    const login = await browser.get('/login');
+    const token = tokenIn(login);
+    expect(login.setCookies).toEqual([]);
+    const home = await browser.get('/', withToken(token));
+    expect(home.json()).toEqual({ user: 'ann', by: 'x-auth-token' });
+    expect(home.headers['x-auth-token']).toBeUndefined();
+    expect((await browser.get('/')).json()).toEqual({ user: null, by: 'x-auth-token' });
+  });
+
+  it('gives the new token after regenerate and rotate, and an empty header after destroy', async () => {
+    const app = await serveApp(HANDLERS, only);
+    const browser = app.browser();
+    const first = tokenIn(await browser.get('/login'));
+    const second = tokenIn(await browser.get('/rotate', withToken(first)));
+    expect(second).not.toBe(first);
+    expect((await browser.get('/', withToken(second))).json()).toMatchObject({ user: 'ann' });
+    expect((await browser.get('/', withToken(first))).json()).toMatchObject({ user: null });
+    const out = await browser.get('/logout', withToken(second));
+    expect(out.headers['x-auth-token']).toBe('');
+    expect(out.setCookies).toEqual([]);
+    expect((await browser.get('/', withToken(second))).json()).toMatchObject({ user: null });
+  });
+
+  it('is named by Vary in every answer, beside what the handler names there', async () => {
+    const app = await serveApp(
+      {
+        ...HANDLERS,
+        '/vary': (_session, _req, res) => void res.setHeader('Vary', 'Accept'),
+        '/head': (_session, _req, res) => void res.writeHead(200, { Vary: 'X-AUTH-TOKEN' }).end('null'),
+        '/any': (_session, _req, res) => void res.setHeader('Vary', '*'),
+      },
+      both,
+    );
+    const browser = app.browser();
+    for (const [path, vary] of [
+      ['/', 'x-auth-token'],
+      ['/login', 'x-auth-token'],
+      ['/vary', 'Accept, x-auth-token'],
+      ['/head', 'X-AUTH-TOKEN'],
+      ['/any', '*'],
+    ] as const) {
+      expect((await browser.get(path)).headers.vary).toBe(vary);
+    }
+  });
+
+  it('keeps a session as long as its maxAge', async () => {
+    const app = await serveApp(HANDLERS, { identities: [headerIdentity({ maxAge: 60_000 })] });
+    const before = Date.now();
+    tokenIn(await app.browser().get('/login'));
+    const { expiresAt } = app.store.calls.find(({ operation }) => operation === 'create')!.record!;
+    expect(expiresAt - before).toBeGreaterThanOrEqual(60_000);
+    expect(expiresAt - Date.now()).toBeLessThanOrEqual(60_000);
+  });
+});
+
+describe('of several identities', () => {
+  it('the first gives new sessions their token, each takes its own back', async () => {
+    const app = await serveApp(HANDLERS, both);
+    const browser = app.browser();
+    const login = await browser.get('/login');
+    expect(login.setCookies).toHaveLength(1);
+    expect(login.headers['x-auth-token']).toBeUndefined();
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
+    const token = browser.cookies.get('sid')!;
+    expect((await app.browser().get('/', withToken(token))).json()).toEqual({
+      user: 'ann',
+      by: 'x-auth-token',
+    });
+  });
+
+  it.each(['forged', '', 's:x.y'])(
+    'one that is present with %j decides, and there is no falling back to another',
+    async (dead) => {
+      const app = await serveApp(HANDLERS, { identities: [headerIdentity(), cookieIdentity()] });
+      const browser = app.browser();
+      const token = tokenIn(await browser.get('/login'));
+      browser.cookies.set('sid', token);
+      expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
+      expect((await browser.get('/', withToken(dead))).json()).toEqual({ user: null, by: 'x-auth-token' });
+    },
+  );
+
+  it('a dead header beside a live cookie is no session either', async () => {
+    const app = await serveApp(HANDLERS, { identities: [headerIdentity(), cookieIdentity()] });
+    const browser = app.browser();
+    const token = tokenIn(await browser.get('/login'));
+    const dead = tokenIn(await browser.get('/login'));
+    await browser.get('/logout', withToken(dead));
+    browser.cookies.set('sid', token);
+    expect((await browser.get('/', withToken(dead))).json()).toEqual({ user: null, by: 'x-auth-token' });
+  });
+
+  it('each is for its path and below', async () => {
+    const app = await serveApp(HANDLERS, {
+      identities: [cookieIdentity({ name: 'admin', path: '/admin' }), cookieIdentity()],
+    });
+    const browser = app.browser();
+    await browser.get('/admin/login');
+    await browser.get('/login');
+    expect([...browser.cookies.keys()]).toEqual(['admin', 'sid']);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
+    expect((await browser.get('/admin')).json()).toEqual({ user: 'root', by: 'admin' });
+  });
+
+  it('each is for its hosts', async () => {
+    const app = await serveApp(HANDLERS, {
+      identities: [
+        cookieIdentity({ name: 'shop', host: ['shop.example', '*.shop.example'] }),
+        cookieIdentity({ name: 'bank', host: 'BANK.example' }),
+      ],
+    });
+    const ask = (host: string): Promise<number | string[] | undefined> =>
+      new Promise((resolve, reject) => {
+        request(`${app.url}/login`, { headers: { host }, agent: false }, (res) => {
+          res.resume();
+          resolve(res.headers['set-cookie']?.map((line) => line.split('=')[0]!) ?? res.statusCode);
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask('shop.example')).toEqual(['shop']);
+    expect(await ask('www.Shop.example:8080')).toEqual(['shop']);
+    expect(await ask('bank.example')).toEqual(['bank']);
+    // No session, so that the handler fails.
+    expect(await ask('notshop.example')).toBe(500);
+    expect(await ask('bank.example.evil.example')).toBe(500);
+  });
+
+  it('one of an app’s own reads, gives and removes as it likes', async () => {
+    const query: SessionIdentity = {
+      name: 'query',
+      header: 'x-own',
+      get: (req) => {
+        const own = req.headers['x-own'];
+        return own === undefined ? undefined : String(own).split(' ');
+      },
+      set: (res, token, { expiresAt }) => void res.setHeader('x-own', `${token} ${expiresAt}`),
+      remove: (res) => void res.setHeader('x-own', 'gone'),
+    };
+    const app = await serveApp(HANDLERS, { identities: [query] });
+    const browser = app.browser();
+    const [token] = String((await browser.get('/login')).headers['x-own']).split(' ');
+    const own = { headers: { 'x-own': `nonsense ${token!}` } };
+    expect((await browser.get('/', own)).json()).toEqual({ user: 'ann', by: 'query' });
+    expect((await browser.get('/logout', own)).headers['x-own']).toBe('gone');
+  });
+
+  it('one that throws fails its request alone, through the error handlers', async () => {
+    const failing: SessionIdentity = {
+      ...headerIdentity(),
+      get: () => {
+        throw new RangeError('told to');
+      },
+    };
+    const app = await serveApp(HANDLERS, { identities: [failing] });
+    expect(await app.browser().get('/')).toMatchObject({ status: 500 });
+  });
+});
+
+describe('several cookies of one name', () => {
+  /** A client that holds the cookies of several sessions, oldest last, as after a change of path or domain. */
+  async function holder(app: TestApp, count: number): Promise<{ browser: Browser; tokens: string[] }> {
+    const tokens: string[] = [];
+    for (let index = 0; index < count; index++) {
+      const browser = app.browser();
+      await browser.get(`/login?as=user-${index}`);
+      tokens.push(browser.cookies.get('sid')!);
+    }
+    return { browser: app.browser(), tokens };
+  }
+  const withCookies = (tokens: readonly string[]): { headers: Record<string, string> } => ({
+    headers: { cookie: tokens.map((token) => `sid=${token}`).join('; ') },
+  });
+
+  it('four with a good signature are looked up at most, and the first live one is taken', async () => {
+    const app = await serveApp(HANDLERS);
+    const { browser, tokens } = await holder(app, 6);
+    const forged = Array.from({ length: 20 }, (_, index) => `s%3Aforged${index}.signature`);
+    for (const token of tokens.slice(0, 3)) await browser.get('/logout', withCookies([token]));
+    app.store.take();
+    expect((await browser.get('/', withCookies([...forged, ...tokens]))).json()).toMatchObject({
+      user: 'user-3',
+    });
+    expect(app.store.take()).toEqual(['read', 'read', 'read', 'read']);
+    await browser.get('/logout', withCookies([tokens[3]!]));
+    app.store.take();
+    expect((await browser.get('/', withCookies(tokens))).json()).toMatchObject({ user: null });
+    expect(app.store.take()).toEqual(['read', 'read', 'read', 'read']);
+  });
+
+  it.each(['/logout', '/regenerate'])('%s ends every live session that was presented', async (path) => {
+    const app = await serveApp(HANDLERS);
+    const { browser, tokens } = await holder(app, 3);
+    await browser.get(path, withCookies(tokens));
+    for (const token of tokens)
+      expect((await browser.get('/', withCookies([token]))).json()).toMatchObject({ user: null });
+  });
+
+  it('one whose secret is no longer good ends nothing', async () => {
+    const app = await serveApp(HANDLERS);
+    const { browser, tokens } = await holder(app, 2);
+    const [mine, stale] = tokens as [string, string];
+    const rotated = app.browser();
+    rotated.cookies.set('sid', stale);
+    await rotated.get('/rotate');
+    await browser.get('/logout', withCookies([mine, stale]));
+    expect((await rotated.get('/')).json()).toMatchObject({ user: 'user-1' });
+  });
+});
+
+describe('what an answer with a token says', () => {
+  const own: Record<string, Handler> = {
+    ...HANDLERS,
+    '/login': (session, _req, res) => {
+      res.setHeader('Cache-Control', 'public, max-age=60');
+      session['user'] = 'ann';
+    },
+    '/page': (_session, _req, res) => void res.setHeader('Cache-Control', 'public, max-age=60'),
+  };
+
+  it('is that nobody may keep it; other answers are left as they are', async () => {
+    const app = await serveApp(own);
+    const browser = app.browser();
+    expect((await browser.get('/login')).headers['cache-control']).toBe('no-store');
+    const page = await browser.get('/page');
+    expect(page.headers['cache-control']).toBe('public, max-age=60');
+    expect([page.setCookies, page.headers.vary]).toEqual([[], undefined]);
+    expect((await browser.get('/logout')).headers['cache-control']).toBe('no-store');
+  });
+
+  it('noStore: false leaves it to the handler, varyCookie: true says that answers depend on cookies', async () => {
+    const app = await serveApp(own, { noStore: false, varyCookie: true });
+    const browser = app.browser();
+    const login = await browser.get('/login');
+    expect([login.headers['cache-control'], login.headers.vary]).toEqual(['public, max-age=60', 'Cookie']);
+    expect((await browser.get('/page')).headers.vary).toBe('Cookie');
+  });
+});
+
+describe('a cookie for each request', () => {
+  it('is what the function gives', async () => {
+    const app = await serveApp(HANDLERS, {
+      cookie: (req) => ({ maxAge: 60_000, sameSite: req.url!.includes('as=bob') ? 'strict' : 'none' }),
+    });
+    expect((await app.browser().get('/login')).setCookies[0]).toMatch(/SameSite=None/);
+    expect((await app.browser().get('/login?as=bob')).setCookies[0]).toMatch(/SameSite=Strict/);
+  });
+
+  it('that nobody can have fails its request alone', async () => {
+    const app = await serveApp(HANDLERS, { cookie: () => ({ path: 'nowhere' }) });
+    const answer = await app.browser().get('/');
+    expect([answer.status, answer.json()['message']]).toEqual([
+      500,
+      "cookie.path must be a path such as '/'",
+    ]);
+  });
+
+  it("sameSite: 'auto' is none over HTTPS and lax elsewhere, as proxy says", async () => {
+    const options: Partial<SessionOptions> = { cookie: { sameSite: 'auto' }, proxy: true };
+    const app = await serveApp(HANDLERS, options);
+    const over = (proto: string): Promise<Answer> =>
+      app.browser().get('/login', { headers: { 'x-forwarded-proto': proto } });
+    expect((await over('https, http')).setCookies[0]).toMatch(/; Secure; SameSite=None$/);
+    expect((await over('http')).setCookies[0]).toMatch(/; HttpOnly; SameSite=Lax$/);
+    const distrusting = await serveApp(HANDLERS, { ...options, proxy: false });
+    const answer = await distrusting.browser().get('/login', { headers: { 'x-forwarded-proto': 'https' } });
+    expect(answer.setCookies[0]).toMatch(/; HttpOnly; SameSite=Lax$/);
+  });
+});
+
+describe('unset', () => {
+  const handlers: Record<string, Handler> = {
+    ...HANDLERS,
+    '/null': (_session, req) => void (req.session = null as never),
+    '/delete': (_session, req) => void delete (req as Partial<typeof req>).session,
+  };
+
+  it.each(['/null', '/delete'])(
+    "%s ends the session with 'destroy', and keeps it with 'keep'",
+    async (path) => {
+      for (const [unset, user] of [
+        ['destroy', null],
+        ['keep', 'ann'],
+      ] as const) {
+        const app = await serveApp(handlers, { unset });
+        const browser = app.browser();
+        await browser.get('/login');
+        const token = browser.cookies.get('sid')!;
+        const answer = await browser.get(path);
+        expect(answer.status).toBe(200);
+        browser.cookies.set('sid', token);
+        expect((await browser.get('/')).json()).toMatchObject({ user });
+      }
+    },
+  );
+
+  it("'destroy' that fails is a 503, and the session is still there", async () => {
+    const app = await serveApp(handlers, { unset: 'destroy' });
+    const browser = app.browser();
+    await browser.get('/login');
+    app.store.failing = ['destroy'];
+    expect((await browser.get('/null')).status).toBe(503);
+    app.store.failing = false;
+    expect((await browser.get('/')).json()).toMatchObject({ user: 'ann' });
+  });
+});
+
+describe('wrong identities', () => {
+  const make = (options: object) => () =>
+    sessionMiddleware({ secret: 's', store: new ClusterStore(), ...options });
+
+  it.each<[string, () => unknown, RegExp]>([
+    ['a name with a space', () => cookieIdentity({ name: 'a b' }), /^name must be a cookie name/],
+    ['__Host- not always secure', () => cookieIdentity({ name: '__Host-sid' }), /write secure: true/],
+    [
+      '__Host- with a domain',
+      () => cookieIdentity({ name: '__Host-sid', secure: true, domain: 'a.example' }),
+      /without domain/,
+    ],
+    [
+      '__Host- with a path',
+      () => cookieIdentity({ name: '__host-sid', secure: true, path: '/a' }),
+      /only with path: '\/'/,
+    ],
+    ['__Secure- not always secure', make({ name: '__Secure-sid' }), /write secure: true/],
+    [
+      'a host with a port',
+      () => cookieIdentity({ host: 'a.example:80' }),
+      /^host must be a name without a port/,
+    ],
+    [
+      'a header that is cookies',
+      () => headerIdentity({ name: 'Cookie' }),
+      /^name must be the name of a header/,
+    ],
+    ['a path that is none', () => headerIdentity({ path: 'a' }), /path must be a path/],
+    ['no identities', make({ identities: [] }), /at least one/],
+    [
+      'name beside identities',
+      make({ name: 'a', identities: [cookieIdentity()] }),
+      /write them as cookieIdentity/,
+    ],
+    ['half an identity', make({ identities: [{ name: 'a' }] }), /^an identity must be/],
+    ['an option that is none', make({ maxage: 1 }), /^the session layer has no option `maxage`/],
+    ['an attribute that is none', make({ cookie: { maxage: 1 } }), /^cookie has no attribute `maxage`/],
+    ['a policy that is none', make({ onStoreError: 'ignore' }), /'fail', 'anonymous'/],
+  ])('%s', (_, wrong, message) => {
+    expect(wrong).toThrow(TypeError);
+    expect(wrong).toThrow(message);
+  });
+
+  it('__Host- that is always secure, with the defaults, is right', () => {
+    expect(() => cookieIdentity({ name: '__Host-sid', secure: true })).not.toThrow();
+  });
+});
