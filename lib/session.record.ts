@@ -73,6 +73,7 @@ export function checkGroup(group: unknown): void {
 
 /** Throws a `TypeError` for a record that no store may take. */
 export function checkRecord(record: SessionRecord): void {
+  checkObject(record, 'a record');
   checkString(record.key, 'key');
   checkString(record.proof, 'proof');
   if (record.was !== undefined) {
@@ -89,6 +90,7 @@ export function checkRecord(record: SessionRecord): void {
 
 /** Throws a `TypeError` for a change that no store may take. */
 export function checkChange(change: SessionChange): void {
+  checkObject(change, 'a change');
   const { set, unset, join, leave, expiresAt, touch, retire } = change;
   if (set !== undefined) checkTexts(set, 'set');
   if (unset !== undefined) {
@@ -142,6 +144,12 @@ export function exceptKeys(except: Iterable<string> = []): Set<string> {
   return keys;
 }
 
+function checkObject(value: unknown, what: string): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${what} must be an object, not ${kindOf(value)}`);
+  }
+}
+
 function checkString(value: unknown, what: string): void {
   if (typeof value !== 'string' || !value.isWellFormed()) {
     throw new TypeError(`${what} must be a well-formed string, not ${kindOf(value)}`);
@@ -180,6 +188,6 @@ function checkDuration(value: unknown, what: string): void {
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'string') return 'a string with a lone surrogate';
+  if (typeof value === 'string') return value.isWellFormed() ? 'a string' : 'a string with a lone surrogate';
   return typeof value === 'object' ? 'an object' : typeof value;
 }
