@@ -5,21 +5,11 @@ import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
-import { startRedis } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
-import type { Server } from '../servers/server.mjs';
 import { agreement } from './agreement.js';
+import { ownServer } from './own.server.js';
 
-let server: Server;
-let direct: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  direct = new Redis(server.url);
-});
-afterAll(async () => {
-  direct.disconnect();
-  await server.stop();
-});
+const { server, direct } = await ownServer();
 
 /** What a call is cut in, and what it must have left behind when it was not run, and when it was. */
 interface Cuttable {

@@ -2,25 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
-import { call, startRedis } from '../servers/redis.mjs';
-import type { Server } from '../servers/server.mjs';
+import { call } from '../servers/redis.mjs';
 import { agreement } from './agreement.js';
 import { callsOf, failInTime } from './calls.js';
+import { ownServer } from './own.server.js';
 
-let server: Server;
-let direct: Redis;
+const { server, direct } = await ownServer();
 let prefix: string;
-beforeAll(async () => {
-  server = await startRedis();
-  direct = new Redis(server.url);
-});
-afterAll(async () => {
-  direct.disconnect();
-  await server.stop();
-});
 beforeEach(() => {
   prefix = randomUUID();
 });

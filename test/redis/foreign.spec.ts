@@ -1,23 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { Cluster, Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';
-import { call, startRedis } from '../servers/redis.mjs';
+import { call } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
-import type { Server } from '../servers/server.mjs';
 import { agreement, paged } from './agreement.js';
+import { ownServer } from './own.server.js';
 
-let server: Server;
-let direct: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  direct = new Redis(server.url);
-});
-afterAll(async () => {
-  direct.disconnect();
-  await server.stop();
-});
+const { server, direct } = await ownServer();
 
 /** Calls everything that a store can do, on some sessions of which none is left. */
 async function everything(store: RedisStore): Promise<void> {

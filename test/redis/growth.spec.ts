@@ -1,23 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { Redis } from 'ioredis';
 import { NEVER } from 'nestjs-session-stores';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
-import { startRedis } from '../servers/redis.mjs';
-import type { Server } from '../servers/server.mjs';
+import { ownServer } from './own.server.js';
 
-let server: Server;
-let direct: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  direct = new Redis(server.url);
-});
-afterAll(async () => {
-  direct.disconnect();
-  await server.stop();
-});
+const { server, direct } = await ownServer();
 
 /** Runs `work` with a store, and waits until the server has nothing of it left, which nobody helps it with. */
 async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Promise<void> {

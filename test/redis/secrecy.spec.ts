@@ -3,27 +3,18 @@ import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { SessionStoreError, type SessionStore } from 'nestjs-session-stores';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { startRedis } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
-import type { Server } from '../servers/server.mjs';
+import { ownServer } from './own.server.js';
 
 const PASSWORD = 'the-password-nobody-may-see';
 const TEXT = 'the-text-nobody-may-see';
 const PROOF = 'the-proof-nobody-may-see';
 
-let server: Server;
-let direct: Redis;
-beforeAll(async () => {
-  server = await startRedis();
-  direct = new Redis(server.url);
-});
-afterAll(async () => {
-  direct.disconnect();
-  await server.stop();
-});
+const { server, direct } = await ownServer();
 
 async function opened(options: RedisStoreOptions): Promise<RedisStore> {
   const store = new RedisStore({ timeout: 300, ...options });

@@ -1,0 +1,15 @@
+import { Redis } from 'ioredis';
+import { afterAll } from 'vitest';
+import { startRedis } from '../servers/redis.mjs';
+import type { Server } from '../servers/server.mjs';
+
+/** A server of the spec's own and a client of it, until its last test has ended. */
+export async function ownServer(): Promise<{ server: Server; direct: Redis }> {
+  const server = await startRedis();
+  const direct = new Redis(server.url);
+  afterAll(async () => {
+    direct.disconnect();
+    await server.stop();
+  });
+  return { server, direct };
+}
