@@ -42,6 +42,7 @@ async function measure(name, { contender, memory, foreign }, sizes) {
       () => contender.write(any()),
       () => contender.touch(any()),
       (index) => contender.create(mortal[index]),
+      (index) => contender.rotate(mortal[index]),
       (index) => contender.destroy(mortal[index]),
     ]) {
       row.push(await micros(CALLS, call));
@@ -60,6 +61,7 @@ async function measure(name, { contender, memory, foreign }, sizes) {
       'write',
       'touch',
       'create',
+      'rotate',
       'destroy',
       'count all',
       `count ${GROUP} of a group`,
