@@ -1,6 +1,6 @@
 import { Client, JsonStringDeserializationPolicy, ReconnectMode, type ClientConfig } from 'hazelcast-client';
 import { withDeadline } from '../../session.deadline.js';
-import { OFFLINE, SHUT_DOWN, problemOf } from './hazelcast.errors.js';
+import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './hazelcast.errors.js';
 
 type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
@@ -35,7 +35,10 @@ export class HazelcastConnection {
       const found = given.length === 0 ? 'none of them is set' : 'both are set';
       throw new TypeError(`HazelcastStore needs one of \`client\` and \`config\`: ${found}`);
     }
-    if (options.config) checkConfig(options.config, mapNames);
+    if (options.config) {
+      if (typeof options.config !== 'object') throw new TypeError('config must be an object');
+      checkConfig(options.config, mapNames);
+    }
     // That it failed is told by `open`, and must not end the process before.
     if (options.client instanceof Promise) options.client.catch(() => {});
   }
@@ -80,14 +83,13 @@ export class HazelcastConnection {
   }
 
   /**
-   * A client that reconnects for ever also tries for ever to connect at first, and there is no way to stop it. So one
-   * that gives up by itself looks first whether there is a cluster.
+   * A client that reconnects for ever also tries for ever to connect at first, and there is no way to stop it. So
+   * others that give up by themselves look first whether there is a cluster.
    */
   private async make(config: ClientConfig): Promise<HazelcastClient> {
     const ours = withFailureSettings(config, this.timeout);
     const connect = async (): Promise<HazelcastClient> => {
-      const scout = await Client.newHazelcastClient(givingUp(ours, this.timeout / 2));
-      await scout.shutdown();
+      await Promise.any(scoutsOf(ours, this.timeout).map(look));
       return Client.newHazelcastClient(ours);
     };
     const work = connect();
@@ -104,9 +106,7 @@ export class HazelcastConnection {
         return new Error(`no member answered in ${this.timeout} ms`);
       });
     } catch (error) {
-      const problem =
-        'could not connect: are members running, and are network.clusterMembers and clusterName right?';
-      throw problemOf('open', problem, error);
+      throw notConnected(error instanceof AggregateError ? error.errors[0] : error);
     }
   }
 }
@@ -146,19 +146,50 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
   };
 }
 
-function givingUp(config: ClientConfig, within: number): ClientConfig {
+async function look(config: ClientConfig): Promise<void> {
+  const scout = await Client.newHazelcastClient(config);
+  await scout.shutdown();
+}
+
+/** One for each address, as a client asks one after the other, and waits for each of those that stay mute. */
+function scoutsOf(config: ClientConfig, timeout: number): ClientConfig[] {
   const { network, connectionStrategy, properties } = config;
-  return {
+  const { connectionTimeout, clusterMembers } = network ?? {};
+  // Half to connect, half to be let in.
+  const within = Math.ceil(timeout / 2);
+  const isLonger = connectionTimeout === 0 || connectionTimeout! > within;
+  const scout: ClientConfig = {
     ...config,
-    network: { ...network, connectionTimeout: Math.min(within, network?.connectionTimeout ?? within) },
+    network: { ...network, connectionTimeout: isLonger ? within : connectionTimeout },
     connectionStrategy: {
       ...connectionStrategy,
       connectionRetry: { ...connectionStrategy?.connectionRetry, clusterConnectTimeoutMillis: within },
     },
     lifecycleListeners: [],
     membershipListeners: [],
-    properties: { ...properties, 'hazelcast.logging.level': 'OFF' },
+    properties: {
+      ...properties,
+      // This also limits how long it waits to be let in.
+      'hazelcast.client.heartbeat.timeout': within,
+      'hazelcast.logging.level': 'OFF',
+    },
   };
+  if (!Array.isArray(clusterMembers) || clusterMembers.length === 0) return [scout];
+  return clusterMembers.map((address) => asking(address, scout));
+}
+
+function asking(address: string, config: ClientConfig): ClientConfig {
+  return { ...config, network: { ...config.network, clusterMembers: [address] } };
+}
+
+function notConnected(error: unknown): Error {
+  if (kindOf(error) === 'InvalidConfigurationError') {
+    const { message } = error as Error;
+    return new TypeError(`config: ${message.replace(/^Config validation error: /, '')}`, { cause: error });
+  }
+  const problem =
+    'could not connect: are members running, and are network.clusterMembers and clusterName right?';
+  return problemOf('open', problem, error);
 }
 
 /** Refuses what would void a guarantee. */

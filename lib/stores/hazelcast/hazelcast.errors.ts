@@ -3,8 +3,7 @@ import { SessionStoreError } from '../../session.errors.js';
 /** The store's error for what the client threw, or what became of a call. */
 export function failed(operation: string, error: unknown): Error {
   if (error instanceof SessionStoreError || error instanceof TypeError) return error;
-  const { name } = error as Error;
-  const [, problem] = PROBLEMS.find(([names]) => names.includes(name)) ?? [];
+  const [, problem] = PROBLEMS.find(([names]) => names.includes(kindOf(error))) ?? [];
   return problemOf(operation, problem ?? 'a member refused it; its words are the cause', error);
 }
 
@@ -19,7 +18,12 @@ export const SHUT_DOWN =
 export const OFFLINE =
   'no connection to the cluster: are members running? The client goes on trying to reconnect';
 
-/** What the client's errors mean, by name: they may come from another copy of it. */
+/** The class of an error of the client, which calls all of them `Error`; by name, as it may be another copy's. */
+export function kindOf(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : '';
+}
+
+/** What the client's errors mean. */
 const PROBLEMS: [names: string[], problem: string][] = [
   [['ClientNotActiveError'], SHUT_DOWN],
   [['ClientOfflineError'], OFFLINE],

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { Client, HazelcastJsonValue, type ClientConfig, type IMap } from 'hazelcast-client';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores';
 import {
@@ -7,7 +8,7 @@ import {
   type ReplicatedSession,
 } from 'nestjs-session-stores/stores/hazelcast';
 import { sessionStoreLaws } from 'nestjs-session-stores/testing';
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { aRecord } from '../../../test/record.js';
 import { eventually } from '../../../test/eventually.js';
 
@@ -95,6 +96,28 @@ describe('a store with a client of its own', () => {
     await expect(store.read('k')).rejects.toThrow('the store is not open');
   });
 
+  it('leaves members alone that stay mute, at its deadline', async () => {
+    const silent = await Promise.all([aMuteMember(), aMuteMember()]);
+    const clusterMembers = silent.map(({ address }) => address);
+    const store = new HazelcastStore({ config: { ...config, network: { clusterMembers } }, timeout: 1000 });
+    const begun = performance.now();
+    await expect(store.open()).rejects.toThrow('open: could not connect');
+    const connected = () => silent.flatMap(({ sockets }) => sockets);
+    await eventually(() => connected().every(({ closed }) => closed));
+    expect(performance.now() - begun).toBeLessThan(2000);
+    expect(connected()).toHaveLength(2);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a misspelt name', { clusterNam: 'dev' }, "config: Unexpected config key 'clusterNam'"],
+    ['no list', { network: { clusterMembers: 'one' } }, 'config: one is not an array'],
+    ['no duration', { network: { connectionTimeout: 'soon' } }, 'config: soon is not a number'],
+  ])('says what is wrong with a config that the client refuses: %s', async (_, wrong, problem) => {
+    const store = new HazelcastStore({ config: { ...config, ...(wrong as ClientConfig) } });
+    await expect(store.open()).rejects.toThrow(TypeError);
+    await expect(store.open()).rejects.toThrow(problem);
+  });
+
   it('opens again after it was closed', async () => {
     const store = new HazelcastStore({ config, prefix: `${randomUUID()}:` });
     for (const key of ['a', 'b']) {
@@ -106,6 +129,15 @@ describe('a store with a client of its own', () => {
     await expect(store.count()).rejects.toThrow('the store is not open');
   });
 });
+
+/** Takes connections, and never says anything. */
+async function aMuteMember(): Promise<{ address: string; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => void sockets.push(socket.resume()));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, sockets };
+}
 
 describe('a client that is handed in', () => {
   it('is not shut down, and may be promised', async () => {
@@ -135,6 +167,7 @@ describe('a client that is handed in', () => {
 it.each([
   ['neither client nor config', {}, 'none of them is set'],
   ['both', { client: {} as HazelcastClient, config }, 'both are set'],
+  ['a config that is none', { config: 'dev' }, 'config must be an object'],
   ['a near cache', { config: { ...config, nearCaches: { 'Sess*': {} } } }, 'near cache'],
   ['redoOperation', { config: { ...config, network: { redoOperation: true } } }, 'redoOperation'],
   ['asyncStart', { config: { ...config, connectionStrategy: { asyncStart: true } } }, 'asyncStart'],
