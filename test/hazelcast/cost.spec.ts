@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from 'hazelcast-client';
+import { HazelcastStore, type HazelcastStoreOptions } from 'nestjs-session-stores/stores/hazelcast';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { aRecord } from '../record.js';
+import { HazelcastProxy } from '../servers/hazelcast.proxy.mjs';
+
+let proxy: HazelcastProxy;
+let client: Awaited<ReturnType<typeof Client.newHazelcastClient>>;
+
+beforeAll(async () => {
+  const { clusterName, members } = inject('hazelcast');
+  proxy = await HazelcastProxy.to(members[0]!);
+  client = await Client.newHazelcastClient({
+    clusterName,
+    network: { clusterMembers: [proxy.address], smartRouting: false },
+    properties: { 'hazelcast.logging.level': 'OFF' },
+  });
+});
+afterAll(async () => {
+  await client?.shutdown();
+  await proxy?.close();
+});
+
+async function aStore(maps: HazelcastStoreOptions['maps']): Promise<HazelcastStore> {
+  const store = new HazelcastStore({ client, prefix: `${randomUUID()}:`, maps });
+  await store.open();
+  onTestFinished(() => store.close());
+  return store;
+}
+
+const REPLACED = ['replaceIfSame', 'setTtl'];
+
+describe('a session alone costs one round trip for', () => {
+  it.each<[name: string, calls: string[], work: (store: HazelcastStore) => Promise<unknown>]>([
+    ['a create', ['putIfAbsent'], (store) => store.create(aRecord('new'))],
+    ['a read', ['get'], (store) => store.read('k')],
+    ['a destroy', ['remove'], (store) => store.destroy('k')],
+  ])('%s', async (_, calls, work) => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    await store.create(aRecord('k'));
+    expect(await proxy.roundTripsOf(() => work(store))).toEqual([calls]);
+  });
+
+  it('each write that starts from what was read: a save, a touch, a rotation', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    await store.create(aRecord('k'));
+    const record = (await store.read('k'))!;
+    const from = record.expiresAt;
+    const trips = await proxy.roundTripsOf(async () => {
+      await store.update(record, { set: { b: '2' } });
+      await store.update(record, { touch: { from, to: from + 60_000 } });
+      await store.rotate(record, record.proof, 'another', 0);
+    });
+    expect(trips).toEqual([REPLACED, REPLACED, REPLACED]);
+  });
+
+  it('a read more, for a write that starts from nothing', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    await store.create(aRecord('k'));
+    const trips = await proxy.roundTripsOf(() => store.update(aRecord('k'), { set: { b: '2' } }));
+    expect(trips).toEqual([['get'], REPLACED]);
+  });
+});
+
+describe('a session with two replica maps', () => {
+  const bean = ({ data }: { data: Readonly<Record<string, unknown>> }): object => ({ a: data['a'] });
+  const maps: HazelcastStoreOptions['maps'] = [
+    { mapName: 'Sessions' },
+    { mapName: `One of ${randomUUID()}`, bean },
+    { mapName: `Two of ${randomUUID()}`, bean },
+  ];
+
+  it('costs the same for a read', async () => {
+    const store = await aStore(maps);
+    await store.create(aRecord('k'));
+    expect(await proxy.roundTripsOf(() => store.read('k'))).toEqual([['get']]);
+  });
+
+  it('costs three round trips for a create, a save or a touch: the session, both replicas at once, and a look whether it is gone', async () => {
+    const store = await aStore(maps);
+    const created = await proxy.roundTripsOf(() => store.create(aRecord('k')));
+    expect(created).toEqual([['putIfAbsent'], ['putIfAbsent', 'putIfAbsent'], ['get']]);
+    const record = (await store.read('k'))!;
+    const from = record.expiresAt;
+    for (const change of [{ set: { b: '2' } }, { touch: { from, to: from + 60_000 } }]) {
+      const saved = await proxy.roundTripsOf(() => store.update(record, change));
+      expect(saved).toEqual([[...REPLACED, 'get', 'get'], [...REPLACED, ...REPLACED], ['get']]);
+    }
+  });
+
+  it('costs two for a destroy: the session, then both replicas at once', async () => {
+    const store = await aStore(maps);
+    await store.create(aRecord('k'));
+    expect(await proxy.roundTripsOf(() => store.destroy('k'))).toEqual([['remove'], ['delete', 'delete']]);
+  });
+});
+
+it('a write whose connection breaks is not sent again, and says that it may have been done', async () => {
+  const store = await aStore([{ mapName: 'Sessions' }]);
+  await store.create(aRecord('k'));
+  const record = (await store.read('k'))!;
+  proxy.cutAt('replaceIfSame');
+  const trips = await proxy.roundTripsOf(() =>
+    expect(store.update(record, { set: { b: '2' } })).rejects.toThrow(
+      'update: the connection to a member broke: it may or may not have been done',
+    ),
+  );
+  expect(trips.flat().filter((call) => call === 'replaceIfSame')).toHaveLength(1);
+});

@@ -1,0 +1,153 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+/** Calls of maps, as the client protocol numbers them. */
+const NAMES = {
+  0x010200: 'get',
+  0x010300: 'remove',
+  0x010500: 'replaceIfSame',
+  0x010800: 'removeIfSame',
+  0x010900: 'delete',
+  0x010e00: 'putIfAbsent',
+  0x014300: 'setTtl',
+};
+const IS_MAP = 1;
+
+/**
+ * Stands between one member and clients that have `smartRouting: false`, which ask no other: counts the calls of maps
+ * that they send, and cuts a connection where a spec wants it.
+ */
+export class HazelcastProxy {
+  /**
+   * @param {string} address of the member
+   * @returns {Promise<HazelcastProxy>}
+   */
+  static async to(address) {
+    const proxy = new HazelcastProxy(address);
+    proxy.#listener.listen(0, '127.0.0.1');
+    await once(proxy.#listener, 'listening');
+    return proxy;
+  }
+
+  #listener = createServer((client) => this.#join(client));
+  #member;
+  /** @type {Set<import('node:net').Socket>} */
+  #sockets = new Set();
+  /** Correlation ids of calls that have no answer yet. @type {Set<bigint>} */
+  #unanswered = new Set();
+  /** @type {string[][]} */
+  #roundTrips = [];
+  /** @type {string | undefined} */
+  #cut;
+
+  constructor(address) {
+    const [host, port] = address.split(':');
+    this.#member = { host, port: Number(port) };
+  }
+
+  get address() {
+    return `127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (this.#listener.address()).port}`;
+  }
+
+  /**
+   * The calls that were made during `work`, by round trips: a call that is sent when others have no answer yet is part
+   * of theirs.
+   *
+   * @param {() => Promise<unknown>} work
+   * @returns {Promise<string[][]>}
+   */
+  async roundTripsOf(work) {
+    this.#roundTrips = [];
+    await work();
+    return this.#roundTrips;
+  }
+
+  /** Cuts the connection on which the next call of this name comes, when the member may have got it. */
+  cutAt(name) {
+    this.#cut = name;
+  }
+
+  async close() {
+    const closed = once(this.#listener, 'close');
+    this.#listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #join(client) {
+    const member = connect(this.#member);
+    const sent = new Messages(CLIENT_GREETING.length);
+    const answered = new Messages(0);
+    client.on('data', (chunk) => {
+      for (const message of sent.completedBy(chunk)) if (this.#call(message)) client.destroy();
+      member.write(chunk);
+    });
+    member.on('data', (chunk) => {
+      for (const { id } of answered.completedBy(chunk)) this.#unanswered.delete(id);
+      client.write(chunk);
+    });
+    for (const [socket, other] of [
+      [client, member],
+      [member, client],
+    ]) {
+      this.#sockets.add(socket);
+      socket.setNoDelay();
+      socket.on('error', () => {});
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        this.#unanswered.clear();
+        other.destroySoon();
+      });
+    }
+  }
+
+  /** Counts a call; whether to cut there. */
+  #call({ type, id }) {
+    if (type >> 16 !== IS_MAP) return false;
+    const name = NAMES[type] ?? `0x${type.toString(16)}`;
+    if (this.#unanswered.size === 0) this.#roundTrips.push([]);
+    this.#roundTrips.at(-1).push(name);
+    this.#unanswered.add(id);
+    if (this.#cut !== name) return false;
+    this.#cut = undefined;
+    return true;
+  }
+}
+
+const CLIENT_GREETING = 'CP2';
+const HEADER = 6;
+const IS_FIRST = 0x8000;
+const IS_LAST = 0x2000;
+
+/** Finds messages in a stream of frames: each has its length, flags, and, if it is a message's first, type and id. */
+class Messages {
+  #rest = Buffer.alloc(0);
+  #skipped;
+  #current = { type: 0, id: 0n };
+
+  constructor(greeting) {
+    this.#skipped = greeting;
+  }
+
+  /** @returns {Iterable<{ type: number, id: bigint }>} */
+  *completedBy(chunk) {
+    let rest = Buffer.concat([this.#rest, chunk]);
+    if (rest.length >= this.#skipped) {
+      rest = rest.subarray(this.#skipped);
+      this.#skipped = 0;
+      while (rest.length >= HEADER && rest.length >= rest.readInt32LE(0)) {
+        const length = rest.readInt32LE(0);
+        const flags = rest.readUInt16LE(4);
+        const message = flags & IS_FIRST ? startOf(rest) : this.#current;
+        if (flags & IS_LAST) yield message;
+        this.#current = message;
+        rest = rest.subarray(length);
+      }
+    }
+    this.#rest = rest;
+  }
+}
+
+function startOf(frame) {
+  return { type: frame.readInt32LE(HEADER), id: frame.readBigInt64LE(HEADER + 4) };
+}
