@@ -144,6 +144,20 @@ describe('of two members', () => {
     await cluster.members[1]!.start();
   });
 
+  it('one is killed right after it acknowledged creates and changes: with one backup, none is lost', async () => {
+    await bothServe();
+    const keys = someKeys(200);
+    const records = keys.map((key) => aRecord(key));
+    await Promise.all(records.map((record) => store.create(record)));
+    await Promise.all(records.map((record) => store.update(record, { set: { b: '2' } })));
+    await cluster.members[1]!.kill();
+    const readAll = () => Promise.all(keys.map((key) => store.read(key)));
+    const found = await eventually(readAll, RECOVERED);
+    const lost = keys.filter((_, index) => found[index]?.data['b'] !== '2');
+    expect(lost).toEqual([]);
+    await cluster.members[1]!.start();
+  });
+
   it('both are gone: calls fail at once and say what to do; both are back: the store goes on by itself', async () => {
     const waiting = await Client.newHazelcastClient(config);
     onTestFinished(() => waiting.shutdown());
