@@ -48,7 +48,8 @@ export interface Projected {
 
 /**
  * The replica maps of a store. They follow the session: they are written after it and removed after it, and who wrote
- * looks at the session again, so that what is left is of the session's last version.
+ * looks at the session again, so that what is left is of the session's last version. No step is sent before the answer
+ * to the one before it: a call that has to be tried again, as its partition moves, may be done after what came behind it.
  */
 export class Replicas {
   /** Set by `open`. */

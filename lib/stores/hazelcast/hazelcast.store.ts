@@ -29,7 +29,10 @@ import { Replicas, type Projected, type ReplicaMap } from './hazelcast.replica.j
 
 /** Where sessions are kept, what is kept beside them, and how long a call may take. */
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
-  /** The map of the sessions, then any number of replica maps; `[{ mapName: 'Sessions' }]` by default. */
+  /**
+   * The map of the sessions, then any number of replica maps; `[{ mapName: 'Sessions' }]` by default. A create, a save
+   * or a touch takes one round trip, with replica maps three; a destroy one, with them two; a read always one.
+   */
   maps?: [{ mapName: string }, ...ReplicaMap[]];
   /** What all keys start with; nothing by default. Stores of one prefix share their sessions. */
   prefix?: string;
