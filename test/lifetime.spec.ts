@@ -1,6 +1,6 @@
+import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NEVER, SessionService } from 'nestjs-session-stores';
-import { resolveOptions } from '../lib/session.options.js';
+import { NEVER, SessionModule, SessionService } from 'nestjs-session-stores';
 import { dataOf, serveApp, tokenOf, type Handler, type TestApp } from './http/app.js';
 import type { Answer, Browser } from './http/browser.js';
 import { Gates } from './http/gates.js';
@@ -197,8 +197,10 @@ describe('a session whose cookie was given thirty days', () => {
     const app = await serveApp(HANDLERS, options);
     const browser = await loggedIn(app);
     await browser.get('/remember');
-    const service = new SessionService(app.store, resolveOptions({ secret: 'app', store: app.store }));
-    const view = await service.find(tokenOf(browser).key);
+    const module = await Test.createTestingModule({
+      imports: [SessionModule.forRoot({ secret: 'app', store: app.store })],
+    }).compile();
+    const view = await module.get(SessionService).find(tokenOf(browser).key);
     expect({ ...view!.data }).toEqual({ user: 'ann' });
     expect(view!.expiresAt).toBe(Date.now() + LONG);
   });
