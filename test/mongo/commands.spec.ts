@@ -9,6 +9,8 @@ const SESSIONS = 2_000;
 const MEMBERS = 20;
 const collection = `commands-${randomUUID()}`;
 
+const EXPIRES_AT = Date.now() + 3_600_000;
+
 type Command = Record<string, unknown>;
 
 let connection: Connection;
@@ -22,7 +24,13 @@ beforeAll(async () => {
   const keys = Array.from({ length: SESSIONS }, (_, index) => `k${String(index).padStart(5, '0')}`);
   await Promise.all(
     keys.map((key, index) =>
-      store.create(aRecord(key, { groups: index % (SESSIONS / MEMBERS) === 0 ? ['g'] : [`other:${index}`] })),
+      store.create(
+        aRecord(key, {
+          groups: index % (SESSIONS / MEMBERS) === 0 ? ['g'] : [`other:${index}`],
+          // Many at one instant, along which no query of one session may go.
+          expiresAt: EXPIRES_AT,
+        }),
+      ),
     ),
   );
   connection.getClient().on('commandStarted', ({ commandName: name, command }) => {
@@ -52,11 +60,16 @@ const operations: [name: string, commands: string[], operation: () => Promise<un
   [
     'touch',
     ['findAndModify'],
-    () => store.update(live, { touch: { from: live.expiresAt, to: live.expiresAt + 1 } }),
+    () => store.update(live, { touch: { from: EXPIRES_AT, to: EXPIRES_AT + 1 }, set: { c: '1' } }),
+  ],
+  [
+    'touch of a session that another has touched',
+    ['findAndModify', 'findAndModify'],
+    () => store.update(live, { touch: { from: EXPIRES_AT - 1, to: EXPIRES_AT }, set: { c: '2' } }),
   ],
   ['rotate', ['findAndModify'], () => store.rotate(live, 'proof', 'next', 1_000)],
   ['create', ['findAndModify'], () => store.create(aRecord('new'))],
-  ['destroy', ['findAndModify'], () => store.destroy('new')],
+  ['destroy', ['delete'], () => store.destroy('new')],
   ['page of a group', ['find'], () => store.page({ group: 'g', after: 'k00000', limit: 10 })],
   ['page of all', ['find'], () => store.page({ limit: 10 })],
   ['count of a group', ['aggregate'], () => store.count('g')],

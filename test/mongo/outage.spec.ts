@@ -92,7 +92,7 @@ describe('a server', () => {
 /** A server has done what reached it when no call of a client is under way. */
 async function hasTakenUpAll(url: string): Promise<void> {
   await eventually(async () => {
-    const { inprog } = (await command(url, { currentOp: 1, 'command.findAndModify': 'sessions' })) as {
+    const { inprog } = (await command(url, { currentOp: 1, ns: /[.]sessions$/ })) as {
       inprog: unknown[];
     };
     return inprog.length === 0;

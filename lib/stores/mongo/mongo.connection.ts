@@ -26,6 +26,8 @@ export type Send = (command: Record<string, unknown>) => Promise<Answer>;
  */
 export class MongoConnection {
   private connection: Connection | undefined;
+  /** What calls had to be given up by and were not: making one costs more than all that a call does with it. */
+  private readonly unused: AbortController[] = [];
 
   constructor(
     private readonly options: MongoConnectionOptions,
@@ -61,7 +63,7 @@ export class MongoConnection {
   /** Does the work of one operation, of one command or more, by the deadline; what is under way then is given up. */
   async call<T>(operation: string, work: (send: Send) => Promise<T>): Promise<T> {
     const database = this.databaseFor(operation);
-    const call = new AbortController();
+    const call = this.unused.pop() ?? new AbortController();
     const send: Send = async (command) =>
       acknowledged(
         await database.command(
@@ -76,6 +78,8 @@ export class MongoConnection {
       });
     } catch (error) {
       throw failed(operation, error);
+    } finally {
+      if (!call.signal.aborted) this.unused.push(call);
     }
   }
 

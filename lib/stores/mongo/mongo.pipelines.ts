@@ -10,9 +10,6 @@ type Expression = Record<string, unknown>;
 /** Whether a session lives, by the server's clock. */
 export const LIVE: Expression = { $gt: ['$expiresAt', '$$NOW'] };
 
-/** The server's time, and whether a session lives then. */
-export const NOW_AND_LIVE = { now: '$$NOW', live: LIVE };
-
 const literal = (value: unknown): Expression => ({ $literal: value });
 const either = (condition: Expression, then: unknown, otherwise: unknown): Expression => ({
   $cond: [condition, then, otherwise],
@@ -23,12 +20,15 @@ export function within({ from, to }: Window): Expression {
   return { $and: [{ $gte: ['$$NOW', new Date(from)] }, { $lte: ['$$NOW', new Date(to)] }] };
 }
 
+/** The expiry of what was put too late. */
+export const TOO_LATE = new Date(0);
+
 /**
  * Puts a document where there is none, or an expired one. Too late it is put as one that has expired: a pipeline that
  * may insert has no way not to.
  */
 export function creation(document: SessionDocument, window: Window): Expression[] {
-  const expiresAt = either(within(window), document.expiresAt, new Date(0));
+  const expiresAt = either(within(window), document.expiresAt, TOO_LATE);
   return [{ $replaceWith: either(LIVE, '$$ROOT', { $mergeObjects: [literal(document), { expiresAt }] }) }];
 }
 

@@ -22,7 +22,8 @@ import { checkNoOthers } from '../../session.checks.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo.connection.js';
 import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
 import { makeIndexes } from './mongo.indexes.js';
-import { LIVE, NOW_AND_LIVE, changing, creation, rotation, within } from './mongo.pipelines.js';
+import { operators } from './mongo.operators.js';
+import { LIVE, TOO_LATE, changing, creation, rotation, within } from './mongo.pipelines.js';
 
 /** Where sessions are kept, and how long a call may take. */
 export interface MongoStoreOptions extends MongoConnectionOptions {
@@ -44,15 +45,17 @@ const READ = { readConcern: { level: 'local' } };
 /** What is acknowledged outlives the primary, and on a server that stands alone a crash: `majority` means on disk. */
 const WRITE = { writeConcern: { w: 'majority' } };
 
-/** The fields of a document and nothing else, and whether it lives; a filter would keep MongoDB off its quickest plan. */
+/** The fields of a document, and whether it lives; a filter would keep MongoDB off its quickest plan. */
 const WHOLE = { proof: 1, was: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
 
 /** What a write answers of the session. */
+const STATE = { _id: 0, proof: 1, expiresAt: 1 };
+
 interface Written {
-  now: Date;
-  live: boolean;
   proof: string;
   expiresAt: Date;
+  /** If it was asked for. */
+  live?: boolean;
 }
 
 /**
@@ -87,13 +90,16 @@ export class MongoStore extends SessionStore {
   async create(record: SessionRecord): Promise<void> {
     checkRecord(record);
     const document = documentOf(record);
-    const created = await this.write('create', { _id: record.key }, (send, window) =>
-      this.findAndModify(send, {
+    const created = await this.write('create', timeOf, async (send, window) => {
+      const put = await this.findAndModify(send, {
         query: { _id: record.key },
         update: creation(document, window),
         upsert: true,
-      }),
-    );
+        fields: STATE,
+      });
+      const isTooLate = Number(put?.expiresAt) === TOO_LATE.getTime();
+      return isTooLate && record.expiresAt > TOO_LATE.getTime() ? undefined : put;
+    });
     if (created?.proof === record.proof) return;
     throw new SessionStoreError(
       'mongo',
@@ -118,11 +124,25 @@ export class MongoStore extends SessionStore {
   ): Promise<{ expiresAt: number; proof: string } | undefined> {
     checkKey(key);
     checkChange(change);
-    const update = changing(change);
-    const updated = await this.write('update', { _id: key }, (send, window) =>
-      this.findAndModify(send, { query: { _id: key, ...liveIn(window) }, update }),
-    );
-    return updated?.live ? { expiresAt: Number(updated.expiresAt), proof: updated.proof } : undefined;
+    const quick = operators(change);
+    const updated = await this.write('update', this.timeIfLive({ _id: key }), async (send, window) => {
+      const query = { _id: key, ...liveIn(window) };
+      const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
+      // A condition on anything but the key would have MongoDB try other indexes, too.
+      const rest = { fields, hint: { _id: 1 } };
+      const done =
+        quick &&
+        (await this.findAndModify(send, {
+          query: { ...query, ...quick.query },
+          update: quick.update,
+          ...rest,
+        }));
+      if (done || (quick && !change.touch)) return done;
+      return this.findAndModify(send, { query, update: changing(change), ...rest });
+    });
+    return updated && updated.live !== false
+      ? { expiresAt: Number(updated.expiresAt), proof: updated.proof }
+      : undefined;
   }
 
   async rotate(
@@ -133,18 +153,23 @@ export class MongoStore extends SessionStore {
   ): Promise<string | undefined> {
     checkRotation(key, presented, proof, grace);
     const update = rotation(presented, proof, grace);
-    const rotated = await this.write('rotate', { _id: key }, (send, window) =>
-      this.findAndModify(send, { query: { _id: key, ...liveIn(window) }, update }),
+    const rotated = await this.write('rotate', this.timeIfLive({ _id: key }), (send, window) =>
+      this.findAndModify(send, {
+        query: { _id: key, ...liveIn(window) },
+        update,
+        fields: STATE,
+        hint: { _id: 1 },
+      }),
     );
     return rotated?.proof;
   }
 
   async destroy(key: string): Promise<boolean> {
     checkKey(key);
-    const destroyed = await this.write('destroy', { _id: key }, (send, window) =>
-      this.findAndModify(send, { query: { _id: key, $expr: within(window) }, remove: true }),
+    const destroyed = await this.write('destroy', this.timeIfLive({ _id: key }), (send, window) =>
+      this.delete(send, { q: { _id: key, ...liveIn(window) }, limit: 1, hint: { _id: 1 } }),
     );
-    return destroyed?.live ?? false;
+    return destroyed !== undefined;
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
@@ -223,12 +248,10 @@ export class MongoStore extends SessionStore {
     if (keys.length === 0) return 0;
     // Another session may have taken the key of a member that has expired since it was met.
     const filter = { ...between({ group }), _id: { $in: keys } };
-    const ended = await this.write('clear', filter, async (send, window) => {
-      const deletes = [{ q: { ...filter, ...liveIn(window) }, limit: 0 }];
-      const { n } = await send({ delete: this.collection, deletes, ...WRITE });
-      return n ? { n: Number(n), now: undefined } : undefined;
-    });
-    return ended?.n ?? 0;
+    const ended = await this.write('clear', this.timeIfLive(filter), (send, window) =>
+      this.delete(send, { q: { ...filter, ...liveIn(window) }, limit: 0 }),
+    );
+    return ended ?? 0;
   }
 
   /** Some keys, in their order, of sessions that may have expired. */
@@ -259,50 +282,52 @@ export class MongoStore extends SessionStore {
     return (answer as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
   }
 
-  /** Changes or removes a session; `undefined` when none matched. */
+  /** Changes a session; `undefined` when none matched. */
   private async findAndModify(send: Send, command: Record<string, unknown>): Promise<Written | undefined> {
-    const { value } = await send({
-      findAndModify: this.collection,
-      ...command,
-      ...(command['remove'] ? {} : { new: true }),
-      fields: { _id: 0, proof: 1, expiresAt: 1, ...NOW_AND_LIVE },
-      ...WRITE,
-    });
+    const { value } = await send({ findAndModify: this.collection, ...command, new: true, ...WRITE });
     return (value as Written | null) ?? undefined;
   }
 
+  /** Removes sessions and resolves to how many; `undefined` when none matched. */
+  private async delete(send: Send, statement: Record<string, unknown>): Promise<number | undefined> {
+    const { n } = await send({ delete: this.collection, deletes: [statement], ...WRITE });
+    return Number(n) || undefined;
+  }
+
   /**
-   * Does a write that acts within the window it is given or never; `undefined` when no live session matches `filter`.
-   * A server takes up what had reached it before it was frozen, however late, so the window is a condition of each
-   * write. Whoever was refused, because another server's clock was learned from, learns and tries again.
+   * Does a write that acts within the window it is given or never; `undefined` when `timeIfRefused` says that it was
+   * not the window that kept it from acting. A server takes up what had reached it before it was frozen, however late,
+   * so the window is a condition of each write. Whoever was refused, because another server's clock was learned from,
+   * learns and tries again.
    */
-  private write<T extends { now: Date | undefined }>(
+  private write<T>(
     operation: string,
-    filter: Record<string, unknown>,
+    timeIfRefused: (send: Send) => Promise<Date | undefined>,
     attempt: (send: Send, window: Window) => Promise<T | undefined>,
   ): Promise<T | undefined> {
     const begun = performance.now();
     return this.connection.call(operation, async (send) => {
       for (;;) {
+        const done = await attempt(send, this.clock.window(begun, this.timeout));
+        if (done !== undefined) return done;
         const asked = performance.now();
-        const window = this.clock.window(begun, this.timeout);
-        const done = await attempt(send, window);
-        if (done && !done.now) return done;
-        const now = (done ?? (await this.nowIfLive(send, filter)))?.now?.getTime();
+        const now = await timeIfRefused(send);
         if (now === undefined) return undefined;
-        this.clock.learn(asked, now);
-        if (done && now >= window.from && now <= window.to) return done;
+        this.clock.learn(asked, now.getTime());
       }
     });
   }
 
-  private async nowIfLive(send: Send, filter: Record<string, unknown>): Promise<{ now: Date } | undefined> {
-    const [live] = await this.findIn<{ now: Date }>(send, {
-      filter: { ...filter, $expr: LIVE },
-      projection: { _id: 0, now: '$$NOW' },
-      limit: 1,
-    });
-    return live;
+  /** The server's time, or nothing when no live session matches `filter`. */
+  private timeIfLive(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
+    return async (send) => {
+      const [live] = await this.findIn<{ now: Date }>(send, {
+        filter: { ...filter, $expr: LIVE },
+        projection: { _id: 0, now: '$$NOW' },
+        limit: 1,
+      });
+      return live?.now;
+    };
   }
 }
 
@@ -323,6 +348,11 @@ function between({ group, after, last }: Range): Record<string, unknown> {
 
 function liveIn(window: Window): Record<string, unknown> {
   return { $expr: { $and: [LIVE, within(window)] } };
+}
+
+/** Whether a session may be over after a change that was done within a window: if not, it is live. */
+function mayEnd({ expiresAt, touch }: SessionChange, { to }: Window): boolean {
+  return (expiresAt ?? touch?.to ?? Infinity) <= to;
 }
 
 async function timeOf(send: Send): Promise<Date> {
