@@ -1,4 +1,8 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import mongoose from 'mongoose';
 import { NEVER, SessionStoreError } from 'nestjs-session-stores';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
@@ -6,6 +10,7 @@ import { afterEach, describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';
 
 const { url } = inject('mongo');
+const run = promisify(execFile);
 
 describe('a store refuses', () => {
   it.each([
@@ -27,6 +32,27 @@ describe('a store refuses', () => {
       message: expect.stringContaining('is the server running, is its address right') as string,
       cause: { message: expect.stringContaining('ECONNREFUSED') as string },
     });
+  });
+
+  it('to open on a server that is mute, and leaves nothing that would keep the process', async () => {
+    const mute = createServer().listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const uri = `mongodb://127.0.0.1:${(mute.address() as AddressInfo).port}/`;
+    const script = `
+      import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+      const store = new MongoStore({ uri: ${JSON.stringify(uri)}, timeout: 500 });
+      await store.open().catch((error) => console.log(error.message));
+      const failed = performance.now();
+      process.on('exit', () => console.log(performance.now() - failed));
+    `;
+    try {
+      const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
+      const [message, stayed] = stdout.split('\n');
+      expect(message).toMatch(/^\[session:mongo\] open: no connection to a primary/);
+      expect(Number(stayed)).toBeLessThan(5_000);
+    } finally {
+      mute.close();
+    }
   });
 
   it('calls while it is not open', async () => {

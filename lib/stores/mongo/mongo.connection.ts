@@ -83,6 +83,11 @@ export class MongoConnection {
     }
   }
 
+  /** What an operation comes to, by the deadline, whatever becomes of the work. */
+  inTime<T>(operation: string, work: Promise<T>): Promise<T> {
+    return withDeadline(work, this.timeout, () => this.late(operation));
+  }
+
   /** Sends a command that may take longer than the timeout, and settles as it does. */
   async sendPatiently(operation: string, command: Record<string, unknown>): Promise<void> {
     try {
@@ -109,6 +114,8 @@ export class MongoConnection {
     return mongoose.createConnection(uri, {
       // Before our own deadline, because the driver can say what it tried.
       serverSelectionTimeoutMS: Math.ceil(this.timeout * 0.9),
+      // Closing does not end an attempt to connect: on a server that is mute it would keep the process for half a minute.
+      connectTimeoutMS: this.timeout,
       ...this.options.options,
       // Sessions are read where they are written, whatever `uri` says.
       readPreference: 'primary',

@@ -79,6 +79,57 @@ describe('a store refuses', () => {
   });
 });
 
+describe('a page', () => {
+  it('is refused after what no page gave out', async () => {
+    const store = new MongoStore({ connection, collection: `paged-${randomUUID()}` });
+    await store.open();
+    for (const group of [undefined, 'g']) {
+      const page = store.page({ ...(group !== undefined && { group }), after: 'x', limit: 1 });
+      await expect(page).rejects.toThrow(new TypeError('after must be the `next` of an earlier page'));
+    }
+  });
+});
+
+describe('many reads at once', () => {
+  it('go together, each with its own session, those that are more than one answer holds included', async () => {
+    const collection = `together-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection, timeout: 10_000 });
+    await store.open();
+    const sent: unknown[] = [];
+    const watching = await mongoose.createConnection(url, { monitorCommands: true }).asPromise();
+    watching.getClient().on('commandStarted', ({ commandName }) => sent.push(commandName));
+    const reader = new MongoStore({ connection: watching, collection, timeout: 10_000 });
+    await reader.open();
+
+    const text = JSON.stringify('x'.repeat(3 * 2 ** 20));
+    const large = Array.from({ length: 8 }, (_, index) => aRecord(`large-${index}`, { data: { text } }));
+    const small = Array.from({ length: 300 }, (_, index) => aRecord(`small-${index}`));
+    for (const record of [...large, ...small]) await store.create(record);
+    sent.length = 0;
+    const all = [...small, aRecord('gone'), ...large, ...small.slice(0, 10)];
+    const read = await Promise.all(all.map(({ key }) => reader.read(key)));
+    expect(read).toEqual(all.map((record) => (record.key === 'gone' ? undefined : record)));
+    expect(sent.length).toBeLessThan(20);
+    expect(sent).toContain('killCursors');
+    await watching.destroy();
+    await connection.db!.dropCollection(collection);
+  });
+
+  it('see what was written before they were asked for', async () => {
+    const collection = `fresh-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const record = aRecord('k');
+    await store.create(record);
+    const others = Array.from({ length: 50 }, () => store.read('k'));
+    await store.update(record, { set: { written: '1' } });
+    const more = Array.from({ length: 50 }, () => store.read('k'));
+    for (const read of await Promise.all(more)) expect(read!.data['written']).toBe('1');
+    await Promise.all(others);
+    await connection.db!.dropCollection(collection);
+  });
+});
+
 describe('a document', () => {
   it('holds names so that a path can reach them, and all instants as dates', async () => {
     const collection = `seen-${randomUUID()}`;

@@ -23,6 +23,7 @@ import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo
 import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
 import { makeIndexes } from './mongo.indexes.js';
 import { operators } from './mongo.operators.js';
+import { MongoReads } from './mongo.reads.js';
 import { LIVE, TOO_LATE, changing, creation, rotation, within } from './mongo.pipelines.js';
 
 /** Where sessions are kept, and how long a call may take. */
@@ -68,6 +69,7 @@ export class MongoStore extends SessionStore {
   private readonly timeout: number;
   private readonly clock = new ServerClock();
   private readonly opening = new Opening();
+  private readonly reads = new MongoReads((keys) => this.readAll(keys));
 
   constructor(options: MongoStoreOptions = {}) {
     super();
@@ -110,12 +112,7 @@ export class MongoStore extends SessionStore {
 
   async read(key: string): Promise<SessionRecord | undefined> {
     checkKey(key);
-    const [found] = await this.find<SessionDocument & { live: boolean }>('read', {
-      filter: { _id: key },
-      projection: WHOLE,
-      limit: 1,
-    });
-    return found?.live ? recordOf(found) : undefined;
+    return this.connection.inTime('read', this.reads.read(key));
   }
 
   async update(
@@ -174,22 +171,14 @@ export class MongoStore extends SessionStore {
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
     checkPage(options);
-    const { group, after, limit } = options;
+    const { group, limit } = options;
+    const after = options.after === undefined ? undefined : keyIn(options.after);
     return this.connection.call('page', async (send) => {
-      const { cursor } = (await send({
-        find: this.collection,
-        filter: { ...between({ group, after }), $expr: LIVE },
-        sort: { _id: 1 },
-        limit,
-        // The cursor stays open only when not all of them go into one answer.
-        batchSize: limit + 1,
-        ...READ,
-      })) as { cursor: { id: unknown; firstBatch: SessionDocument[] } };
-      const isCut = Number(cursor.id) !== 0;
-      if (isCut) await send({ killCursors: this.collection, cursors: [cursor.id] });
-      const records = cursor.firstBatch.map(recordOf);
+      const filter = { ...between({ group, after }), $expr: LIVE };
+      const { found, isCut } = await this.findSome(send, { filter, sort: { _id: 1 }, limit });
+      const records = found.map(recordOf);
       const next = records.length === limit || isCut ? records.at(-1)?.key : undefined;
-      return next === undefined ? { records } : { records, next };
+      return next === undefined ? { records } : { records, next: NEXT + next };
     });
   }
 
@@ -243,6 +232,27 @@ export class MongoStore extends SessionStore {
     }
   }
 
+  private readAll(keys: string[]): Promise<Map<string, SessionRecord>> {
+    return this.connection.call('read', async (send) => {
+      const records = new Map<string, SessionRecord>();
+      const read = async (some: string[]): Promise<void> => {
+        // By `$in`, one key would not go by MongoDB's quickest plan.
+        const filter = { _id: some.length === 1 ? some[0] : { $in: some } };
+        const query = { filter, projection: WHOLE, limit: some.length };
+        const { found, isCut } = await this.findSome<SessionDocument & { live: boolean }>(send, query);
+        for (const document of found) {
+          const record = recordOf(document);
+          if (document.live) records.set(record.key, record);
+        }
+        if (!isCut) return;
+        const met = new Set(found.map(({ _id }) => _id));
+        await read(some.filter((key) => !met.has(key)));
+      };
+      await read(keys);
+      return records;
+    });
+  }
+
   /** Ends those of some sessions that live and are in the group, if one is given, and resolves to how many. */
   private async end(group: string | undefined, keys: string[]): Promise<number> {
     if (keys.length === 0) return 0;
@@ -268,6 +278,23 @@ export class MongoStore extends SessionStore {
   /** Finds what surely goes into one answer. */
   private find<T>(operation: string, query: Record<string, unknown>): Promise<T[]> {
     return this.connection.call(operation, (send) => this.findIn<T>(send, query));
+  }
+
+  /** Finds up to `limit`, and says whether there were more of them than go into one answer. */
+  private async findSome<T = SessionDocument>(
+    send: Send,
+    query: { limit: number; [part: string]: unknown },
+  ): Promise<{ found: T[]; isCut: boolean }> {
+    const { cursor } = (await send({
+      find: this.collection,
+      ...query,
+      // The cursor stays open only when not all of them go into one answer.
+      batchSize: query.limit + 1,
+      ...READ,
+    })) as { cursor: { id: unknown; firstBatch: T[] } };
+    const isCut = Number(cursor.id) !== 0;
+    if (isCut) await send({ killCursors: this.collection, cursors: [cursor.id] });
+    return { found: cursor.firstBatch, isCut };
   }
 
   private async findIn<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
@@ -329,6 +356,15 @@ export class MongoStore extends SessionStore {
       return live?.now;
     };
   }
+}
+
+/** What stands before the key in the `next` of a page, so that nothing else passes for one. */
+const NEXT = 'after:';
+
+/** The key that `page` gave out in `next`. */
+function keyIn(after: string): string {
+  if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
+  return after.slice(NEXT.length);
 }
 
 /** Sessions of a group, or all, behind a key and up to another. */

@@ -1,0 +1,53 @@
+/** How many commands may be under way: enough that a slow answer does not hold all up, few enough that reads gather. */
+const AT_ONCE = 4;
+
+/** How many keys a command names at most. */
+const KEYS = 100;
+
+/** What is read by one command. */
+interface Turn<T> {
+  keys: Set<string>;
+  found: Promise<Map<string, T>>;
+}
+
+/**
+ * Reads that would wait for the server together go together: a command costs the client and the server much more than
+ * one more key in it. Each command is sent after all its reads were asked for, so they see what was written before.
+ */
+export class MongoReads<T> {
+  private underWay = 0;
+  private readonly waiting: (() => void)[] = [];
+  private gathering: Turn<T> | undefined;
+
+  constructor(private readonly find: (keys: string[]) => Promise<Map<string, T>>) {}
+
+  async read(key: string): Promise<T | undefined> {
+    if (!this.gathering || this.gathering.keys.size >= KEYS) this.gathering = this.turn();
+    const { keys, found } = this.gathering;
+    keys.add(key);
+    return (await found).get(key);
+  }
+
+  private turn(): Turn<T> {
+    const keys = new Set<string>();
+    return { keys, found: this.findInTurn(keys) };
+  }
+
+  private async findInTurn(keys: Set<string>): Promise<Map<string, T>> {
+    await this.place();
+    if (this.gathering?.keys === keys) this.gathering = undefined;
+    try {
+      return await this.find([...keys]);
+    } finally {
+      const next = this.waiting.shift();
+      if (next) next();
+      else this.underWay--;
+    }
+  }
+
+  /** Who ends hands its place to the one that waits longest. */
+  private async place(): Promise<void> {
+    if (this.underWay < AT_ONCE) this.underWay++;
+    else await new Promise<void>((resolve) => void this.waiting.push(resolve));
+  }
+}
