@@ -1,4 +1,5 @@
-// What calls cost as the sessions become more: they should not care. One server at a time, as a million take their room.
+// What calls cost as the sessions become more: they should not care. One server at a time, as a million take their room;
+// STORE=redis measures that one alone.
 import { rate, summary, table } from './figures.mjs';
 import { aKey } from './session.mjs';
 import { growing } from './stores/growing.mjs';
@@ -9,24 +10,27 @@ const CALLS = 1_000;
 const GROUP = 10_000;
 
 export async function run() {
-  for (const [name, { start, sizes }] of Object.entries(growing)) {
+  const { STORE: only } = process.env;
+  if (only && !growing[only]) throw new Error(`STORE must be one of ${Object.keys(growing).join(', ')}`);
+  for (const { title, start, sizes } of only ? [growing[only]] : Object.values(growing)) {
     const server = await start();
     try {
-      await measure(name, server, sizes);
+      await measure(title, server, sizes);
     } finally {
       await server.stop();
     }
   }
 }
 
-async function measure(name, { contender, memory, foreign }, sizes) {
+async function measure(title, { contender, fill, memory, foreign }, sizes) {
   const { store } = contender;
   const keys = [];
   const rows = [];
   const empty = await memory?.();
   for (const size of sizes) {
     const added = Array.from({ length: size - keys.length }, () => aKey());
-    await rate(added.length, 64, (index) => contender.create(added[index]));
+    if (fill) await fill(added);
+    else await rate(added.length, 64, (index) => contender.create(added[index]));
     for (const key of added) keys.push(key);
     const bytes = memory && ((await memory()) - empty) / size;
 
@@ -53,7 +57,7 @@ async function measure(name, { contender, memory, foreign }, sizes) {
     row.push(await micros(1, () => cleared(store, group)));
     rows.push([...row, bytes === undefined ? 'not measured' : bytes.toFixed(0)]);
   }
-  console.log(`\n${name}${foreign ? `, beside ${foreign}` : ''}; medians.\n`);
+  console.log(`\n${title}${foreign ? `, beside ${foreign}` : ''}; medians.\n`);
   table(
     [
       'sessions',

@@ -1,22 +1,27 @@
 // The stores that hold many sessions, each on a server of its own.
 import { Redis } from 'ioredis';
+import mongoose from 'mongoose';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { startHazelcast } from '../../test/servers/hazelcast.mjs';
+import { startMongoSet } from '../../test/servers/mongo.mjs';
 import { startRedis } from '../../test/servers/redis.mjs';
 import { rate } from '../figures.mjs';
+import { aKey } from '../session.mjs';
 import { ours } from './ours.mjs';
 
 const FOREIGN = 200_000;
 const SIZES = [1_000, 100_000, 1_000_000];
 
-/** By name: the sizes to measure at, and what starts a store with what is beside its sessions. */
+/** By the store's word: its title, the sizes to measure at, and what starts a store with what is beside its sessions. */
 export const growing = {
-  'ClusterStore, in one process': { sizes: SIZES, start: inMemory },
-  RedisStore: { sizes: SIZES, start: inRedis },
+  cluster: { title: 'ClusterStore, in one process', sizes: SIZES, start: inMemory },
+  redis: { title: 'RedisStore', sizes: SIZES, start: inRedis },
+  mongo: { title: 'MongoStore', sizes: [1_000, 10_000, 100_000, 1_000_000], start: inMongo },
   // A cluster for a million would take more room than a laptop has.
-  'HazelcastStore, on two members': { sizes: [1_000, 20_000, 200_000], start: inHazelcast },
+  hazelcast: { title: 'HazelcastStore, on two members', sizes: [1_000, 20_000, 200_000], start: inHazelcast },
 };
 
 async function inMemory() {
@@ -53,6 +58,39 @@ async function inHazelcast() {
     async stop() {
       await contender.close();
       await stop();
+    },
+  };
+}
+
+async function inMongo() {
+  const server = await startMongoSet();
+  const client = await mongoose.mongo.MongoClient.connect(server.url);
+  const contender = await ours(new MongoStore({ uri: server.url }));
+  const sessions = client.db().collection('sessions');
+  return {
+    contender,
+    // As a call for each would take a quarter of an hour: the document of one, many times.
+    async fill(keys) {
+      const key = aKey();
+      await contender.create(key);
+      const document = await sessions.findOne({ _id: key });
+      await contender.destroy(key);
+      for (let from = 0; from < keys.length; from += 1_000) {
+        const some = keys.slice(from, from + 1_000).map((_id, index) => {
+          const expiresAt = new Date(document.expiresAt.getTime() + 3_600_000 + from + index);
+          return Object.assign({}, document, { _id, expiresAt });
+        });
+        await sessions.insertMany(some, { ordered: false });
+      }
+    },
+    async memory() {
+      const { dataSize, indexSize } = await client.db().command({ dbStats: 1 });
+      return dataSize + indexSize;
+    },
+    async stop() {
+      await contender.close();
+      await client.close();
+      await server.stop();
     },
   };
 }
