@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { eventually } from '../eventually.js';
 import { Random } from '../http/random.js';
 import { aRecord } from '../record.js';
+import { distantStore, type DistantStore } from './distant.store.js';
 
 const CLEARS = process.env['LONG'] ? 300 : 30;
 const HOUR = 3_600_000;
@@ -13,11 +14,13 @@ const { url } = inject('mongo');
 const collection = `storm-${randomUUID()}`;
 
 let connection: Connection;
-let stores: [MongoStore, MongoStore];
+/** Here, and in another process. */
+let stores: [MongoStore, DistantStore];
 beforeAll(async () => {
   connection = await mongoose.createConnection(url).asPromise();
-  stores = [new MongoStore({ uri: url, collection }), new MongoStore({ uri: url, collection })];
-  for (const store of stores) await store.open();
+  const here = new MongoStore({ uri: url, collection });
+  await here.open();
+  stores = [here, await distantStore({ uri: url, collection })];
 });
 afterAll(async () => {
   for (const store of stores) await store.close();
@@ -25,7 +28,7 @@ afterAll(async () => {
   await connection.destroy();
 });
 
-it('of joins, leaves, rotations, expiry moves and clears leaves no member behind and pages none twice', async () => {
+it('of joins, leaves, rotations, expiry moves and clears in two processes leaves no member behind and pages none twice', async () => {
   const [here, there] = stores;
   const stayers = Array.from({ length: 60 }, (_, index) => aRecord(`stays-${index}`, { groups: ['stay'] }));
   await Promise.all(stayers.map((record) => here.create(record)));
@@ -37,7 +40,7 @@ it('of joins, leaves, rotations, expiry moves and clears leaves no member behind
     while (!over.signal.aborted) await turn();
   };
 
-  const wander = (store: MongoStore, seed: number): Promise<void> => {
+  const wander = (store: MongoStore | DistantStore, seed: number): Promise<void> => {
     const random = new Random(seed);
     return until(async () => {
       const record = aRecord(randomUUID());
@@ -55,7 +58,7 @@ it('of joins, leaves, rotations, expiry moves and clears leaves no member behind
     });
   };
 
-  const disturb = (store: MongoStore, seed: number): Promise<void> => {
+  const disturb = (store: MongoStore | DistantStore, seed: number): Promise<void> => {
     const random = new Random(seed);
     let proof = 'proof';
     return until(async () => {
@@ -72,6 +75,7 @@ it('of joins, leaves, rotations, expiry moves and clears leaves no member behind
       const keys: string[] = [];
       let after: string | undefined;
       do {
+        // Page by page in another process.
         const store = stores[keys.length % 2]!;
         const { records, next } = await store.page({
           group: 'stay',

@@ -9,6 +9,8 @@ import { aRecord } from '../../../test/record.js';
 import { startMongo } from '../../../test/servers/mongo.mjs';
 
 const { url } = inject('mongo');
+/** How often each law is held to. */
+const TIMES = process.env['LONG'] ? 20 : 1;
 
 /** To see what is stored. */
 let connection: Connection;
@@ -27,7 +29,7 @@ afterAll(async () => {
 
 function keepsTheLaws(where: () => { options: MongoStoreOptions; seen: Connection }): void {
   for (const law of sessionStoreLaws) {
-    it.concurrent(law.name, async () => {
+    it.concurrent(law.name, { repeats: TIMES - 1, timeout: TIMES * 30_000 }, async () => {
       const { options, seen } = where();
       const collection = `laws-${randomUUID()}`;
       const stores = [
