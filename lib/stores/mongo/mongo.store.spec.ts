@@ -123,6 +123,7 @@ describe('many reads at once', () => {
     await store.open();
     const record = aRecord('k');
     await store.create(record);
+    await Promise.all(Array.from({ length: 50 }, () => store.read('k')));
     const others = Array.from({ length: 50 }, () => store.read('k'));
     await store.update(record, { set: { written: '1' } });
     const more = Array.from({ length: 50 }, () => store.read('k'));
