@@ -12,17 +12,17 @@ const GROUP = 10_000;
 export async function run() {
   const { STORE: only } = process.env;
   if (only && !growing[only]) throw new Error(`STORE must be one of ${Object.keys(growing).join(', ')}`);
-  for (const { title, start, sizes } of only ? [growing[only]] : Object.values(growing)) {
+  for (const { title: name, start, sizes } of only ? [growing[only]] : Object.values(growing)) {
     const server = await start();
     try {
-      await measure(title, server, sizes);
+      await measure(name, server, sizes);
     } finally {
       await server.stop();
     }
   }
 }
 
-async function measure(title, { contender, fill, memory, foreign }, sizes) {
+async function measure(name, { contender, fill, memory, foreign }, sizes) {
   const { store } = contender;
   const keys = [];
   const rows = [];
@@ -57,7 +57,7 @@ async function measure(title, { contender, fill, memory, foreign }, sizes) {
     row.push(await micros(1, () => cleared(store, group)));
     rows.push([...row, bytes === undefined ? 'not measured' : bytes.toFixed(0)]);
   }
-  console.log(`\n${title}${foreign ? `, beside ${foreign}` : ''}; medians.\n`);
+  console.log(`\n${name}${foreign ? `, beside ${foreign}` : ''}; medians.\n`);
   table(
     [
       'sessions',
