@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { everyStore } from '../stores/every.store.js';
+import { RecordingStore } from '../stores/recording.store.js';
+import { accountOf, Refused, sessionsOf, type Transport, type TransportApp } from './transport.js';
+
+/** The stores that each transport is seen on: one in memory, one on a server. */
+const STORES = everyStore.filter(([word]) => word === 'cluster' || word === 'redis');
+
+/** What holds on every transport. */
+export function expectSessions(transport: Transport): void {
+  describe.each(STORES)(`sessions over ${transport.name}, on the %s store`, (_, makeStore) => {
+    async function start(): Promise<TransportApp & { store: RecordingStore }> {
+      const store = new RecordingStore(makeStore());
+      return { ...(await transport.start({ secret: 'transport', store })), store };
+    }
+    const user = (): string => `ann ${randomUUID()}`;
+    const statusOf = (call: Promise<unknown>): Promise<number> =>
+      call.then(
+        () => 200,
+        (error: unknown) => {
+          if (error instanceof Refused) return error.status;
+          throw error;
+        },
+      );
+
+    it('a client that does nothing gets no session: nothing is stored, no cookie is set', async () => {
+      const { client, store } = await start();
+      const one = client();
+      expect(await one.whoami()).toMatchObject({ user: null });
+      expect(one.setCookie).toBeUndefined();
+      expect(store.take()).toEqual([]);
+    });
+
+    it('each client has a session of its own, which it keeps', async () => {
+      const server = await start();
+      const [ann, ben] = [server.client(), server.client()];
+      const key = await ann.login('ann');
+      await ben.login('ben');
+      expect(await ann.whoami()).toEqual({ user: 'ann', key });
+      expect(await ben.whoami()).toMatchObject({ user: 'ben' });
+    });
+
+    it('what is put is stored when the answer comes, and there is one write for it', async () => {
+      const server = await start();
+      const ann = server.client();
+      const key = await ann.login('ann');
+      server.store.take();
+      await ann.put('theme', 'dark');
+      expect(server.store.take()).toEqual(['read', 'update']);
+      expect((await sessionsOf(server).find(key))?.data).toMatchObject({ theme: 'dark' });
+      expect(await ann.get('theme')).toBe('dark');
+    });
+
+    it('parallel calls of one client keep what each of them put', async () => {
+      const server = await start();
+      const ann = server.client();
+      await ann.login('ann');
+      const calls = ['a', 'b', 'c'].map((name) => ann.putSlowly(name, name, name));
+      const { gates } = accountOf(server);
+      await Promise.all(['a', 'b', 'c'].map((name) => gates.reached(name)));
+      for (const name of ['c', 'a', 'b']) gates.open(name);
+      await Promise.all(calls);
+      for (const name of ['a', 'b', 'c']) expect(await ann.get(name)).toBe(name);
+    });
+
+    it('a login ends the session before, keeps nothing of it, and has a new key', async () => {
+      const server = await start();
+      const ann = server.client();
+      await ann.put('theme', 'dark');
+      const before = ann.clone();
+      const { key } = await ann.whoami();
+      expect(await ann.login('ann')).not.toBe(key);
+      expect(await ann.get('theme')).toBeNull();
+      expect(await before.get('theme')).toBeNull();
+      expect(await sessionsOf(server).find(key)).toBeUndefined();
+    });
+
+    it('regenerate gives an empty session under a new key', async () => {
+      const server = await start();
+      const ann = server.client();
+      const key = await ann.login('ann');
+      await ann.regenerate();
+      expect((await ann.whoami()).user).toBeNull();
+      expect(await sessionsOf(server).find(key)).toBeUndefined();
+    });
+
+    it('rotate gives another secret for the same session', async () => {
+      const server = await start();
+      const ann = server.client();
+      const key = await ann.login('ann');
+      const slower = ann.clone();
+      await ann.rotate();
+      expect(ann.setCookie).toMatch(/^sid=/);
+      expect(await slower.whoami()).toEqual({ user: 'ann', key });
+      expect(await ann.whoami()).toEqual({ user: 'ann', key });
+    });
+
+    it('a logout ends the session for all who hold it, and clears the cookie', async () => {
+      const server = await start();
+      const ann = server.client();
+      const key = await ann.login('ann');
+      const other = ann.clone();
+      await ann.logout();
+      expect(ann.setCookie).toMatch(/^sid=;/);
+      expect(await ann.whoami()).toMatchObject({ user: null });
+      expect(await other.whoami()).toMatchObject({ user: null });
+      expect(await sessionsOf(server).find(key)).toBeUndefined();
+    });
+
+    it('a logout is not undone by a slower call that writes', async () => {
+      const server = await start();
+      const ann = server.client();
+      const key = await ann.login('ann');
+      const slower = ann.clone();
+      const call = slower.putSlowly('theme', 'dark', 'slow');
+      const { gates } = accountOf(server);
+      await gates.reached('slow');
+      await ann.logout();
+      gates.open('slow');
+      await call;
+      expect(slower.setCookie).toBeUndefined();
+      expect(await slower.whoami()).toMatchObject({ user: null });
+      expect(await sessionsOf(server).find(key)).toBeUndefined();
+    });
+
+    it('a user is logged out everywhere, and others are not', async () => {
+      const server = await start();
+      const [laptop, phone, ben] = [server.client(), server.client(), server.client()];
+      const name = user();
+      await laptop.login(name);
+      await phone.login(name);
+      await ben.login(user());
+      expect(await laptop.logoutEverywhere()).toBe(2);
+      expect((await laptop.whoami()).user).toBeNull();
+      expect((await phone.whoami()).user).toBeNull();
+      expect((await ben.whoami()).user).not.toBeNull();
+    });
+
+    it('guards see the session', async () => {
+      const { client } = await start();
+      const ann = client();
+      expect(await statusOf(ann.guarded())).toBe(403);
+      await ann.login('ann');
+      expect(await ann.guarded()).toBe('ann');
+    });
+
+    it('what a handler changed before it threw is stored, and its error is the answer', async () => {
+      const { client } = await start();
+      const ann = client();
+      await ann.login('ann');
+      expect(await statusOf(ann.putAndThrow('theme', 'dark'))).toBe(418);
+      expect(await ann.get('theme')).toBe('dark');
+    });
+
+    it('what could not be saved is never answered as done', async () => {
+      const { client, store } = await start();
+      const ann = client();
+      await ann.login('ann');
+      store.failing = ['update', 'create'];
+      expect(await statusOf(ann.put('theme', 'dark'))).toBe(503);
+      expect(ann.setCookie).toBeUndefined();
+      const nobody = client();
+      expect(await statusOf(nobody.put('theme', 'dark'))).toBe(503);
+      expect(nobody.setCookie).toBeUndefined();
+      store.failing = false;
+      expect(await ann.get('theme')).toBeNull();
+      expect(await ann.whoami()).toMatchObject({ user: 'ann' });
+    });
+
+    it('a store that is away when a session is to be read is a 503, and the session is there afterwards', async () => {
+      const { client, store } = await start();
+      const ann = client();
+      await ann.login('ann');
+      store.failing = true;
+      expect(await statusOf(ann.whoami())).toBe(503);
+      expect(ann.setCookie).toBeUndefined();
+      store.failing = false;
+      expect(await ann.whoami()).toMatchObject({ user: 'ann' });
+    });
+  });
+}

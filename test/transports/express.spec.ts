@@ -1,0 +1,16 @@
+import { Browser } from '../http/browser.js';
+import { expectSessions } from './expectations.js';
+import { AccountController, HttpClient } from './http.account.js';
+import { createApp } from './transport.js';
+
+expectSessions({
+  name: 'Express',
+  async start(options) {
+    const app = await createApp(options, { controllers: [AccountController] }, (testing) =>
+      testing.createNestApplication({ logger: false }),
+    );
+    await app.listen(0, '127.0.0.1');
+    const url = await app.getUrl();
+    return { app, client: () => new HttpClient(new Browser(url)) };
+  },
+});
