@@ -1,4 +1,5 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
+import { rawRequest } from './session.fastify.js';
 import type { Session as SessionType } from './session.js';
 import { SessionRequest, type SessionIncomingMessage } from './session.request.js';
 
@@ -52,7 +53,8 @@ function requestOf(context: ExecutionContext): SessionIncomingMessage | undefine
   const type: string = context.getType();
   if (type === 'graphql') {
     // Resolvers are called with parent, arguments, context, info.
-    return (context.getArgByIndex(2) as { req?: SessionIncomingMessage } | undefined)?.req;
+    const { req } = (context.getArgByIndex(2) ?? {}) as { req?: object };
+    return req && rawRequest(req);
   }
-  return type === 'http' ? context.switchToHttp().getRequest<SessionIncomingMessage>() : undefined;
+  return type === 'http' ? rawRequest(context.switchToHttp().getRequest<object>()) : undefined;
 }

@@ -1,6 +1,6 @@
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
-import type { ServerResponse } from 'node:http';
 import { from, lastValueFrom, type Observable } from 'rxjs';
+import { dropReplyHeaders, isHijacked, rawRequest } from './session.fastify.js';
 import { sayWhenToRetry, SessionRequest } from './session.request.js';
 import { dropHeaders } from './session.response.js';
 
@@ -14,17 +14,13 @@ export class SessionInterceptor implements NestInterceptor {
     if (context.getType() !== 'http' || Reflect.hasMetadata(SSE_METADATA, context.getHandler()))
       return next.handle();
     const http = context.switchToHttp();
-    const request = SessionRequest.of(http.getRequest());
+    const request = SessionRequest.of(rawRequest(http.getRequest<object>()));
     if (!request) return next.handle();
-    return from(commitAfter(next, request, http.getResponse<ServerResponse>()));
+    return from(commitAfter(next, request, http.getResponse<object>()));
   }
 }
 
-async function commitAfter(
-  next: CallHandler,
-  request: SessionRequest,
-  res: ServerResponse,
-): Promise<unknown> {
+async function commitAfter(next: CallHandler, request: SessionRequest, response: object): Promise<unknown> {
   let value: unknown;
   let thrown: { error: unknown } | undefined;
   try {
@@ -43,11 +39,14 @@ async function commitAfter(
   }
   const { failure } = request;
   if (failure) {
-    dropHeaders(res);
-    sayWhenToRetry(res, failure.error);
+    dropReplyHeaders(response, request);
+    dropHeaders(request.res);
+    sayWhenToRetry(request.res, failure.error);
     if (thrown && thrown.error !== failure.error && failure.error instanceof Error) {
       failure.error.cause = thrown.error;
     }
+    // Filters that see a reply as sent only end it, which would be an empty 200.
+    if (isHijacked(response)) request.answerFailure(failure.error);
     throw failure.error;
   }
   if (thrown) throw thrown.error;

@@ -9,6 +9,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import { prepareFastify } from './session.fastify.js';
 import { SessionInterceptor } from './session.interceptor.js';
 import { createMiddleware } from './session.middleware.js';
 import {
@@ -51,6 +52,8 @@ export class SessionModule
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
+    // An instance that is started takes nothing more; a testing module gets its adapter only after this.
+    prepareFastify(adapterHost.httpAdapter);
   }
 
   /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
@@ -68,6 +71,7 @@ export class SessionModule
   // Here and not in `onModuleInit`, which runs when the routes are registered already.
   configure(consumer: MiddlewareConsumer): void {
     const { forRoutes, exclude = [] } = this.options;
+    prepareFastify(this.adapterHost.httpAdapter);
     if (forRoutes === undefined && exclude.length === 0) {
       // Middleware of a module does not run for `/graphql` under a global prefix; the adapter's own does.
       this.adapterHost.httpAdapter.use(this.middleware);

@@ -25,6 +25,8 @@ export interface SessionIncomingMessage extends IncomingMessage {
   sessionStore?: unknown;
   originalUrl?: string;
   secure?: boolean;
+  /** Put here for middleware by Fastify, which trusts proxies as it is told to. */
+  protocol?: string;
 }
 
 /** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
@@ -190,6 +192,8 @@ export class SessionRequest implements SealedSession {
   /** Set once the first byte is on its way: no cookie can be sent any more. */
   headersGone = false;
   seal: Seal | undefined;
+  /** The headers that Fastify's reply had before the handler; only an app on Fastify has them. */
+  replyHeaders: Record<string, unknown> | undefined;
   /** Why the commit failed; nothing is tried again after that. */
   failure: { error: unknown } | undefined;
   /** The key of the request's session, or of the last one it had. */
@@ -241,6 +245,11 @@ export class SessionRequest implements SealedSession {
 
   get guarded(): boolean {
     return this.guard !== undefined;
+  }
+
+  /** Node's response, whatever a platform's handlers are given. */
+  get res(): ServerResponse {
+    return this.#res;
   }
 
   get store(): SessionStore {
@@ -829,6 +838,12 @@ export class SessionRequest implements SealedSession {
     if (this.guard) return this.guard(error);
     if (this.#next) return this.#next(reasonOf(error));
     this.failedLate(error);
+    this.answerFailure(error);
+  }
+
+  /** Answers a failed commit where nobody else will. */
+  answerFailure(error: unknown): void {
+    const res = this.#res;
     const status = error instanceof SessionStoreError ? error.statusCode : 500;
     const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
     const body = JSON.stringify({ statusCode: status, message });
@@ -866,7 +881,8 @@ export class SessionRequest implements SealedSession {
 /** Whether a request came over HTTPS, to us or to the proxy that `proxy`, or Express's `trust proxy`, trusts. */
 function isSecure(req: SessionIncomingMessage, proxy: boolean | undefined): boolean {
   if ((req.socket as { encrypted?: boolean } | undefined)?.encrypted === true) return true;
-  if (proxy === undefined) return req.secure === true;
+  // Express has `secure`, Fastify `protocol`, each as its own trust in proxies has it.
+  if (proxy === undefined) return req.secure ?? req.protocol === 'https';
   if (!proxy) return false;
   const forwarded = String(req.headers['x-forwarded-proto'] ?? '');
   return forwarded.split(',', 1)[0]!.trim().toLowerCase() === 'https';

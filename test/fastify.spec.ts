@@ -1,0 +1,711 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
+import { Readable } from 'node:stream';
+import { createGzip } from 'node:zlib';
+import {
+  Catch,
+  Controller,
+  Get,
+  Header,
+  HttpException,
+  Injectable,
+  Post,
+  Redirect,
+  Res,
+  Req,
+  Session as NestSession,
+  StreamableFile,
+  UseFilters,
+  UseGuards,
+  UseInterceptors,
+  UsePipes,
+  type ArgumentsHost,
+  type CanActivate,
+  type CallHandler,
+  type ExceptionFilter,
+  type ExecutionContext,
+  type ModuleMetadata,
+  type NestInterceptor,
+  type PipeTransform,
+} from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { map, type Observable } from 'rxjs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import {
+  Session,
+  SESSION_MIDDLEWARE,
+  SessionModule,
+  sessionOf,
+  SessionStoreError,
+  type SessionModuleOptions,
+} from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { eventually } from './eventually.js';
+import { Browser } from './http/browser.js';
+import { RecordingStore } from './stores/recording.store.js';
+
+type Bag = Record<string, unknown>;
+/** The parts of a Fastify instance that specs use. */
+interface FastifyInstance {
+  get(path: string, handler: (request: FastifyRequest) => Promise<unknown>): void;
+  addHook(
+    name: string,
+    hook: (request: FastifyRequest, reply: FastifyReply, payload: unknown) => Promise<unknown>,
+  ): void;
+}
+const instanceOf = (app: NestFastifyApplication): FastifyInstance =>
+  app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+
+/** What handlers are given of Fastify's request and reply. */
+interface FastifyRequest {
+  session: Bag & { destroy(): Promise<void> };
+  sessionID: string;
+  raw: { session: unknown };
+}
+interface FastifyReply {
+  raw: import('node:http').ServerResponse;
+  header(name: string, value: unknown): FastifyReply;
+  code(status: number): FastifyReply;
+  type(type: string): FastifyReply;
+  send(body?: unknown): FastifyReply;
+  redirect(url: string): FastifyReply;
+  hijack(): FastifyReply;
+}
+
+let names = 0;
+const newStore = (): RecordingStore =>
+  new RecordingStore(new ClusterStore({ name: `fastify-${process.pid}-${names++}` }));
+
+interface Running {
+  app: NestFastifyApplication;
+  store: RecordingStore;
+  browser: Browser;
+  /** What the session layer logged. */
+  logged: string[];
+}
+
+async function run(
+  parts: ModuleMetadata & {
+    options?: Partial<SessionModuleOptions>;
+    adapter?: FastifyAdapter;
+    before?: (app: NestFastifyApplication) => unknown;
+  },
+): Promise<Running> {
+  const { options, adapter = new FastifyAdapter(), before, ...module } = parts;
+  const store = newStore();
+  const logged: string[] = [];
+  const log = (message: string): void => void logged.push(message);
+  const testing = await Test.createTestingModule({
+    ...module,
+    imports: [
+      SessionModule.forRoot({ secret: 'fastify', store, logger: { warn: log, error: log }, ...options }),
+      ...(module.imports ?? []),
+    ],
+  }).compile();
+  const app = testing.createNestApplication<NestFastifyApplication>(adapter, { logger: false });
+  await before?.(app);
+  await app.listen(0, '127.0.0.1');
+  onTestFinished(() => app.close());
+  return { app, store, browser: new Browser(await app.getUrl()), logged };
+}
+
+/** The data of the only session that is stored. */
+async function storedIn(store: RecordingStore): Promise<Bag | undefined> {
+  const { records } = await store.page({ limit: 10 });
+  expect(records.length).toBeLessThanOrEqual(1);
+  const data = records[0]?.data;
+  return data && Object.fromEntries(Object.entries(data).map(([name, text]) => [name, JSON.parse(text)]));
+}
+
+@Catch(SessionStoreError)
+class Sorry implements ExceptionFilter {
+  catch(_error: SessionStoreError, host: ArgumentsHost): void {
+    host.switchToHttp().getResponse<FastifyReply>().code(503).send({ sorry: true });
+  }
+}
+
+describe('the session on a Fastify request', () => {
+  @Controller()
+  class LookController {
+    @Get('nest')
+    nest(@NestSession() theirs: Bag, @Session() ours: Session, @Req() req: FastifyRequest): boolean[] {
+      (theirs as Bag)['seen'] = true;
+      const same: unknown[] = [theirs, req.session, req.raw.session];
+      return [...same.map((one) => one === ours), req.sessionID === ours.id];
+    }
+
+    @Get('replace')
+    replace(@Req() req: FastifyRequest): unknown {
+      req.session = { mine: true } as never;
+      return req.raw.session;
+    }
+
+    @Get('destroy')
+    async destroy(@Req() req: FastifyRequest): Promise<boolean> {
+      await req.session.destroy();
+      return req.session === undefined;
+    }
+  }
+
+  it('is the same for Nest’s @Session(), ours, request.session and request.raw.session', async () => {
+    const { browser, store } = await run({ controllers: [LookController] });
+    expect((await browser.get('/nest')).json()).toEqual([true, true, true, true]);
+    expect(await storedIn(store)).toEqual({ seen: true });
+  });
+
+  it('is gone from the request after destroy(), and can be replaced, which saves nothing and is logged', async () => {
+    const { browser, store, logged } = await run({ controllers: [LookController] });
+    await browser.get('/nest');
+    expect((await browser.get('/replace')).json()).toEqual({ mine: true });
+    expect(await storedIn(store)).toEqual({ seen: true });
+    expect(logged.join()).toContain('req.session was replaced');
+    expect((await browser.get('/destroy')).text).toBe('true');
+    expect(await storedIn(store)).toBeUndefined();
+  });
+
+  it('leaves the name to a plugin that has it already; @Session() of this package finds ours', async () => {
+    const adapter = new FastifyAdapter();
+    adapter.getInstance().decorateRequest('session', { getter: () => ({ theirs: true }) } as never);
+    @Controller()
+    class BothController {
+      @Get()
+      both(@NestSession() theirs: unknown, @Session() ours: Session): unknown {
+        return [theirs, typeof ours.regenerate];
+      }
+    }
+    const { browser } = await run({ controllers: [BothController], adapter });
+    expect((await browser.get('/')).json()).toEqual([{ theirs: true }, 'function']);
+  });
+
+  it('is another one in each of two apps of one process', async () => {
+    const one = await run({ controllers: [LookController] });
+    const two = await run({ controllers: [LookController], options: { name: 'two' } });
+    two.browser.cookies.set('sid', 'x');
+    await one.browser.get('/nest');
+    await two.browser.get('/nest');
+    expect([...one.browser.cookies.keys()]).toEqual(['sid']);
+    expect([...two.browser.cookies.keys()]).toEqual(['sid', 'two']);
+    expect(await storedIn(one.store)).toEqual({ seen: true });
+    expect(await storedIn(two.store)).toEqual({ seen: true });
+  });
+
+  it('is there for middleware behind app.use(app.get(SESSION_MIDDLEWARE)), and read once', async () => {
+    const seen: unknown[] = [];
+    const { browser, store } = await run({
+      controllers: [LookController],
+      before: (app) => {
+        app.use(app.get(SESSION_MIDDLEWARE));
+        app.use((req: { session?: Bag }, _res: unknown, next: () => void) => {
+          seen.push(req.session?.['seen']);
+          next();
+        });
+      },
+    });
+    await browser.get('/nest');
+    await browser.get('/nest');
+    expect(seen).toEqual([undefined, true]);
+    expect(store.take()).toEqual(['create', 'read']);
+  });
+
+  it('is there for forRoutes, and not for what exclude names, under a global prefix', async () => {
+    @Controller()
+    class PathsController {
+      @Get(['in', 'out'])
+      look(@Req() req: FastifyRequest): boolean {
+        return req.session !== undefined;
+      }
+    }
+    const before = (app: NestFastifyApplication): unknown => app.setGlobalPrefix('api');
+    const looks = async ({ browser }: Running): Promise<string[]> => [
+      (await browser.get('/api/in')).text,
+      (await browser.get('/api/out')).text,
+    ];
+    expect(
+      await looks(await run({ controllers: [PathsController], before, options: { forRoutes: ['in'] } })),
+    ).toEqual(['true', 'false']);
+    expect(
+      await looks(await run({ controllers: [PathsController], before, options: { exclude: ['out'] } })),
+    ).toEqual(['true', 'false']);
+    expect(await looks(await run({ controllers: [PathsController], before }))).toEqual(['true', 'true']);
+  });
+
+  it('is there in routes of plugins, registered before the app was made or after', async () => {
+    const adapter = new FastifyAdapter();
+    const plugin = (path: string) => async (fastify: FastifyInstance) => {
+      fastify.get(path, async (request) => {
+        request.session['by'] = path;
+        return 'ok';
+      });
+    };
+    void adapter.getInstance().register(plugin('/early') as never);
+    const { browser, store } = await run({
+      adapter,
+      before: async (app) => {
+        await app.register(plugin('/late') as never);
+      },
+    });
+    await browser.get('/early');
+    expect(await storedIn(store)).toEqual({ by: '/early' });
+    await browser.get('/late');
+    expect(await storedIn(store)).toEqual({ by: '/late' });
+  });
+});
+
+describe('an answer on Fastify leaves when the session is stored, and carries its cookie', () => {
+  @Controller()
+  class AnswerController {
+    @Get('json')
+    json(@Session() session: Bag): unknown {
+      session['way'] = 'json';
+      return { ok: true };
+    }
+
+    @Get('text')
+    text(@Session() session: Bag): string {
+      session['way'] = 'text';
+      return 'ok';
+    }
+
+    @Get('nothing')
+    nothing(@Session() session: Bag): void {
+      session['way'] = 'nothing';
+    }
+
+    @Get('file')
+    file(@Session() session: Bag): StreamableFile {
+      session['way'] = 'file';
+      return new StreamableFile(Readable.from([Buffer.from('a'), Buffer.from('b')]));
+    }
+
+    @Get('redirected')
+    @Redirect('/elsewhere', 303)
+    redirected(@Session() session: Bag): void {
+      session['way'] = 'redirected';
+    }
+
+    @Get('passthrough')
+    passthrough(@Session() session: Bag, @Res({ passthrough: true }) reply: FastifyReply): string {
+      session['way'] = 'passthrough';
+      reply.header('set-cookie', 'mine=1').header('x-mine', '1');
+      return 'ok';
+    }
+
+    @Get('send')
+    send(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['way'] = 'send';
+      reply.header('set-cookie', ['a=1', 'b=2']).send({ ok: true });
+    }
+
+    @Get('stream')
+    stream(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['way'] = 'stream';
+      reply.type('text/plain').send(Readable.from(['a', 'b']));
+    }
+
+    @Get('web-stream')
+    webStream(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['way'] = 'web-stream';
+      reply.send(new Response('ab', { headers: { 'x-mine': '1' } }));
+    }
+
+    @Get('redirect')
+    redirect(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['way'] = 'redirect';
+      reply.code(302).redirect('/elsewhere');
+    }
+
+    @Get('hijack')
+    hijack(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['way'] = 'hijack';
+      reply.hijack();
+      reply.raw.writeHead(200, { 'set-cookie': 'mine=1' });
+      reply.raw.write('a');
+      reply.raw.end('b');
+    }
+
+    @Get('raw')
+    raw(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['way'] = 'raw';
+      reply.raw.end('ab');
+    }
+
+    @Get('late')
+    late(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      setTimeout(() => {
+        session['way'] = 'late';
+        reply.send('ab');
+      }, 5);
+    }
+  }
+
+  const WAYS = [
+    ['json', 200, '{"ok":true}'],
+    ['text', 200, 'ok'],
+    ['nothing', 200, ''],
+    ['file', 200, 'ab'],
+    ['redirected', 303, ''],
+    ['passthrough', 200, 'ok'],
+    ['send', 200, '{"ok":true}'],
+    ['stream', 200, 'ab'],
+    ['web-stream', 200, 'ab'],
+    ['redirect', 302, ''],
+    ['hijack', 200, 'ab'],
+    ['raw', 200, 'ab'],
+    ['late', 200, 'ab'],
+  ] as const;
+
+  it.each(WAYS)('%s', async (way, status, text) => {
+    const { browser, store } = await run({ controllers: [AnswerController] });
+    let released = false;
+    store.before = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      released = true;
+    };
+    const answer = await browser.get(`/${way}`);
+    expect(released).toBe(true);
+    expect([answer.status, answer.text]).toEqual([status, text]);
+    const others = { passthrough: ['mine'], hijack: ['mine'], send: ['a', 'b'] }[way as string] ?? [];
+    expect(answer.setCookies.map((line) => line.split('=')[0])).toEqual([...others, 'sid']);
+    store.before = undefined;
+    expect(await storedIn(store)).toEqual({ way });
+    expect(store.done).toEqual(['create']);
+  });
+
+  // Fastify itself answers 500 to a HEAD of a web `Response`.
+  it.each(WAYS.filter(([way]) => way !== 'web-stream'))('%s, to a HEAD', async (way, status) => {
+    const { browser, store } = await run({ controllers: [AnswerController] });
+    const answer = await browser.send('HEAD', `/${way}`);
+    expect([answer.status, answer.text]).toEqual([status, '']);
+    expect(answer.setCookies.at(-1)).toMatch(/^sid=/);
+    expect(await storedIn(store)).toEqual({ way });
+  });
+
+  it.each(WAYS)('%s, to app.inject() of a test', async (way, status, text) => {
+    const { app, store } = await run({ controllers: [AnswerController] });
+    const answer = await app.inject({ method: 'GET', url: `/${way}` });
+    expect([answer.statusCode, answer.payload]).toEqual([status, text]);
+    const sid = answer.cookies.find(({ name }) => name === 'sid')!;
+    expect(await storedIn(store)).toEqual({ way });
+    await app.inject({ method: 'GET', url: '/json', cookies: { sid: sid.value } });
+    expect(await storedIn(store)).toEqual({ way: 'json' });
+  });
+
+  it.each(WAYS)('%s, with a store that fails: 503, no cookie, nothing of the answer', async (way) => {
+    const { browser, store } = await run({ controllers: [AnswerController] });
+    store.failing = true;
+    const answer = await browser.get(`/${way}`);
+    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+    expect(answer.setCookies).toEqual([]);
+    expect(answer.headers['x-mine']).toBeUndefined();
+    expect(answer.headers.location).toBeUndefined();
+  });
+
+  it.each(WAYS)('%s, to app.inject(), with a store that fails', async (way) => {
+    const { app, store } = await run({ controllers: [AnswerController] });
+    store.failing = true;
+    const answer = await app.inject({ method: 'GET', url: `/${way}` });
+    expect([answer.statusCode, answer.headers['retry-after'], answer.cookies]).toEqual([503, '1', []]);
+  });
+
+  it('works over HTTP/2', async () => {
+    const { app, browser, store } = await run({
+      controllers: [AnswerController],
+      adapter: new FastifyAdapter({ http2: true }),
+    });
+    void app;
+    const client = connect(browser.url);
+    onTestFinished(() => void client.close());
+    const get = async (path: string): Promise<{ headers: Bag; text: string }> => {
+      const stream = client.request({ ':path': path });
+      const [headers] = (await once(stream, 'response')) as [Bag];
+      let text = '';
+      for await (const chunk of stream) text += String(chunk);
+      return { headers, text };
+    };
+    for (const [way, status, text] of WAYS) {
+      const answer = await get(`/${way}`);
+      expect([way, answer.headers[':status'], answer.text]).toEqual([way, status, text]);
+      expect(String(answer.headers['set-cookie'])).toContain('sid=');
+    }
+    expect(store.take()).toEqual(WAYS.map(() => 'create'));
+    store.failing = true;
+    for (const [way] of WAYS) {
+      const { headers } = await get(`/${way}`);
+      expect([way, headers[':status'], headers['set-cookie']]).toEqual([way, 503, undefined]);
+    }
+  });
+
+  it('goes through a plugin that compresses answers, in an onSend hook that waits', async () => {
+    const { browser, store } = await run({
+      controllers: [AnswerController],
+      before: (app) => {
+        instanceOf(app).addHook('onSend', async (_request, reply, payload) => {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          void reply.header('x-plugin', '1');
+          if (typeof payload !== 'string') return payload;
+          void reply.header('content-encoding', 'gzip');
+          return Readable.from([payload.toUpperCase()]).pipe(createGzip());
+        });
+      },
+    });
+    const answer = await browser.get('/text');
+    expect(answer.headers).toMatchObject({ 'x-plugin': '1', 'content-encoding': 'gzip' });
+    expect(answer.setCookies).toHaveLength(1);
+    const fetched = await fetch(`${browser.url}/text`);
+    expect([await fetched.text(), fetched.headers.getSetCookie().length]).toEqual(['OK', 1]);
+    store.failing = true;
+    expect((await browser.get('/text')).status).toBe(503);
+  });
+});
+
+describe('errors on Fastify', () => {
+  @Injectable()
+  class Refusing implements CanActivate, PipeTransform, NestInterceptor {
+    canActivate(context: ExecutionContext): boolean {
+      (sessionOf(context) as unknown as Bag)['where'] = 'guard';
+      return false;
+    }
+    transform(): never {
+      throw new HttpException('pipe', 422);
+    }
+    intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+      (sessionOf(context) as unknown as Bag)['where'] = 'interceptor';
+      return next.handle().pipe(
+        map(() => {
+          throw new HttpException('interceptor', 409);
+        }),
+      );
+    }
+  }
+
+  @Catch(HttpException)
+  class Touching implements ExceptionFilter {
+    catch(_error: HttpException, host: ArgumentsHost): void {
+      const http = host.switchToHttp();
+      http.getRequest<FastifyRequest>().session['where'] = 'filter';
+      http.getResponse<FastifyReply>().code(418).send('teapot');
+    }
+  }
+
+  @Controller()
+  class ErrorController {
+    @Get('guard')
+    @UseGuards(Refusing)
+    guard(): void {}
+
+    @Post('pipe')
+    @UsePipes(Refusing)
+    pipe(@Session('x') _x: string): void {}
+
+    @Get('interceptor')
+    @UseInterceptors(Refusing)
+    interceptor(): void {}
+
+    @Get('handler')
+    handler(@Session() session: Bag): never {
+      session['where'] = 'handler';
+      throw new HttpException('handler', 409);
+    }
+
+    @Get('filter')
+    @UseFilters(Touching)
+    filter(): never {
+      throw new HttpException('handler', 409);
+    }
+
+    @Get('serialising')
+    serialising(@Session() session: Bag): unknown {
+      session['where'] = 'serialising';
+      return { toJSON: () => JSON.parse('{') };
+    }
+
+    @Get('stream')
+    stream(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['where'] = 'stream';
+      reply.send(
+        new Readable({
+          read() {
+            this.destroy(new Error('no file'));
+          },
+        }),
+      );
+    }
+
+    @Get('headers')
+    @Header('Cache-Control', 'public')
+    headers(@Session() session: Bag, @Res({ passthrough: true }) reply: FastifyReply): string {
+      session['where'] = 'headers';
+      reply.header('x-mine', '1').header('etag', 'x').type('text/csv').code(201);
+      return 'a,b';
+    }
+
+    @Get('filtered')
+    @UseFilters(Sorry)
+    filtered(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['where'] = 'filtered';
+      reply.header('content-length', '2').send('ok');
+    }
+
+    @Get('hijacked')
+    @UseFilters(Sorry)
+    hijacked(@Session() session: Bag, @Res() reply: FastifyReply): void {
+      session['where'] = 'hijacked';
+      reply.hijack();
+      setTimeout(() => {
+        reply.raw.writeHead(200, { 'x-mine': '1' });
+        reply.raw.end('ok');
+      }, 20);
+    }
+  }
+  const controllers = [ErrorController];
+
+  it.each([
+    ['GET', 'guard', 403, 'guard'],
+    ['POST', 'pipe', 422, undefined],
+    ['GET', 'interceptor', 409, 'interceptor'],
+    ['GET', 'handler', 409, 'handler'],
+    ['GET', 'filter', 418, 'filter'],
+    ['GET', 'serialising', 500, 'serialising'],
+    ['GET', 'stream', 500, 'stream'],
+  ])('%s %s answers %i, and what was changed on the way is stored', async (method, path, status, where) => {
+    const { browser, store } = await run({ controllers });
+    const answer = await browser.send(method, `/${path}`);
+    expect(answer.status).toBe(status);
+    expect(answer.setCookies).toHaveLength(where ? 1 : 0);
+    expect((await storedIn(store))?.['where']).toBe(where);
+  });
+
+  it.each(['guard', 'interceptor', 'handler', 'filter', 'serialising', 'stream'])(
+    '%s answers 503 when that cannot be stored',
+    async (path) => {
+      const { browser, store } = await run({ controllers });
+      store.failing = true;
+      const answer = await browser.get(`/${path}`);
+      expect([answer.status, answer.headers['retry-after'], answer.setCookies]).toEqual([503, '1', []]);
+    },
+  );
+
+  it('a commit that fails reaches the controller’s filter, whose answer has nothing of the handler’s', async () => {
+    const { browser, store } = await run({ controllers });
+    store.failing = true;
+    const answer = await browser.get('/filtered');
+    expect([answer.status, answer.json()]).toEqual([503, { sorry: true }]);
+  });
+
+  it('drops the handler’s headers and status from an error answer, and keeps those of plugins', async () => {
+    const { browser, store } = await run({
+      controllers,
+      before: (app) => {
+        instanceOf(app).addHook('onRequest', async (_request, reply) => {
+          void reply.header('x-plugin', 'kept').header('set-cookie', ['plugin=1']);
+        });
+      },
+    });
+    const fine = await browser.get('/headers');
+    expect([fine.status, fine.headers['cache-control'], fine.headers['x-mine']]).toEqual([
+      201,
+      'public',
+      '1',
+    ]);
+    expect(fine.setCookies).toEqual(['plugin=1', expect.stringMatching(/^sid=/)]);
+    store.failing = true;
+    const answer = await new Browser(browser.url).get('/headers');
+    expect(answer.status).toBe(503);
+    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+    expect(answer.headers).toMatchObject({ 'x-plugin': 'kept', 'retry-after': '1' });
+    expect(answer.setCookies).toEqual(['plugin=1']);
+    for (const name of ['cache-control', 'x-mine', 'etag']) expect(answer.headers[name]).toBeUndefined();
+  });
+
+  it('answers a hijacked reply by itself when the commit fails, and drops what its handler sends later', async () => {
+    const { browser, store } = await run({ controllers });
+    store.failing = true;
+    const answer = await browser.get('/hijacked');
+    expect([answer.status, answer.headers['x-mine'], answer.setCookies]).toEqual([503, undefined, []]);
+    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+  });
+
+  it('a store that is away at the read is a 503 of the global filters', async () => {
+    const plain = await run({ controllers });
+    await plain.browser.get('/handler');
+    plain.store.failing = true;
+    const answer = await plain.browser.get('/handler');
+    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+    expect(answer.text).not.toContain('recording');
+
+    const filtered = await run({ controllers, providers: [{ provide: APP_FILTER, useClass: Sorry }] });
+    await filtered.browser.get('/handler');
+    filtered.store.failing = true;
+    expect((await filtered.browser.get('/handler')).json()).toEqual({ sorry: true });
+  });
+
+  it('a path without a route has a session, and what middleware put there is stored', async () => {
+    const { browser, store } = await run({
+      before: (app) => {
+        app.use(app.get(SESSION_MIDDLEWARE));
+        app.use((req: { session: Bag }, _res: unknown, next: () => void) => {
+          req.session['lost'] = true;
+          next();
+        });
+      },
+    });
+    const answer = await browser.get('/nowhere');
+    expect([answer.status, answer.setCookies.length]).toEqual([404, 1]);
+    expect(await storedIn(store)).toEqual({ lost: true });
+    store.failing = true;
+    expect((await browser.get('/nowhere')).status).toBe(503);
+  });
+
+  it.each(['onSend', 'preHandler', 'onResponse'] as const)(
+    'a hook of others that throws in %s leaves no client waiting',
+    async (hook) => {
+      const { browser, store } = await run({
+        controllers,
+        before: (app) => {
+          let thrown = false;
+          instanceOf(app).addHook(hook, async () => {
+            if (thrown) return;
+            thrown = true;
+            throw new Error('hook');
+          });
+        },
+      });
+      const answer = await browser.get('/headers');
+      expect(answer.status).toBe(hook === 'onResponse' ? 201 : 500);
+      if (hook === 'preHandler') return;
+      expect(answer.setCookies).toHaveLength(1);
+      expect(await storedIn(store)).toEqual({ where: 'headers' });
+    },
+  );
+
+  it('over HTTPS as a proxy says it, trusted by Fastify, the cookie is secure', async () => {
+    const secure = async (trustProxy: boolean): Promise<boolean> => {
+      const { browser } = await run({ controllers, adapter: new FastifyAdapter({ trustProxy }) });
+      const answer = await browser.get('/headers', { headers: { 'x-forwarded-proto': 'https' } });
+      return /; Secure/.test(answer.setCookies[0]!);
+    };
+    expect(await secure(true)).toBe(true);
+    expect(await secure(false)).toBe(false);
+  });
+
+  it('a client that goes away while its answer is held does no harm', async () => {
+    const { browser, store, app } = await run({ controllers });
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    store.before = () => held;
+    const { request } = await import('node:http');
+    const outgoing = request(`${browser.url}/headers`, { agent: false });
+    outgoing.on('error', () => {});
+    outgoing.end();
+    await eventually(() => store.calls.length === 1);
+    outgoing.destroy();
+    release();
+    await eventually(() => store.done.length === 1);
+    store.before = undefined;
+    expect(app.getHttpServer().listening).toBe(true);
+    expect((await browser.get('/headers')).status).toBe(201);
+  });
+});
