@@ -48,13 +48,26 @@ export function Session(property?: string, ...pipes: Pipe[]): ParameterDecorator
   };
 }
 
+/** Whether this is what graphql-ws gives a resolver's context in a request's place, or the request that was upgraded. */
+function isSocket(request: object | undefined): boolean {
+  const { extra, headers } = (request ?? {}) as { extra?: unknown; headers?: { upgrade?: string } };
+  return extra !== undefined || headers?.upgrade !== undefined;
+}
+
 /** The request behind any kind of handler that has one. */
 function requestOf(context: ExecutionContext): SessionIncomingMessage | undefined {
   const type: string = context.getType();
   if (type === 'graphql') {
     // Resolvers are called with parent, arguments, context, info.
     const { req } = (context.getArgByIndex(2) ?? {}) as { req?: object };
-    return req && rawRequest(req);
+    const info = context.getArgByIndex(3) as { operation?: { operation?: string } } | undefined;
+    const request = req && rawRequest(req);
+    if (!SessionRequest.of(request) && (info?.operation?.operation === 'subscription' || isSocket(request))) {
+      throw new Error(
+        'GraphQL over a WebSocket, as for subscriptions, has no session: its operations come without HTTP requests of their own. Do what needs the session in a query or mutation over HTTP, and hand a subscription what it needs in connectionParams',
+      );
+    }
+    return request;
   }
   return type === 'http' ? rawRequest(context.switchToHttp().getRequest<object>()) : undefined;
 }

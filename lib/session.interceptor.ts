@@ -1,5 +1,13 @@
-import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
-import { from, lastValueFrom, type Observable } from 'rxjs';
+import {
+  HttpException,
+  Injectable,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { STATUS_CODES } from 'node:http';
+import { catchError, from, lastValueFrom, type Observable } from 'rxjs';
+import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from './session.fastify.js';
 import { sayWhenToRetry, SessionRequest } from './session.request.js';
 import { dropHeaders } from './session.response.js';
@@ -11,6 +19,8 @@ const SSE_METADATA = '__sse__';
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    // The resolvers of one operation share a session, which is committed once, before the operation's answer.
+    if ((context.getType() as string) === 'graphql') return next.handle().pipe(catchError(rethrowAsHttp));
     if (context.getType() !== 'http' || Reflect.hasMetadata(SSE_METADATA, context.getHandler()))
       return next.handle();
     const http = context.switchToHttp();
@@ -18,6 +28,14 @@ export class SessionInterceptor implements NestInterceptor {
     if (!request) return next.handle();
     return from(commitAfter(next, request, http.getResponse<object>()));
   }
+}
+
+/** GraphQL drivers know the status of Nest's exceptions only, and send the message of all others as it is. */
+function rethrowAsHttp(error: unknown): never {
+  if (!(error instanceof SessionStoreError || error instanceof SessionGoneError)) throw error;
+  const { statusCode, expose } = error;
+  const message = expose ? error.message : STATUS_CODES[statusCode]!;
+  throw new HttpException({ statusCode, message }, statusCode, { cause: error });
 }
 
 async function commitAfter(next: CallHandler, request: SessionRequest, response: object): Promise<unknown> {

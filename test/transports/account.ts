@@ -1,4 +1,4 @@
-import { HttpException, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { ImATeapotException, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { sessionOf, SessionService, type Session } from 'nestjs-session-stores';
 import { Gates } from '../http/gates.js';
 import type { Whoami } from './transport.js';
@@ -34,7 +34,7 @@ export class Account {
 
   putAndThrow(session: Session, name: string, value: unknown): never {
     (session as unknown as Bag)[name] = value;
-    throw new HttpException('teapot', 418);
+    throw new ImATeapotException();
   }
 
   get(session: Session, name: string): unknown {
