@@ -14,7 +14,7 @@ import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import type { ResolvedIdentity, SessionConfig } from './session.options.js';
 import { checkGroup, checkKey } from './session.record.js';
 import { keepWork, workOf, type Seal, type SealedSession } from './session.response.js';
-import { proofOf, randomName, type Token } from './session.token.js';
+import { isGoodProof, proofOf, randomName, type Token } from './session.token.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
 import { LiveSession } from './session.js';
 
@@ -331,7 +331,7 @@ export class SessionRequest implements SealedSession {
       }
       return state;
     }
-    if (was && token.proof === was.proof && (was.until === undefined || now < was.until)) {
+    if (isGoodProof(record, token.proof, now)) {
       state.outdated = true;
       return state;
     }

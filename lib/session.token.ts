@@ -1,6 +1,7 @@
 import { hash, randomBytes, type KeyObject } from 'node:crypto';
 import { sign, unsign } from 'cookie-signature';
 import { LRUCache } from 'lru-cache';
+import type { SessionRecord } from './session.store.js';
 
 /** What signs tokens: a string, bytes or a `KeyObject`. */
 export type SigningSecret = string | Buffer | KeyObject;
@@ -28,6 +29,12 @@ export function randomName(): string {
 /** The proof of a secret: its SHA-256, base64url. */
 export function proofOf(secret: string): string {
   return hash('sha256', secret, 'base64url');
+}
+
+/** Whether who presents `proof` may use the session at `now`: it is the current one, or the one before in its grace. */
+export function isGoodProof(record: SessionRecord, proof: string, now: number): boolean {
+  const { was } = record;
+  return proof === record.proof || (proof === was?.proof && (was.until === undefined || now < was.until));
 }
 
 /**
