@@ -6,9 +6,10 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
-import { catchError, from, lastValueFrom, type Observable } from 'rxjs';
+import { catchError, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from './session.fastify.js';
+import { SessionRecheck } from './session.recheck.js';
 import { sayWhenToRetry, SessionRequest } from './session.request.js';
 import { dropHeaders } from './session.response.js';
 
@@ -18,15 +19,29 @@ const SSE_METADATA = '__sse__';
 /** Commits the session after an HTTP handler, so that a failed commit reaches exception filters. */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
+  constructor(private readonly recheck: SessionRecheck) {}
+
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     // The resolvers of one operation share a session, which is committed once, before the operation's answer.
     if ((context.getType() as string) === 'graphql') return next.handle().pipe(catchError(rethrowAsHttp));
-    if (context.getType() !== 'http' || Reflect.hasMetadata(SSE_METADATA, context.getHandler()))
-      return next.handle();
+    if (context.getType() !== 'http') return next.handle();
     const http = context.switchToHttp();
     const request = SessionRequest.of(rawRequest(http.getRequest<object>()));
     if (!request) return next.handle();
+    if (Reflect.hasMetadata(SSE_METADATA, context.getHandler())) {
+      return next.handle().pipe(takeUntil(this.endOf(request)));
+    }
     return from(commitAfter(next, request, http.getResponse<object>()));
+  }
+
+  /** Emits when the session of `request` has ended. */
+  private endOf(request: SessionRequest): Observable<void> {
+    return new Observable((subscriber) =>
+      this.recheck.watch(
+        () => request.held,
+        () => subscriber.next(),
+      ),
+    );
   }
 }
 

@@ -9,6 +9,11 @@ export interface SessionModuleOptions extends SessionOptions {
   forRoutes?: Parameters<Routes['forRoutes']>;
   /** The routes that have none, as for Nest's `MiddlewareConsumer`; default: none. */
   exclude?: Parameters<Routes['exclude']>;
+  /**
+   * How often `@Sse()` streams that hold a session are checked again, in milliseconds, to close them when it has ended;
+   * default 30 000, `Infinity` for never.
+   */
+  recheck?: number;
 }
 
 /** What `forRootAsync({ useClass })` and `useExisting` name. */

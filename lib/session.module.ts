@@ -20,6 +20,7 @@ import {
   type SessionModuleOptions,
 } from './session.module-definition.js';
 import { checkStore, resolveOptions, type SessionConfig } from './session.options.js';
+import { SessionRecheck } from './session.recheck.js';
 import { SESSION_CONFIG, SessionService } from './session.service.js';
 import { SessionStore } from './session.store.js';
 
@@ -36,6 +37,12 @@ export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
       inject: [SESSION_CONFIG],
       useFactory: (config: SessionConfig) => createMiddleware(config, 'self'),
     },
+    {
+      provide: SessionRecheck,
+      inject: [SESSION_OPTIONS, SESSION_CONFIG],
+      useFactory: ({ recheck }: SessionModuleOptions, { store, logger, absoluteTimeout }: SessionConfig) =>
+        new SessionRecheck({ store, logger, every: recheck, absoluteTimeout }),
+    },
     { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
     SessionService,
   ],
@@ -49,6 +56,7 @@ export class SessionModule
     @Inject(SESSION_OPTIONS) private readonly options: SessionModuleOptions,
     @Inject(SESSION_MIDDLEWARE) private readonly middleware: ReturnType<typeof createMiddleware>,
     private readonly store: SessionStore,
+    private readonly recheck: SessionRecheck,
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
@@ -89,6 +97,7 @@ export class SessionModule
 
   // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
   async onApplicationShutdown(): Promise<void> {
+    this.recheck.close();
     await this.store.close?.();
   }
 }
@@ -101,6 +110,6 @@ async function storeOf({ store }: SessionModuleOptions): Promise<SessionStore> {
 
 function configOf(options: SessionModuleOptions, store: SessionStore): SessionConfig {
   // What says where sessions are is the module's own.
-  const { forRoutes: _, exclude: __, ...rest } = options;
+  const { forRoutes: _, exclude: __, recheck: ___, ...rest } = options;
   return resolveOptions({ logger: new Logger(SessionModule.name), ...rest, store });
 }

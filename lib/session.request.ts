@@ -12,6 +12,7 @@ import { Overlay } from './session.overlay.js';
 import { SessionCookie } from './session.cookie.js';
 import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import type { ResolvedIdentity, SessionConfig } from './session.options.js';
+import type { HeldSession } from './session.recheck.js';
 import { checkGroup, checkKey } from './session.record.js';
 import { keepWork, workOf, type Seal, type SealedSession } from './session.response.js';
 import { isGoodProof, proofOf, randomName, type Token } from './session.token.js';
@@ -196,8 +197,6 @@ export class SessionRequest implements SealedSession {
   replyHeaders: Record<string, unknown> | undefined;
   /** Why the commit failed; nothing is tried again after that. */
   failure: { error: unknown } | undefined;
-  /** The key of the request's session, or of the last one it had. */
-  key = '';
   readonly req: SessionIncomingMessage;
   readonly #res: ServerResponse;
   readonly #next: ((error: unknown) => void) | undefined;
@@ -211,8 +210,8 @@ export class SessionRequest implements SealedSession {
   #presentedAny = false;
   /** Good tokens that were presented beside the one that is used, until they are ended with it. */
   #others: readonly Token[] = [];
-  /** Of the session that was last put on the request. */
-  #placed: SessionState | undefined;
+  /** The request's session, or the last one it had. */
+  #state: SessionState | undefined;
   #replaced = false;
   /** The cookie that the answer owes: a token that is valid, or its removal. */
   #owed: { state: SessionState; clear: boolean } | undefined;
@@ -250,6 +249,17 @@ export class SessionRequest implements SealedSession {
   /** Node's response, whatever a platform's handlers are given. */
   get res(): ServerResponse {
     return this.#res;
+  }
+
+  /** The key of the request's session, or of the last one it had. */
+  get key(): string {
+    return this.#state?.key ?? '';
+  }
+
+  /** That session once it is stored, and the proof of the secret that the client holds. */
+  get held(): HeldSession | undefined {
+    const state = this.#state;
+    return state?.record && { key: state.key, proof: state.proof! };
   }
 
   get store(): SessionStore {
@@ -396,8 +406,7 @@ export class SessionRequest implements SealedSession {
       state.load(record, loadData(session, record.data, unreadable));
     }
     this.req.session = session;
-    this.key = state.key;
-    this.#placed = state;
+    this.#state = state;
   }
 
   /** Logs a text that is not JSON. */
@@ -494,7 +503,7 @@ export class SessionRequest implements SealedSession {
       } catch (error) {
         restore();
         LiveSession.setState(session, old);
-        this.key = old.key;
+        this.#state = old;
         throw error;
       }
     });
@@ -636,7 +645,7 @@ export class SessionRequest implements SealedSession {
 
   /** The session that ends because it was taken off the request. */
   #unset(): SessionState | undefined {
-    const state = this.#placed;
+    const state = this.#state;
     if (this.#config.unset === 'keep' || (this.req.session ?? undefined) !== undefined) return undefined;
     return state?.record && !state.ended ? state : undefined;
   }
