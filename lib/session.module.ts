@@ -60,8 +60,6 @@ export class SessionModule
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
-    // An instance that is started takes nothing more; a testing module gets its adapter only after this.
-    prepareFastify(adapterHost.httpAdapter);
   }
 
   /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
@@ -76,7 +74,8 @@ export class SessionModule
     return super.forRootAsync(options);
   }
 
-  // Here and not in `onModuleInit`, which runs when the routes are registered already.
+  // Here and not in `onModuleInit`, which runs when the routes are registered already, nor in the constructor, which in
+  // a testing module runs before there is an adapter.
   configure(consumer: MiddlewareConsumer): void {
     const { forRoutes, exclude = [] } = this.options;
     prepareFastify(this.adapterHost.httpAdapter);
