@@ -454,14 +454,20 @@ function deferDestroy(socket: HoldingSocket): void {
   };
 }
 
-/** `finished`, and with it `writableEnded`: a property in HTTP/1, a getter of the same in HTTP/2. */
+/** Lets the response say that it has ended, or what is true again. */
 function setFinished(res: Response, finished: boolean): void {
-  Object.defineProperty(res, 'finished', {
-    value: finished,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
+  // In HTTP/1 a property, which `writableEnded` reads; in HTTP/2 both are getters of the class.
+  const ofHttp2 = 'stream' in res;
+  for (const name of ofHttp2 ? ['finished', 'writableEnded'] : ['finished']) {
+    if (ofHttp2 && !finished) Reflect.deleteProperty(res, name);
+    else
+      Object.defineProperty(res, name, {
+        value: finished,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+  }
 }
 
 /** Tells the callback of a call that is not made, if it has one. */

@@ -49,7 +49,7 @@ import { RecordingStore } from './stores/recording.store.js';
 type Bag = Record<string, unknown>;
 /** The parts of a Fastify instance that specs use. */
 interface FastifyInstance {
-  get(path: string, handler: (request: FastifyRequest) => Promise<unknown>): void;
+  get(path: string, handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>): void;
   addHook(
     name: string,
     hook: (request: FastifyRequest, reply: FastifyReply, payload: unknown) => Promise<unknown>,
@@ -72,6 +72,7 @@ interface FastifyReply {
   send(body?: unknown): FastifyReply;
   redirect(url: string): FastifyReply;
   hijack(): FastifyReply;
+  readonly sent: boolean;
 }
 
 let names = 0;
@@ -109,6 +110,18 @@ async function run(
   await app.listen(0, '127.0.0.1');
   onTestFinished(() => app.close());
   return { app, store, browser: new Browser(await app.getUrl()), logged };
+}
+
+function getOverHttp2(url: string): (path: string) => Promise<{ headers: Bag; text: string }> {
+  const client = connect(url);
+  onTestFinished(() => void client.close());
+  return async (path) => {
+    const stream = client.request({ ':path': path });
+    const [headers] = (await once(stream, 'response')) as [Bag];
+    let text = '';
+    for await (const chunk of stream) text += String(chunk);
+    return { headers, text };
+  };
 }
 
 /** The data of the only session that is stored. */
@@ -298,6 +311,19 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
       reply.header('set-cookie', ['a=1', 'b=2']).send({ ok: true });
     }
 
+    @Get('returned')
+    async returned(@Session() session: Bag, @Res() reply: FastifyReply): Promise<FastifyReply> {
+      session['way'] = 'returned';
+      return reply.send('ok');
+    }
+
+    @Get('sent-and-thrown')
+    sentAndThrown(@Session() session: Bag, @Res() reply: FastifyReply): never {
+      session['way'] = 'sent-and-thrown';
+      reply.send('ok');
+      throw new Error('after the answer');
+    }
+
     @Get('stream')
     stream(@Session() session: Bag, @Res() reply: FastifyReply): void {
       session['way'] = 'stream';
@@ -348,6 +374,8 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
     ['redirected', 303, ''],
     ['passthrough', 200, 'ok'],
     ['send', 200, '{"ok":true}'],
+    ['returned', 200, 'ok'],
+    ['sent-and-thrown', 200, 'ok'],
     ['stream', 200, 'ab'],
     ['web-stream', 200, 'ab'],
     ['redirect', 302, ''],
@@ -411,20 +439,11 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
   });
 
   it('works over HTTP/2', async () => {
-    const { app, browser, store } = await run({
+    const { browser, store } = await run({
       controllers: [AnswerController],
       adapter: new FastifyAdapter({ http2: true }),
     });
-    void app;
-    const client = connect(browser.url);
-    onTestFinished(() => void client.close());
-    const get = async (path: string): Promise<{ headers: Bag; text: string }> => {
-      const stream = client.request({ ':path': path });
-      const [headers] = (await once(stream, 'response')) as [Bag];
-      let text = '';
-      for await (const chunk of stream) text += String(chunk);
-      return { headers, text };
-    };
+    const get = getOverHttp2(browser.url);
     for (const [way, status, text] of WAYS) {
       const answer = await get(`/${way}`);
       expect([way, answer.headers[':status'], answer.text]).toEqual([way, status, text]);
@@ -437,6 +456,30 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
       expect([way, headers[':status'], headers['set-cookie']]).toEqual([way, 503, undefined]);
     }
   });
+
+  it.each([false, true])(
+    'looks sent while it is held, so that nothing answers twice (HTTP/2: %s)',
+    async (http2) => {
+      const adapter = new FastifyAdapter({ http2 } as object);
+      const looks: unknown[] = [];
+      const { browser, store } = await run({
+        adapter,
+        before: (app) => {
+          instanceOf(app).get('/twice', async (request, reply) => {
+            request.session['once'] = true;
+            reply.send('once');
+            looks.push([reply.sent, reply.raw.headersSent, reply.raw.writableEnded]);
+            throw new Error('after the answer');
+          });
+        },
+      });
+      const text = http2
+        ? (await getOverHttp2(browser.url)('/twice')).text
+        : (await browser.get('/twice')).text;
+      expect([text, looks]).toEqual(['once', [[true, true, true]]]);
+      expect(await storedIn(store)).toEqual({ once: true });
+    },
+  );
 
   it('goes through a plugin that compresses answers, in an onSend hook that waits', async () => {
     const { browser, store } = await run({
@@ -655,6 +698,23 @@ describe('errors on Fastify', () => {
     const answer = await browser.get('/nowhere');
     expect([answer.status, answer.setCookies.length]).toEqual([404, 1]);
     expect(await storedIn(store)).toEqual({ lost: true });
+    store.failing = true;
+    expect((await browser.get('/nowhere')).status).toBe(503);
+  });
+
+  it('an error of middleware behind ours reaches global filters, and what was changed before is stored', async () => {
+    const { browser, store } = await run({
+      providers: [{ provide: APP_FILTER, useClass: Touching }],
+      before: (app) => {
+        app.use(app.get(SESSION_MIDDLEWARE));
+        app.use((req: { session: Bag }, _res: unknown, next: (error: unknown) => void) => {
+          req.session['before'] = true;
+          next(new HttpException('middleware', 409));
+        });
+      },
+    });
+    await browser.get('/nowhere');
+    expect(await storedIn(store)).toMatchObject({ before: true });
     store.failing = true;
     expect((await browser.get('/nowhere')).status).toBe(503);
   });
