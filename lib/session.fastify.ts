@@ -9,6 +9,12 @@ interface Fastify {
     name: 'preHandler',
     hook: (request: FastifyRequest, reply: Reply, done: () => void) => void,
   ): unknown;
+  addHook(name: 'onRegister', hook: (context: Context) => void): unknown;
+}
+
+/** What a plugin of Fastify is given: an instance with hooks, and so middleware, of its own. */
+interface Context {
+  use(middleware: unknown): unknown;
 }
 
 type Getter = (this: FastifyRequest) => unknown;
@@ -26,7 +32,8 @@ interface Reply {
   readonly sent: boolean;
 }
 
-const PREPARED = new WeakSet<object>();
+/** The contexts of plugins, by the instance that was prepared. */
+const CONTEXTS = new WeakMap<object, Context[]>();
 
 /**
  * Makes a Fastify app's requests show what middleware puts on Node's request, `request.session` above all, where Nest's
@@ -35,8 +42,10 @@ const PREPARED = new WeakSet<object>();
 export function prepareFastify(adapter: HttpServer | undefined): void {
   if (adapter?.getType?.() !== 'fastify') return;
   const fastify = adapter.getInstance() as Fastify;
-  if (PREPARED.has(fastify)) return;
-  PREPARED.add(fastify);
+  if (CONTEXTS.has(fastify)) return;
+  const contexts: Context[] = [];
+  CONTEXTS.set(fastify, contexts);
+  fastify.addHook('onRegister', (context) => void contexts.push(context));
   for (const name of ['session', 'sessionID', 'sessionStore'] as const) {
     // A session plugin of Fastify's own may have taken the name; ours is then found by `@Session()` of this package.
     if (fastify.hasRequestDecorator(name)) continue;
@@ -56,6 +65,18 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
     if (session) session.replyHeaders = copyOf(reply.getHeaders());
     done();
   });
+}
+
+/** A middleware as `createMiddleware` makes it. */
+type SessionMount = (req: unknown, res: unknown, next: (error?: unknown) => void) => void;
+
+/** Runs `middleware` for all paths, on any platform. */
+export function mountOn(adapter: HttpServer, middleware: SessionMount): void {
+  adapter.use(middleware);
+  // Contexts that are there already took a copy of the middleware as it was, unless they are older than all middleware.
+  for (const context of CONTEXTS.get(adapter.getInstance() as object) ?? []) {
+    if (Object.hasOwn(context, 'use')) context.use(middleware);
+  }
 }
 
 /** Drops the headers that a handler set on Fastify's reply; the response's own are dropped elsewhere. */

@@ -9,7 +9,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
-import { prepareFastify } from './session.fastify.js';
+import { mountOn, prepareFastify } from './session.fastify.js';
 import { SessionInterceptor } from './session.interceptor.js';
 import { createMiddleware } from './session.middleware.js';
 import {
@@ -60,6 +60,8 @@ export class SessionModule
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
+    // Before plugins are registered; a testing module gets its adapter only later.
+    prepareFastify(adapterHost.httpAdapter);
   }
 
   /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
@@ -74,14 +76,13 @@ export class SessionModule
     return super.forRootAsync(options);
   }
 
-  // Here and not in `onModuleInit`, which runs when the routes are registered already, nor in the constructor, which in
-  // a testing module runs before there is an adapter.
+  // Here and not in `onModuleInit`, which runs when the routes are registered already.
   configure(consumer: MiddlewareConsumer): void {
     const { forRoutes, exclude = [] } = this.options;
     prepareFastify(this.adapterHost.httpAdapter);
     if (forRoutes === undefined && exclude.length === 0) {
       // Middleware of a module does not run for `/graphql` under a global prefix; the adapter's own does.
-      this.adapterHost.httpAdapter.use(this.middleware);
+      mountOn(this.adapterHost.httpAdapter, this.middleware);
     } else {
       consumer
         .apply(this.middleware)

@@ -9,6 +9,7 @@ import {
   Header,
   HttpException,
   Injectable,
+  Module,
   Post,
   Redirect,
   Res,
@@ -28,7 +29,7 @@ import {
   type NestInterceptor,
   type PipeTransform,
 } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
+import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { map, type Observable } from 'rxjs';
@@ -253,16 +254,18 @@ describe('the session on a Fastify request', () => {
       });
     };
     void adapter.getInstance().register(plugin('/early') as never);
-    const { browser, store } = await run({
-      adapter,
-      before: async (app) => {
-        await app.register(plugin('/late') as never);
-      },
-    });
-    await browser.get('/early');
-    expect(await storedIn(store)).toEqual({ by: '/early' });
-    await browser.get('/late');
-    expect(await storedIn(store)).toEqual({ by: '/late' });
+    const store = newStore();
+    @Module({ imports: [SessionModule.forRoot({ secret: 'fastify', store })] })
+    class AppModule {}
+    const app = await NestFactory.create<NestFastifyApplication>(AppModule, adapter, { logger: false });
+    onTestFinished(() => app.close());
+    await app.register(plugin('/late') as never);
+    await app.listen(0, '127.0.0.1');
+    const browser = new Browser(await app.getUrl());
+    for (const path of ['/early', '/late']) {
+      await browser.get(path);
+      expect(await storedIn(store)).toEqual({ by: path });
+    }
   });
 });
 
