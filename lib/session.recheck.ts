@@ -1,6 +1,6 @@
-import { isGoodProof } from './session.identity.js';
 import type { SessionLogger } from './session.options.js';
 import type { SessionStore } from './session.store.js';
+import { isGoodProof } from './session.token.js';
 
 /** How often what stays open is checked again unless told otherwise, in milliseconds. */
 export const DEFAULT_RECHECK = 30_000;
