@@ -653,7 +653,7 @@ describe('errors on Fastify', () => {
     const fine = await browser.get('/headers');
     expect([fine.status, fine.headers['cache-control'], fine.headers['x-mine']]).toEqual([
       201,
-      'public',
+      'no-store',
       '1',
     ]);
     expect(fine.setCookies).toEqual(['plugin=1', expect.stringMatching(/^sid=/)]);
