@@ -78,8 +78,11 @@ export class SessionState {
   touchAsked = false;
   /** The client may not know what its cookie has of its own: the next save sends it. */
   cookieAsked = false;
-  /** Nothing is saved any more: this request ended the session, or found that it had ended. */
-  ended: false | 'here' | 'elsewhere' = false;
+  /**
+   * Nothing is saved any more: this request ended the session, or found that it had ended, or has left it for one that
+   * could not be begun, while it lives on.
+   */
+  ended: false | 'here' | 'elsewhere' | 'left' = false;
   /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
   outdated = false;
   /** Why the store cannot be asked about it; whatever would change the session fails with this. */
@@ -477,7 +480,7 @@ export class SessionRequest implements SealedSession {
     const old = LiveSession.stateOf(session);
     if (this.#answerBegan) {
       // What is assigned from here on was meant for the new session, and must not reach the old one.
-      old.ended = 'here';
+      old.ended ||= 'left';
       return Promise.reject(tooLate('regenerate'));
     }
     let state: SessionState;
@@ -570,7 +573,7 @@ export class SessionRequest implements SealedSession {
       const other = await this.#find(this.#others[0]!);
       if (other) await this.#config.store.destroy(other.state.key);
     }
-    if (!state.ended) {
+    if (!state.ended || state.ended === 'left') {
       const live = state.record !== undefined && (await this.#config.store.destroy(state.key));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
     }

@@ -436,6 +436,21 @@ describe('what a handler can do', () => {
     expect((await browser.get('/cookie')).json()['message']).toContain('session.cookie was replaced');
   });
 
+  it('a destroy after a regenerate that came too late still ends the old session', async () => {
+    const browser = await app({
+      '/login': (session) => void (session['user'] = 'ann'),
+      '/late': async (session, _req, res) => {
+        res.write('begun');
+        await session.regenerate().catch(() => {});
+        await session.destroy();
+        res.end();
+      },
+    });
+    await browser.get('/login');
+    await browser.get('/late');
+    expect(await store.count()).toBe(0);
+  });
+
   it('save rejects when the answer has begun and a new session could not reach the client', async () => {
     const browser = await app({
       '/': async (session, _req, res) => {
