@@ -1,6 +1,7 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
 import { rawRequest } from './session.fastify.js';
 import type { Session as SessionType } from './session.js';
+import { SessionMessage } from './session.message.js';
 import { SessionRequest, type SessionIncomingMessage } from './session.request.js';
 
 /** What a handler holds: your data, and what a session can do. */
@@ -9,14 +10,16 @@ export type Session = SessionType;
 type Pipe = Type<PipeTransform> | PipeTransform;
 
 /**
- * The session of the request that `context` is about, for guards and interceptors; `undefined` after it was
- * destroyed. Throws when no session middleware ran.
+ * The session of the request or message that `context` is about, for guards and interceptors; `undefined` after it was
+ * destroyed. Throws when no session middleware ran, and for a message whose socket's session has ended.
  */
 export function sessionOf(context: ExecutionContext): Session {
   const request = requestOf(context);
   if (request?.session === undefined && !SessionRequest.of(request)) {
     throw new Error(
-      'no session here: import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
+      context.getType() === 'ws'
+        ? 'no session here: write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, with withSessions from nestjs-session-stores/sockets'
+        : 'no session here: import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
     );
   }
   return request!.session as Session;
@@ -69,5 +72,6 @@ function requestOf(context: ExecutionContext): SessionIncomingMessage | undefine
     }
     return request;
   }
+  if (type === 'ws') return SessionMessage.of(context.switchToWs().getClient())?.req;
   return type === 'http' ? rawRequest(context.switchToHttp().getRequest<object>()) : undefined;
 }

@@ -9,6 +9,7 @@ import { STATUS_CODES } from 'node:http';
 import { catchError, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from './session.fastify.js';
+import { SessionMessage } from './session.message.js';
 import { SessionRecheck } from './session.recheck.js';
 import { sayWhenToRetry, SessionRequest } from './session.request.js';
 import { dropHeaders } from './session.response.js';
@@ -16,12 +17,16 @@ import { dropHeaders } from './session.response.js';
 /** Nest marks handlers of server-sent events with this metadata; they answer long before they end. */
 const SSE_METADATA = '__sse__';
 
-/** Commits the session after an HTTP handler, so that a failed commit reaches exception filters. */
+/** Commits the session after the handler of an HTTP request or of a message, so that a failed commit reaches exception filters. */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
   constructor(private readonly recheck: SessionRecheck) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (context.getType() === 'ws') {
+      const message = SessionMessage.of(context.switchToWs().getClient());
+      return message ? message.handled(next) : next.handle();
+    }
     // The resolvers of one operation share a session, which is committed once, before the operation's answer.
     if ((context.getType() as string) === 'graphql') return next.handle().pipe(catchError(rethrowAsHttp));
     if (context.getType() !== 'http') return next.handle();

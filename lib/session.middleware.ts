@@ -6,7 +6,13 @@ import {
   type SessionConfig,
   type SessionOptions,
 } from './session.options.js';
-import { reasonOf, sayWhenToRetry, SessionRequest, type SessionIncomingMessage } from './session.request.js';
+import {
+  NO_TOKEN_ON_SOCKET,
+  reasonOf,
+  sayWhenToRetry,
+  SessionRequest,
+  type SessionIncomingMessage,
+} from './session.request.js';
 import { sealResponse } from './session.response.js';
 
 /** A middleware of Express's form. */
@@ -50,8 +56,11 @@ export function createMiddleware(
     const res = outgoing as ServerResponse;
     // Another session middleware, or this one mounted twice, was here before.
     if (req.session !== undefined || SessionRequest.of(req)) return next();
+    // Socket.IO shows middleware of `io.engine.use` a response of its own making when a socket opens: what is set on it
+    // is read at once, so that nothing can be held back for it.
+    const opensSocket = typeof res.getHeaders !== 'function';
     const begin = (): void => {
-      sealResponse(res, request);
+      if (!opensSocket) sealResponse(res, request);
       next();
     };
     let request: SessionRequest;
@@ -66,6 +75,7 @@ export function createMiddleware(
         res,
         failureAnswer === 'next' ? next : undefined,
       );
+      if (opensSocket) request.noToken = NO_TOKEN_ON_SOCKET;
       const opening = ready?.();
       if (tokens.length === 0 && !opening) {
         request.start();
@@ -96,7 +106,7 @@ export function createMiddleware(
 }
 
 /** What a request presents, and the identity that decides about it; `undefined` when none applies. */
-function identify(
+export function identify(
   identities: readonly ResolvedIdentity[],
   req: SessionIncomingMessage,
 ): { by: ResolvedIdentity; texts: readonly string[] } | undefined {

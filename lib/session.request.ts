@@ -60,6 +60,10 @@ const CLOCK_SLACK = 1000;
 /** Seconds after which a client may try again when the store is away. */
 const RETRY_AFTER = '1';
 
+/** Why a socket cannot begin a session, and what to do instead. */
+export const NO_TOKEN_ON_SOCKET =
+  'a socket cannot give its client a token: do it in an HTTP request, and connect after that';
+
 /** What a request knows of one session: what was stored, and what it will change. */
 export class SessionState {
   /** What the client holds, or will; made when the session is first stored or rotated. */
@@ -195,13 +199,15 @@ export class SessionRequest implements SealedSession {
   guard: ((error: unknown) => void) | undefined;
   /** Set once the first byte is on its way: no cookie can be sent any more. */
   headersGone = false;
+  /** Why this client can be given no token at all, with what to do instead; `undefined` where an answer can carry one. */
+  noToken: string | undefined;
   seal: Seal | undefined;
   /** The headers that Fastify's reply had before the handler; only an app on Fastify has them. */
   replyHeaders: Record<string, unknown> | undefined;
   /** Why the commit failed; nothing is tried again after that. */
   failure: { error: unknown } | undefined;
   readonly req: SessionIncomingMessage;
-  readonly #res: ServerResponse;
+  readonly #res: ServerResponse | undefined;
   readonly #next: ((error: unknown) => void) | undefined;
   readonly #config: SessionConfig;
   readonly #identity: ResolvedIdentity;
@@ -221,13 +227,14 @@ export class SessionRequest implements SealedSession {
 
   /**
    * @param identity what decided which token is the request's, or gives a new session its own
+   * @param res what is sealed; `undefined` for a message on a socket, which has none
    * @param next plain Express's, which answers a failed commit; `undefined` where the answer must be our own
    */
   constructor(
     config: SessionConfig,
     identity: ResolvedIdentity,
     req: SessionIncomingMessage,
-    res: ServerResponse,
+    res: ServerResponse | undefined,
     next: ((error: unknown) => void) | undefined,
   ) {
     this.#config = config;
@@ -291,10 +298,16 @@ export class SessionRequest implements SealedSession {
 
   /** The live session of a token that is good. */
   async #find(token: Token): Promise<{ state: SessionState; record: SessionRecord } | undefined> {
-    const { store, onStaleSecret } = this.#config;
+    const { store, onStaleSecret, logger } = this.#config;
     const record = await store.read(token.key);
     const state = record && this.#admit(token, record);
-    if (state === 'stale' && onStaleSecret === 'destroy') await store.destroy(token.key);
+    if (state === 'stale') {
+      const answer = onStaleSecret === 'destroy' ? 'ended the session' : 'was refused';
+      logger.warn(
+        `session ${token.key}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
+      );
+      if (onStaleSecret === 'destroy') await store.destroy(token.key);
+    }
     return typeof state === 'object' ? { state, record: record! } : undefined;
   }
 
@@ -304,6 +317,26 @@ export class SessionRequest implements SealedSession {
     const state = this.#newState();
     state.unavailable = error;
     this.#place(new LiveSession(this, state), state);
+  }
+
+  /**
+   * Takes what was read for `token`, which was good when the client came with it and must be still, for a client that
+   * can be given no other; `others` are good tokens that it presented beside it. Returns whether it may use the session.
+   */
+  take(token: Token, record: SessionRecord | undefined, others: readonly Token[]): boolean {
+    const state = record && this.#admit(token, record);
+    if (typeof state !== 'object') return false;
+    this.#presentedAny = true;
+    this.#others = others;
+    this.#place(new LiveSession(this, state), state, record);
+    return true;
+  }
+
+  /** Whether the session that the client came with has ended, as far as this request knows. */
+  get ended(): boolean {
+    if (!this.#presentedAny) return false;
+    const ended = this.#placed?.ended;
+    return ended === 'here' || ended === 'elsewhere';
   }
 
   /** Puts a new session, which is not stored yet, on the request. */
@@ -348,10 +381,6 @@ export class SessionRequest implements SealedSession {
       state.outdated = true;
       return state;
     }
-    const answer = this.#config.onStaleSecret === 'destroy' ? 'ended the session' : 'was refused';
-    logger.warn(
-      `session ${record.key}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
-    );
     return 'stale';
   }
 
@@ -370,6 +399,7 @@ export class SessionRequest implements SealedSession {
   async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
     const { was } = record;
     if (!was || was.until !== undefined || Date.now() < was.at + was.grace) return true;
+    if (this.noToken !== undefined) return true;
     const secret = this.#config.signer.newSecret();
     const current = await this.#config.store.rotate(record, was.proof, proofOf(secret), was.grace);
     if (current !== undefined) this.#rotated(state, secret, current);
@@ -388,7 +418,9 @@ export class SessionRequest implements SealedSession {
   }
 
   #newState(): SessionState {
-    const { genid, ttl } = this.#config;
+    const { ttl } = this.#config;
+    // A session that can never be stored needs no key of the app's.
+    const genid = this.noToken === undefined ? this.#config.genid : undefined;
     const key = genid ? genid(this.req) : randomName();
     if (genid) {
       checkKey(key);
@@ -478,10 +510,11 @@ export class SessionRequest implements SealedSession {
   /** Ends the session and puts an empty one in its place: in the same object, or in a new one at `req.session`. */
   regenerate(session: LiveSession, inPlace: boolean): Promise<void> {
     const old = LiveSession.stateOf(session);
-    if (this.#answerBegan) {
+    const impossible = this.#noTokenFor('regenerate');
+    if (impossible) {
       // What is assigned from here on was meant for the new session, and must not reach the old one.
       old.ended ||= 'left';
-      return Promise.reject(tooLate('regenerate'));
+      return Promise.reject(impossible);
     }
     let state: SessionState;
     try {
@@ -514,7 +547,8 @@ export class SessionRequest implements SealedSession {
 
   /** Gives the client a new secret for the same session. */
   rotate(session: LiveSession, grace: number): Promise<void> {
-    if (this.#answerBegan) return Promise.reject(tooLate('rotate'));
+    const impossible = this.#noTokenFor('rotate');
+    if (impossible) return Promise.reject(impossible);
     return this.#run(async () => {
       const state = LiveSession.stateOf(session);
       state.checkAvailable();
@@ -534,9 +568,11 @@ export class SessionRequest implements SealedSession {
     });
   }
 
-  /** Whether the handler has begun its answer, although it may still be held. */
-  get #answerBegan(): boolean {
-    return this.headersGone || this.seal?.holds === true;
+  /** Why `operation` cannot give the client a new token; `undefined` while it can. */
+  #noTokenFor(operation: string): Error | undefined {
+    if (this.noToken !== undefined) return new Error(`${operation}: ${this.noToken}`);
+    // The handler may have begun its answer, although that is still held.
+    return this.headersGone || this.seal?.holds ? tooLate(operation) : undefined;
   }
 
   /** Takes the outcome of a rotation to `secret`, after which `current` is the proof. */
@@ -703,7 +739,9 @@ export class SessionRequest implements SealedSession {
     if (data) checkSize(state.snapshot.texts, data, config.maxSize);
 
     if (!record) {
-      if (!data && !groups?.join && !config.saveUninitialized && !evenIfEmpty) return undefined;
+      const wanted = config.saveUninitialized && this.noToken === undefined;
+      if (!data && !groups?.join && !wanted && !evenIfEmpty) return undefined;
+      if (this.noToken !== undefined) throw new Error(`save: ${this.noToken}`);
       if (this.headersGone && evenIfEmpty) throw tooLate('save');
       if (this.headersGone) {
         config.logger.warn(
@@ -845,7 +883,8 @@ export class SessionRequest implements SealedSession {
 
   /** Answers a commit that failed before the first byte, unless an interceptor will hand it to exception filters. */
   failed(error: unknown): void {
-    const res = this.#res;
+    // Only what is sealed asks.
+    const res = this.#res!;
     sayWhenToRetry(res, error);
     if (this.guard) return this.guard(error);
     if (this.#next) return this.#next(reasonOf(error));
