@@ -1,0 +1,260 @@
+import {
+  UseFilters,
+  Catch,
+  type ArgumentsHost,
+  type INestApplication,
+  type WsExceptionFilter,
+} from '@nestjs/common';
+import { IoAdapter } from '@nestjs/platform-socket.io';
+import {
+  Ack,
+  ConnectedSocket,
+  MessageBody,
+  SubscribeMessage,
+  WebSocketGateway,
+  WebSocketServer,
+} from '@nestjs/websockets';
+import { Test } from '@nestjs/testing';
+import type { Server, Socket } from 'socket.io';
+import { describe, expect, it } from 'vitest';
+import { Session, SessionModule } from 'nestjs-session-stores';
+import { withSessions } from 'nestjs-session-stores/sockets';
+import { eventually } from '../eventually.js';
+import { Gates } from '../http/gates.js';
+import { connectIo, connectWs } from './clients.js';
+import { cookieOf, serveGateways, type Bag } from './gateway.app.js';
+
+type Callback = (value: unknown) => void;
+
+@WebSocketGateway()
+class Plain {
+  @WebSocketServer() server!: Server;
+
+  @SubscribeMessage('put')
+  put(@Session() session: Bag, @MessageBody() value: unknown): string {
+    session['plain'] = value;
+    return `put by ${session['user']}`;
+  }
+
+  @SubscribeMessage('both')
+  both(@Session() session: Bag): void {
+    session['one'] = true;
+  }
+
+  @SubscribeMessage('binary')
+  binary(@Session('user') user: string, @MessageBody() bytes: Buffer): Buffer {
+    return Buffer.concat([Buffer.from(user), bytes]);
+  }
+}
+
+@Catch()
+class Acknowledged implements WsExceptionFilter {
+  catch(error: Error, host: ArgumentsHost): void {
+    host.getArgByIndex<Callback>(2)({ error: error.message });
+  }
+}
+
+@WebSocketGateway()
+class Second {
+  readonly gates = new Gates();
+
+  @SubscribeMessage('both')
+  both(@Session() session: Bag): void {
+    session['two'] = true;
+  }
+
+  @SubscribeMessage('acknowledge')
+  async acknowledge(@Session() session: Bag, @Ack() ack: Callback): Promise<void> {
+    session['acknowledged'] = true;
+    ack('done');
+    await this.gates.pass('after');
+  }
+
+  @UseFilters(Acknowledged)
+  @SubscribeMessage('acknowledge-filtered')
+  filtered(@Session() session: Bag, @Ack() ack: Callback): void {
+    session['acknowledged'] = true;
+    ack('done');
+  }
+}
+
+@WebSocketGateway({ namespace: 'chat' })
+class Chat {
+  @WebSocketServer() server!: Server;
+
+  @SubscribeMessage('say')
+  async say(@Session('user') user: string, @ConnectedSocket() client: Socket, @MessageBody() text: string) {
+    await client.join('room');
+    this.server.to('room').emit('said', `${user}: ${text}`);
+  }
+}
+
+@WebSocketGateway({ path: '/events' })
+class OnAPath {
+  @SubscribeMessage('user')
+  user(@Session('user') user?: string) {
+    return { event: 'user', data: user ?? null };
+  }
+}
+
+describe('gateways on Socket.IO', () => {
+  const serve = () => serveGateways('Socket.IO', [Plain, Second, Chat]);
+
+  it('acknowledge what a handler returns, once it is stored', async () => {
+    const { login, url, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connectIo(url, { cookie: cookieOf(browser) });
+    expect(await client.timeout(5000).emitWithAck('put', { deep: [1] })).toBe('put by ann');
+    expect((await sessions.find(key))?.data).toMatchObject({ plain: { deep: [1] } });
+  });
+
+  it('that listen to the same event each have a session', async () => {
+    const { login, url, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connectIo(url, { cookie: cookieOf(browser) });
+    client.emit('both');
+    await eventually(async () => {
+      expect((await sessions.find(key))?.data).toMatchObject({ one: true, two: true });
+    });
+  });
+
+  it('hold an acknowledgement that a handler gives itself until its change is stored', async () => {
+    const { login, url, store, get, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connectIo(url, { cookie: cookieOf(browser) });
+    const answer = client.timeout(5000).emitWithAck('acknowledge');
+    await get(Second).gates.reached('after');
+    expect(await answer).toBe('done');
+    expect((await sessions.find(key))?.data).toMatchObject({ acknowledged: true });
+    get(Second).gates.open('after');
+
+    const other = await login();
+    const second = await connectIo(url, { cookie: cookieOf(other.browser) });
+    store.failing = ['update'];
+    expect(await second.timeout(5000).emitWithAck('acknowledge-filtered')).toEqual({
+      error: expect.stringContaining('[session:recording] update'),
+    });
+    const told = new Promise((resolve) => second.once('exception', resolve));
+    let acknowledged = false;
+    second.emit('acknowledge', () => (acknowledged = true));
+    expect(await told).toMatchObject({ message: 'Internal server error' });
+    expect(acknowledged).toBe(false);
+  });
+
+  it('in a namespace have the session too, and rooms work', async () => {
+    const { login, url } = await serve();
+    const { browser } = await login();
+    const client = await connectIo(`${url}/chat`, { cookie: cookieOf(browser) });
+    const said = new Promise((resolve) => client.once('said', resolve));
+    client.emit('say', 'hello');
+    expect(await said).toBe('ann: hello');
+  });
+
+  it('lose all sockets of a connection when its session ends', async () => {
+    const { login, url, sessions } = await serve();
+    const { browser, key } = await login();
+    const main = await connectIo(url, { cookie: cookieOf(browser) }, { forceNew: false });
+    const chat = await connectIo(`${url}/chat`, { cookie: cookieOf(browser) }, { forceNew: false });
+    expect(chat.io).toBe(main.io);
+    await main.timeout(5000).emitWithAck('put', 1);
+    await sessions.destroy(key);
+    chat.emit('say', 'hello');
+    await eventually(() => !main.connected && !chat.connected);
+  });
+
+  it('give bytes as they came', async () => {
+    const { login, url } = await serve();
+    const client = await connectIo(url, { cookie: cookieOf((await login()).browser) });
+    const answer: unknown = await client.timeout(5000).emitWithAck('binary', Buffer.from([0, 255]));
+    expect(Buffer.from(answer as ArrayBuffer)).toEqual(Buffer.from([...Buffer.from('ann'), 0, 255]));
+  });
+
+  it('serve a client that polls, and one that goes from polling to a socket', async () => {
+    const { login, url } = await serve();
+    const headers = { cookie: cookieOf((await login()).browser) };
+    for (const transports of [['polling'], ['polling', 'websocket']]) {
+      const client = await connectIo(url, headers, { transports });
+      expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
+      if (transports.length > 1) await eventually(() => client.io.engine.transport.name === 'websocket');
+      expect(await client.timeout(5000).emitWithAck('put', 2)).toBe('put by ann');
+    }
+  });
+
+  it('get a client back by itself, with the cookie it has by then', async () => {
+    const { login, url, sessions, store } = await serve();
+    const { browser, key } = await login();
+    const headers: Record<string, string> = { cookie: cookieOf(browser) };
+    const client = await connectIo(url, headers, { reconnection: true, reconnectionDelay: 10 });
+    expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
+    await sessions.destroy(key);
+    const again = await login();
+    client.io.opts.extraHeaders = { cookie: cookieOf(again.browser) };
+    const lost = new Promise((resolve) => client.once('disconnect', resolve));
+    client.emit('both');
+    await lost;
+    expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
+    expect(store.calls.at(-1)?.key).toBe(again.key);
+  });
+});
+
+describe('gateways on ws', () => {
+  it('on a path have sessions', async () => {
+    const { login, url } = await serveGateways('ws', [OnAPath]);
+    const client = await connectWs(url, { cookie: cookieOf((await login()).browser) }, '/events');
+    const answer = new Promise((resolve) => client.once('message', (text) => resolve(String(text))));
+    client.send(JSON.stringify({ event: 'user' }));
+    expect(JSON.parse((await answer) as string)).toEqual({ event: 'user', data: 'ann' });
+  });
+
+  it('close a socket whose session has ended with the code for what the rules do not allow', async () => {
+    const { login, url, sessions } = await serveGateways('ws', [OnAPath]);
+    const { browser, key } = await login();
+    const client = await connectWs(url, { cookie: cookieOf(browser) }, '/events');
+    const answer = new Promise((resolve) => client.once('message', resolve));
+    client.send(JSON.stringify({ event: 'user' }));
+    await answer;
+    await sessions.destroy(key);
+    const closed = new Promise((resolve) =>
+      client.once('close', (code, reason) => resolve([code, String(reason)])),
+    );
+    client.send(JSON.stringify({ event: 'user' }));
+    expect(await closed).toEqual([1008, 'the session has ended: connect again']);
+  });
+});
+
+describe('withSessions', () => {
+  const anApp = async (imports: unknown[]): Promise<INestApplication> => {
+    const testing = await Test.createTestingModule({ imports: imports as [] }).compile();
+    return testing.createNestApplication({ logger: false });
+  };
+
+  it('needs SessionModule in the app, once for an adapter, and options that there are', async () => {
+    const without = await anApp([]);
+    expect(() => withSessions(new IoAdapter(without), without)).toThrow(/import SessionModule.forRoot/);
+
+    const app = await anApp([SessionModule.forRoot({ secret: 'sockets' })]);
+    const adapter = new IoAdapter(app);
+    expect(withSessions(adapter, app)).toBe(adapter);
+    expect(() => withSessions(adapter, app)).toThrow(/called twice/);
+    for (const options of [{ origins: ['*'] }, { origins: 'https://a.example' }, { origin: [] }]) {
+      expect(() => withSessions(new IoAdapter(app), app, options as object)).toThrow(TypeError);
+    }
+  });
+
+  it('is named where a gateway lacks it', async () => {
+    const bare = await Test.createTestingModule({
+      imports: [SessionModule.forRoot({ secret: 'sockets' })],
+      providers: [Plain],
+    }).compile();
+    const lacking = bare.createNestApplication({ logger: false });
+    const errors: unknown[] = [];
+    lacking.useLogger({ log() {}, warn() {}, error: (error: unknown) => errors.push(error) });
+    await lacking.listen(0, '127.0.0.1');
+    const client = await connectIo(await lacking.getUrl());
+    const told = new Promise((resolve) => client.once('exception', resolve));
+    client.emit('put', 1);
+    expect(await told).toMatchObject({ message: 'Internal server error' });
+    expect(String(errors[0])).toContain('withSessions(new IoAdapter(app), app)');
+    await lacking.close();
+  });
+});

@@ -1,0 +1,513 @@
+import {
+  Catch,
+  Injectable,
+  UseFilters,
+  UseGuards,
+  type ArgumentsHost,
+  type CanActivate,
+  type ExecutionContext,
+  type WsExceptionFilter,
+} from '@nestjs/common';
+import { MessageBody, SubscribeMessage, WebSocketGateway, WsException } from '@nestjs/websockets';
+import { Observable } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import {
+  Session,
+  sessionOf,
+  SessionGoneError,
+  SessionService,
+  SessionStoreError,
+} from 'nestjs-session-stores';
+import { sessionOfSocket } from 'nestjs-session-stores/sockets';
+import { eventually } from '../eventually.js';
+import { Gates } from '../http/gates.js';
+import { everyStore } from '../stores/every.store.js';
+import { RecordingStore } from '../stores/recording.store.js';
+import { closed, protocols, serveGateways, type Bag, type Protocol } from './gateway.app.js';
+
+/** Each protocol and each store once; with `LONG=1` each on each. */
+const STORES = everyStore.filter(([word]) => word === 'cluster' || word === 'redis');
+const CASES = (Object.keys(protocols) as Protocol[]).flatMap((protocol, at) =>
+  STORES.filter((_, store) => process.env['LONG'] || store === at).map(
+    ([word, makeStore]) => [protocol, word, makeStore] as const,
+  ),
+);
+
+interface Told {
+  status: string;
+  message: string;
+}
+
+@Injectable()
+class HasUser implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    return (sessionOf(context) as Bag)['user'] !== undefined;
+  }
+}
+
+@Catch(SessionStoreError, SessionGoneError)
+class StoreFilter implements WsExceptionFilter {
+  catch(error: Error, host: ArgumentsHost): void {
+    const client = host.switchToWs().getClient<{ emit?: Function; send: Function; readyState?: number }>();
+    const data = { name: error.name };
+    if (client.readyState === undefined) client.emit!('sorry', data);
+    else client.send(JSON.stringify({ event: 'sorry', data }));
+  }
+}
+
+const reply = (data: unknown): { event: string; data: unknown } => ({ event: 'reply', data });
+
+@WebSocketGateway()
+class Gateway {
+  readonly gates = new Gates();
+  handled: string[] = [];
+  unsubscribed = 0;
+  greeted: unknown[] = [];
+  left = 0;
+
+  handleDisconnect(): void {
+    this.left++;
+  }
+
+  async handleConnection(client: object): Promise<void> {
+    const session = (await sessionOfSocket(client)) as Bag | undefined;
+    this.greeted.push(session?.['user'] ?? null);
+    if (!session) return;
+    session['connected'] = true;
+    await session.save();
+  }
+
+  @SubscribeMessage('me')
+  me(@Session() session: Bag) {
+    this.handled.push('me');
+    return reply({ ...session, cookie: undefined });
+  }
+
+  @SubscribeMessage('put')
+  put(@Session() session: Bag, @MessageBody() [name, value]: [string, unknown]) {
+    session[name] = value;
+    return reply(name);
+  }
+
+  @UseFilters(StoreFilter)
+  @SubscribeMessage('put-filtered')
+  putFiltered(@Session() session: Bag) {
+    session['filtered'] = true;
+    return reply('put');
+  }
+
+  @SubscribeMessage('put-slowly')
+  async putSlowly(@Session() session: Bag, @MessageBody() name: string) {
+    session[name] = true;
+    await this.gates.pass(name);
+    return reply(name);
+  }
+
+  @SubscribeMessage('put-in-the-end')
+  async putInTheEnd(@Session() session: Bag, @MessageBody() name: string) {
+    await this.gates.pass(name);
+    session[name] = true;
+    return reply(name);
+  }
+
+  @UseGuards(HasUser)
+  @SubscribeMessage('guarded')
+  guarded(@Session('user') user: string) {
+    return reply(user);
+  }
+
+  @SubscribeMessage('throw')
+  throwIt(@Session() session: Bag) {
+    session['thrown'] = true;
+    throw new WsException('thrown');
+  }
+
+  @SubscribeMessage('stream')
+  stream(@Session() session: Bag) {
+    return new Observable((out) => {
+      session['first'] = true;
+      out.next(reply('first'));
+      void this.gates.pass('stream').then(() => {
+        session['last'] = true;
+        out.next(reply('last'));
+        out.complete();
+      });
+      return () => void this.unsubscribed++;
+    });
+  }
+
+  @SubscribeMessage('endless')
+  endless() {
+    return new Observable((out) => {
+      out.next(reply('first'));
+      return () => void this.unsubscribed++;
+    });
+  }
+
+  @SubscribeMessage('call')
+  async call(@Session() session: Bag, @MessageBody() method: 'regenerate' | 'rotate' | 'save' | 'destroy') {
+    const outcome = await session[method]().then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+    return reply(outcome);
+  }
+
+  @SubscribeMessage('login')
+  async login(@Session() session: Bag) {
+    void session.regenerate();
+    session['user'] = 'admin';
+    return reply('in');
+  }
+}
+
+describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStore) => {
+  const serve = (options: Parameters<typeof serveGateways>[2] = {}) =>
+    serveGateways(protocol, [Gateway, HasUser, StoreFilter], {
+      store: new RecordingStore(makeStore()),
+      ...options,
+    });
+
+  it('see what another wrote since the socket was opened', async () => {
+    const { login, connect } = await serve();
+    const { browser } = await login();
+    const [one, other] = [await connect(browser), await connect(browser)];
+    one.send('put', ['theme', 'dark']);
+    await one.next('reply');
+    other.send('me');
+    expect(await other.next('reply')).toMatchObject({ user: 'ann', theme: 'dark' });
+    expect((await browser.get('/me')).json()).toMatchObject({ theme: 'dark' });
+  });
+
+  it('that run side by side have a session each, and what each put is kept', async () => {
+    const { login, connect, get, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    const { gates } = get(Gateway);
+    for (const name of ['a', 'b']) client.send('put-slowly', name);
+    await Promise.all([gates.reached('a'), gates.reached('b')]);
+    gates.open('b');
+    expect(await client.next('reply')).toBe('b');
+    expect((await sessions.find(key))?.data).toMatchObject({ b: true });
+    expect((await sessions.find(key))?.data).not.toHaveProperty('a');
+    gates.open('a');
+    await client.next('reply');
+    expect((await sessions.find(key))?.data).toMatchObject({ a: true, b: true });
+  });
+
+  it('are answered when what they changed is stored, also if they throw', async () => {
+    const { login, connect, store, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    store.before = async (operation) => (operation === 'update' ? held : undefined);
+    store.take();
+    client.send('put', ['a', 1]);
+    client.send('throw');
+    await eventually(() => store.take().includes('update'));
+    expect([client.has('reply'), client.has('exception')]).toEqual([false, false]);
+    release();
+    expect(await client.next('reply')).toBe('a');
+    expect(await client.next<Told>('exception')).toMatchObject({ status: 'error', message: 'thrown' });
+    expect((await sessions.find(key))?.data).toMatchObject({ a: 1, thrown: true });
+  });
+
+  it('are not answered when what they changed cannot be stored: that is an error, for filters too', async () => {
+    const { login, connect, store } = await serve();
+    const { browser } = await login();
+    const client = await connect(browser);
+    client.send('me');
+    await client.next('reply');
+    store.failing = ['update'];
+    client.send('put', ['a', 1]);
+    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    client.send('put-filtered');
+    expect(await client.next('sorry')).toEqual({ name: 'SessionStoreError' });
+    store.failing = false;
+    client.send('me');
+    expect(await client.next('reply')).not.toHaveProperty('a');
+    expect(client.has('reply')).toBe(false);
+  });
+
+  it('are refused while the store is away, and handled when it is back, on a socket that came meanwhile too', async () => {
+    const { login, connect, store, get } = await serve();
+    const { browser } = await login();
+    store.failing = true;
+    const client = await connect(browser);
+    client.send('me');
+    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    expect(get(Gateway).handled).toEqual([]);
+    expect(get(Gateway).greeted).toEqual([null]);
+    store.failing = false;
+    client.send('me');
+    expect(await client.next('reply')).toMatchObject({ user: 'ann' });
+  });
+
+  it("have an empty session that keeps nothing while the store is away, with onStoreError: 'anonymous'", async () => {
+    const { login, connect, store } = await serve({ onStoreError: 'anonymous' });
+    const { browser } = await login();
+    const client = await connect(browser);
+    client.send('me');
+    await client.next('reply');
+    store.failing = true;
+    client.send('me');
+    expect(await client.next('reply')).toEqual({});
+    client.send('put', ['a', 1]);
+    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    store.failing = false;
+    client.send('me');
+    expect(await client.next('reply')).toMatchObject({ user: 'ann' });
+  });
+
+  it('are seen by guards with their session', async () => {
+    const { login, connect } = await serve();
+    const { browser } = await login();
+    const [ann, nobody] = [await connect(browser), await connect()];
+    ann.send('guarded');
+    expect(await ann.next('reply')).toBe('ann');
+    nobody.send('guarded');
+    expect(await nobody.next<Told>('exception')).toMatchObject({ message: 'Forbidden resource' });
+  });
+
+  it('of a socket whose session has ended are not handled: it is told so, and closed', async () => {
+    const { login, connect, sessions, get } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    client.send('me');
+    await client.next('reply');
+    await sessions.destroy(key);
+    client.send('put', ['a', 1]);
+    client.send('me');
+    expect(await client.next<Told>('exception')).toMatchObject({
+      message: expect.stringContaining('the session has ended'),
+    });
+    await closed(client);
+    expect(get(Gateway).handled).toEqual(['me']);
+    expect(await sessions.countAll()).toBe(0);
+  });
+
+  it('that change a session which ended meanwhile bring nothing back, and the socket is closed', async () => {
+    const { login, connect, sessions, get } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    client.send('put-slowly', 'a');
+    await get(Gateway).gates.reached('a');
+    await sessions.destroy(key);
+    get(Gateway).gates.open('a');
+    await client.next('reply');
+    await closed(client);
+    expect(await sessions.countAll()).toBe(0);
+  });
+
+  it('can end the session, and are answered before the socket is closed', async () => {
+    const { login, connect, sessions } = await serve();
+    const client = await connect((await login()).browser);
+    client.send('call', 'destroy');
+    expect(await client.next('reply')).toBe('done');
+    await closed(client);
+    expect(await sessions.countAll()).toBe(0);
+  });
+
+  it.each(['regenerate', 'rotate'])('cannot %s, which says what to do', async (method) => {
+    const { login, connect, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    client.send('call', method);
+    expect(await client.next('reply')).toMatch(
+      `${method}: a socket cannot give its client a token: do it in an HTTP`,
+    );
+    client.send('me');
+    expect(await client.next('reply')).toMatchObject({ user: 'ann' });
+    expect((await sessions.find(key))?.data).toMatchObject({ user: 'ann' });
+  });
+
+  it('put nothing of a login that cannot be done into the old session', async () => {
+    const { login, connect, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    client.send('login');
+    expect(await client.next('reply')).toBe('in');
+    expect((await sessions.find(key))?.data).toMatchObject({ user: 'ann' });
+  });
+
+  it('of a socket without a session get an empty one, which cannot be saved', async () => {
+    const { connect, sessions, store } = await serve({ saveUninitialized: true });
+    const client = await connect();
+    client.send('me');
+    expect(await client.next('reply')).toEqual({});
+    client.send('call', 'save');
+    expect(await client.next('reply')).toMatch('save: a socket cannot give its client a token');
+    client.send('put', ['a', 1]);
+    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    client.send('call', 'destroy');
+    expect(await client.next('reply')).toBe('done');
+    client.send('me');
+    expect(await client.next('reply')).toEqual({});
+    expect(store.take()).toEqual([]);
+    expect(await sessions.countAll()).toBe(0);
+  });
+
+  it('that answer with several: what came before the first is stored before it, the rest at the end', async () => {
+    const { login, connect, sessions, get, store } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    await eventually(() => get(Gateway).greeted.length === 1);
+    await eventually(async () => (await sessions.find(key))?.data['connected'] === true);
+    store.take();
+    client.send('stream');
+    expect(await client.next('reply')).toBe('first');
+    expect((await sessions.find(key))?.data).toMatchObject({ first: true });
+    get(Gateway).gates.open('stream');
+    expect(await client.next('reply')).toBe('last');
+    await eventually(async () => (await sessions.find(key))?.data['last'] === true);
+    expect(store.take().filter((operation) => operation === 'update')).toHaveLength(2);
+  });
+
+  it('stop answering when the client has gone', async () => {
+    const { login, connect, get } = await serve();
+    const client = await connect((await login()).browser);
+    client.send('endless');
+    await client.next('reply');
+    client.close();
+    await eventually(() => get(Gateway).unsubscribed === 1);
+  });
+
+  it('save what they change although the client has gone', async () => {
+    const { login, connect, get, sessions } = await serve();
+    const { browser, key } = await login();
+    const client = await connect(browser);
+    client.send('put-in-the-end', 'late');
+    await get(Gateway).gates.reached('late');
+    client.close();
+    await eventually(() => get(Gateway).left === 1);
+    get(Gateway).gates.open('late');
+    await eventually(async () => (await sessions.find(key))?.data['late'] === true);
+  });
+
+  it('renew the expiry as requests do, not more often', async () => {
+    const { login, connect, store } = await serve({ cookie: { maxAge: 2000 } });
+    const client = await connect((await login()).browser);
+    client.send('me');
+    await client.next('reply');
+    await eventually(() => store.take().filter((one) => one === 'update').length === 0);
+    const begun = Date.now();
+    await eventually(async () => {
+      client.send('me');
+      await client.next('reply');
+      return store.take().includes('update');
+    });
+    expect(Date.now() - begun).toBeGreaterThan(50);
+  });
+
+  it('are handled with a token that a retired secret signed', async () => {
+    const store = (await serve()).store;
+    const before = await serve({ store, secret: 'old' });
+    const { browser } = await before.login();
+    const now = await serve({ store, secret: ['new', 'old'] });
+    const client = await now.connect(browser);
+    client.send('me');
+    expect(await client.next('reply')).toMatchObject({ user: 'ann' });
+  });
+
+  it('go on with the secret that the socket came with for its grace, and no longer', async () => {
+    const { login, connect, logged } = await serve();
+    const { browser } = await login();
+    const client = await connect(browser);
+    client.send('me');
+    await client.next('reply');
+    await browser.post('/rotate');
+    client.send('me');
+    expect(await client.next('reply')).toMatchObject({ user: 'ann' });
+    // Whoever comes with the new secret ends the grace of the old.
+    await browser.get('/me');
+    await eventually(async () => {
+      client.send('me');
+      await Promise.race([client.next('reply').catch(() => {}), closed(client)]);
+      return !client.isOpen;
+    });
+    expect(await client.next<Told>('exception')).toMatchObject({
+      message: expect.stringContaining('the session has ended'),
+    });
+    const again = await connect(browser);
+    again.send('me');
+    expect(await again.next('reply')).toMatchObject({ user: 'ann' });
+    // A socket that outlives a rotation is no thief.
+    expect(logged).toEqual([]);
+  });
+
+  it('read the session once for many that come together, and refuse those beyond what may wait', async () => {
+    const { login, connect, store } = await serve();
+    const client = await connect((await login()).browser);
+    client.send('me');
+    await client.next('reply');
+    let reading = 0;
+    let most = 0;
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    store.take();
+    store.before = async (operation) => {
+      if (operation !== 'read') return;
+      most = Math.max(most, ++reading);
+      await held;
+      reading--;
+    };
+    for (let count = 0; count < 1200; count++) client.send('me');
+    // Refused are those for which there is no room; the others wait.
+    for (let count = 0; count < 200; count++) {
+      expect(await client.next<Told>('exception')).toMatchObject({
+        message: expect.stringContaining('too many messages'),
+      });
+    }
+    release();
+    for (let count = 0; count < 1000; count++) await client.next('reply');
+    expect(client.has('exception')).toBe(false);
+    expect(most).toBe(1);
+    expect(store.take().length).toBeLessThan(10);
+  });
+
+  it('are preceded by handleConnection, which can have the session too', async () => {
+    const { login, connect, get, sessions } = await serve();
+    const { browser, key } = await login();
+    await connect();
+    await connect(browser);
+    await eventually(() => get(Gateway).greeted.length === 2);
+    expect(get(Gateway).greeted.toSorted()).toEqual(['ann', null]);
+    await eventually(async () => (await sessions.find(key))?.data['connected'] === true);
+  });
+
+  it('can end a socket from elsewhere: within a period it is closed, and others stay', async () => {
+    const { login, connect, sessions, store, logged } = await serve({ recheck: 50 });
+    const [ann, ben] = [await login(), await login()];
+    const [gone, stays, bare] = [await connect(ann.browser), await connect(ben.browser), await connect()];
+    for (const client of [gone, stays]) {
+      client.send('me');
+      await client.next('reply');
+    }
+    store.take();
+    store.failing = ['read'];
+    await eventually(() => store.calls.length > 4);
+    expect([gone.isOpen, logged.length]).toEqual([true, 1]);
+    store.failing = false;
+    await sessions.destroy(ann.key);
+    await closed(gone);
+    stays.send('me');
+    expect(await stays.next('reply')).toMatchObject({ user: 'ann' });
+    expect(bare.isOpen).toBe(true);
+  });
+
+  it('in flight are saved before a closing app closes its store, and no timer is left', async () => {
+    const { app, login, connect, get, store } = await serve({ recheck: 20 });
+    const client = await connect((await login()).browser);
+    client.send('put-in-the-end', 'late');
+    await get(Gateway).gates.reached('late');
+    const closing = app.close();
+    await closed(client);
+    get(Gateway).gates.open('late');
+    await closing;
+    expect(store.closed).toBe(1);
+    expect(store.done.at(-1)).toBe('update');
+    expect(store.calls.at(-1)?.change?.set).toMatchObject({ late: 'true' });
+    expect(app.get(SessionService)).toBeDefined();
+  });
+});

@@ -1,0 +1,41 @@
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { describe, expect, it } from 'vitest';
+import { Session } from 'nestjs-session-stores';
+import { protocols, serveGateways, type Bag, type Protocol } from './gateway.app.js';
+
+@WebSocketGateway()
+class Gateway {
+  @SubscribeMessage('user')
+  user(@Session() session: Bag) {
+    return { event: 'user', data: session['user'] ?? null };
+  }
+}
+
+describe.each(Object.keys(protocols) as Protocol[])(
+  'a handshake over %s with a session cookie',
+  (protocol) => {
+    it('gets its session from the own host, from listed origins and without an Origin, from nowhere else', async () => {
+      const { login, connect, url, logged, store } = await serveGateways(protocol, [Gateway], {
+        socketOptions: { origins: ['https://app.example.com'] },
+      });
+      const { browser } = await login();
+      const from = async (origin?: string): Promise<unknown> => {
+        const client = await connect(browser, origin === undefined ? {} : { origin });
+        client.send('user');
+        return client.next('user');
+      };
+      for (const origin of [undefined, url, 'https://app.example.com'])
+        expect(await from(origin)).toBe('ann');
+      expect(logged).toEqual([]);
+      store.take();
+      for (const origin of ['https://evil.example.com', 'null', 'https://evil.example.com']) {
+        expect(await from(origin)).toBeNull();
+      }
+      expect(store.take()).toEqual([]);
+      expect(logged).toEqual([
+        expect.stringContaining('"https://evil.example.com" got no session'),
+        expect.stringContaining('"null" got no session'),
+      ]);
+    });
+  },
+);
