@@ -115,7 +115,7 @@ export class SessionRecheck {
       if (!this.#isFailing) {
         this.#isFailing = true;
         this.#logger.error(
-          'open streams were not checked again, and stay open until the store answers',
+          'open streams and sockets were not checked again, and stay open until the store answers',
           error,
         );
       }

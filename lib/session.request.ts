@@ -256,9 +256,9 @@ export class SessionRequest implements SealedSession {
     return this.guard !== undefined;
   }
 
-  /** Node's response, whatever a platform's handlers are given. */
+  /** Node's response, whatever a platform's handlers are given; only what is sealed asks for it. */
   get res(): ServerResponse {
-    return this.#res;
+    return this.#res!;
   }
 
   /** The key of the request's session, or of the last one it had. */
@@ -335,7 +335,7 @@ export class SessionRequest implements SealedSession {
   /** Whether the session that the client came with has ended, as far as this request knows. */
   get ended(): boolean {
     if (!this.#presentedAny) return false;
-    const ended = this.#placed?.ended;
+    const ended = this.#state?.ended;
     return ended === 'here' || ended === 'elsewhere';
   }
 
@@ -883,9 +883,7 @@ export class SessionRequest implements SealedSession {
 
   /** Answers a commit that failed before the first byte, unless an interceptor will hand it to exception filters. */
   failed(error: unknown): void {
-    // Only what is sealed asks.
-    const res = this.#res!;
-    sayWhenToRetry(res, error);
+    sayWhenToRetry(this.res, error);
     if (this.guard) return this.guard(error);
     if (this.#next) return this.#next(reasonOf(error));
     this.failedLate(error);
@@ -894,7 +892,7 @@ export class SessionRequest implements SealedSession {
 
   /** Answers a failed commit where nobody else will. */
   answerFailure(error: unknown): void {
-    const res = this.#res;
+    const { res } = this;
     const status = error instanceof SessionStoreError ? error.statusCode : 500;
     const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
     const body = JSON.stringify({ statusCode: status, message });
