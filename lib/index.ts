@@ -18,6 +18,7 @@ export type {
   SessionView,
   SessionViewPage,
 } from './session.service.js';
+export { fromExpressStore, type ExpressStoreOptions } from './express-store.from.js';
 export { sessionMiddleware, type SessionMiddleware } from './session.middleware.js';
 export type { SessionModuleOptions, SessionOptionsFactory } from './session.module-definition.js';
 export type { SessionCookieFactory, SessionLogger, SessionOptions } from './session.options.js';

@@ -232,13 +232,27 @@ export class SessionCookie {
   static own(cookie: SessionCookie): { text: string | undefined } | undefined {
     const text = cookie.#current();
     if (text === cookie.#ownText) return undefined;
-    const now = cookie.#attributes();
+    const now = attributesOf(cookie);
     for (const name of ATTRIBUTE_NAMES) {
       if (now[name] === cookie.#defaults[name] || now[name] === undefined || ATTRIBUTES[name](now[name]))
         continue;
       throw new TypeError(`session.cookie.${name} was set to a value that a cookie cannot have`);
     }
     return { text };
+  }
+
+  /** Takes the attributes of another session's cookie. */
+  static adopt(cookie: SessionCookie, other: SessionCookie): void {
+    const { maxAge, ...attributes } = attributesOf(other);
+    if (maxAge !== attributesOf(cookie).maxAge) cookie.maxAge = maxAge;
+    for (const name of Object.keys(attributes) as (keyof typeof attributes)[]) {
+      if (cookie[name] !== attributes[name]) Object.assign(cookie, { [name]: attributes[name] });
+    }
+  }
+
+  /** The JSON text of all its attributes. */
+  static whole(cookie: SessionCookie): string {
+    return JSON.stringify(attributesOf(cookie));
   }
 
   /** Takes `text`, which another request stored meanwhile, unless this one has changed the cookie; returns whether it did. */
@@ -277,29 +291,29 @@ export class SessionCookie {
   }
 
   #serialise(name: string, value: string, expires: Date | undefined): string {
-    const { maxAge: _, ...attributes } = this.#attributes();
+    const { maxAge: _, ...attributes } = attributesOf(this);
     return stringifySetCookie({ name, value, ...(attributes as object), expires }, AS_IT_IS);
   }
 
-  #attributes(): Attributes {
-    return {
-      maxAge: typeof this.originalMaxAge === 'number' ? this.originalMaxAge : null,
-      path: this.path,
-      domain: this.domain,
-      httpOnly: this.httpOnly,
-      secure: this.secure,
-      sameSite: this.sameSite,
-      priority: this.priority,
-      partitioned: this.partitioned,
-    };
-  }
-
   #current(): string | undefined {
-    const now = this.#attributes();
+    const now = attributesOf(this);
     let own: Record<string, unknown> | undefined;
     for (const name of ATTRIBUTE_NAMES) {
       if (now[name] !== this.#defaults[name]) (own ??= {})[name] = now[name];
     }
     return own && JSON.stringify(own);
   }
+}
+
+function attributesOf(cookie: SessionCookie): Attributes {
+  return {
+    maxAge: typeof cookie.originalMaxAge === 'number' ? cookie.originalMaxAge : null,
+    path: cookie.path,
+    domain: cookie.domain,
+    httpOnly: cookie.httpOnly,
+    secure: cookie.secure,
+    sameSite: cookie.sameSite,
+    priority: cookie.priority,
+    partitioned: cookie.partitioned,
+  };
 }

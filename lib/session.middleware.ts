@@ -30,7 +30,11 @@ export type FailureAnswer = 'next' | 'self';
  * at the first request. Throws a `TypeError` for wrong options.
  */
 export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
-  const config = resolveOptions(options);
+  return middlewareOf(resolveOptions(options));
+}
+
+/** The middleware for plain Express over checked options; it opens the store at the first request. */
+export function middlewareOf(config: SessionConfig): SessionMiddleware {
   const opened = opener(config);
   return Object.assign(createMiddleware(config, 'next', opened.open), { close: opened.close });
 }

@@ -78,10 +78,14 @@ export interface ResolvedIdentity {
 /** Options after checks and defaults: what the request path reads. */
 export interface SessionConfig {
   store: SessionStore;
+  /** What `req.sessionStore` is, where it is not the store itself. */
+  sessionStore?: unknown;
   signer: TokenSigner;
   identities: readonly ResolvedIdentity[];
   /** The identities of one request, where they depend on it. */
   identitiesFor: ((req: IncomingMessage) => readonly ResolvedIdentity[]) | undefined;
+  /** Whether requests differ in the cookie that sessions begin with. */
+  cookieByRequest: boolean;
   ttl: number;
   absoluteTimeout: number;
   rolling: boolean | undefined;
@@ -154,11 +158,17 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof maxSize !== 'number' || !(maxSize > 0))
     throw new TypeError('maxSize must be a positive number of bytes; use Infinity for none');
   const checkedStore = checkStore(store);
+  if (checkedStore.tokens === 'key' && absoluteTimeout !== Infinity) {
+    throw new TypeError(
+      'absoluteTimeout needs a store that keeps when a session was made, which an express-session store does not',
+    );
+  }
   const resolved = resolveIdentities({ name, cookie, identities });
   return {
     store: checkedStore,
     signer: new TokenSigner(checkSecrets(secret), checkedStore.tokens ?? 'secret', genid !== undefined),
     ...resolved,
+    cookieByRequest: resolved.identitiesFor !== undefined,
     ttl: checkLifetime('ttl', ttl, 'use Infinity for sessions that never end'),
     absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for none'),
     rolling,

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import expressSession from 'express-session';
 import {
   advance,
   checkSize,
@@ -9,14 +10,14 @@ import {
   type Snapshot,
 } from './session.commit.js';
 import { Overlay } from './session.overlay.js';
-import { SessionCookie } from './session.cookie.js';
+import { SessionCookie, type CookieAttributes } from './session.cookie.js';
 import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import type { ResolvedIdentity, SessionConfig } from './session.options.js';
 import type { HeldSession } from './session.recheck.js';
 import { checkGroup, checkKey } from './session.record.js';
 import { keepWork, workOf, type Seal, type SealedSession } from './session.response.js';
 import { isGoodProof, proofOf, randomName, type Token } from './session.token.js';
-import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
+import { NEVER, type SessionChange, type SessionRecord } from './session.store.js';
 import { LiveSession } from './session.js';
 
 /** A request as Node gives it, with what Express and we put on it. */
@@ -33,7 +34,7 @@ export interface SessionIncomingMessage extends IncomingMessage {
 /** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
 const OVERLAY = new Overlay((below) => ({
   sessionID: requestProperty(below, 'sessionID', (request) => request.key),
-  sessionStore: requestProperty(below, 'sessionStore', (request) => request.store),
+  sessionStore: requestProperty(below, 'sessionStore', (request) => request.sessionStore),
 }));
 
 /** A property of a request that handlers may set as any other. */
@@ -63,6 +64,9 @@ const RETRY_AFTER = '1';
 /** Why a socket cannot begin a session, and what to do instead. */
 export const NO_TOKEN_ON_SOCKET =
   'a socket cannot give its client a token: do it in an HTTP request, and connect after that';
+
+/** The defaults of a cookie that is kept whole: as those of express-session's `Cookie`. */
+const NO_DEFAULTS: CookieAttributes = { path: '/', httpOnly: true };
 
 /** What a request knows of one session: what was stored, and what it will change. */
 export class SessionState {
@@ -272,8 +276,8 @@ export class SessionRequest implements SealedSession {
     return state?.record && { key: state.key, proof: state.proof! };
   }
 
-  get store(): SessionStore {
-    return this.#config.store;
+  get sessionStore(): unknown {
+    return this.#config.sessionStore ?? this.#config.store;
   }
 
   get identity(): string {
@@ -431,6 +435,7 @@ export class SessionRequest implements SealedSession {
 
   #cookie(ownText?: string): SessionCookie {
     const { cookie } = this.#identity;
+    if (ownText !== undefined && this.#keepsWholeCookie) return new SessionCookie(NO_DEFAULTS, ownText);
     return new SessionCookie(this.#secure ? cookie.secure : cookie.plain, ownText);
   }
 
@@ -721,9 +726,14 @@ export class SessionRequest implements SealedSession {
   /** What a save of `session` would send; `undefined` when there is nothing. */
   #saveOf(session: LiveSession, state: SessionState, evenIfEmpty: boolean): Save | undefined {
     if (session.cookie !== state.cookie) {
-      throw new TypeError(
-        'session.cookie was replaced: set its attributes instead, session.cookie.maxAge = …',
-      );
+      // As passport does, who carries a session over its login with all it has.
+      if (!(session.cookie instanceof expressSession.Cookie)) {
+        throw new TypeError(
+          'session.cookie was replaced: set its attributes instead, session.cookie.maxAge = …',
+        );
+      }
+      SessionCookie.adopt(state.cookie, session.cookie);
+      session.cookie = state.cookie;
     }
     const config = this.#config;
     const now = Date.now();
@@ -732,6 +742,7 @@ export class SessionRequest implements SealedSession {
     const groups = state.groupChange();
     const cookieText = SessionCookie.own(state.cookie);
     const { record } = state;
+    const wholeCookie = this.#keepsWholeCookie && cookieText && SessionCookie.whole(state.cookie);
     if (state.unavailable) {
       if (data || groups || cookieText || evenIfEmpty) throw state.unavailable;
       return undefined;
@@ -760,12 +771,20 @@ export class SessionRequest implements SealedSession {
     }
 
     const change: SessionChange = { ...data, ...groups };
-    if (cookieText?.text !== undefined)
-      change.set = { __proto__: null, ...change.set, cookie: cookieText.text } as never;
+    const text = wholeCookie || cookieText?.text;
+    if (text !== undefined) change.set = { __proto__: null, ...change.set, cookie: text } as never;
     else if (cookieText) change.unset = [...(change.unset ?? []), 'cookie'];
     if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
     else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
     return { changed, data, groups, cookieText, lifetime, expiresAt, change };
+  }
+
+  /**
+   * Whether a session keeps all of its cookie, not only what differs from the defaults: where these depend on the request,
+   * so that it stays as it was made, and where others take the cookie from the store.
+   */
+  get #keepsWholeCookie(): boolean {
+    return this.#config.cookieByRequest || this.#config.store.tokens === 'key';
   }
 
   /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
@@ -817,7 +836,8 @@ export class SessionRequest implements SealedSession {
     state.secret ??= signer.newSecret();
     state.proof ??= proofOf(state.secret);
     const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
-    if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
+    if (this.#keepsWholeCookie) texts['cookie'] = SessionCookie.whole(state.cookie);
+    else if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
     const record: SessionRecord = {
       key: state.key,
       proof: state.proof,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { checkLifetime } from './session.checks.js';
+import { SessionCookie } from './session.cookie.js';
 import { checkSize, diffData, NO_SNAPSHOT } from './session.commit.js';
 import type { SessionConfig } from './session.options.js';
 import { checkGroup, checkKey, checkPage } from './session.record.js';
@@ -80,6 +81,9 @@ export class SessionService {
     if (maxAge !== undefined) {
       checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
       texts['cookie'] = JSON.stringify({ maxAge });
+    }
+    if (this.store.tokens === 'key') {
+      texts['cookie'] = SessionCookie.whole(new SessionCookie(identities[0]!.cookie.plain, texts['cookie']));
     }
     const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? ttl;
     const secret = signer.newSecret();
