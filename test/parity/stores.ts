@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import expressSession from 'express-session';
+import type { SessionStore } from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { RecordingStore, type RecordedCall } from '../stores/recording.store.js';
+
+type Callback<T = void> = (error?: unknown, value?: T) => void;
+type Data = expressSession.SessionData;
+
+/** How a store answers: some time later, at the end of the turn, or within the call. */
+export type Pace = 'slow' | 'memory' | 'sync';
+export const PACES: readonly Pace[] = ['slow', 'memory', 'sync'];
+
+/** A store for express-session that keeps sessions in memory and tells what it was asked. */
+class ObservedStore extends expressSession.Store {
+  calls: string[] = [];
+  failing: readonly string[] = [];
+  code: string | undefined;
+  readonly sessions = new Map<string, string>();
+  declare touch?: (key: string, session: Data, callback?: Callback) => void;
+
+  constructor(readonly pace: Pace) {
+    super();
+    // The simplest stores there are have none.
+    if (pace !== 'sync') this.touch = this.#touch;
+  }
+
+  override get(key: string, callback: Callback<Data | null>): void {
+    this.#answer('get', callback, () => this.#live(key) ?? null);
+  }
+
+  override set(key: string, session: Data, callback?: Callback): void {
+    this.#answer('set', callback, () => void this.sessions.set(key, JSON.stringify(session)));
+  }
+
+  override destroy(key: string, callback?: Callback): void {
+    this.#answer('destroy', callback, () => void this.sessions.delete(key));
+  }
+
+  #touch(key: string, session: Data, callback?: Callback): void {
+    this.#answer('touch', callback, () => {
+      const live = this.#live(key);
+      if (live) this.sessions.set(key, JSON.stringify({ ...live, cookie: session.cookie }));
+    });
+  }
+
+  #live(key: string): Data | undefined {
+    const text = this.sessions.get(key);
+    if (text === undefined) return undefined;
+    const session = JSON.parse(text) as Data;
+    const { expires } = session.cookie ?? {};
+    return expires && Date.parse(String(expires)) <= Date.now() ? undefined : session;
+  }
+
+  #answer<T>(operation: string, callback: Callback<T> | undefined, work: () => T): void {
+    this.calls.push(operation);
+    const answer = (): void => {
+      if (this.failing.includes(operation)) {
+        callback?.(Object.assign(new Error('boom'), { code: this.code }));
+      } else {
+        const value = work();
+        callback?.(null, value);
+      }
+    };
+    if (this.pace === 'sync') answer();
+    else if (this.pace === 'memory') setImmediate(answer);
+    else setTimeout(answer, 3);
+  }
+}
+
+/** A store under observation. */
+export interface Subject {
+  store: expressSession.Store | SessionStore;
+  /** What the store was asked since the last time, in express-session's words. */
+  take(): string[];
+  /** Makes these of express-session's operations fail. */
+  fail(operations: readonly string[], code?: string): void;
+}
+
+export function observedStore(pace: Pace): Subject {
+  const store = new ObservedStore(pace);
+  return {
+    store,
+    take: () => store.calls.splice(0),
+    fail(operations, code) {
+      store.failing = operations;
+      store.code = code;
+    },
+  };
+}
+
+/** One of our stores. */
+export function observedOurs(): Subject {
+  const store = new RecordingStore(new ClusterStore({ name: randomUUID() }));
+  return {
+    store,
+    take: () => store.calls.splice(0).map(wordOf),
+    fail(operations) {
+      store.failing = operations.flatMap((operation) => OURS[operation]!);
+    },
+  };
+}
+
+/** What an operation of express-session's stores is to ours. */
+const OURS: Record<string, string[]> = {
+  get: ['read'],
+  set: ['create', 'update'],
+  touch: ['update'],
+  destroy: ['destroy'],
+};
+
+function wordOf({ operation, change }: RecordedCall): string {
+  if (operation === 'read') return 'get';
+  if (operation === 'create') return 'set';
+  if (operation !== 'update') return operation;
+  return Object.keys(change ?? {}).every((name) => name === 'touch') ? 'touch' : 'set';
+}
