@@ -32,7 +32,7 @@ const answers = {
     running.set(id, { child, launch });
     child.once('exit', () => {
       running.delete(id);
-      if (process.connected) process.send({ gone: id });
+      tell({ gone: id });
     });
     return child.pid;
   },
@@ -56,8 +56,13 @@ process.on('message', async ({ request, ask, ...about }) => {
       (value) => ({ request, value }),
       (error) => ({ request, error: error.message }),
     );
-  if (process.connected) process.send(answer);
+  tell(answer);
 });
+
+/** Tells whom the servers are kept for; it may be gone, and that is seen elsewhere. */
+function tell(message) {
+  if (process.connected) process.send(message, () => {});
+}
 
 process.on('disconnect', async () => {
   await Promise.all([...running].map(([id, { child, launch }]) => end(id, child, launch)));

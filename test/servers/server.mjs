@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Kept, newFolder } from './kept.mjs';
 import { freePort } from './ports.mjs';
 import { until } from './until.mjs';
@@ -20,6 +19,8 @@ import { until } from './until.mjs';
 
 const READY_WITHIN = 30_000;
 const STOPPED_WITHIN = 3_000;
+/** SIGKILL takes as long as the machine is busy. */
+const KILLED_WITHIN = 30_000;
 
 /** A server of this run's own on loopback, which a spec may stop, kill and freeze. */
 export class Server {
@@ -100,14 +101,24 @@ export class Server {
   /** Asks it to end, and ends it if it does not. */
   async stop() {
     await this.#signal('SIGTERM');
-    await Promise.race([this.#process?.gone, wait(STOPPED_WITHIN, undefined, { ref: false })]);
+    await this.#left(STOPPED_WITHIN);
     await this.kill();
   }
 
   /** Ends it as a crash does. */
   async kill() {
     await this.#signal('SIGKILL');
-    await this.#process?.gone;
+    await this.#left(KILLED_WITHIN);
+  }
+
+  /** Waits until it has gone, up to `within`. The timer keeps this process up, which may have nothing else to do. */
+  async #left(within) {
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, within);
+    });
+    await Promise.race([this.#process?.gone, late]);
+    clearTimeout(timer);
   }
 
   /** Lets it do nothing: its connections stay, and no call is answered. */
