@@ -1,4 +1,5 @@
 import type expressSession from 'express-session';
+import { checkNoOthers } from './session.checks.js';
 import { checkTimeout, withDeadline } from './session.deadline.js';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './express-store.cookie.js';
 import { SessionStoreError } from './session.errors.js';
@@ -63,8 +64,9 @@ class ExpressStore extends SessionStore {
   /** What each record that was read or created is by now. */
   readonly #current = new WeakMap<SessionRecord, Kept>();
 
-  constructor(store: AnyStore, { timeout }: ExpressStoreOptions) {
+  constructor(store: AnyStore, { timeout, ...others }: ExpressStoreOptions) {
     super();
+    checkNoOthers('fromExpressStore', others, 'timeout');
     if (!isExpressStore(store)) {
       throw new TypeError('fromExpressStore needs an express-session store, with get, set and destroy');
     }
@@ -225,11 +227,15 @@ class ExpressStore extends SessionStore {
   /** One call of the store, with a deadline, which such stores do not have. */
   async #call<T>(operation: string, work: (done: Done<T>) => unknown): Promise<T | null | undefined> {
     if (this.#away) {
-      throw new SessionStoreError(this.#name, operation, 'the store said that it lost its backend');
+      throw new SessionStoreError(
+        this.#name,
+        operation,
+        'the store has emitted `disconnect`, and no `connect` since: is its backend up?',
+      );
     }
     const called = new Promise<T | null | undefined>((resolve, reject) => {
       const failed = (cause: unknown): void =>
-        reject(new SessionStoreError(this.#name, operation, 'the store failed, see the cause', { cause }));
+        reject(new SessionStoreError(this.#name, operation, 'the store failed: see the cause', { cause }));
       try {
         const returned = work((error, value) => (error ? failed(error) : resolve(value)));
         // One that gives a promise too must not end the process by it.
@@ -241,7 +247,12 @@ class ExpressStore extends SessionStore {
     return withDeadline(
       called,
       this.#timeout,
-      () => new SessionStoreError(this.#name, operation, `no answer from the store in ${this.#timeout} ms`),
+      () =>
+        new SessionStoreError(
+          this.#name,
+          operation,
+          `no answer in ${this.#timeout} ms: is its backend up, or timeout too short?`,
+        ),
     );
   }
 

@@ -1,6 +1,8 @@
 import expressSession from 'express-session';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './express-store.cookie.js';
 import { serialise } from './session.commit.js';
+import { checkLifetime, checkNoOthers } from './session.checks.js';
+import { checkStore } from './session.options.js';
 import { proofOf } from './session.token.js';
 import { Opening } from './session.opening.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
@@ -56,10 +58,11 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   readonly #known = new WeakMap<object, SessionRecord | undefined>();
   #generate: ((req: { session?: object }) => void) | undefined;
 
-  constructor(store: SessionStore, { ttl = DAY, cookie = {} }: ToExpressStoreOptions) {
+  constructor(store: SessionStore, { ttl = DAY, cookie = {}, ...others }: ToExpressStoreOptions) {
     super();
-    this.#store = store;
-    this.#ttl = ttl;
+    checkNoOthers('toExpressStore', others, 'ttl and cookie');
+    this.#store = checkStore(store);
+    this.#ttl = checkLifetime('ttl', ttl, 'use Infinity for sessions that never end');
     this.#cookie = cookie;
   }
 

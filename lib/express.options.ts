@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { sign } from 'cookie-signature';
 import type expressSession from 'express-session';
-import { resolveCookie, type SessionCookieOptions } from './session.cookie.js';
-import { cookieIdentity, type SessionIdentity } from './session.identity.js';
+import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from './session.cookie.js';
+import { cookieIdentity, pathOf, type SessionIdentity } from './session.identity.js';
 import { resolveOptions, type SessionConfig, type SessionOptions } from './session.options.js';
 import type { SessionStore } from './session.store.js';
 import type { SigningSecret } from './session.token.js';
@@ -52,7 +52,8 @@ export function resolveExpressOptions(
   deprecate: (message: string) => void,
 ): SessionConfig {
   const { ttl, absoluteTimeout, maxSize, onStoreError, onStaleSecret, varyCookie, logger } = options;
-  const { genid, proxy, cookie = {}, noStore = false } = options;
+  const { genid, proxy, noStore = false } = options;
+  const cookie = options.cookie || {};
   const config = resolveOptions({
     ttl,
     absoluteTimeout,
@@ -77,17 +78,21 @@ export function resolveExpressOptions(
     config,
     deprecate,
   );
-  const resolved = (attributes: ExpressCookieOptions) =>
-    resolveCookie(attributesOf(attributes), COOKIE_DEFAULTS);
+  const resolved = (attributes: ExpressCookieOptions): ResolvedCookie => {
+    const { maxAge, ...others } = attributesOf(attributes);
+    const { secure, plain } = resolveCookie(others, COOKIE_DEFAULTS);
+    // Any age there is: what is over ends its sessions at once.
+    return { secure: { ...secure, maxAge }, plain: { ...plain, maxAge } };
+  };
   // An instant that all sessions end at is another age for each.
   const fixed = typeof cookie === 'function' || endsAt(cookie) ? undefined : resolved(cookie);
   return {
     ...config,
-    identities: [{ identity, cookie: fixed ?? resolveCookie({}, COOKIE_DEFAULTS) }],
+    identities: [{ identity, cookie: fixed ?? resolveCookie({}, COOKIE_DEFAULTS), isCookie: true }],
     cookieByRequest: fixed === undefined,
     identitiesFor(req) {
       const own = fixed ?? resolved(typeof cookie === 'function' ? cookie(req) : cookie);
-      return pathOf(req).startsWith(own.plain.path!) ? [{ identity, cookie: own }] : [];
+      return pathOf(req).startsWith(own.plain.path!) ? [{ identity, cookie: own, isCookie: true }] : [];
     },
   };
 }
@@ -129,7 +134,7 @@ function attributesOf(cookie: ExpressCookieOptions): SessionCookieOptions {
   const { maxAge, path, domain, httpOnly, secure, sameSite, priority, partitioned } = cookie;
   const end = endsAt(cookie);
   const attributes = {
-    maxAge: end ? end.getTime() - Date.now() : maxAge || undefined,
+    maxAge: end ? end.getTime() - Date.now() : (maxAge ?? null),
     path: path || '/',
     domain: domain || undefined,
     httpOnly,
@@ -148,9 +153,4 @@ function inLowerCase(word: unknown): unknown {
 /** The instant that `expires`, or express-session's deprecated form of `maxAge`, sets for all sessions. */
 function endsAt({ expires, maxAge }: ExpressCookieOptions): Date | undefined {
   return [maxAge, expires].find((one): one is Date => (one as unknown) instanceof Date);
-}
-
-function pathOf({ originalUrl, url }: ParsedRequest): string {
-  const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(originalUrl ?? url ?? '')!;
-  return path || '/';
 }

@@ -63,7 +63,8 @@ function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionM
 
   const bySecret = new Map<SigningSecret | SigningSecret[], SessionMiddleware>();
   const session = (req: unknown, res: unknown, next: (error?: unknown) => void): void => {
-    const { secret: own } = req as { secret?: SigningSecret };
+    const { secret: own, session: before } = req as { secret?: SigningSecret; session?: unknown };
+    if (before !== undefined) return next();
     if (!own) return next(new Error('secret option required for sessions'));
     let middleware = bySecret.get(own);
     if (!middleware) bySecret.set(own, (middleware = middlewareFor(own)));

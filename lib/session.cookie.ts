@@ -252,7 +252,13 @@ export class SessionCookie {
 
   /** The JSON text of all its attributes. */
   static whole(cookie: SessionCookie): string {
-    return JSON.stringify(attributesOf(cookie));
+    const { secure = false, sameSite = false, ...others } = attributesOf(cookie);
+    return JSON.stringify({ ...others, secure, sameSite });
+  }
+
+  /** Whether a text has all of a cookie's attributes, and not only what it has of its own. */
+  static isWhole(text: string): boolean {
+    return ownAttributes(text).path !== undefined;
   }
 
   /** Takes `text`, which another request stored meanwhile, unless this one has changed the cookie; returns whether it did. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseCookie } from 'cookie';
+import { checkNoOthers } from './session.checks.js';
 import { resolveCookie, SessionCookie, type SessionCookieOptions } from './session.cookie.js';
 
 /** How a client's token travels: where it is read from, put and removed. */
@@ -31,11 +32,14 @@ export interface IdentifiedSession {
   readonly expiresAt: number;
 }
 
-/** Which requests an identity is for. */
+/** Which requests an identity is for: where its token is read, and no boundary between those who have one. */
 export interface IdentityScope {
-  /** A host name, or `*.` and a domain for all below it; a list of them; default: any. */
+  /**
+   * A host name, or `*.` and a domain for all below it; a list of them; default: any. On Express as `trust proxy` has it,
+   * elsewhere, sockets included, as the `Host` header.
+   */
   host?: string | string[];
-  /** Requests to this path and below; default `'/'`. */
+  /** Requests to this path and below, as browsers match it, in upper and lower case as written; default `'/'`. */
   path?: string;
 }
 
@@ -88,7 +92,8 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
  * taken for another identity's. Scripts of other origins need the name in `Access-Control-Expose-Headers`.
  */
 export function headerIdentity(options: HeaderIdentityOptions = {}): SessionIdentity {
-  const { name = 'x-auth-token', host, path = '/', maxAge } = options;
+  const { name = 'x-auth-token', host, path = '/', maxAge, ...others } = options;
+  checkNoOthers('headerIdentity', others, 'name, host, path and maxAge');
   if (typeof name !== 'string' || !TOKEN.test(name) || /^(set-)?cookie$/i.test(name)) {
     throw new TypeError("name must be the name of a header such as 'x-auth-token'");
   }
@@ -147,7 +152,7 @@ function scope(host: IdentityScope['host'], path: string): Applies | undefined {
     throw new TypeError("path must be a path such as '/'");
   const hosts = host === undefined ? undefined : [host].flat().map(hostPattern);
   if (!hosts && path === '/') return undefined;
-  return (req) => (!hosts || isOneOf(hosts, hostOf(req))) && isUnder(path, urlOf(req));
+  return (req) => (!hosts || isOneOf(hosts, hostOf(req))) && isUnder(path, pathOf(req));
 }
 
 /** The end of a name for `*.` and a domain, else the name. */
@@ -168,14 +173,16 @@ function hostOf(req: IncomingMessage & { hostname?: string }): string {
   return host.replace(/:\d+$/, '').toLowerCase();
 }
 
-function urlOf(req: IncomingMessage & { originalUrl?: string }): string {
-  return req.originalUrl ?? req.url ?? '/';
+/** The path of a request, also of one that names its host in the first line, without its query. */
+export function pathOf({ originalUrl, url }: IncomingMessage & { originalUrl?: string }): string {
+  const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(originalUrl ?? url ?? '')!;
+  return path || '/';
 }
 
 /** Whether a request's path is one that a cookie is sent to (RFC 6265, section 5.1.4). */
-function isUnder(path: string, url: string): boolean {
+function isUnder(path: string, requested: string): boolean {
   if (path === '/') return true;
-  if (!url.startsWith(path)) return false;
-  const next = url[path.length];
-  return path.endsWith('/') || next === undefined || next === '/' || next === '?';
+  if (!requested.startsWith(path)) return false;
+  const next = requested[path.length];
+  return path.endsWith('/') || next === undefined || next === '/';
 }

@@ -109,20 +109,26 @@ export function createMiddleware(
   };
 }
 
-/** What a request presents, and the identity that decides about it; `undefined` when none applies. */
+/**
+ * What a request presents, and the identity that decides about it; `undefined` when none applies. A header is there
+ * because a client's own code put it there, a cookie comes by itself: so headers are asked first.
+ */
 export function identify(
   identities: readonly ResolvedIdentity[],
   req: SessionIncomingMessage,
 ): { by: ResolvedIdentity; texts: readonly string[] } | undefined {
   let first: ResolvedIdentity | undefined;
+  let cookie: { by: ResolvedIdentity; texts: readonly string[] } | undefined;
   for (const by of identities) {
-    const { identity } = by;
+    const { identity, isCookie } = by;
     if (identity.appliesTo && !identity.appliesTo(req)) continue;
-    const texts = identity.get(req);
-    if (texts !== undefined) return { by, texts };
     first ??= by;
+    const texts = isCookie && cookie ? undefined : identity.get(req);
+    if (texts === undefined) continue;
+    if (!isCookie) return { by, texts };
+    cookie = { by, texts };
   }
-  return first && { by: first, texts: [] };
+  return cookie ?? (first && { by: first, texts: [] });
 }
 
 /** Opens a store once, at the first request; a failed attempt is made again by the next. */

@@ -10,7 +10,7 @@ export interface SessionModuleOptions extends SessionOptions {
   /** The routes that have none, as for Nest's `MiddlewareConsumer`; default: none. */
   exclude?: Parameters<Routes['exclude']>;
   /**
-   * How often `@Sse()` streams and sockets that hold a session are checked again, in milliseconds, to close them when it has ended;
+   * How often `@Sse()` streams and sockets that hold a session are checked again, in milliseconds, to close them when it has ended, or its secret was replaced;
    * default 30 000, `Infinity` for never.
    */
   recheck?: number;

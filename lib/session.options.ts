@@ -24,7 +24,8 @@ export interface SessionOptions {
   cookie?: SessionCookieOptions | SessionCookieFactory;
   /**
    * How tokens travel, instead of in the cookie of `name` and `cookie`: `[cookieIdentity(), headerIdentity()]`. Of those
-   * that apply to a request the first whose token is present decides, and the first gives new sessions theirs.
+   * that apply to a request the first whose token is present decides, headers before cookies; the first in the list
+   * gives new sessions theirs.
    */
   identities?: readonly SessionIdentity[];
   /** How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` never ends. */
@@ -63,7 +64,7 @@ export interface SessionOptions {
   logger?: SessionLogger;
 }
 
-/** The cookie's attributes for the sessions of one request. */
+/** The cookie's attributes for the sessions of one request: Express's, Fastify's raw one, or a socket's handshake. */
 export type SessionCookieFactory = {
   // A method's form, so that what takes Express's `Request` fits.
   of(req: IncomingMessage): SessionCookieOptions;
@@ -73,6 +74,8 @@ export type SessionCookieFactory = {
 export interface ResolvedIdentity {
   identity: SessionIdentity;
   cookie: ResolvedCookie;
+  /** Whether browsers send its token by themselves, and only over HTTPS if its cookie says so. */
+  isCookie: boolean;
 }
 
 /** Options after checks and defaults: what the request path reads. */
@@ -182,8 +185,8 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     onStaleSecret: checkWord('onStaleSecret', onStaleSecret, ['refuse', 'destroy']),
     noStore,
     vary: resolved.identities
-      .map(({ identity }) => identity.header)
-      .filter((header) => varyCookie || header.toLowerCase() !== 'cookie'),
+      .filter(({ isCookie }) => varyCookie || !isCookie)
+      .map(({ identity }) => identity.header),
     logger,
   };
 }
@@ -201,7 +204,8 @@ function resolveIdentities({
     if (typeof cookie !== 'function')
       return { identities: [resolveIdentity(cookieOf(named, cookie))], identitiesFor: undefined };
     return {
-      identities: [resolveIdentity(cookieIdentity(named))],
+      // Stands for all of them where there is no request; whether a prefix is right only the function says.
+      identities: [resolveIdentity(cookieIdentity({ ...named, secure: true }))],
       identitiesFor: (req) => [resolveIdentity(cookieOf(named, cookie(req)))],
     };
   }
@@ -216,14 +220,11 @@ function resolveIdentities({
   return { identities: identities.map(resolveIdentity), identitiesFor: undefined };
 }
 
-/** What is in `cookie` is a cookie's, and nothing that says which requests it is for. */
+/** The identity of `name` and `cookie`, which says nothing about which hosts it is for. */
 function cookieOf(named: { name?: string }, cookie: SessionCookieOptions | undefined): SessionIdentity {
   if (cookie === undefined) return cookieIdentity(named);
-  if (typeof cookie !== 'object' || cookie === null) {
-    throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
-  }
-  const { name: _, host: __, ...attributes } = cookie as SessionCookieOptions & Record<string, unknown>;
-  return cookieIdentity({ ...attributes, ...named });
+  resolveCookie(cookie);
+  return cookieIdentity({ ...cookie, ...named });
 }
 
 function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
@@ -237,7 +238,7 @@ function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
       'an identity must be cookieIdentity(), headerIdentity() or an object with name, header, get, set and remove',
     );
   }
-  return { identity, cookie: resolveCookie(cookie) };
+  return { identity, cookie: resolveCookie(cookie), isCookie: header.toLowerCase() === 'cookie' };
 }
 
 /** The store in `store`, recognised by its methods: a class from another copy of the package is another class. */

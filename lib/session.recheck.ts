@@ -132,7 +132,7 @@ export class SessionRecheck {
       try {
         open.end();
       } catch (error) {
-        this.#logger.error(`session ${key} has ended, and what it had open could not be closed`, error);
+        this.#logger.error('what a session had open could not be closed when it had ended', error);
       }
     }
     return true;

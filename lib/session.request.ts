@@ -10,7 +10,7 @@ import {
   type Snapshot,
 } from './session.commit.js';
 import { Overlay } from './session.overlay.js';
-import { SessionCookie, type CookieAttributes } from './session.cookie.js';
+import { SessionCookie } from './session.cookie.js';
 import { SessionGoneError, SessionStoreError } from './session.errors.js';
 import type { ResolvedIdentity, SessionConfig } from './session.options.js';
 import type { HeldSession } from './session.recheck.js';
@@ -65,8 +65,8 @@ const RETRY_AFTER = '1';
 export const NO_TOKEN_ON_SOCKET =
   'a socket cannot give its client a token: do it in an HTTP request, and connect after that';
 
-/** The defaults of a cookie that is kept whole: as those of express-session's `Cookie`. */
-const NO_DEFAULTS: CookieAttributes = { path: '/', httpOnly: true };
+/** Where it was said that a cookie needs HTTPS, which is so for every request. */
+const TOLD_OF_SECURE = new WeakSet<SessionConfig>();
 
 /** What a request knows of one session: what was stored, and what it will change. */
 export class SessionState {
@@ -294,7 +294,7 @@ export class SessionRequest implements SealedSession {
       if (!admitted) continue;
       const { state, record } = admitted;
       if (state.outdated && !(await this.#heal(state, record))) continue;
-      if (index + 1 < tokens.length) this.#others = tokens.slice(index + 1);
+      this.#others = tokens.slice(index + 1).filter(({ key }) => key !== token.key);
       return this.#place(new LiveSession(this, state), state, record);
     }
     this.start();
@@ -306,11 +306,11 @@ export class SessionRequest implements SealedSession {
     const record = await store.read(token.key);
     const state = record && this.#admit(token, record);
     if (state === 'stale') {
+      if (onStaleSecret === 'destroy') await store.destroy(token.key);
       const answer = onStaleSecret === 'destroy' ? 'ended the session' : 'was refused';
       logger.warn(
         `session ${token.key}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
       );
-      if (onStaleSecret === 'destroy') await store.destroy(token.key);
     }
     return typeof state === 'object' ? { state, record: record! } : undefined;
   }
@@ -318,7 +318,7 @@ export class SessionRequest implements SealedSession {
   /** Puts a session on the request that stands in for those that the store cannot be asked about. */
   startAnonymous(error: SessionStoreError): void {
     this.#presentedAny = false;
-    const state = this.#newState();
+    const state = this.#newState(false);
     state.unavailable = error;
     this.#place(new LiveSession(this, state), state);
   }
@@ -331,7 +331,7 @@ export class SessionRequest implements SealedSession {
     const state = record && this.#admit(token, record);
     if (typeof state !== 'object') return false;
     this.#presentedAny = true;
-    this.#others = others;
+    this.#others = others.filter(({ key }) => key !== token.key);
     this.#place(new LiveSession(this, state), state, record);
     return true;
   }
@@ -421,10 +421,10 @@ export class SessionRequest implements SealedSession {
     );
   }
 
-  #newState(): SessionState {
+  /** @param storable whether it may ever be stored: one that may not needs no key of the app's */
+  #newState(storable = this.noToken === undefined): SessionState {
     const { ttl } = this.#config;
-    // A session that can never be stored needs no key of the app's.
-    const genid = this.noToken === undefined ? this.#config.genid : undefined;
+    const genid = storable ? this.#config.genid : undefined;
     const key = genid ? genid(this.req) : randomName();
     if (genid) {
       checkKey(key);
@@ -435,8 +435,12 @@ export class SessionRequest implements SealedSession {
 
   #cookie(ownText?: string): SessionCookie {
     const { cookie } = this.#identity;
-    if (ownText !== undefined && this.#keepsWholeCookie) return new SessionCookie(NO_DEFAULTS, ownText);
-    return new SessionCookie(this.#secure ? cookie.secure : cookie.plain, ownText);
+    const defaults = this.#secure ? cookie.secure : cookie.plain;
+    const isWhole = ownText !== undefined && this.#keepsWholeCookie && SessionCookie.isWhole(ownText);
+    if (!isWhole) return new SessionCookie(defaults, ownText);
+    // One that express-session stored without a word on these takes ours, which are the safer.
+    const { secure, sameSite } = defaults;
+    return new SessionCookie({ path: '/', httpOnly: true, secure, sameSite }, ownText);
   }
 
   /** Puts a session on the request, with the data of `record`. */
@@ -618,7 +622,9 @@ export class SessionRequest implements SealedSession {
       const live = state.record !== undefined && (await this.#config.store.destroy(state.key));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
     }
-    if (this.#presentedAny || this.#owed) this.#owed = { state, clear: true };
+    // A session that has taken its place since may have got its token already.
+    const replaced = this.#owed && !this.#owed.clear && this.#owed.state !== state;
+    if (!replaced && (this.#presentedAny || this.#owed)) this.#owed = { state, clear: true };
   }
 
   /** What others ended, group and all, must not come back under a new key. */
@@ -691,7 +697,7 @@ export class SessionRequest implements SealedSession {
   #unset(): SessionState | undefined {
     const state = this.#state;
     if (this.#config.unset === 'keep' || (this.req.session ?? undefined) !== undefined) return undefined;
-    return state?.record && !state.ended ? state : undefined;
+    return (state?.record || state?.unavailable) && !state.ended ? state : undefined;
   }
 
   /** Waits for the calls in flight. One that found the session ended is no failure of the answer. */
@@ -881,7 +887,7 @@ export class SessionRequest implements SealedSession {
 
   /** What gives or removes the token that the answer owes; `undefined` for none. */
   #owedToken(): ((res: ServerResponse) => void) | undefined {
-    const { identity } = this.#identity;
+    const { identity, isCookie } = this.#identity;
     const owed = this.#owed;
     this.#owed = undefined;
     if (!owed) return undefined;
@@ -889,10 +895,12 @@ export class SessionRequest implements SealedSession {
     if (clear) return (res) => identity.remove(res, state);
     if (state.ended || state.secret === undefined) return undefined;
     const { signer, logger } = this.#config;
-    if (identity.header === 'Cookie' && state.cookie.secure === true && !this.#secure) {
-      logger.warn(
-        `cookie ${identity.name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
-      );
+    if (isCookie && state.cookie.secure === true && !this.#secure) {
+      if (!TOLD_OF_SECURE.has(this.#config))
+        logger.warn(
+          `cookie ${identity.name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
+        );
+      TOLD_OF_SECURE.add(this.#config);
       return undefined;
     }
     const token = (state.signed ??= signer.sign(state.key, state.secret));

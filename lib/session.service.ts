@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { checkLifetime } from './session.checks.js';
-import { SessionCookie } from './session.cookie.js';
 import { checkSize, diffData, NO_SNAPSHOT } from './session.commit.js';
 import type { SessionConfig } from './session.options.js';
 import { checkGroup, checkKey, checkPage } from './session.record.js';
@@ -41,7 +40,7 @@ export interface PageOptions {
 export interface CreateOptions {
   /** The groups it is in. */
   groups?: Iterable<string>;
-  /** How long it lives unused, in milliseconds; default: as one that a request makes. */
+  /** How long it lives unused, in milliseconds; default: the `maxAge` of the first identity, or `ttl`. */
   maxAge?: number;
 }
 
@@ -67,7 +66,10 @@ export class SessionService {
     @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
   ) {}
 
-  /** Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. */
+  /**
+   * Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. Its key is
+   * random, as there is no request to ask `genid` about.
+   */
   async create(
     data: Partial<SessionData> & Record<string, unknown> = {},
     { groups = [], maxAge }: CreateOptions = {},
@@ -79,11 +81,10 @@ export class SessionService {
     >;
     checkSize({}, { set: texts }, maxSize);
     if (maxAge !== undefined) {
+      if (maxAge === Infinity)
+        throw new TypeError('maxAge must be finite; for sessions that never end write ttl: Infinity');
       checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
       texts['cookie'] = JSON.stringify({ maxAge });
-    }
-    if (this.store.tokens === 'key') {
-      texts['cookie'] = SessionCookie.whole(new SessionCookie(identities[0]!.cookie.plain, texts['cookie']));
     }
     const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? ttl;
     const secret = signer.newSecret();

@@ -68,7 +68,7 @@ const POLICY_VIOLATION = 1008;
 /** Of how many origins that are not allowed the log tells. */
 const MOST_WARNINGS = 100;
 
-const ENDED = 'the session has ended: connect again';
+const ENDED = 'the session has ended, or its secret was replaced: connect again';
 const TOO_MANY = 'too many messages at once: wait for answers';
 
 const sockets = new WeakMap<object, SessionSocket>();
@@ -173,12 +173,18 @@ class Gatekeeper {
 
   /** What a handshake presents, and the identity that decides about it. */
   #identify(handshake: IncomingMessage): Presented {
-    const { identities, identitiesFor, signer } = this.#config;
-    const all = identitiesFor?.(handshake) ?? identities;
-    const { by, texts } = identify(all, handshake) ?? { by: all[0]!, texts: [] };
+    const { identities, identitiesFor, signer, logger } = this.#config;
+    let found: ReturnType<typeof identify>;
+    try {
+      found = identify(identitiesFor?.(handshake) ?? identities, handshake);
+    } catch (error) {
+      // Nobody else would catch what an app's own `cookie` or identity throws here, and the process would end.
+      logger.error('a socket got no session, because its handshake could not be looked at', error);
+    }
+    const { by, texts } = found ?? { by: identities[0]!, texts: [] };
     const tokens = signer.verified(texts);
     // Browsers send cookies, and only those, to whatever a page connects to.
-    if (tokens.length === 0 || by.identity.header.toLowerCase() !== 'cookie') return { by, tokens };
+    if (tokens.length === 0 || !by.isCookie) return { by, tokens };
     return { by, tokens: this.#isAllowed(handshake) ? tokens : [] };
   }
 
@@ -273,7 +279,8 @@ class SessionSocket {
     if (tokens.length === 0) return tokens;
     const request = this.#request();
     await request.load(tokens);
-    const at = tokens.findIndex(({ key }) => key === request.key);
+    const { held } = request;
+    const at = tokens.findIndex(({ key, proof }) => key === held?.key && proof === held.proof);
     if (at < 0) return [];
     if (!this.#closed) this.#unwatch = this.#gatekeeper.watch(tokens[at]!, () => this.#close());
     return tokens.slice(at);

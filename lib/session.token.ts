@@ -75,12 +75,13 @@ export class TokenSigner {
     return encodeURIComponent(`s:${sign(token, this.#secrets[0]!)}`);
   }
 
-  /** The good tokens among the texts that a client presented, in its order; four at most. */
+  /** The good tokens among the texts that a client presented, each once, in its order; four at most. */
   verified(texts: readonly string[]): Token[] {
     const tokens: Token[] = [];
     for (const text of texts) {
       const token = this.verify(text);
-      if (token && tokens.push(token) === MOST_TOKENS) break;
+      if (!token || tokens.some(({ key, proof }) => key === token.key && proof === token.proof)) continue;
+      if (tokens.push(token) === MOST_TOKENS) break;
     }
     return tokens;
   }

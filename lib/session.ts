@@ -25,7 +25,10 @@ export interface SessionMethods {
   readonly id: string;
   /** The name of the identity that its token came by, or will. */
   readonly identity: string;
-  /** Saves now instead of before the response; rejects with `SessionGoneError` when the session ended meanwhile. */
+  /**
+   * Saves what changed now, instead of before the response; rejects with `SessionGoneError` when it could not be saved
+   * because the session has ended meanwhile.
+   */
   save(): Promise<void>;
   save(callback: SessionCallback): this;
   /** Reads the stored session again, in place, and forgets what was changed and not saved. */
@@ -36,8 +39,9 @@ export interface SessionMethods {
   destroy(): Promise<void>;
   destroy(callback: SessionCallback): this;
   /**
-   * Ends this session and starts an empty one in its place, with a new key: do it at login. Rejects, and nothing
-   * has changed, when the old one could not be ended; with `SessionGoneError` when others ended it meanwhile.
+   * Ends this session and starts an empty one in its place, with a new key: do it at login. Rejects, and the session is
+   * as it was, when the old one could not be ended; with `SessionGoneError` when others ended it meanwhile; when the
+   * answer has begun, and on a socket, where nothing can be given to the client, and nothing is saved after that.
    */
   regenerate(): Promise<void>;
   /** As in express-session: puts a new object at `req.session` and leaves this one as it is. */

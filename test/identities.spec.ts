@@ -121,14 +121,23 @@ describe('of several identities', () => {
     },
   );
 
-  it('a dead header beside a live cookie is no session either', async () => {
-    const app = await serveApp(HANDLERS, { identities: [headerIdentity(), cookieIdentity()] });
+  it.each([
+    ['before', [headerIdentity(), cookieIdentity()]],
+    ['after', [cookieIdentity(), headerIdentity()]],
+  ] as const)('a header listed %s a cookie decides, live or dead', async (_, identities) => {
+    const app = await serveApp(HANDLERS, { identities });
+    const login = async (as: string): Promise<string> => {
+      const browser = app.browser();
+      const answer = await browser.get(`/login?as=${as}`);
+      return browser.cookies.get('sid') ?? tokenIn(answer);
+    };
     const browser = app.browser();
-    const token = tokenIn(await browser.get('/login'));
-    const dead = tokenIn(await browser.get('/login'));
-    await browser.get('/logout', withToken(dead));
-    browser.cookies.set('sid', token);
-    expect((await browser.get('/', withToken(dead))).json()).toEqual({ user: null, by: 'x-auth-token' });
+    browser.cookies.set('sid', await login('ann'));
+    const token = await login('ben');
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
+    expect((await browser.get('/', withToken(token))).json()).toEqual({ user: 'ben', by: 'x-auth-token' });
+    await app.browser().get('/logout', withToken(token));
+    expect((await browser.get('/', withToken(token))).json()).toEqual({ user: null, by: 'x-auth-token' });
   });
 
   it('each is for its path and below', async () => {
@@ -141,6 +150,22 @@ describe('of several identities', () => {
     expect([...browser.cookies.keys()]).toEqual(['admin', 'sid']);
     expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
     expect((await browser.get('/admin')).json()).toEqual({ user: 'root', by: 'admin' });
+  });
+
+  it('a path is that of the request, whether or not that names its host', async () => {
+    const app = await serveApp(HANDLERS, { identities: [cookieIdentity({ name: 'admin', path: '/admin' })] });
+    const cookiesOf = (path: string): Promise<string[] | undefined> =>
+      new Promise((resolve, reject) => {
+        request({ port: app.port, path, agent: false }, (res) => {
+          res.resume();
+          resolve(res.headers['set-cookie']);
+        })
+          .on('error', reject)
+          .end();
+      });
+    for (const path of ['/admin/login', '/admin/login?as=x', 'http://any.example/admin/login'])
+      expect(await cookiesOf(path)).toEqual([expect.stringMatching(/^admin=/)]);
+    expect(await cookiesOf('/login')).toBeUndefined();
   });
 
   it('each is for its hosts', async () => {
@@ -237,6 +262,22 @@ describe('several cookies of one name', () => {
       expect((await browser.get('/', withCookies([token]))).json()).toMatchObject({ user: null });
   });
 
+  it('the same one twice is one session, which is ended once', async () => {
+    const app = await serveApp({
+      ...HANDLERS,
+      '/join': (session) => session.joinGroup('g'),
+      '/step-up': async (session) => {
+        await session.regenerate();
+        session['user'] = 'root';
+      },
+    });
+    const { browser, tokens } = await holder(app, 1);
+    await browser.get('/join', withCookies(tokens));
+    const answer = await browser.get('/step-up', withCookies([tokens[0]!, tokens[0]!]));
+    expect(answer.status).toBe(200);
+    expect((await browser.get('/')).json()).toMatchObject({ user: 'root' });
+  });
+
   it('one whose secret is no longer good ends nothing', async () => {
     const app = await serveApp(HANDLERS);
     const { browser, tokens } = await holder(app, 2);
@@ -285,6 +326,18 @@ describe('a cookie for each request', () => {
     });
     expect((await app.browser().get('/login')).setCookies[0]).toMatch(/SameSite=None/);
     expect((await app.browser().get('/login?as=bob')).setCookies[0]).toMatch(/SameSite=Strict/);
+  });
+
+  it('keeps what it does not say when it gets an age of its own', async () => {
+    const app = await serveApp(
+      { ...HANDLERS, '/remember': (session) => void (session.cookie.maxAge = 60_000) },
+      { cookie: () => ({ sameSite: 'strict', httpOnly: false }) },
+    );
+    const browser = app.browser();
+    await browser.get('/login');
+    const [cookie] = (await browser.get('/remember')).setCookies;
+    expect(cookie).toMatch(/SameSite=Strict/);
+    expect(cookie).not.toMatch(/HttpOnly/);
   });
 
   it('that nobody can have fails its request alone', async () => {
@@ -381,6 +434,8 @@ describe('wrong identities', () => {
       make({ name: 'a', identities: [cookieIdentity()] }),
       /write them as cookieIdentity/,
     ],
+    ['an option of a header that is none', () => headerIdentity({ hots: 'a' } as never), /no option `hots`/],
+    ['a name in the cookie', make({ cookie: { name: 'other' } }), /no attribute `name`/],
     ['half an identity', make({ identities: [{ name: 'a' }] }), /^an identity must be/],
     ['an option that is none', make({ maxage: 1 }), /^the session layer has no option `maxage`/],
     ['an attribute that is none', make({ cookie: { maxage: 1 } }), /^cookie has no attribute `maxage`/],
@@ -392,5 +447,6 @@ describe('wrong identities', () => {
 
   it('__Host- that is always secure, with the defaults, is right', () => {
     expect(() => cookieIdentity({ name: '__Host-sid', secure: true })).not.toThrow();
+    expect(make({ name: '__Host-sid', cookie: () => ({ secure: true }) })).not.toThrow();
   });
 });

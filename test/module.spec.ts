@@ -484,8 +484,24 @@ describe('SessionService', () => {
     expect(expiresAt - Date.now()).toBeGreaterThan(45_000);
     expect(expiresAt - Date.now()).toBeLessThanOrEqual(50_000);
     expect(answer.setCookies[0]).toContain(`Expires=${new Date(expiresAt).toUTCString()}`);
+    await expect(sessions.create({}, { maxAge: Infinity })).rejects.toThrow(/must be finite/);
     const { session: capped } = await sessions.create({}, { maxAge: 500_000 });
     expect(capped.expiresAt - Date.now()).toBeLessThanOrEqual(90_000);
+  });
+
+  it('makes a session whose cookie is as its request has it', async () => {
+    const { app, browser } = await run([
+      SessionModule.forRoot({
+        secret,
+        store: newStore(),
+        rolling: true,
+        cookie: () => ({ sameSite: 'strict', httpOnly: false }),
+      }),
+    ]);
+    const { token } = await app.get(SessionService).create({ user: 'ann' }, { maxAge: 60_000 });
+    const [cookie] = (await browser.get('/me', { headers: { cookie: `sid=${token}` } })).setCookies;
+    expect(cookie).toMatch(/SameSite=Strict/);
+    expect(cookie).not.toMatch(/HttpOnly/);
   });
 
   it('makes no session of what a session cannot be', async () => {

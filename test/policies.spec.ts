@@ -66,6 +66,35 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
     },
   );
 
+  it("a logout by unset: 'destroy' fails too", async () => {
+    const app = await serveApp(
+      { ...handlers, '/unset': (_session, req) => void (req.session = null as never) },
+      { ...options, unset: 'destroy' },
+    );
+    const browser = app.browser();
+    await browser.get('/login');
+    app.store.failing = true;
+    expect((await browser.get('/unset')).status).toBe(503);
+    app.store.failing = false;
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+  });
+
+  it('asks no genid, which might fail, for a session that is never stored', async () => {
+    let asked = 0;
+    const app = await serveApp(handlers, {
+      ...options,
+      genid: () => {
+        if (asked++ > 0) throw new Error('told to');
+        return 'the only one';
+      },
+    });
+    const browser = app.browser();
+    await browser.get('/login');
+    app.store.failing = true;
+    expect((await browser.get('/')).status).toBe(200);
+    expect(asked).toBe(1);
+  });
+
   it('a handler that catches a logout that failed can say so', async () => {
     const app = await serveApp(handlers, options);
     const browser = app.browser();

@@ -371,6 +371,25 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual(['SessionStoreError', true, true, 'ann']);
   });
 
+  it('destroy of a session that was replaced leaves its successor the cookie', async () => {
+    const browser = await app({
+      '/login': login,
+      '/': (session) => ({ user: session.user ?? null }),
+      '/replace': async (session, req) => {
+        await new Promise<void>((resolve, reject) =>
+          session.regenerate((error) => (error ? reject(error as Error) : resolve())),
+        );
+        const successor = req.session as unknown as Session & Record<string, any>;
+        successor.user = 'ben';
+        await successor.save();
+        await session.destroy();
+      },
+    });
+    await browser.get('/login');
+    await browser.get('/replace');
+    expect((await browser.get('/')).json()).toEqual({ user: 'ben' });
+  });
+
   it('what is assigned after an unawaited regenerate belongs to the new session', async () => {
     const browser = await app({
       '/login': login,

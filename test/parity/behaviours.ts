@@ -219,6 +219,21 @@ const cookies: Behaviour[] = [
     },
     visits: [{}, {}],
   },
+  ...[{ expires: new Date(0) }, { maxAge: 0 }].map((cookie) => ({
+    name: `a cookie that is configured to be over, by ${Object.keys(cookie).join()}`,
+    options: { cookie },
+    handle: ((_session, _req, res) => void res.end()) as Behaviour['handle'],
+    visits: twice,
+  })),
+  {
+    name: 'no cookie options at all, by null',
+    options: { cookie: null as never },
+    handle: (session, _req, res) => {
+      session['n'] = (session['n'] ?? 0) + 1;
+      res.end(String(session['n']));
+    },
+    visits: twice,
+  },
   {
     name: 'an instant that is past ends the session',
     handle: (session, _req, res) => {

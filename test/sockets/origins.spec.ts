@@ -37,5 +37,18 @@ describe.each(Object.keys(protocols) as Protocol[])(
         expect.stringContaining('"null" got no session'),
       ]);
     });
+
+    it('that an app’s own function cannot take is a socket without a session, and ends nothing', async () => {
+      const { login, connect, logged } = await serveGateways(protocol, [Gateway], {
+        cookie: (req) => ({
+          path: (req as unknown as { hostname: string }).hostname.replace(/.*/, '/'),
+        }),
+      });
+      const { browser } = await login();
+      const client = await connect(browser);
+      client.send('user');
+      expect(await client.next('user')).toBeNull();
+      expect(logged).toContainEqual(expect.stringContaining('its handshake could not be looked at'));
+    });
   },
 );
