@@ -2,7 +2,8 @@ import { inspect } from 'node:util';
 import expressSession from 'express-session';
 import { ownProperty, PARSE, type DataHolder } from './session.commit.js';
 import { SessionCookie } from './session.cookie.js';
-import type { SessionRequest, SessionState } from './session.request.js';
+import type { SessionRequest } from './session.request.js';
+import type { SessionState } from './session.state.js';
 
 /**
  * The properties of your sessions. Augment it once and every `Session` knows them:
