@@ -85,9 +85,14 @@ describe('of two members', () => {
     await bothServe();
     const keys = someKeys(8);
     await Promise.all(keys.map((key) => store.create(aRecord(key, { groups: ['g'] }))));
+    const patient = new HazelcastStore({ config, prefix: `${randomUUID()}:`, timeout: 2500 });
+    await patient.open();
+    onTestFinished(() => patient.close());
     const [, frozen] = cluster.members;
     await frozen!.freeze();
     try {
+      // Each is on the frozen one, or has its backup there.
+      const writing = Promise.allSettled(keys.map((key) => patient.create(aRecord(key))));
       const ended = await everyCall(keys);
       for (const { name, took, error } of ended) {
         // A page and a clear make more than one call, each with a deadline of its own.
@@ -96,6 +101,11 @@ describe('of two members', () => {
       }
       expect(ended.map(({ error }) => (error as Error | undefined)?.message)).toContain(
         '[session:hazelcast] read: no answer from the members in 1000 ms: are they running, and not overloaded?',
+      );
+      const written = await writing;
+      expect(written.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+      expect(written.map((one) => String((one as PromiseRejectedResult).reason))).toContainEqual(
+        expect.stringContaining('create: a member did it, but its backup did not answer'),
       );
     } finally {
       await frozen!.thaw();

@@ -8,7 +8,10 @@ type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 export interface HazelcastConnectionOptions {
   /**
    * A client of yours, or a promise of one; never shut down. Let it reconnect for ever and give
-   * `jsonStringDeserializationPolicy: 'NO_DESERIALIZATION'`, which saves parsing sessions twice.
+   * `jsonStringDeserializationPolicy: 'NO_DESERIALIZATION'`, which saves parsing sessions twice. Give it the property
+   * `'hazelcast.client.operation.fail.on.indeterminate.state': true`, too: without, a write that has no backup yet
+   * passes for done when the backup stays mute, and a logout may be undone by a crash. With `smartRouting: false` it is
+   * the members that need it: `hazelcast.operation.fail.on.indeterminate.state`.
    */
   client?: HazelcastClient | Promise<HazelcastClient>;
   /** What to make a client of in `open`, shut down in `close`; what failures need is set beside it. */
@@ -142,6 +145,8 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
       ...properties,
       // What was given up must not be sent again.
       'hazelcast.client.invocation.timeout.millis': timeout,
+      // Else a write whose backup never answered passes for done, and is undone when its member crashes.
+      'hazelcast.client.operation.fail.on.indeterminate.state': true,
     },
   };
 }

@@ -35,6 +35,10 @@ const PROBLEMS: [names: string[], problem: string][] = [
     ['AuthenticationError', 'ClientNotAllowedInClusterError'],
     'the cluster does not let the client in: check clusterName and security',
   ],
+  [
+    ['IndeterminateOperationStateError'],
+    'a member did it, but its backup did not answer: it may be lost if that member crashes, so try again',
+  ],
   [['OperationTimeoutError'], 'no member took it in time: are they running, and not overloaded?'],
   [
     ['SplitBrainProtectionError', 'NoDataMemberInClusterError'],
