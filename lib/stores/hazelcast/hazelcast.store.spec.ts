@@ -316,24 +316,69 @@ it('who loses every race until the deadline is told so', () =>
     await loser.close();
   }));
 
+describe('a call whose deadline passes before its timer can tell', () => {
+  /** As an answer is handled, behind others of one batch that took long. */
+  async function handledLate(answer: Promise<unknown>): Promise<unknown> {
+    const text = await answer;
+    const begun = performance.now();
+    while (performance.now() < begun + 150);
+    return text;
+  }
+
+  it('does not say that a session is gone', () =>
+    withStores(async ([store], prefix) => {
+      await store.create(aRecord('k'));
+      const client = disturbed(clients[1], ['get'], (call) => handledLate(call()));
+      const late = new HazelcastStore({ client, prefix, timeout: 100 });
+      await late.open();
+      const changing = late.update(aRecord('k'), { set: { b: '2' } });
+      await expect(changing).rejects.toThrow('update: no answer from the members in 100 ms');
+      await late.close();
+    }));
+
+  it('does not say that a session was created', () =>
+    withStores(async ([store], prefix) => {
+      const expiresAt = Date.now() + 20;
+      await store.create(aRecord('k', { expiresAt }));
+      await eventually(() => Date.now() > expiresAt);
+      const client = disturbed(clients[1], ['replaceIfSame'], () => handledLate(Promise.resolve(false)));
+      const late = new HazelcastStore({ client, prefix, timeout: 100 });
+      await late.open();
+      await expect(late.create(aRecord('k'))).rejects.toThrow('create: ');
+      expect(await store.read('k')).toBeUndefined();
+      await late.close();
+    }));
+});
+
 /** A client that does something before each call of some methods of a map; it is told how many there were. */
 function onTheWay(
   client: HazelcastClient,
-  methods: ('replaceIfSame' | 'putIfAbsent' | 'setTtl')[],
+  methods: Disturbed[],
   first: (count: number) => Promise<void>,
 ): HazelcastClient {
   let count = 0;
+  return disturbed(client, methods, async (call) => {
+    await first(++count);
+    return call();
+  });
+}
+
+type Disturbed = 'get' | 'replaceIfSame' | 'putIfAbsent' | 'setTtl' | 'remove' | 'delete';
+
+/** A client that does something else, or something more, where some methods of a map are called. */
+function disturbed(
+  client: HazelcastClient,
+  methods: Disturbed[],
+  instead: (call: () => Promise<unknown>, mapName: string, method: Disturbed) => Promise<unknown>,
+): HazelcastClient {
   const getMap = async (name: string): Promise<unknown> => {
     const map = (await client.getMap(name)) as IMap<string, unknown> & Record<string, unknown>;
-    const late = Object.create(map) as Record<string, unknown>;
+    const other = Object.create(map) as Record<string, unknown>;
     for (const method of methods) {
       const original = map[method] as (...args: unknown[]) => Promise<unknown>;
-      late[method] = async (...args: unknown[]) => {
-        await first(++count);
-        return original.apply(map, args);
-      };
+      other[method] = (...args: unknown[]) => instead(() => original.apply(map, args), name, method);
     }
-    return late;
+    return other;
   };
   return Object.create(client, { getMap: { value: getMap } }) as HazelcastClient;
 }

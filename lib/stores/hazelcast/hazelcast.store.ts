@@ -111,7 +111,8 @@ export class HazelcastStore extends SessionStore {
       const { sessions } = call;
       const made = this.envelopes.first(record, Date.now());
       const projected = this.replicas.project('create', made);
-      while (!call.isOver()) {
+      for (;;) {
+        if (call.isOver()) await this.giveUp('create', call, record.key);
         const now = Date.now();
         const isDead = !isLive(made, now);
         const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
@@ -249,10 +250,7 @@ export class HazelcastStore extends SessionStore {
           if (known !== undefined) continue;
           return record;
         }
-        if (call.isOver()) {
-          if (call.lost > 0) await this.keepAlive(sessions, key);
-          return undefined;
-        }
+        if (call.isOver()) await this.giveUp(operation, call, key);
         if (isLive(next, now)) {
           const projected = this.replicas.project(operation, next);
           const [isDone, held] = await Promise.all([
@@ -304,6 +302,12 @@ export class HazelcastStore extends SessionStore {
       if (now === text) return;
       text = now;
     }
+  }
+
+  /** Fails: what was not done in time must not pass for a session that is gone, or for done. */
+  private async giveUp(operation: string, { sessions, lost }: Call, key: string): Promise<never> {
+    if (lost > 0) await this.keepAlive(sessions, key);
+    throw this.late(operation, lost);
   }
 
   /** Waits a little before the next try, longer the more often others were quicker, and not at all at first. */
