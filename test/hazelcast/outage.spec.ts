@@ -107,6 +107,12 @@ describe('of two members', () => {
       expect(written.map((one) => String((one as PromiseRejectedResult).reason))).toContainEqual(
         expect.stringContaining('create: a member did it, but its backup did not answer'),
       );
+
+      const network = { clusterMembers: cluster.addresses.toReversed() };
+      const late = new HazelcastStore({ config: { ...config, network }, prefix: `${randomUUID()}:` });
+      await late.open();
+      onTestFinished(() => late.close());
+      await Promise.any(keys.map((key) => late.read(key)));
     } finally {
       await frozen!.thaw();
     }

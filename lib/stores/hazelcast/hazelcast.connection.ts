@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Client, JsonStringDeserializationPolicy, ReconnectMode, type ClientConfig } from 'hazelcast-client';
 import { withDeadline } from '../../session.deadline.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './hazelcast.errors.js';
@@ -92,8 +93,8 @@ export class HazelcastConnection {
   private async make(config: ClientConfig): Promise<HazelcastClient> {
     const ours = withFailureSettings(config, this.timeout);
     const connect = async (): Promise<HazelcastClient> => {
-      await Promise.any(scoutsOf(ours, this.timeout).map(look));
-      return Client.newHazelcastClient(ours);
+      const found = await Promise.any(scoutsOf(ours, this.timeout).map(look));
+      return firstOf(askingFirst(found, ours), this.timeout);
     };
     const work = connect();
     let isLate = false;
@@ -151,9 +152,58 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
   };
 }
 
-async function look(config: ClientConfig): Promise<void> {
+/** Resolves to the members that were asked, when one of them let the scout in. */
+async function look(config: ClientConfig): Promise<string[]> {
   const scout = await Client.newHazelcastClient(config);
   await scout.shutdown();
+  return config.network?.clusterMembers ?? [];
+}
+
+/** The same, but whoever answered is asked first, so that one that stays mute is not waited for. */
+function askingFirst(found: string[], config: ClientConfig): ClientConfig {
+  if (found.length === 0) return config;
+  const others = config.network?.clusterMembers?.filter((address) => !found.includes(address)) ?? [];
+  return {
+    ...config,
+    network: { ...config.network, clusterMembers: [...found, ...others] },
+    properties: { ...config.properties, 'hazelcast.client.shuffle.member.list': false },
+  };
+}
+
+/**
+ * A client waits at its start for every member, for one that stays mute as long as for a heartbeat: longer than a start
+ * may take. So when it does not come, another tries beside it that waits less. It is the second choice, as it also
+ * takes a pause of that length for the end of a connection, for as long as it lives.
+ */
+async function firstOf(config: ClientConfig, timeout: number): Promise<HazelcastClient> {
+  const patience = Math.ceil(timeout / 3);
+  const over = new AbortController();
+  const patient = Client.newHazelcastClient(config);
+  patient.catch(() => over.abort());
+  const hasty = wait(patience, undefined, { signal: over.signal }).then(() =>
+    Client.newHazelcastClient(hastened(config, patience)),
+  );
+  const first = await Promise.any([patient, hasty]).finally(() => over.abort());
+  for (const made of [patient, hasty]) {
+    made.then(
+      async (client) => {
+        if (client !== first) await client.shutdown();
+      },
+      () => {},
+    );
+  }
+  return first;
+}
+
+function hastened(config: ClientConfig, patience: number): ClientConfig {
+  return {
+    ...config,
+    properties: {
+      ...config.properties,
+      'hazelcast.client.heartbeat.interval': Math.ceil(patience / 4),
+      'hazelcast.client.heartbeat.timeout': patience,
+    },
+  };
 }
 
 /** One for each address, as a client asks one after the other, and waits for each of those that stay mute. */
@@ -165,7 +215,8 @@ function scoutsOf(config: ClientConfig, timeout: number): ClientConfig[] {
   const isLonger = connectionTimeout === 0 || connectionTimeout! > within;
   const scout: ClientConfig = {
     ...config,
-    network: { ...network, connectionTimeout: isLonger ? within : connectionTimeout },
+    // It needs one member, not all that this one knows.
+    network: { ...network, connectionTimeout: isLonger ? within : connectionTimeout, smartRouting: false },
     connectionStrategy: {
       ...connectionStrategy,
       connectionRetry: { ...connectionStrategy?.connectionRetry, clusterConnectTimeoutMillis: within },

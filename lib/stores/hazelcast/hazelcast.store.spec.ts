@@ -341,7 +341,9 @@ describe('a call whose deadline passes before its timer can tell', () => {
       const expiresAt = Date.now() + 20;
       await store.create(aRecord('k', { expiresAt }));
       await eventually(() => Date.now() > expiresAt);
-      const client = disturbed(clients[1], ['replaceIfSame'], () => handledLate(Promise.resolve(false)));
+      const client = disturbed(clients[1], ['replaceIfSame', 'setTtl'], (call, _, method) =>
+        method === 'setTtl' ? handledLate(call()) : Promise.resolve(false),
+      );
       const late = new HazelcastStore({ client, prefix, timeout: 100 });
       await late.open();
       await expect(late.create(aRecord('k'))).rejects.toThrow('create: ');
