@@ -13,10 +13,10 @@ export interface Envelope {
 }
 
 /** Members count lifetimes in whole seconds, and drop what is over. */
-const SLACK = 2000;
+export const SLACK = 2000;
 
 /** More seconds than this a member cannot count. */
-const LONGEST = (2 ** 31 - 1) * 1000;
+export const LONGEST = (2 ** 31 - 1) * 1000;
 
 /** How envelopes of one prefix are written and read. */
 export class Envelopes {

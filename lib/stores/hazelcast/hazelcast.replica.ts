@@ -1,5 +1,5 @@
 import type { SessionRecord } from '../../session.store.js';
-import { ttlOf, type Envelope } from './hazelcast.envelope.js';
+import { LONGEST, SLACK, type Envelope } from './hazelcast.envelope.js';
 import { problemOf } from './hazelcast.errors.js';
 import type { JsonMap } from './hazelcast.map.js';
 
@@ -133,7 +133,7 @@ export class Replicas {
   ): Promise<void> {
     if (projection === null) return;
     const key = this.keyOf(envelope.record.key);
-    const ttl = ttlOf(envelope, Date.now()) || LONG;
+    const ttl = ttlOf(envelope.record.expiresAt);
     let found = held;
     while (found === undefined || versionOf(found) <= envelope.version) {
       if (projection === undefined) {
@@ -146,6 +146,15 @@ export class Replicas {
       found = await map.get(key);
     }
   }
+}
+
+/**
+ * How long the replica of a session that expires then stays from now on, in milliseconds. It may be shorter than before:
+ * who sets it and loses a race looks at the session again, and mends it.
+ */
+function ttlOf(expiresAt: number): number {
+  const left = Math.max(expiresAt - Date.now(), 0) + SLACK;
+  return left > LONGEST ? LONG : left;
 }
 
 function project(

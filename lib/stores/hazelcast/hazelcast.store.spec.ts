@@ -397,7 +397,7 @@ const whoOf = ({ key, data, groups, createdAt }: ReplicatedSession): object | un
   data['user'] === undefined ? undefined : { who: data['user'], key, groups, createdAt };
 
 describe('replica maps', () => {
-  const maps: HazelcastStoreOptions['maps'] = [
+  const maps: NonNullable<HazelcastStoreOptions['maps']> = [
     { mapName: 'Sessions' },
     { mapName: 'Carts', bean: Cart },
     { mapName: 'Who', bean: whoOf },
@@ -457,6 +457,36 @@ describe('replica maps', () => {
         }
         await store.update(aRecord('k'), { expiresAt: NEVER });
         expect(await ttlOf('Carts', `${prefix}k`)).toBeLessThan(13 * MONTH);
+      },
+      { maps },
+    ));
+
+  it('do not stay longer than a session whose lifetime was shortened', () =>
+    withStores(
+      async ([store], prefix) => {
+        await store.create(aRecord('k', { ...anyone, expiresAt: Date.now() + MONTH }));
+        await store.update(aRecord('k'), { expiresAt: Date.now() + MINUTE });
+        expect(await ttlOf('Carts', `${prefix}k`)).toBeLessThan(2 * MINUTE);
+        expect(await ttlOf('Who', `${prefix}k`)).toBeLessThan(2 * MINUTE);
+      },
+      { maps },
+    ));
+
+  it('stay as long as the winner of a race says, when the loser gave a shorter time', () =>
+    withStores(
+      async ([winner], prefix) => {
+        await winner.create(aRecord('k', { ...anyone, expiresAt: Date.now() + MINUTE }));
+        let winning: Promise<unknown> | undefined;
+        // The first two write the session, what is behind them its replica.
+        const overtaken = onTheWay(clients[1], ['replaceIfSame', 'setTtl'], async (count) => {
+          if (count > 2) await (winning ??= winner.update(aRecord('k'), { expiresAt: Date.now() + MONTH }));
+        });
+        const loser = new HazelcastStore({ client: overtaken, prefix, maps: [maps[0], maps[1]!] });
+        await loser.open();
+        await loser.update(aRecord('k'), { set: { b: '2' } });
+        expect(winning).toBeDefined();
+        expect(await ttlOf('Carts', `${prefix}k`)).toBeGreaterThan(MONTH);
+        await loser.close();
       },
       { maps },
     ));
