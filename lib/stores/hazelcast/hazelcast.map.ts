@@ -26,7 +26,10 @@ export class JsonMap {
     // A replace gives the entry the lifetime that the map has by default. What follows at once, to the same partition,
     // is done right after.
     const replaced = this.map.replaceIfSame(key, new HazelcastJsonValue(from), new HazelcastJsonValue(to));
-    const [isReplaced] = await Promise.all([replaced, this.setTtl(key, ttl)]);
+    const both = [replaced, this.setTtl(key, ttl)] as const;
+    // Who mends the lifetime after a failure must come behind what is set here.
+    await Promise.allSettled(both);
+    const [isReplaced] = await Promise.all(both);
     return isReplaced;
   }
 

@@ -71,6 +71,10 @@ export class Replicas {
     }
   }
 
+  get areNone(): boolean {
+    return this.options.length === 0;
+  }
+
   open(maps: JsonMap[]): void {
     this.maps = maps;
   }

@@ -301,6 +301,28 @@ describe('the lifetime of an entry', () => {
     }));
 });
 
+it('a lifetime that a winner of a race set is not shortened by a loser that fails', () =>
+  withStores(async ([winner], prefix) => {
+    await winner.create(aRecord('k', { expiresAt: Date.now() + MINUTE }));
+    let isBehind: Promise<unknown> | undefined;
+    let hasFailed = false;
+    const client = disturbed(clients[1], ['replaceIfSame', 'setTtl'], async (call, _, method) => {
+      isBehind ??= winner.update(aRecord('k'), { expiresAt: Date.now() + MONTH });
+      await isBehind;
+      const done = await call();
+      if (method === 'setTtl' || hasFailed) return done;
+      hasFailed = true;
+      throw new Error('broken');
+    });
+    const loser = new HazelcastStore({ client, prefix });
+    await loser.open();
+    await expect(loser.update(aRecord('k'), { set: { b: '2' } })).rejects.toMatchObject({
+      cause: { message: 'broken' },
+    });
+    await eventually(async () => (await ttlOf('Sessions', `${prefix}k`)) > MONTH);
+    await loser.close();
+  }));
+
 it('who loses every race until the deadline is told so', () =>
   withStores(async ([winner], prefix) => {
     await winner.create(aRecord('k'));
@@ -402,6 +424,7 @@ describe('replica maps', () => {
     { mapName: 'Carts', bean: Cart },
     { mapName: 'Who', bean: whoOf },
   ];
+  const onlyCarts: typeof maps = [maps[0], maps[1]!];
   const both = (key: string) => Promise.all([found('Carts', key), found('Who', key)]);
   const anyone: Partial<SessionRecord> = {
     data: { items: '[1,2]', user: '"ada"', cookie: '{}', damaged: '{' },
@@ -481,7 +504,7 @@ describe('replica maps', () => {
         const overtaken = onTheWay(clients[1], ['replaceIfSame', 'setTtl'], async (count) => {
           if (count > 2) await (winning ??= winner.update(aRecord('k'), { expiresAt: Date.now() + MONTH }));
         });
-        const loser = new HazelcastStore({ client: overtaken, prefix, maps: [maps[0], maps[1]!] });
+        const loser = new HazelcastStore({ client: overtaken, prefix, maps: onlyCarts });
         await loser.open();
         await loser.update(aRecord('k'), { set: { b: '2' } });
         expect(winning).toBeDefined();
@@ -558,6 +581,74 @@ describe('replica maps', () => {
       },
       { maps },
     ));
+
+  describe('are not left behind by a session that has ended when', () => {
+    const gone = (prefix: string) => async () => (await found('Carts', `${prefix}k`)) === null;
+
+    /** Does `work` with a store whose first call of a method of a map is told to fail. */
+    async function failing(
+      prefix: string,
+      where: [mapName: string, method: Disturbed],
+      instead: (call: () => Promise<unknown>) => Promise<unknown>,
+      work: (store: HazelcastStore) => Promise<unknown>,
+    ): Promise<void> {
+      let hasFailed = false;
+      const client = disturbed(clients[1], [where[1]], async (call, mapName) => {
+        if (hasFailed || mapName !== where[0]) return call();
+        hasFailed = true;
+        await instead(call);
+        throw new Error('broken');
+      });
+      const store = new HazelcastStore({ client, prefix, maps: onlyCarts });
+      await store.open();
+      onTestFinished(() => store.close());
+      await expect(work(store)).rejects.toMatchObject({ cause: { message: 'broken' } });
+    }
+
+    it('a replica was written, but its answer got lost', () =>
+      withStores(
+        async ([other], prefix) => {
+          const endFirst = async (write: () => Promise<unknown>): Promise<unknown> => {
+            await other.destroy('k');
+            return write();
+          };
+          await failing(prefix, ['Carts', 'putIfAbsent'], endFirst, (store) =>
+            store.create(aRecord('k', anyone)),
+          );
+          await eventually(gone(prefix));
+        },
+        { maps: onlyCarts },
+      ));
+
+    it.each<[string, (store: HazelcastStore) => Promise<unknown>]>([
+      ['destroy', (store) => store.destroy('k')],
+      ['clear', (store) => store.clear()],
+    ])('a %s did not get through to the replica', (_, end) =>
+      withStores(
+        async ([other], prefix) => {
+          await other.create(aRecord('k', anyone));
+          await failing(prefix, ['Carts', 'delete'], () => Promise.resolve(), end);
+          await eventually(gone(prefix));
+        },
+        { maps: onlyCarts },
+      ),
+    );
+
+    it('a destroy got through to the session, but its answer got lost', () =>
+      withStores(
+        async ([other], prefix) => {
+          await other.create(aRecord('k', anyone));
+          await failing(
+            prefix,
+            ['Sessions', 'remove'],
+            (call) => call(),
+            (store) => store.destroy('k'),
+          );
+          await eventually(gone(prefix));
+        },
+        { maps: onlyCarts },
+      ));
+  });
 
   it('hold neither secret nor proof', () =>
     withStores(async ([store], prefix) => {

@@ -124,7 +124,7 @@ export class HazelcastStore extends SessionStore {
           if (other.record.proof === record.proof) return;
           throw problemOf('create', 'the key is in use by another session: genid must never give one twice');
         }
-        if (isDead || (await sessions.replace(key, found, made.text, ttlOf(made, now)))) break;
+        if (isDead || (await this.replace(sessions, found, made, now))) break;
         await this.pause(call);
       }
       if (isLive(made, Date.now())) await this.follow(sessions, projected, []);
@@ -258,7 +258,7 @@ export class HazelcastStore extends SessionStore {
         if (isLive(next, now)) {
           const projected = this.replicas.project(operation, next);
           const [isDone, held] = await Promise.all([
-            sessions.replace(ownKey, found.text, next.text, ttlOf(next, now)),
+            this.replace(sessions, found.text, next, now),
             this.replicas.held(key),
           ]);
           if (isDone) {
@@ -266,8 +266,7 @@ export class HazelcastStore extends SessionStore {
             await this.follow(sessions, projected, held);
             return record;
           }
-        } else if (await sessions.removeSame(ownKey, found.text)) {
-          await this.replicas.remove(key);
+        } else if (await this.endSame(sessions, found)) {
           return undefined;
         }
         await this.pause(call);
@@ -275,21 +274,75 @@ export class HazelcastStore extends SessionStore {
     });
   }
 
+  private async replace(sessions: JsonMap, from: string, next: Envelope, now: number): Promise<boolean> {
+    const { key } = next.record;
+    try {
+      return await sessions.replace(this.envelopes.keyOf(key), from, next.text, ttlOf(next, now));
+    } catch (error) {
+      // Another may have won, and got our lifetime.
+      this.afterwards(() => this.keepAlive(sessions, key));
+      throw error;
+    }
+  }
+
   /** Lets the replicas follow a session that was written. */
   private async follow(sessions: JsonMap, projected: Projected, held: (string | undefined)[]): Promise<void> {
     const { key } = projected.envelope.record;
-    await this.replicas.follow(projected, held, async () => {
-      const text = await sessions.get(this.envelopes.keyOf(key));
-      return text === undefined ? undefined : this.envelopes.read(key, text);
-    });
+    await this.leavingNoOrphan(sessions, key, () =>
+      this.replicas.follow(projected, held, () => this.current(sessions, key)),
+    );
+  }
+
+  private async current(sessions: JsonMap, key: string): Promise<Envelope | undefined> {
+    const text = await sessions.get(this.envelopes.keyOf(key));
+    return text === undefined ? undefined : this.envelopes.read(key, text);
   }
 
   /** Ends a session, then its replicas; resolves to whether it was live. */
   private async end(sessions: JsonMap, key: string): Promise<boolean> {
-    const text = await sessions.remove(this.envelopes.keyOf(key));
-    await this.replicas.remove(key);
+    const text = await this.leavingNoOrphan(sessions, key, async () => {
+      const removed = await sessions.remove(this.envelopes.keyOf(key));
+      await this.replicas.remove(key);
+      return removed;
+    });
     const ended = text === undefined ? undefined : this.envelopes.read(key, text);
     return ended !== undefined && isLive(ended, Date.now());
+  }
+
+  /** Ends a session that is still what was found, then its replicas; resolves to whether it was. */
+  private endSame(sessions: JsonMap, { record: { key }, text }: Envelope): Promise<boolean> {
+    return this.leavingNoOrphan(sessions, key, async () => {
+      const isDone = await sessions.removeSame(this.envelopes.keyOf(key), text);
+      if (isDone) await this.replicas.remove(key);
+      return isDone;
+    });
+  }
+
+  /**
+   * Takes steps that may leave replicas of a session that is gone when one of them fails, as it may have been done. A
+   * retry of a clear would not find them.
+   */
+  private async leavingNoOrphan<T>(sessions: JsonMap, key: string, steps: () => Promise<T>): Promise<T> {
+    try {
+      return await steps();
+    } catch (error) {
+      this.afterwards(async () => {
+        if (this.replicas.areNone || (await this.current(sessions, key))) return;
+        await this.replicas.remove(key);
+      });
+      throw error;
+    }
+  }
+
+  /** Does what a failed call left behind: tries for as long as a call may take, and keeps nobody waiting. */
+  private afterwards(work: () => Promise<void>): void {
+    const end = performance.now() + this.timeout;
+    const attempt = (): Promise<void> =>
+      work().catch(async () => {
+        await wait(LONGEST_PAUSE, undefined, { ref: false });
+        if (performance.now() < end) await attempt();
+      });
+    void attempt();
   }
 
   /**
