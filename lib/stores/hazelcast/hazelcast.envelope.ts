@@ -20,21 +20,24 @@ export const LONGEST = (2 ** 31 - 1) * 1000;
 
 /** How envelopes of one prefix are written and read. */
 export class Envelopes {
-  /** What the groups of this prefix start with in an index that others share: no two prefixes have the same. */
+  /** What the keys and groups of this prefix start with in maps that others share: none is how another starts. */
   private readonly ours: string;
 
   constructor(private readonly prefix: string) {
-    this.ours = `${prefix.replace(/[%/]/g, encodeURIComponent)}/`;
+    this.ours = `${escaped(prefix)}/`;
   }
 
-  /** The key in the maps of the session `key`. */
+  /**
+   * The key in the maps of the session `key`. Without a prefix it stays as it is, but for what would make it one of
+   * another prefix, which no key has that comes from a token.
+   */
   keyOf(key: string): string {
-    return this.prefix + key;
+    return this.prefix === '' ? escaped(key) : this.ours + key;
   }
 
   /** The session's key for a key in the maps. */
   ownKeyOf(key: string): string {
-    return key.slice(this.prefix.length);
+    return this.prefix === '' ? key.replace(/%2[5F]/g, decodeURIComponent) : key.slice(this.ours.length);
   }
 
   /** The name in the index of the group `group`. */
@@ -100,6 +103,10 @@ export class Envelopes {
       data,
     } satisfies Written & { prefix: string; place: number });
   }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[%/]/g, encodeURIComponent);
 }
 
 type Written = Omit<SessionRecord, 'key'> & { version: number; lifetime: number };

@@ -207,6 +207,31 @@ it('sessions of one name in two prefixes do not meet, however the prefixes are m
   await Promise.all(stores.map((store) => store.close()));
 });
 
+it('no key reaches a session of another prefix in the same map', async () => {
+  const maps: HazelcastStoreOptions['maps'] = [{ mapName: `Sessions of ${randomUUID()}` }];
+  const stores = ['', 'app:', 'app:admin:', 'app:/'].map(
+    (prefix) => new HazelcastStore({ client: clients[0], prefix, maps }),
+  );
+  await Promise.all(stores.map((store) => store.open()));
+  const foreign = ['app:', 'app:admin:', 'app:/', 'app:%2F/', 'admin:', '/', '//'].flatMap((start) => [
+    `${start}k`,
+    `${start}/k`,
+  ]);
+  for (const store of stores) await store.create(aRecord('k'));
+  for (const store of stores) {
+    for (const key of foreign) {
+      expect(await store.read(key)).toBeUndefined();
+      expect(await store.destroy(key)).toBe(false);
+    }
+    expect(await store.read('k')).toMatchObject({ key: 'k' });
+    // And each is listed as it is called.
+    await store.create(aRecord('%2F/k%'));
+    const { records } = await store.page({ limit: 10 });
+    expect(records.map(({ key }) => key).toSorted()).toEqual(['%2F/k%', 'k']);
+    await store.close();
+  }
+});
+
 it('pages of all look at as many sessions as they show, to the last one', () =>
   withStores(
     async ([store]) => {
@@ -244,12 +269,12 @@ describe('the lifetime of an entry', () => {
       }
       expect(early).toEqual([]);
       expect(await live()).toBe(0);
-      await eventually(async () => (await found('Sessions', `${prefix}k0`)) === null);
+      await eventually(async () => (await found('Sessions', `${prefix}/k0`)) === null);
     }));
 
   it('is the whole lifetime and some, after any write, and none for a session that never expires', () =>
     withStores(async ([store], prefix) => {
-      const own = `${prefix}k`;
+      const own = `${prefix}/k`;
       const expiresAt = Date.now() + 30 * MINUTE;
       await store.create(aRecord('k', { expiresAt }));
       const record = (await store.read('k'))!;
@@ -276,7 +301,7 @@ describe('the lifetime of an entry', () => {
       const stale = (await loser.read('k'))!;
       await winner.update(stale, { expiresAt: Date.now() + MONTH });
       expect(await loser.update(stale, { set: { b: '2' } })).toBeDefined();
-      expect(await ttlOf('Sessions', `${prefix}k`)).toBeGreaterThan(MONTH);
+      expect(await ttlOf('Sessions', `${prefix}/k`)).toBeGreaterThan(MONTH);
     }));
 
   it('that a winner of a race set is not shortened by who loses, and gives up', () =>
@@ -296,7 +321,7 @@ describe('the lifetime of an entry', () => {
       const losing = loser.update(aRecord('k'), { set: { b: '2' } });
       await expect(losing).rejects.toThrow();
       await overtaking;
-      await eventually(async () => (await ttlOf('Sessions', `${prefix}k`)) > MONTH);
+      await eventually(async () => (await ttlOf('Sessions', `${prefix}/k`)) > MONTH);
       await loser.close();
     }));
 });
@@ -319,7 +344,7 @@ it('a lifetime that a winner of a race set is not shortened by a loser that fail
     await expect(loser.update(aRecord('k'), { set: { b: '2' } })).rejects.toMatchObject({
       cause: { message: 'broken' },
     });
-    await eventually(async () => (await ttlOf('Sessions', `${prefix}k`)) > MONTH);
+    await eventually(async () => (await ttlOf('Sessions', `${prefix}/k`)) > MONTH);
     await loser.close();
   }));
 
@@ -438,17 +463,17 @@ describe('replica maps', () => {
         const { key, createdAt, expiresAt } = record;
         await store.create(record);
         const who = { who: 'ada', key, groups: ['user:ada'], createdAt };
-        expect(await both(`${prefix}k`)).toEqual([
+        expect(await both(`${prefix}/k`)).toEqual([
           { items: [1, 2], expiresAt, version: 1 },
           { ...who, expiresAt, version: 1 },
         ]);
         await other.update(record, { set: { items: '[3]' }, leave: ['user:ada'] });
-        expect(await both(`${prefix}k`)).toEqual([
+        expect(await both(`${prefix}/k`)).toEqual([
           { items: [3], expiresAt, version: 2 },
           { ...who, groups: [], expiresAt, version: 2 },
         ]);
         await store.rotate(record, record.proof, 'another', 0);
-        expect(await found('Carts', `${prefix}k`)).toMatchObject({ version: 3 });
+        expect(await found('Carts', `${prefix}/k`)).toMatchObject({ version: 3 });
       },
       { maps },
     ));
@@ -459,9 +484,9 @@ describe('replica maps', () => {
         const record = aRecord('k', anyone);
         await store.create(record);
         await store.update(record, { unset: ['user'] });
-        expect(await both(`${prefix}k`)).toEqual([expect.objectContaining({ items: [1, 2] }), null]);
+        expect(await both(`${prefix}/k`)).toEqual([expect.objectContaining({ items: [1, 2] }), null]);
         await store.update(record, { set: { user: '"bob"' } });
-        expect(await found('Who', `${prefix}k`)).toMatchObject({ who: 'bob' });
+        expect(await found('Who', `${prefix}/k`)).toMatchObject({ who: 'bob' });
       },
       { maps },
     ));
@@ -472,14 +497,14 @@ describe('replica maps', () => {
         const from = Date.now() + MINUTE;
         const to = Date.now() + MONTH;
         await store.create(aRecord('k', { ...anyone, expiresAt: from }));
-        expect(await ttlOf('Carts', `${prefix}k`)).toBeLessThan(2 * MINUTE);
+        expect(await ttlOf('Carts', `${prefix}/k`)).toBeLessThan(2 * MINUTE);
         await store.update(aRecord('k'), { touch: { from, to } });
         for (const mapName of ['Carts', 'Who']) {
-          expect(await ttlOf(mapName, `${prefix}k`)).toBeGreaterThan(MONTH);
-          expect(await found(mapName, `${prefix}k`)).toMatchObject({ expiresAt: to });
+          expect(await ttlOf(mapName, `${prefix}/k`)).toBeGreaterThan(MONTH);
+          expect(await found(mapName, `${prefix}/k`)).toMatchObject({ expiresAt: to });
         }
         await store.update(aRecord('k'), { expiresAt: NEVER });
-        expect(await ttlOf('Carts', `${prefix}k`)).toBeLessThan(13 * MONTH);
+        expect(await ttlOf('Carts', `${prefix}/k`)).toBeLessThan(13 * MONTH);
       },
       { maps },
     ));
@@ -489,8 +514,8 @@ describe('replica maps', () => {
       async ([store], prefix) => {
         await store.create(aRecord('k', { ...anyone, expiresAt: Date.now() + MONTH }));
         await store.update(aRecord('k'), { expiresAt: Date.now() + MINUTE });
-        expect(await ttlOf('Carts', `${prefix}k`)).toBeLessThan(2 * MINUTE);
-        expect(await ttlOf('Who', `${prefix}k`)).toBeLessThan(2 * MINUTE);
+        expect(await ttlOf('Carts', `${prefix}/k`)).toBeLessThan(2 * MINUTE);
+        expect(await ttlOf('Who', `${prefix}/k`)).toBeLessThan(2 * MINUTE);
       },
       { maps },
     ));
@@ -508,7 +533,7 @@ describe('replica maps', () => {
         await loser.open();
         await loser.update(aRecord('k'), { set: { b: '2' } });
         expect(winning).toBeDefined();
-        expect(await ttlOf('Carts', `${prefix}k`)).toBeGreaterThan(MONTH);
+        expect(await ttlOf('Carts', `${prefix}/k`)).toBeGreaterThan(MONTH);
         await loser.close();
       },
       { maps },
@@ -526,7 +551,7 @@ describe('replica maps', () => {
         for (const [index, end] of endings.entries()) {
           await store.create(aRecord(`k${index}`, anyone));
           await end(`k${index}`);
-          expect(await both(`${prefix}k${index}`)).toEqual([null, null]);
+          expect(await both(`${prefix}/k${index}`)).toEqual([null, null]);
         }
       },
       { maps },
@@ -536,7 +561,7 @@ describe('replica maps', () => {
     withStores(
       async ([store, other], prefix) => {
         const record = aRecord('k', anyone);
-        const own = `${prefix}k`;
+        const own = `${prefix}/k`;
         await store.create(record);
         const [carts, who] = await Promise.all([clients[0].getMap('Carts'), clients[0].getMap('Who')]);
         await carts.set(own, new HazelcastJsonValue('{"items":[],"version":0}'));
@@ -554,7 +579,7 @@ describe('replica maps', () => {
   it('are never put back to a version before', () =>
     withStores(
       async ([store], prefix) => {
-        const own = `${prefix}k`;
+        const own = `${prefix}/k`;
         await store.create(aRecord('k', anyone));
         await (await clients[0].getMap('Carts')).set(own, new HazelcastJsonValue('{"version":9}'));
         await store.update(aRecord('k'), { set: { items: '[]' } });
@@ -566,7 +591,7 @@ describe('replica maps', () => {
   it('are those of the last version when a writer is late', () =>
     withStores(
       async ([store], prefix) => {
-        const own = `${prefix}k`;
+        const own = `${prefix}/k`;
         await store.create(aRecord('k', { data: {} }));
         // Between the late writer's session and its replicas the user logs out.
         const late = onTheWay(clients[1], ['putIfAbsent'], (count) =>
@@ -583,7 +608,7 @@ describe('replica maps', () => {
     ));
 
   describe('are not left behind by a session that has ended when', () => {
-    const gone = (prefix: string) => async () => (await found('Carts', `${prefix}k`)) === null;
+    const gone = (prefix: string) => async () => (await found('Carts', `${prefix}/k`)) === null;
 
     /** Does `work` with a store whose first call of a method of a map is told to fail. */
     async function failing(
@@ -668,7 +693,7 @@ describe('replica maps', () => {
         'key',
       ]);
       const { expiresAt } = (await store.read('k'))!;
-      expect(await found('Watched', `${prefix}k`)).toEqual({
+      expect(await found('Watched', `${prefix}/k`)).toEqual({
         items: [1, 2],
         user: 'ada',
         expiresAt,
@@ -690,7 +715,7 @@ describe('replica maps', () => {
             cause: { message: 'no such items' },
           });
           expect((await store.read('k'))!.data['items']).toBe('[1,2]');
-          expect(await found('Carts', `${prefix}k`)).toMatchObject({ items: [1, 2], version: 1 });
+          expect(await found('Carts', `${prefix}/k`)).toMatchObject({ items: [1, 2], version: 1 });
           const spoiled = aRecord('l', { data: { items: '"spoiled"' } });
           await expect(store.create(spoiled)).rejects.toThrow('the map Carts');
           expect(await store.read('l')).toBeUndefined();
@@ -705,7 +730,7 @@ describe('replica maps', () => {
           await store.create(aRecord('k', anyone));
           await store.update(aRecord('k'), { set: { items: '"spoiled"' } });
           expect((await store.read('k'))!.data['items']).toBe('"spoiled"');
-          expect(await found('Carts', `${prefix}k`)).toMatchObject({ items: [1, 2], version: 1 });
+          expect(await found('Carts', `${prefix}/k`)).toMatchObject({ items: [1, 2], version: 1 });
           expect(onBeanError).toHaveBeenCalledExactlyOnceWith(expect.any(RangeError), 'Carts', 'k');
         },
         { maps: [{ mapName: 'Sessions' }, { mapName: 'Carts', bean: Cart, onBeanError }] },
@@ -739,7 +764,7 @@ describe('replica maps', () => {
           const saves = [one, other].map((store) => store.update(read, { set: { items: `[${round}]` } }));
           await new Promise((resolve) => setTimeout(resolve, round % 5));
           await Promise.all([...saves, (round % 2 ? one : other).destroy(key)]);
-          expect(await both(`${prefix}${key}`)).toEqual([null, null]);
+          expect(await both(`${prefix}/${key}`)).toEqual([null, null]);
         }
       },
       { maps },

@@ -34,7 +34,10 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
    * or a touch takes one round trip, with replica maps three; a destroy one, with them two; a read always one.
    */
   maps?: [{ mapName: string }, ...ReplicaMap[]];
-  /** What all keys start with; nothing by default. Stores of one prefix share their sessions. */
+  /**
+   * What all keys start with, before a `/`: `%25` and `%2F` stand for `%` and `/` in it, so that no store reaches into
+   * another's. Nothing by default: then keys have no `/` either. Stores of one prefix share their sessions.
+   */
   prefix?: string;
   /** How long a call waits for the members, in milliseconds; 2 000 by default. */
   timeout?: number;
