@@ -32,6 +32,11 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   /**
    * The map of the sessions, then any number of replica maps; `[{ mapName: 'Sessions' }]` by default. A create, a save
    * or a touch takes one round trip, with replica maps three; a destroy one, with them two; a read always one.
+   *
+   * Members replace an entry and set its lifetime in two steps. When a crash comes between them, or a partition moves, the
+   * entry has the lifetime that its map has by default. So give these maps a `time-to-live-seconds` above the longest
+   * session: a shorter one ends sessions early, and none leaves entries for ever, though not their sessions, which
+   * expire to the millisecond. Give them no `max-idle-seconds`.
    */
   maps?: [{ mapName: string }, ...ReplicaMap[]];
   /**
