@@ -102,6 +102,32 @@ describe('a page', () => {
   });
 });
 
+describe('documents of others in the collection', () => {
+  it('are on no page, hide no session from a clear and are not ended by one', async () => {
+    const collection = `foreign-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const foreign = [new mongoose.mongo.ObjectId(), 7, new Date(), true].map((_id) => ({
+      _id,
+      groups: ['g'],
+      expiresAt: new Date(NEVER),
+    }));
+    const documents = connection.db!.collection<{ _id: unknown }>(collection);
+    await documents.insertMany(foreign);
+    for (const group of ['g', undefined]) {
+      for (const key of ['a', 'b']) await store.create(aRecord(key, { groups: ['g'] }));
+      const of = group === undefined ? {} : { group };
+      const { records } = await store.page({ ...of, limit: 10 });
+      expect(records.map(({ key }) => key)).toEqual(['a', 'b']);
+      expect(await store.count('g')).toBe(2);
+      expect(await store.clear(group)).toBe(2);
+      expect(await store.read('a')).toBeUndefined();
+      expect(await documents.countDocuments()).toBe(foreign.length);
+    }
+    await connection.db!.dropCollection(collection);
+  });
+});
+
 describe('many reads at once', () => {
   it('go together, each with its own session, those that are more than one answer holds included', async () => {
     const collection = `together-${randomUUID()}`;

@@ -28,7 +28,10 @@ import { LIVE, TOO_LATE, changing, creation, rotation, within } from './mongo.pi
 
 /** Where sessions are kept, and how long a call may take. */
 export interface MongoStoreOptions extends MongoConnectionOptions {
-  /** The collection; `sessions` by default. Stores of one collection share their sessions. */
+  /**
+   * The collection; `sessions` by default. Stores of one collection share their sessions. It is for them alone: an index
+   * removes whatever has a date of the past in `expiresAt`, and counting all counts whatever has one to come.
+   */
   collection?: string;
   /** How long a call waits for the server, in milliseconds; 2 000 by default. */
   timeout?: number;
@@ -375,10 +378,11 @@ interface Range {
 }
 
 function between({ group, after, last }: Range): Record<string, unknown> {
-  const keys = { ...(after !== undefined && { $gt: after }), ...(last !== undefined && { $lte: last }) };
+  // A bound, or what is not ours would count: of other types than text are the `_id`s of others.
+  const from = after === undefined ? { $gte: '' } : { $gt: after };
   return {
     ...(group !== undefined && { groups: group }),
-    ...(Object.keys(keys).length > 0 && { _id: keys }),
+    _id: { ...from, ...(last !== undefined && { $lte: last }) },
   };
 }
 
