@@ -76,6 +76,7 @@ const operations: [name: string, commands: string[], operation: () => Promise<un
   ['count of all', ['hello', 'aggregate'], () => store.count()],
   ['update of a session that is gone', ['findAndModify', 'find'], () => store.update(aRecord('gone'), {})],
   ['clear of a group', ['find', 'find', 'delete'], () => store.clear('g')],
+  ['clear of a group that nobody is in', ['find', 'delete'], () => store.clear('g')],
 ];
 
 describe.each(operations)('%s', (name, commands, operation) => {

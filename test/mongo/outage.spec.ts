@@ -100,6 +100,28 @@ async function hasTakenUpAll(url: string): Promise<void> {
   });
 }
 
+describe('a primary that has lost the majority', () => {
+  beforeEach(() => start(2, TIMEOUT));
+
+  it('acknowledges no end of a session, nor that there was nothing to end any more', async () => {
+    for (const key of ['cleared', 'destroyed']) {
+      await eventually(() => store.create(aRecord(key, { groups: [key] })));
+    }
+    const primary = await set.primary();
+    const secondary = set.nodes.find((node) => node !== primary)!;
+    await secondary.freeze();
+    try {
+      await Promise.all(
+        [() => store.clear('cleared'), () => store.destroy('destroyed')].map(async (end) => {
+          for (let time = 0; time < 2; time++) await expect(end()).rejects.toThrow(SessionStoreError);
+        }),
+      );
+    } finally {
+      await secondary.thaw();
+    }
+  });
+});
+
 describe('a replica set of three', () => {
   beforeEach(() => start(3, 2_000));
 

@@ -167,7 +167,9 @@ export class MongoStore extends SessionStore {
   async destroy(key: string): Promise<boolean> {
     checkKey(key);
     const destroyed = await this.write('destroy', this.timeIfLive({ _id: key }), (send, window) =>
-      this.delete(send, { q: { _id: key, ...liveIn(window) }, limit: 1, hint: { _id: 1 } }),
+      this.delete(send, { q: { _id: key, ...liveIn(window) }, limit: 1, hint: { _id: 1 } }).then(
+        (n) => n || undefined,
+      ),
     );
     return destroyed !== undefined;
   }
@@ -208,7 +210,7 @@ export class MongoStore extends SessionStore {
     const kept = exceptKeys(except);
     // Whoever joins behind the last key is not waited for, or keys that grow would keep this going for ever.
     const [last] = await this.keys({ group }, { sort: -1, limit: 1 });
-    if (last === undefined) return 0;
+    if (last === undefined) return this.end(group, []);
     let sum = 0;
     let after: string | undefined;
     do {
@@ -256,15 +258,21 @@ export class MongoStore extends SessionStore {
     });
   }
 
-  /** Ends those of some sessions that live and are in the group, if one is given, and resolves to how many. */
+  /**
+   * Ends those of some sessions that are in the group, if one is given, and resolves to how many of them lived. Of no
+   * sessions, too, it asks the server: another call may have ended those that were not met, and that is only for good
+   * when the majority knows.
+   */
   private async end(group: string | undefined, keys: string[]): Promise<number> {
-    if (keys.length === 0) return 0;
     // Another session may have taken the key of a member that has expired since it was met.
     const filter = { ...between({ group }), _id: { $in: keys } };
-    const ended = await this.write('clear', this.timeIfLive(filter), (send, window) =>
-      this.delete(send, { q: { ...filter, ...liveIn(window) }, limit: 0 }),
-    );
-    return ended ?? 0;
+    let sum = 0;
+    await this.write('clear', this.timeIfLive(filter), async (send, window) => {
+      const ended = await this.delete(send, { q: { ...filter, ...liveIn(window) }, limit: 0 });
+      sum += ended;
+      return ended > 0 || keys.length === 0 ? true : undefined;
+    });
+    return sum;
   }
 
   /** Some keys, in their order, of sessions that may have expired. */
@@ -318,10 +326,10 @@ export class MongoStore extends SessionStore {
     return (value as Written | null) ?? undefined;
   }
 
-  /** Removes sessions and resolves to how many; `undefined` when none matched. */
-  private async delete(send: Send, statement: Record<string, unknown>): Promise<number | undefined> {
+  /** Removes sessions, and resolves to how many when the majority knows of all that was removed before, too. */
+  private async delete(send: Send, statement: Record<string, unknown>): Promise<number> {
     const { n } = await send({ delete: this.collection, deletes: [statement], ...WRITE });
-    return Number(n) || undefined;
+    return Number(n);
   }
 
   /**
