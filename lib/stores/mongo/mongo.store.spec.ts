@@ -128,6 +128,23 @@ describe('documents of others in the collection', () => {
   });
 });
 
+describe('a session that has expired by the clock of this primary, and might live by that of the next', () => {
+  it.each<[string, (store: MongoStore) => Promise<boolean | number>, boolean | number]>([
+    ['destroyed', (store) => store.destroy('expired'), false],
+    ['cleared beside one that lives', (store) => store.clear('g'), 1],
+  ])('is removed when it is %s, and not counted', async (_, end, outcome) => {
+    const collection = `expired-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    for (const key of ['expired', 'live']) await store.create(aRecord(key, { groups: ['g'] }));
+    const documents = connection.db!.collection<{ _id: string }>(collection);
+    await documents.updateOne({ _id: 'expired' }, { $set: { expiresAt: new Date(Date.now() - 1) } });
+    expect(await end(store)).toBe(outcome);
+    expect(await documents.countDocuments({ _id: 'expired' })).toBe(0);
+    await connection.db!.dropCollection(collection);
+  });
+});
+
 describe('many reads at once', () => {
   it('go together, each with its own session, those that are more than one answer holds included', async () => {
     const collection = `together-${randomUUID()}`;

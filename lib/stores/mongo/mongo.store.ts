@@ -125,21 +125,25 @@ export class MongoStore extends SessionStore {
     checkKey(key);
     checkChange(change);
     const quick = operators(change);
-    const updated = await this.write('update', this.timeIfLive({ _id: key }), async (send, window) => {
-      const query = { _id: key, ...liveIn(window) };
-      const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
-      // A condition on anything but the key would have MongoDB try other indexes, too.
-      const rest = { fields, hint: { _id: 1 } };
-      const done =
-        quick &&
-        (await this.findAndModify(send, {
-          query: { ...query, ...quick.query },
-          update: quick.update,
-          ...rest,
-        }));
-      if (done || (quick && !change.touch)) return done;
-      return this.findAndModify(send, { query, update: changing(change), ...rest });
-    });
+    const updated = await this.write(
+      'update',
+      this.timeIf({ _id: key, $expr: LIVE }),
+      async (send, window) => {
+        const query = { _id: key, ...liveIn(window) };
+        const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
+        // A condition on anything but the key would have MongoDB try other indexes, too.
+        const rest = { fields, hint: { _id: 1 } };
+        const done =
+          quick &&
+          (await this.findAndModify(send, {
+            query: { ...query, ...quick.query },
+            update: quick.update,
+            ...rest,
+          }));
+        if (done || (quick && !change.touch)) return done;
+        return this.findAndModify(send, { query, update: changing(change), ...rest });
+      },
+    );
     return updated && updated.live !== false
       ? { expiresAt: Number(updated.expiresAt), proof: updated.proof }
       : undefined;
@@ -153,7 +157,7 @@ export class MongoStore extends SessionStore {
   ): Promise<string | undefined> {
     checkRotation(key, presented, proof, grace);
     const update = rotation(presented, proof, grace);
-    const rotated = await this.write('rotate', this.timeIfLive({ _id: key }), (send, window) =>
+    const rotated = await this.write('rotate', this.timeIf({ _id: key, $expr: LIVE }), (send, window) =>
       this.findAndModify(send, {
         query: { _id: key, ...liveIn(window) },
         update,
@@ -166,12 +170,16 @@ export class MongoStore extends SessionStore {
 
   async destroy(key: string): Promise<boolean> {
     checkKey(key);
-    const destroyed = await this.write('destroy', this.timeIfLive({ _id: key }), (send, window) =>
-      this.delete(send, { q: { _id: key, ...liveIn(window) }, limit: 1, hint: { _id: 1 } }).then(
-        (n) => n || undefined,
-      ),
+    // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+    const destroyed = await this.write('destroy', this.timeIf({ _id: key }), (send, window) =>
+      this.findAndModify(send, {
+        query: { _id: key, $expr: within(window) },
+        remove: true,
+        fields: { ...STATE, live: LIVE },
+        hint: { _id: 1 },
+      }),
     );
-    return destroyed !== undefined;
+    return destroyed?.live === true;
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
@@ -267,10 +275,13 @@ export class MongoStore extends SessionStore {
     // Another session may have taken the key of a member that has expired since it was met.
     const filter = { ...between({ group }), _id: { $in: keys } };
     let sum = 0;
-    await this.write('clear', this.timeIfLive(filter), async (send, window) => {
-      const ended = await this.delete(send, { q: { ...filter, ...liveIn(window) }, limit: 0 });
+    await this.write('clear', this.timeIf(filter), async (send, window) => {
+      const ended = await this.delete(send, { ...filter, ...liveIn(window) });
       sum += ended;
-      return ended > 0 || keys.length === 0 ? true : undefined;
+      if (ended === keys.length) return true;
+      // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+      await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
+      return undefined;
     });
     return sum;
   }
@@ -320,15 +331,20 @@ export class MongoStore extends SessionStore {
     return (answer as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
   }
 
-  /** Changes a session; `undefined` when none matched. */
+  /** Changes a session, or removes it; `undefined` when none matched. */
   private async findAndModify(send: Send, command: Record<string, unknown>): Promise<Written | undefined> {
-    const { value } = await send({ findAndModify: this.collection, ...command, new: true, ...WRITE });
+    const { value } = await send({
+      findAndModify: this.collection,
+      new: !command['remove'],
+      ...command,
+      ...WRITE,
+    });
     return (value as Written | null) ?? undefined;
   }
 
   /** Removes sessions, and resolves to how many when the majority knows of all that was removed before, too. */
-  private async delete(send: Send, statement: Record<string, unknown>): Promise<number> {
-    const { n } = await send({ delete: this.collection, deletes: [statement], ...WRITE });
+  private async delete(send: Send, q: Record<string, unknown>): Promise<number> {
+    const { n } = await send({ delete: this.collection, deletes: [{ q, limit: 0 }], ...WRITE });
     return Number(n);
   }
 
@@ -356,15 +372,15 @@ export class MongoStore extends SessionStore {
     });
   }
 
-  /** The server's time, or nothing when no live session matches `filter`. */
-  private timeIfLive(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
+  /** The server's time, or nothing when no document matches `filter`. */
+  private timeIf(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
     return async (send) => {
-      const [live] = await this.findIn<{ now: Date }>(send, {
-        filter: { ...filter, $expr: LIVE },
+      const [met] = await this.findIn<{ now: Date }>(send, {
+        filter,
         projection: { _id: 0, now: '$$NOW' },
         limit: 1,
       });
-      return live?.now;
+      return met?.now;
     };
   }
 }
