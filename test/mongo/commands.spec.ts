@@ -95,6 +95,20 @@ describe.each(operations)('%s', (name, commands, operation) => {
   });
 });
 
+it('each command may take what is left of the time of its call', async () => {
+  const client = connection.getClient();
+  const begun = performance.now();
+  const holdUp = (): void => {
+    const end = performance.now() + 50;
+    while (performance.now() < end);
+  };
+  client.once('commandStarted', holdUp);
+  const [first, second] = await sentBy(() => store.destroy('gone'));
+  expect(first!.command['maxTimeMS']).toBeLessThanOrEqual(20_000);
+  expect(second!.command['maxTimeMS']).toBeLessThanOrEqual(20_000 - 50);
+  expect(second!.command['maxTimeMS']).toBeGreaterThanOrEqual(20_000 - Math.ceil(performance.now() - begun));
+});
+
 it('what is sent grows with the change, not with the session', async () => {
   const record = aRecord('large', { data: { large: JSON.stringify('x'.repeat(100_000)) } });
   await store.create(record);

@@ -64,10 +64,12 @@ export class MongoConnection {
   async call<T>(operation: string, work: (send: Send) => Promise<T>): Promise<T> {
     const database = this.databaseFor(operation);
     const call = this.unused.pop() ?? new AbortController();
+    const deadline = performance.now() + this.timeout;
     const send: Send = async (command) =>
       acknowledged(
         await database.command(
-          { ...command, maxTimeMS: this.timeout },
+          // What is left of the call's time; no time at all would mean no limit.
+          { ...command, maxTimeMS: Math.max(1, Math.ceil(deadline - performance.now())) },
           { readPreference: 'primary', signal: call.signal },
         ),
       );
