@@ -17,6 +17,16 @@ export function failed(operation: string, error: unknown): Error {
   return new SessionStoreError('mongo', operation, problem ?? unknown, { cause: withoutCommand(error) });
 }
 
+/** Whether what `failed` gave may be due to one of many sessions: one that is damaged, or too large. */
+export function mayBeOfOne(error: unknown): boolean {
+  const { codeName, name } = ((error as Error).cause ?? {}) as Partial<DriverError>;
+  const known = codeName ?? name;
+  return known !== undefined && [TOO_LARGE, DAMAGED].some((names) => names.test(known));
+}
+
+const TOO_LARGE = /^(BSONObjectTooLarge|Location17419|Location10334|Location17420|RangeError)$/;
+const DAMAGED = /^BSON\w*Error$/;
+
 interface DriverError extends Error {
   code?: unknown;
   codeName?: string;
@@ -37,10 +47,8 @@ const PROBLEMS: [names: RegExp, problem: string][] = [
     /^(MaxTimeMSExpired|ExceededTimeLimit|WriteConcernFailed|WriteConcernTimeout)$/,
     'the server was too slow: is it held up by slow queries, or out of touch with a majority of its replica set?',
   ],
-  [
-    /^(BSONObjectTooLarge|Location17419|Location10334|Location17420|RangeError)$/,
-    'the session is larger than the 16 MB that MongoDB can hold',
-  ],
+  [TOO_LARGE, 'the session is larger than the 16 MB that MongoDB can hold'],
+  [DAMAGED, 'a document of the collection is damaged: remove it'],
   [
     /^DocumentValidationFailure$/,
     'the collection has a validator that refuses sessions: choose another `collection`',

@@ -19,13 +19,22 @@ export class MongoReads<T> {
   private readonly waiting: (() => void)[] = [];
   private gathering: Turn<T> | undefined;
 
-  constructor(private readonly find: (keys: string[]) => Promise<Map<string, T>>) {}
+  /** `mayBeOfOne` tells whether what `find` threw may be due to one of its keys, so that the others can be found. */
+  constructor(
+    private readonly find: (keys: string[]) => Promise<Map<string, T>>,
+    private readonly mayBeOfOne: (error: unknown) => boolean,
+  ) {}
 
   async read(key: string): Promise<T | undefined> {
     if (!this.gathering || this.gathering.keys.size >= KEYS) this.gathering = this.turn();
     const { keys, found } = this.gathering;
     keys.add(key);
-    return (await found).get(key);
+    try {
+      return (await found).get(key);
+    } catch (error) {
+      if (keys.size === 1 || !this.mayBeOfOne(error)) throw error;
+      return (await this.findInTurn(new Set([key]))).get(key);
+    }
   }
 
   private turn(): Turn<T> {

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import mongoose, { type Connection } from 'mongoose';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores';
 import { MongoStore, type MongoStoreOptions } from 'nestjs-session-stores/stores/mongo';
@@ -170,6 +172,24 @@ describe('many reads at once', () => {
     await connection.db!.dropCollection(collection);
   });
 
+  it('do not fail with one of a damaged session, nor with one by a key that no command can hold', async () => {
+    const collection = `damaged-${randomUUID()}`;
+    const store = new MongoStore({ connection: connectionToAlone, collection });
+    await store.open();
+    const record = aRecord('k');
+    await store.create(record);
+    await insertDamaged(alone, collection, 'damaged');
+    for (const [key, problem] of [
+      ['damaged', 'a document of the collection is damaged: remove it'],
+      ['k'.repeat(17 * 2 ** 20), 'larger than the 16 MB'],
+    ] as const) {
+      const read = store.read('k');
+      const [failed] = await Promise.allSettled([store.read(key), read]);
+      expect(failed).toMatchObject({ reason: { message: expect.stringContaining(problem) as string } });
+      expect(await read).toEqual(record);
+    }
+  });
+
   it('see what was written before they were asked for', async () => {
     const collection = `fresh-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
@@ -263,3 +283,19 @@ describe('a document', () => {
     await connection.db!.dropCollection(collection);
   });
 });
+
+/** Inserts, by the bytes, what no driver sends: a document whose text is no UTF-8. */
+async function insertDamaged(server: Server, collection: string, key: string): Promise<void> {
+  const documents = [{ _id: key, data: { text: '??' }, expiresAt: new Date(NEVER) }];
+  const body = Buffer.from(mongoose.mongo.BSON.serialize({ insert: collection, documents, $db: 'test' }));
+  body.fill(0xff, body.indexOf('??'), body.indexOf('??') + 2);
+  const header = Buffer.alloc(21);
+  const OP_MSG = 2013;
+  [header.length + body.length, 1, 0, OP_MSG].forEach((value, index) =>
+    header.writeInt32LE(value, index * 4),
+  );
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write(Buffer.concat([header, body]));
+  await once(socket, 'data');
+  socket.destroy();
+}

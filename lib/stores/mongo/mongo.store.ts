@@ -21,6 +21,7 @@ import {
 import { checkNoOthers } from '../../session.checks.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo.connection.js';
 import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
+import { mayBeOfOne } from './mongo.errors.js';
 import { makeIndexes } from './mongo.indexes.js';
 import { operators } from './mongo.operators.js';
 import { MongoReads } from './mongo.reads.js';
@@ -72,7 +73,7 @@ export class MongoStore extends SessionStore {
   private readonly timeout: number;
   private readonly clock = new ServerClock();
   private readonly opening = new Opening();
-  private readonly reads = new MongoReads((keys) => this.readAll(keys));
+  private readonly reads = new MongoReads((keys) => this.readAll(keys), mayBeOfOne);
 
   constructor(options: MongoStoreOptions = {}) {
     super();
