@@ -15,9 +15,9 @@ export class ServerClock {
   private ahead: number | undefined;
 
   /**
-   * The window of a call that began at `begun` and ends after `timeout`. It is never too late: whoever was not
-   * in it by then is refused, and so is who meets a server whose clock is behind the one that was learned from,
-   * as after a failover.
+   * The window of a call that began at `begun` and ends after `timeout`. By the clock that was learned from it is
+   * never too late: whoever was not in it by then is refused, and so is who meets a server whose clock is behind, as
+   * after a failover, unless the call was held up for so long: it may act late by what that clock is behind.
    */
   window(begun: number, timeout: number): Window {
     if (this.ahead === undefined) return NOWHERE;

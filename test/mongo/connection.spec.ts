@@ -55,6 +55,27 @@ describe('a store refuses', () => {
     }
   });
 
+  it('to open on a collection that takes different keys for one', async () => {
+    const collection = `collated-${randomUUID()}`;
+    const connection = await mongoose.createConnection(url).asPromise();
+    await connection.db!.createCollection(collection, { collation: { locale: 'en', strength: 2 } });
+    const store = new MongoStore({ connection, collection });
+    await expect(store.open()).rejects.toThrow(/open: the collection has a collation, by which two keys/);
+    await connection.db!.dropCollection(collection);
+    await connection.destroy();
+  });
+
+  it('to open on a mongos', async () => {
+    const connection = await mongoose.createConnection(url).asPromise();
+    const db = connection.db!;
+    const command = db.command.bind(db);
+    // What tells a mongos from a server.
+    db.command = async (...sent) => ({ ...(await command(...sent)), msg: 'isdbgrid' });
+    const store = new MongoStore({ connection });
+    await expect(store.open()).rejects.toThrow(/open: this is a mongos, .*: connect to a replica set/);
+    await connection.destroy();
+  });
+
   it('calls while it is not open', async () => {
     const store = new MongoStore({ uri: url });
     await expect(store.read('k')).rejects.toThrow(
@@ -95,6 +116,20 @@ describe('a connection', () => {
     expect(mongoose.connections.length).toBe(before);
   });
 
+  it.each(['&maxStalenessSeconds=120', '&maxStalenessSeconds=120&readPreference=nearest'])(
+    'that is to read what is stale (%s) reads from the primary',
+    async (stale) => {
+      const store = new MongoStore({
+        uri: `${url}${stale}`,
+        options: { maxStalenessSeconds: 120 },
+        collection: `stale-${randomUUID()}`,
+      });
+      await store.open();
+      expect(await store.read('k')).toBeUndefined();
+      await store.close();
+    },
+  );
+
   it('that reads from secondaries, acknowledges early and reads odd types is overridden in each call', async () => {
     const weak = await mongoose
       .createConnection(url, {
@@ -119,7 +154,8 @@ describe('a connection', () => {
     for (const { $readPreference, readConcern, writeConcern, ...command } of commands) {
       if ($readPreference) expect($readPreference).toEqual({ mode: 'primary' });
       if ('find' in command || 'aggregate' in command) expect(readConcern).toEqual({ level: 'local' });
-      if ('findAndModify' in command || 'delete' in command) expect(writeConcern).toEqual({ w: 'majority' });
+      if ('findAndModify' in command || 'delete' in command)
+        expect(writeConcern).toEqual({ w: 'majority', j: true });
     }
     await weak.destroy();
   });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import mongoose from 'mongoose';
 import { NEVER, SessionStoreError, type SessionRecord } from 'nestjs-session-stores';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -100,10 +101,20 @@ async function hasTakenUpAll(url: string): Promise<void> {
   });
 }
 
-describe('a primary that has lost the majority', () => {
+describe('a replica set of two', () => {
   beforeEach(() => start(2, TIMEOUT));
 
-  it('acknowledges no end of a session, nor that there was nothing to end any more', async () => {
+  it('is refused on a direct connection, own or handed in, which would read from a secondary', async () => {
+    const { url } = await set.primary();
+    const connection = await mongoose.createConnection(url).asPromise();
+    for (const options of [{ uri: url }, { connection }]) {
+      const direct = new MongoStore({ ...options, timeout: 10_000 });
+      await expect(direct.open()).rejects.toThrow(/open: a direct connection would read from a secondary/);
+    }
+    await connection.destroy();
+  });
+
+  it('whose primary has lost the majority acknowledges no end of a session, nor that there was nothing to end any more', async () => {
     for (const key of ['cleared', 'destroyed']) {
       await eventually(() => store.create(aRecord(key, { groups: [key] })));
     }

@@ -52,6 +52,24 @@ export class MongoConnection {
     }
   }
 
+  /** Throws on a server, by its answer to `hello`, where the store could not keep its word. */
+  checkServer({ msg, hosts }: Answer): void {
+    const refuse = (problem: string): never => {
+      throw new SessionStoreError('mongo', 'open', problem);
+    };
+    if (msg === 'isdbgrid') {
+      refuse(
+        'this is a mongos, whose clock is not that of the shard that writes: connect to a replica set or a server that stands alone',
+      );
+    }
+    // The driver reads from whatever a direct connection leads to, a secondary included.
+    if (this.connection?.getClient().options.directConnection && (hosts as string[] | undefined)?.[1]) {
+      refuse(
+        'a direct connection would read from a secondary after a failover: connect with `replicaSet` and without `directConnection`',
+      );
+    }
+  }
+
   /** Disconnects what is ours; a server that is away is not waited for. */
   async close(): Promise<void> {
     const { connection } = this;
@@ -113,12 +131,14 @@ export class MongoConnection {
   }
 
   private make(uri: string): Connection {
-    return mongoose.createConnection(uri, {
+    // The driver refuses it beside `primary`.
+    const { maxStalenessSeconds: _, ...options } = this.options.options ?? {};
+    return mongoose.createConnection(uri.replace(/(?<=[?&])maxStalenessSeconds=[^&]*&?/gi, ''), {
       // Before our own deadline, because the driver can say what it tried.
       serverSelectionTimeoutMS: Math.ceil(this.timeout * 0.9),
       // Closing does not end an attempt to connect: on a server that is mute it would keep the process for half a minute.
       connectTimeoutMS: this.timeout,
-      ...this.options.options,
+      ...options,
       // Sessions are read where they are written, whatever `uri` says.
       readPreference: 'primary',
     });

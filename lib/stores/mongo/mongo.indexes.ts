@@ -35,6 +35,24 @@ export async function makeIndexes(
   if (outcome === 'late') made.catch((error: Error) => process.emitWarning(error));
 }
 
+/**
+ * Refuses a collection that does not tell all texts apart: keys, groups and proofs are compared as it does. Who may not
+ * ask for that is believed.
+ */
+export async function checkCollation(connection: MongoConnection, collection: string): Promise<void> {
+  const command = { listCollections: 1, filter: { name: collection } };
+  const { cursor } = (await connection
+    .call('open', (send) => send(command))
+    .catch((error: unknown) => {
+      if (codeOf(error) === 'Unauthorized') return { cursor: { firstBatch: [] } };
+      throw error;
+    })) as { cursor: { firstBatch: { options?: { collation?: unknown } }[] } };
+  if (!cursor.firstBatch[0]?.options?.collation) return;
+  const problem =
+    'the collection has a collation, by which two keys may be one: choose another `collection`, or make it without';
+  throw new SessionStoreError('mongo', 'open', problem);
+}
+
 /** Passes over that the user may not make indexes when somebody has made them by hand. */
 async function check(connection: MongoConnection, collection: string, error: unknown): Promise<void> {
   if (codeOf(error) !== 'Unauthorized') throw error;

@@ -22,7 +22,7 @@ import { checkNoOthers } from '../../session.checks.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './mongo.connection.js';
 import { documentOf, recordOf, type SessionDocument } from './mongo.document.js';
 import { mayBeOfOne } from './mongo.errors.js';
-import { makeIndexes } from './mongo.indexes.js';
+import { checkCollation, makeIndexes } from './mongo.indexes.js';
 import { operators } from './mongo.operators.js';
 import { MongoReads } from './mongo.reads.js';
 import { LIVE, TOO_LATE, changing, creation, rotation, within } from './mongo.pipelines.js';
@@ -47,8 +47,8 @@ const CLEARED_A_STEP = 500;
  */
 const READ = { readConcern: { level: 'local' } };
 
-/** What is acknowledged outlives the primary, and on a server that stands alone a crash: `majority` means on disk. */
-const WRITE = { writeConcern: { w: 'majority' } };
+/** What is acknowledged outlives the primary and a crash: by default `majority` means on disk, but a set may say not. */
+const WRITE = { writeConcern: { w: 'majority', j: true } };
 
 /** The fields of a document, and whether it lives; a filter would keep MongoDB off its quickest plan. */
 const WHOLE = { proof: 1, was: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
@@ -237,8 +237,10 @@ export class MongoStore extends SessionStore {
     await this.connection.open();
     try {
       const asked = performance.now();
-      const now = await this.connection.call('open', timeOf);
-      this.clock.learn(asked, now.getTime());
+      const hello = await this.connection.call('open', (send) => send({ hello: 1 }));
+      this.clock.learn(asked, (hello['localTime'] as Date).getTime());
+      this.connection.checkServer(hello);
+      await checkCollation(this.connection, this.collection);
       await makeIndexes(this.connection, this.collection, this.timeout);
     } catch (error) {
       await this.connection.close();
