@@ -47,6 +47,11 @@ function makeSession(given?: unknown): Handler {
     throw new TypeError('unset option must be "destroy" or "keep"');
   if (Array.isArray(secret) && secret.length === 0)
     throw new TypeError('secret option array must contain one or more strings');
+  if ('identities' in options) {
+    throw new TypeError(
+      "session() has express-session's cookie alone: identities are for sessionMiddleware()",
+    );
+  }
   if (!secret) deprecate('req.secret; provide secret option');
   return overOurs(complete, checkStore(store)) as Handler;
 }

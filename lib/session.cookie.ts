@@ -76,6 +76,11 @@ export function resolveCookie(
   if (typeof cookie !== 'object' || cookie === null) {
     throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
   }
+  if ('then' in cookie) {
+    throw new TypeError(
+      'cookie must be attributes, not a promise of them: a function must return them at once',
+    );
+  }
   if ('expires' in cookie) {
     throw new TypeError(
       'cookie.expires would end every session at one instant: write cookie: { maxAge: milliseconds }',

@@ -98,6 +98,12 @@ export function headerIdentity(options: HeaderIdentityOptions = {}): SessionIden
     throw new TypeError("name must be the name of a header such as 'x-auth-token'");
   }
   const header = name.toLowerCase();
+  if (header === 'authorization') {
+    throw new TypeError(
+      "name must not be Authorization, which has a scheme before its token: use 'x-auth-token'",
+    );
+  }
+  checkPath(path);
   const cookie: SessionCookieOptions = { path, ...(maxAge !== undefined && { maxAge }) };
   resolveCookie(cookie);
   return {
@@ -148,11 +154,15 @@ type Applies = (req: IncomingMessage) => boolean;
 
 /** Whether a request is to one of the hosts and under the path; `undefined` where each is. */
 function scope(host: IdentityScope['host'], path: string): Applies | undefined {
-  if (typeof path !== 'string' || !path.startsWith('/'))
-    throw new TypeError("path must be a path such as '/'");
+  checkPath(path);
   const hosts = host === undefined ? undefined : [host].flat().map(hostPattern);
   if (!hosts && path === '/') return undefined;
   return (req) => (!hosts || isOneOf(hosts, hostOf(req))) && isUnder(path, pathOf(req));
+}
+
+function checkPath(path: unknown): void {
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw new TypeError("path must be a path such as '/'");
 }
 
 /** The end of a name for `*.` and a domain, else the name. */

@@ -87,6 +87,11 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
     if (isHijacked(response)) request.answerFailure(failure.error);
     throw failure.error;
   }
+  if (thrown?.error instanceof SessionStoreError) {
+    dropReplyHeaders(response, request);
+    dropHeaders(request.res);
+    sayWhenToRetry(request.res, thrown.error);
+  }
   if (thrown) throw thrown.error;
   return value;
 }

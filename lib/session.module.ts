@@ -102,10 +102,21 @@ export class SessionModule
   }
 }
 
-async function storeOf({ store }: SessionModuleOptions): Promise<SessionStore> {
+async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError('forRootAsync was given no options: return them, useFactory: () => ({ secret })');
+  }
+  const { store, forRoutes, exclude } = options;
+  checkRoutes('forRoutes', forRoutes);
+  checkRoutes('exclude', exclude);
   if (store !== undefined) return checkStore(store);
   const { ClusterStore } = await import('./stores/cluster/index.js');
   return new ClusterStore();
+}
+
+function checkRoutes(option: string, routes: unknown): void {
+  if (routes === undefined || (Array.isArray(routes) && (routes.length > 0 || option === 'exclude'))) return;
+  throw new TypeError(`${option} must be a list of routes: ${option}: ['cart']`);
 }
 
 function configOf(options: SessionModuleOptions, store: SessionStore): SessionConfig {

@@ -111,7 +111,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, name, cookie, identities, ttl, absoluteTimeout, rolling, resave, saveUninitialized, unset, genid, proxy, maxSize, onStoreError, onStaleSecret, noStore, varyCookie and logger';
+  'secret, store, name, cookie, identities, ttl, absoluteTimeout, rolling, resave, saveUninitialized, unset, genid, proxy, maxSize, onStoreError, onStaleSecret, noStore, varyCookie and logger (in SessionModule also forRoutes, exclude, recheck and isGlobal)';
 
 const STORE_METHODS = ['create', 'read', 'update', 'rotate', 'destroy', 'page', 'count', 'clear'] as const;
 
@@ -248,7 +248,15 @@ export function checkStore(store: unknown): SessionStore {
       'store is required: store: new ClusterStore(), from nestjs-session-stores/stores/cluster',
     );
   }
+  if (typeof Object(store).then === 'function') {
+    throw new TypeError('store must be a store, not a promise of one: await it, in forRootAsync');
+  }
   const missing = STORE_METHODS.filter((method) => typeof Object(store)[method] !== 'function');
+  if (missing.length > 0 && ['get', 'set', 'destroy'].every((method) => method in Object(store))) {
+    throw new TypeError(
+      'store is one for express-session: wrap it, store: fromExpressStore(store), from nestjs-session-stores/express',
+    );
+  }
   if (missing.length > 0) {
     throw new TypeError(
       `store must be a SessionStore such as new ClusterStore(), but it has no ${missing.join(', ')}: pass an instance of a class that extends SessionStore`,

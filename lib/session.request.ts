@@ -102,6 +102,8 @@ export class SessionRequest implements SealedSession {
   /** The request's session, or the last one it had. */
   #state: SessionState | undefined;
   #replaced = false;
+  /** Something that the handler asked for failed, because the store did. */
+  #storeFailed = false;
   /** The cookie that the answer owes: a token that is valid, or its removal. */
   #owed: { state: SessionState; clear: boolean } | undefined;
 
@@ -751,9 +753,10 @@ export class SessionRequest implements SealedSession {
   takeHeaders(): ((res: ServerResponse) => void) | undefined {
     const { vary } = this.#config;
     this.headersGone = true;
-    if (!this.#owed && vary.length === 0) return undefined;
+    if (!this.#owed && vary.length === 0 && !this.#storeFailed) return undefined;
     const put = this.#owedToken();
     return (res) => {
+      if (this.#storeFailed && res.statusCode === 503) res.setHeader('Retry-After', RETRY_AFTER);
       for (const header of vary) addVary(res, header);
       if (!put) return;
       if (this.#config.noStore) res.setHeader('Cache-Control', 'no-store');
@@ -827,7 +830,10 @@ export class SessionRequest implements SealedSession {
       inFlight.delete(work);
       if (this.#last === work) this.#last = undefined;
     };
-    work.then(done, done);
+    work.then(done, (error: unknown) => {
+      if (error instanceof SessionStoreError) this.#storeFailed = true;
+      done();
+    });
   }
 }
 

@@ -268,6 +268,11 @@ export class Seal {
 
   /** The commit failed: what was held is dropped, and an error answer takes its place. */
   #fail(error: unknown): void {
+    if (!this.#session.guarded && this.#held!.status >= 500) {
+      // An answer that tells of a failure is true although nothing was saved; whoever made it has no other.
+      this.#session.failedLate(error);
+      return this.#release();
+    }
     const { calls } = this.#stopHolding();
     this.#takeFailure();
     this.dropHeaders();
@@ -400,6 +405,12 @@ class Held {
       this.#socket[HELD] = this;
     }
     heldNow++;
+  }
+
+  /** The status of the answer, whatever was assigned after it was sealed. */
+  get status(): number {
+    const [method, args] = this.calls[0]!;
+    return method === 'writeHead' ? (args[0] as number) : this.#statusCode;
   }
 
   take(method: Method, args: unknown[]): unknown {

@@ -427,6 +427,11 @@ describe('wrong identities', () => {
       () => headerIdentity({ name: 'Cookie' }),
       /^name must be the name of a header/,
     ],
+    [
+      'a header that has a scheme',
+      () => headerIdentity({ name: 'Authorization' }),
+      /^name must not be Authorization/,
+    ],
     ['a path that is none', () => headerIdentity({ path: 'a' }), /path must be a path/],
     ['no identities', make({ identities: [] }), /at least one/],
     [

@@ -7,6 +7,7 @@ import {
   Injectable,
   Module,
   Post,
+  Res,
   UseFilters,
   UseGuards,
   Catch,
@@ -261,6 +262,21 @@ describe('SessionModule', () => {
     expect((await excluded.browser.get('/guarded')).status).toBe(500);
   });
 
+  it.each([
+    [{ forRoutes: 'cart' }, /^forRoutes must be a list of routes/],
+    [{ forRoutes: [] }, /^forRoutes must be a list of routes/],
+    [{ exclude: 'health' }, /^exclude must be a list of routes/],
+    [{ forRoute: ['cart'] }, /no option `forRoute`.+forRoutes, exclude, recheck and isGlobal/],
+  ])('refuses %j, and says what to write', async (wrong, message) => {
+    await expect(run([SessionModule.forRoot({ secret, ...wrong } as never)])).rejects.toThrow(message);
+  });
+
+  it('says that a factory has returned nothing', async () => {
+    await expect(run([SessionModule.forRootAsync({ useFactory: () => undefined as never })])).rejects.toThrow(
+      /return them, useFactory/,
+    );
+  });
+
   it('lets the app mount SESSION_MIDDLEWARE itself, and then reads each session once', async () => {
     const store = newStore();
     const seen: unknown[] = [];
@@ -353,6 +369,14 @@ describe('a commit that fails in a Nest handler', () => {
       return 'saved';
     }
 
+    @Post('awaited')
+    async awaited(@Session() session: Session, @Res({ passthrough: true }) res: Response): Promise<void> {
+      res.setHeader('x-mine', '1');
+      await session.save();
+      this.store.failing = true;
+      await session.regenerate();
+    }
+
     @Post('teapot')
     teapot(@Session() session: Session): string {
       session.user = 'ann';
@@ -367,6 +391,18 @@ describe('a commit that fails in a Nest handler', () => {
     const answer = await browser.post('/filtered');
     expect([answer.status, answer.json()]).toEqual([503, { sorry: true }]);
     expect(answer.setCookies).toEqual([]);
+  });
+
+  it('is as one that the handler awaited itself: a 503 with Retry-After and without its headers', async () => {
+    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
+      controllers: [WriteController],
+    });
+    const answer = await browser.post('/awaited');
+    expect([answer.status, answer.headers['retry-after'], answer.headers['x-mine']]).toEqual([
+      503,
+      '1',
+      undefined,
+    ]);
   });
 
   it('is a 503 without a filter of the app', async () => {

@@ -553,6 +553,42 @@ describe('a store that fails', () => {
     expect(answer.setCookies).toEqual([]);
   });
 
+  it.each([
+    ['that the handler passes on', (res: Response, next: NextFunction) => next, 503],
+    ['for an answer of its own', (res: Response) => () => void res.status(500).json({ error: 'mine' }), 500],
+  ])('at an explicit save gives its reason, %s, and that answer goes out', async (_, answerWith, status) => {
+    const handle = express();
+    middleware = sessionMiddleware({ secret: 'request', store, logger: { warn() {}, error() {} } });
+    handle.use(middleware as RequestHandler);
+    handle.get('/', (req, res, next) => {
+      const session = req.session as unknown as Session & Record<string, any>;
+      session['a'] = 1;
+      session.save((error) => answerWith(res, next)(error));
+    });
+    handle.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
+      res.status(error.status ?? 500).json({ error: 'mine' });
+    });
+    server = await serve(handle);
+    store.failing = true;
+    const answer = await new Browser(server.url).get('/');
+    expect([answer.status, answer.text, answer.setCookies]).toEqual([status, '{"error":"mine"}', []]);
+    expect(answer.headers['retry-after']).toBe(status === 503 ? '1' : undefined);
+  });
+
+  it('a session that is too large likewise', async () => {
+    const browser = await app(
+      {
+        '/': async (session) => {
+          session['a'] = 'x'.repeat(1000);
+          await session.save();
+        },
+      },
+      { maxSize: 500 },
+    );
+    const answer = await browser.get('/');
+    expect([answer.status, answer.json()['error']]).toEqual([500, 'SessionTooLargeError']);
+  });
+
   it('without a reason is an error all the same, and never falls through to the handler', async () => {
     const browser = await app({ '/login': login, '/': dataOf });
     await browser.get('/login');
@@ -585,6 +621,9 @@ describe('wrong options', () => {
     [{ absoluteTimeout: 0 }, /absoluteTimeout must be a positive number/],
     [{ store: undefined }, /store is required/],
     [{ store: {} }, /store must be a SessionStore/],
+    [{ store: new expressSession.MemoryStore() }, /wrap it, store: fromExpressStore\(store\)/],
+    [{ store: Promise.resolve() }, /await it/],
+    [{ cookie: Promise.resolve({}) }, /not a promise/],
     [{ store: new Map() }, /store must be a SessionStore/],
     [{ name: 'a b' }, /name must be a cookie name/],
     [{ resave: 'yes' }, /resave must be true or false/],

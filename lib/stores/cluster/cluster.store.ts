@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
+import { checkNoOthers } from '../../session.checks.js';
 import { checkTimeout } from '../../session.deadline.js';
 import { SessionStoreError } from '../../session.errors.js';
 import {
@@ -41,8 +42,9 @@ export class ClusterStore extends SessionStore {
   private sessions: Sessions | RemoteSessions | undefined;
   private opening: Promise<void> | undefined;
 
-  constructor({ name = 'sessions', timeout }: ClusterStoreOptions = {}) {
+  constructor({ name = 'sessions', timeout, ...others }: ClusterStoreOptions = {}) {
     super();
+    checkNoOthers('ClusterStore', others, 'name and timeout');
     if (typeof name !== 'string') throw new TypeError('name must be a string');
     this.name = name;
     this.timeout = checkTimeout(timeout);
