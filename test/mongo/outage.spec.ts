@@ -179,7 +179,9 @@ describe('a replica set of three', () => {
 });
 
 function stepDown(primary: Server): Promise<unknown> {
-  return command(primary.url, { replSetStepDown: 3, secondaryCatchUpPeriodSecs: 2 });
+  // It waits for a secondary to catch up, and refuses when none has.
+  const order = { replSetStepDown: 3, secondaryCatchUpPeriodSecs: 2 };
+  return eventually(() => command(primary.url, order, 'admin', 10_000), { within: 30_000 });
 }
 
 /** Eight clients, each of which creates sessions, changes them and ends every second one. */

@@ -45,10 +45,10 @@ export async function startMongo({ args = [], program } = {}) {
  * @param {string} url
  * @param {Record<string, unknown>} document
  * @param {string} [database]
+ * @param {number} [timeout] in milliseconds; of one that is frozen nobody wants to wait for long
  * @returns {Promise<any>}
  */
-export async function command(url, document, database = 'admin') {
-  const timeout = 1_000;
+export async function command(url, document, database = 'admin', timeout = 1_000) {
   const client = new mongoose.mongo.MongoClient(url, {
     serverSelectionTimeoutMS: timeout,
     connectTimeoutMS: timeout,
