@@ -3,7 +3,7 @@ import { checkNoOthers } from './session.checks.js';
 import { checkTimeout, withDeadline } from './session.deadline.js';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './express-store.cookie.js';
 import { SessionStoreError } from './session.errors.js';
-import { proofOf } from './session.token.js';
+import { NO_SECRET } from './session.token.js';
 import { applyChange, checkChange, checkKey, checkPage, checkRecord, exceptKeys } from './session.record.js';
 import {
   NEVER,
@@ -26,9 +26,6 @@ type AnyStore = Pick<expressSession.Store, 'get' | 'set' | 'destroy'> &
 
 /** Node's callback, as such stores call it. */
 type Done<T> = (error?: unknown, value?: T | null) => void;
-
-/** The proof of every session here: clients hold no secret beside the key. */
-const NO_SECRET = proofOf('');
 
 /**
  * A store for the module and for `sessionMiddleware` out of one that was written for express-session, which goes on

@@ -1,9 +1,10 @@
 import expressSession from 'express-session';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './express-store.cookie.js';
-import { serialise } from './session.commit.js';
+import { ownProperty, serialise } from './session.commit.js';
+import { valuesOf } from './session.record.js';
 import { checkLifetime, checkNoOthers } from './session.checks.js';
 import { checkStore } from './session.options.js';
-import { proofOf } from './session.token.js';
+import { NO_SECRET } from './session.token.js';
 import { Opening } from './session.opening.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from './session.store.js';
 
@@ -30,9 +31,6 @@ export interface StoreForExpress extends expressSession.Store {
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 
 const DAY = 24 * 60 * 60_000;
-
-/** The proof of a session of which the client holds the bare key. */
-const NO_SECRET = proofOf('');
 
 /**
  * One of our stores for plain express-session: `session({ store: toExpressStore(new RedisStore({ url })) })`. It is opened
@@ -197,15 +195,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
 
   #sessionOf({ data, expiresAt }: SessionRecord): ExpressSessionJson {
     const session = { cookie: cookieOf(data['cookie'], expiresAt, this.#cookie) } as ExpressSessionJson;
-    for (const name of Object.keys(data)) {
-      if (name === 'cookie') continue;
-      try {
-        const value: unknown = JSON.parse(data[name]!);
-        Object.defineProperty(session, name, { value, writable: true, enumerable: true, configurable: true });
-      } catch {
-        // Left out: the whole session must not be lost by one text that is not JSON.
-      }
-    }
+    for (const [name, value] of Object.entries(valuesOf(data))) ownProperty(session, name, value);
     return session;
   }
 

@@ -85,14 +85,16 @@ export function resolveExpressOptions(
     return { secure: { ...secure, maxAge }, plain: { ...plain, maxAge } };
   };
   // An instant that all sessions end at is another age for each.
-  const fixed = typeof cookie === 'function' || endsAt(cookie) ? undefined : resolved(cookie);
+  const isFixed = typeof cookie !== 'function' && !endsAt(cookie);
+  const withCookie = (own: ResolvedCookie) => ({ identity, cookie: own, isCookie: true });
+  const fixed = withCookie(isFixed ? resolved(cookie) : resolveCookie({}, COOKIE_DEFAULTS));
   return {
     ...config,
-    identities: [{ identity, cookie: fixed ?? resolveCookie({}, COOKIE_DEFAULTS), isCookie: true }],
-    cookieByRequest: fixed === undefined,
+    identities: [fixed],
+    cookieByRequest: !isFixed,
     identitiesFor(req) {
-      const own = fixed ?? resolved(typeof cookie === 'function' ? cookie(req) : cookie);
-      return pathOf(req).startsWith(own.plain.path!) ? [{ identity, cookie: own, isCookie: true }] : [];
+      const own = isFixed ? fixed : withCookie(resolved(typeof cookie === 'function' ? cookie(req) : cookie));
+      return pathOf(req).startsWith(own.cookie.plain.path!) ? [own] : [];
     },
   };
 }

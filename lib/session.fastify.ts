@@ -1,4 +1,5 @@
 import type { HttpServer } from '@nestjs/common';
+import type { SessionHandler } from './session.middleware.js';
 import { SessionRequest, type SessionIncomingMessage } from './session.request.js';
 
 /** The parts of Fastify that sessions need; its own types are not there in an Express app. */
@@ -67,11 +68,8 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
   });
 }
 
-/** A middleware as `createMiddleware` makes it. */
-type SessionMount = (req: unknown, res: unknown, next: (error?: unknown) => void) => void;
-
 /** Runs `middleware` for all paths, on any platform. */
-export function mountOn(adapter: HttpServer, middleware: SessionMount): void {
+export function mountOn(adapter: HttpServer, middleware: SessionHandler): void {
   adapter.use(middleware);
   // Contexts that are there already took a copy of the middleware as it was, unless they are older than all middleware.
   for (const context of CONTEXTS.get(adapter.getInstance() as object) ?? []) {

@@ -77,9 +77,7 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
   }
   const { failure } = request;
   if (failure) {
-    dropReplyHeaders(response, request);
-    dropHeaders(request.res);
-    sayWhenToRetry(request.res, failure.error);
+    startOver(response, request, failure.error);
     if (thrown && thrown.error !== failure.error && failure.error instanceof Error) {
       failure.error.cause = thrown.error;
     }
@@ -87,13 +85,16 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
     if (isHijacked(response)) request.answerFailure(failure.error);
     throw failure.error;
   }
-  if (thrown?.error instanceof SessionStoreError) {
-    dropReplyHeaders(response, request);
-    dropHeaders(request.res);
-    sayWhenToRetry(request.res, thrown.error);
-  }
+  if (thrown?.error instanceof SessionStoreError) startOver(response, request, thrown.error);
   if (thrown) throw thrown.error;
   return value;
+}
+
+/** Leaves the response to an error answer, which must not carry the handler's headers. */
+function startOver(response: object, request: SessionRequest, error: unknown): void {
+  dropReplyHeaders(response, request);
+  dropHeaders(request.res);
+  sayWhenToRetry(request.res, error);
 }
 
 /** Rejects when the answer that the handler has begun cannot be committed. */

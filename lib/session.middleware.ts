@@ -15,9 +15,11 @@ import {
 } from './session.request.js';
 import { sealResponse } from './session.response.js';
 
+/** A function of Express's form. */
+export type SessionHandler = (req: unknown, res: unknown, next: (error?: unknown) => void) => void;
+
 /** A middleware of Express's form. */
-export interface SessionMiddleware {
-  (req: unknown, res: unknown, next: (error?: unknown) => void): void;
+export interface SessionMiddleware extends SessionHandler {
   /** Closes the store that the first request opened. */
   close(): Promise<void>;
 }
@@ -44,7 +46,7 @@ export function createMiddleware(
   config: SessionConfig,
   failureAnswer: FailureAnswer,
   ready?: () => Promise<void> | undefined,
-): (req: unknown, res: unknown, next: (error?: unknown) => void) => void {
+): SessionHandler {
   const { signer, onStoreError, logger } = config;
   let isAway = false;
 

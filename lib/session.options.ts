@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { isExpressStore } from './express-store.from.js';
 import { checkFlag, checkLifetime, checkNoOthers, checkWord } from './session.checks.js';
 import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from './session.cookie.js';
 import { cookieIdentity, type SessionIdentity } from './session.identity.js';
@@ -252,7 +253,7 @@ export function checkStore(store: unknown): SessionStore {
     throw new TypeError('store must be a store, not a promise of one: await it, in forRootAsync');
   }
   const missing = STORE_METHODS.filter((method) => typeof Object(store)[method] !== 'function');
-  if (missing.length > 0 && ['get', 'set', 'destroy'].every((method) => method in Object(store))) {
+  if (missing.length > 0 && isExpressStore(store)) {
     throw new TypeError(
       'store is one for express-session: wrap it, store: fromExpressStore(store), from nestjs-session-stores/express',
     );

@@ -61,6 +61,20 @@ export function copyData(
   return copy;
 }
 
+/** The values of a session's data, without its own record of its cookie; what is not JSON is left out. */
+export function valuesOf(data: Record<string, string>): Record<string, unknown> {
+  const values = Object.create(null) as Record<string, unknown>;
+  for (const name of Object.keys(data)) {
+    if (name === 'cookie') continue;
+    try {
+      values[name] = JSON.parse(data[name]!);
+    } catch {
+      // The rest must not be lost by one text.
+    }
+  }
+  return values;
+}
+
 /** Throws a `TypeError` for a key that is not a well-formed string. */
 export function checkKey(key: unknown): void {
   checkString(key, 'key');

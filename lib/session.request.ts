@@ -8,9 +8,9 @@ import type { ResolvedIdentity, SessionConfig } from './session.options.js';
 import type { HeldSession } from './session.recheck.js';
 import { checkKey } from './session.record.js';
 import { keepWork, workOf, type Seal, type SealedSession } from './session.response.js';
-import { isReadable, SessionState, type GroupChange } from './session.state.js';
+import { expiryAfter, isReadable, SessionState, type GroupChange } from './session.state.js';
 import { isGoodProof, proofOf, randomName, type Token } from './session.token.js';
-import { NEVER, type SessionChange, type SessionRecord } from './session.store.js';
+import { type SessionChange, type SessionRecord } from './session.store.js';
 import { LiveSession } from './session.js';
 
 /** A request as Node gives it, with what Express and we put on it. */
@@ -677,7 +677,7 @@ export class SessionRequest implements SealedSession {
   }
 
   #expiry(now: number, lifetime: number, createdAt: number): number {
-    return Math.floor(Math.min(now + lifetime, createdAt + this.#config.absoluteTimeout, NEVER));
+    return expiryAfter(now, lifetime, createdAt, this.#config.absoluteTimeout);
   }
 
   /** Sends a save; resolves to whether the session was there to take it. */

@@ -2,8 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { checkLifetime } from './session.checks.js';
 import { checkSize, diffData, NO_SNAPSHOT } from './session.commit.js';
 import type { SessionConfig } from './session.options.js';
-import { checkGroup, checkKey, checkPage } from './session.record.js';
-import { NEVER, SessionStore, type SessionRecord } from './session.store.js';
+import { checkGroup, checkKey, checkPage, valuesOf } from './session.record.js';
+import { expiryAfter } from './session.state.js';
+import { SessionStore, type SessionRecord } from './session.store.js';
 import { proofOf, randomName } from './session.token.js';
 import type { SessionData } from './session.js';
 
@@ -95,7 +96,7 @@ export class SessionService {
       data: texts,
       groups: [...new Set(typeof groups === 'string' ? [groups] : groups)],
       createdAt,
-      expiresAt: Math.floor(Math.min(createdAt + Math.min(lifetime, absoluteTimeout), NEVER)),
+      expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
     };
     await this.store.create(record);
     return { session: viewOf(record), token: signer.sign(record.key, secret) };
@@ -196,19 +197,9 @@ function keysOf(except: ClearOptions['except']): Iterable<string> | undefined {
 }
 
 function viewOf({ key, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {
-  const values = Object.create(null) as Record<string, unknown>;
-  for (const name of Object.keys(data)) {
-    // The session's own record of its cookie, not the app's data.
-    if (name === 'cookie') continue;
-    try {
-      values[name] = freeze(JSON.parse(data[name]!));
-    } catch {
-      // Left out, as a handler would see it; the request path logs it.
-    }
-  }
   return Object.freeze({
     key,
-    data: Object.freeze(values),
+    data: freeze(valuesOf(data)) as SessionView['data'],
     groups: Object.freeze([...groups]),
     createdAt,
     expiresAt,

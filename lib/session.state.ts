@@ -2,7 +2,7 @@ import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './session.
 import { SessionCookie } from './session.cookie.js';
 import type { SessionStoreError } from './session.errors.js';
 import { checkGroup } from './session.record.js';
-import type { SessionRecord } from './session.store.js';
+import { NEVER, type SessionRecord } from './session.store.js';
 
 /** What a request knows of one session: what was stored, and what it will change. */
 export class SessionState {
@@ -119,6 +119,16 @@ export class SessionState {
 export interface GroupChange {
   join?: string[];
   leave?: string[];
+}
+
+/** When a session ends that lives for `lifetime` from now on, whatever limits it: in whole epoch milliseconds. */
+export function expiryAfter(
+  now: number,
+  lifetime: number,
+  createdAt: number,
+  absoluteTimeout: number,
+): number {
+  return Math.floor(Math.min(now + lifetime, createdAt + absoluteTimeout, NEVER));
 }
 
 /** Whether what a store read under `key` has the shape of a record; the texts are looked at one by one. */

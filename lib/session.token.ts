@@ -37,6 +37,9 @@ export function isGoodProof(record: SessionRecord, proof: string, now: number): 
   return proof === record.proof || (proof === was?.proof && (was.until === undefined || now < was.until));
 }
 
+/** The proof of the sessions whose token is the key alone. */
+export const NO_SECRET = proofOf('');
+
 /**
  * How many verified tokens a signer remembers, so that a client's next request need not be verified again. At some 400
  * bytes each they take half a megabyte.
@@ -116,7 +119,7 @@ export class TokenSigner {
   }
 
   #parse(token: string): Token | undefined {
-    if (this.#kind === 'key') return { key: token, secret: '', proof: proofOf('') };
+    if (this.#kind === 'key') return { key: token, secret: '', proof: NO_SECRET };
     const at = token.lastIndexOf('~');
     if (at < 1) return undefined;
     const key = token.slice(0, at);

@@ -1,3 +1,4 @@
+import { valuesOf } from '../../session.record.js';
 import type { SessionRecord } from '../../session.store.js';
 import { LONGEST, SLACK, type Envelope } from './hazelcast.envelope.js';
 import { problemOf } from './hazelcast.errors.js';
@@ -198,16 +199,7 @@ function isClass(bean: SessionBean): bean is new (session: ReplicatedSession) =>
 }
 
 function replicated({ key, data, groups, createdAt, expiresAt }: SessionRecord): ReplicatedSession {
-  const parsed = Object.create(null) as Record<string, unknown>;
-  for (const [name, text] of Object.entries(data)) {
-    if (name === 'cookie') continue;
-    try {
-      parsed[name] = JSON.parse(text);
-    } catch {
-      // Left out.
-    }
-  }
-  return Object.freeze({ key, data: parsed, groups: [...groups], createdAt, expiresAt });
+  return Object.freeze({ key, data: valuesOf(data), groups: [...groups], createdAt, expiresAt });
 }
 
 /** The version of a replica's text; of one that is not ours, lower than all. */
