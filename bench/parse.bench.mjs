@@ -1,4 +1,4 @@
-// When it pays to parse a value only if somebody looks: the figures behind PARSE_LATER in lib/session.commit.ts.
+// When it pays to parse a value only if somebody looks: the figures behind PARSE_LATER in lib/session/data.ts.
 import { summary, table } from './figures.mjs';
 
 export const title = 'Parsing later: a value of a session, loaded and compared once';

@@ -2,14 +2,14 @@ import 'reflect-metadata';
 
 // `export *` for what apps augment (`SessionData`): TypeScript merges an augmentation through it, not through a
 // named re-export.
-export type * from './session.js';
-export * from './session.store.js';
-export * from './session.record.js';
-export * from './session.errors.js';
-export { DEFAULT_TIMEOUT, withDeadline } from './session.deadline.js';
-export { Session, sessionOf } from './session.decorator.js';
-export { SESSION_MIDDLEWARE, SessionModule } from './session.module.js';
-export { SessionService } from './session.service.js';
+export type * from './session/session.js';
+export * from './contract/store.js';
+export * from './contract/record.js';
+export * from './contract/errors.js';
+export { DEFAULT_TIMEOUT, withDeadline } from './contract/deadline.js';
+export { Session, sessionOf } from './nest/session.decorator.js';
+export { SESSION_MIDDLEWARE, SessionModule } from './nest/session.module.js';
+export { SessionService } from './nest/session.service.js';
 export type {
   ClearOptions,
   CreateOptions,
@@ -17,12 +17,12 @@ export type {
   PageOptions,
   SessionView,
   SessionViewPage,
-} from './session.service.js';
-export { fromExpressStore, type ExpressStoreOptions } from './express-store.from.js';
-export { sessionMiddleware, type SessionMiddleware } from './session.middleware.js';
-export type { SessionModuleOptions, SessionOptionsFactory } from './session.module-definition.js';
-export type { SessionCookieFactory, SessionLogger, SessionOptions } from './session.options.js';
-export type { SessionCookie, SessionCookieOptions } from './session.cookie.js';
+} from './nest/session.service.js';
+export { fromExpressStore, type ExpressStoreOptions } from './stores/express/store.js';
+export { sessionMiddleware, type SessionMiddleware } from './http/middleware.js';
+export type { SessionModuleOptions, SessionOptionsFactory } from './nest/session.module-definition.js';
+export type { SessionCookieFactory, SessionLogger, SessionOptions } from './options/options.js';
+export type { SessionCookie, SessionCookieOptions } from './cookie/cookie.js';
 export {
   cookieIdentity,
   headerIdentity,
@@ -31,5 +31,5 @@ export {
   type IdentifiedSession,
   type IdentityScope,
   type SessionIdentity,
-} from './session.identity.js';
-export type { SigningSecret } from './session.token.js';
+} from './token/identity.js';
+export type { SigningSecret } from './token/signer.js';

@@ -1,5 +1,5 @@
 import type { SessionRecord } from 'nestjs-session-stores';
-import { sessionStoreLaws } from 'nestjs-session-stores/testing';
+import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { describe, expect, it } from 'vitest';
 import { MapStore } from './stores/map.store.js';
 import { wrongStores } from './stores/wrong.stores.js';

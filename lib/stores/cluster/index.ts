@@ -1,2 +1,2 @@
-export { ClusterStore, type ClusterStoreOptions } from './cluster.store.js';
-export { serveSessions, type ServeSessionsOptions } from './cluster.server.js';
+export { ClusterStore, type ClusterStoreOptions } from './store.js';
+export { serveSessions, type ServeSessionsOptions } from './server.js';

@@ -1,3 +1,3 @@
-export { HazelcastStore, type HazelcastStoreOptions } from './hazelcast.store.js';
-export type { HazelcastConnectionOptions } from './hazelcast.connection.js';
-export type { ReplicaMap, ReplicatedSession, SessionBean } from './hazelcast.replica.js';
+export { HazelcastStore, type HazelcastStoreOptions } from './store.js';
+export type { HazelcastConnectionOptions } from './connection.js';
+export type { ReplicaMap, ReplicatedSession, SessionBean } from './replica.js';

@@ -1,2 +1,2 @@
-export { MongoStore, type MongoStoreOptions } from './mongo.store.js';
-export type { MongoConnectionOptions } from './mongo.connection.js';
+export { MongoStore, type MongoStoreOptions } from './store.js';
+export type { MongoConnectionOptions } from './connection.js';

@@ -1,2 +1,2 @@
-export { RedisStore, type RedisStoreOptions } from './redis.store.js';
-export type { RedisConnectionOptions } from './redis.connection.js';
+export { RedisStore, type RedisStoreOptions } from './store.js';
+export type { RedisConnectionOptions } from './connection.js';

@@ -1,0 +1,56 @@
+import { stringifySetCookie } from 'cookie';
+import { describe, expect, it } from 'vitest';
+import { SessionCookie, type CookieAttributes } from './cookie.js';
+
+const expiresAt = Date.UTC(2030, 4, 6, 7, 8, 9);
+const value = 's:key~secret.sig+/=';
+
+const configured: CookieAttributes[] = [
+  { maxAge: 60_000, path: '/' },
+  { maxAge: 60_000, path: '/', httpOnly: true, sameSite: 'lax', secure: false },
+  { maxAge: 1.5, path: '/app', httpOnly: false, sameSite: true, secure: true, domain: 'example.org' },
+  { maxAge: 60_000, path: '/', sameSite: 'none', secure: true, partitioned: true, priority: 'high' },
+  { maxAge: 60_000, path: `/, Expires=${new Date(0).toUTCString()}`, sameSite: false },
+];
+
+/** What the `cookie` package writes for the attributes. */
+function written(attributes: CookieAttributes): string {
+  return stringifySetCookie({
+    name: 'sid',
+    value,
+    ...attributes,
+    maxAge: undefined,
+    expires: new Date(expiresAt),
+  });
+}
+
+describe('SessionCookie.set', () => {
+  it.each(configured)('writes %j as the cookie package does, the first time and every other', (defaults) => {
+    for (let time = 0; time < 2; time++) {
+      expect(
+        SessionCookie.set(new SessionCookie(defaults), 'sid', encodeURIComponent(value), expiresAt),
+      ).toBe(written(defaults));
+    }
+  });
+
+  it('writes what a session changed of its cookie, and leaves that of others alone', () => {
+    const defaults: CookieAttributes = { maxAge: 60_000, path: '/', sameSite: 'lax' };
+    const changed = new SessionCookie(defaults);
+    changed.sameSite = 'strict';
+
+    expect(SessionCookie.set(changed, 'sid', encodeURIComponent(value), expiresAt)).toBe(
+      written({ ...defaults, sameSite: 'strict' }),
+    );
+    expect(SessionCookie.set(new SessionCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
+      written(defaults),
+    );
+  });
+
+  it('shows the expiry that was sent, and keeps the age', () => {
+    const cookie = new SessionCookie({ maxAge: 60_000, path: '/' });
+    SessionCookie.set(cookie, 'sid', encodeURIComponent(value), expiresAt);
+
+    expect(cookie.expires).toEqual(new Date(expiresAt));
+    expect(cookie.originalMaxAge).toBe(60_000);
+  });
+});

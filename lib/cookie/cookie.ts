@@ -1,0 +1,330 @@
+import { stringifySetCookie } from 'cookie';
+import expressSession from 'express-session';
+import { checkFlag, checkLifetime } from '../contract/options.js';
+import { NEVER } from '../contract/store.js';
+
+/** How the session cookie is set. What is left out takes the default beside it. */
+export interface SessionCookieOptions {
+  /** How long browser and store keep the session, in milliseconds. Absent: a cookie that ends with the browser, and `ttl` in the store. */
+  maxAge?: number | null;
+  /** Kept from scripts; default `true`. */
+  httpOnly?: boolean;
+  /** Default `'lax'`; `'auto'`: `'none'` for requests over HTTPS, `'lax'` for others. */
+  sameSite?: boolean | 'lax' | 'strict' | 'none' | 'auto';
+  /** `'auto'` (default): as the request was; `true`: never sent over plain HTTP. */
+  secure?: boolean | 'auto';
+  /** Default `'/'`; requests elsewhere have no session. */
+  path?: string;
+  /** Default: the host that set it, alone. */
+  domain?: string;
+  priority?: 'low' | 'medium' | 'high';
+  partitioned?: boolean;
+}
+
+/** The attributes of a cookie for one request: what `'auto'` comes to is known. */
+export type CookieAttributes = Omit<SessionCookieOptions, 'sameSite' | 'secure'> & {
+  sameSite?: boolean | 'lax' | 'strict' | 'none';
+  secure?: boolean;
+};
+
+/** A cookie's attributes for requests over HTTPS, and for others. */
+export interface ResolvedCookie {
+  secure: CookieAttributes;
+  plain: CookieAttributes;
+}
+
+type Check = (value: unknown) => boolean;
+
+/** Whether a `Set-Cookie` header can carry the text of an attribute. */
+const isText =
+  (attribute: 'path' | 'domain'): Check =>
+  (value) => {
+    if (typeof value !== 'string') return false;
+    try {
+      stringifySetCookie({ name: 'n', value: '', [attribute]: value });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+const isBoolean: Check = (value) => typeof value === 'boolean';
+
+/** The attributes that are kept, each with what it may be: on load nothing else is taken. */
+const ATTRIBUTES: Record<keyof CookieAttributes, Check> = {
+  maxAge: (value) => value === null || (typeof value === 'number' && Number.isFinite(value)),
+  path: isText('path'),
+  domain: isText('domain'),
+  httpOnly: isBoolean,
+  secure: isBoolean,
+  sameSite: (value) => isBoolean(value) || value === 'lax' || value === 'strict' || value === 'none',
+  priority: (value) => value === 'low' || value === 'medium' || value === 'high',
+  partitioned: isBoolean,
+};
+const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as (keyof CookieAttributes)[];
+
+/** The attributes that may be `'auto'`. */
+const AUTO = new Set<keyof CookieAttributes>(['secure', 'sameSite']);
+
+/**
+ * Checks the configured attributes of a cookie and fills in `defaults`. Throws a `TypeError` that says what to write
+ * instead.
+ */
+export function resolveCookie(
+  cookie: SessionCookieOptions = {},
+  defaults: SessionCookieOptions = COOKIE_DEFAULTS,
+): ResolvedCookie {
+  if (typeof cookie !== 'object' || cookie === null) {
+    throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
+  }
+  if ('then' in cookie) {
+    throw new TypeError(
+      'cookie must be attributes, not a promise of them: a function must return them at once',
+    );
+  }
+  if ('expires' in cookie) {
+    throw new TypeError(
+      'cookie.expires would end every session at one instant: write cookie: { maxAge: milliseconds }',
+    );
+  }
+  const unknown = Object.keys(cookie).find((name) => !Object.hasOwn(ATTRIBUTES, name));
+  if (unknown !== undefined)
+    throw new TypeError(`cookie has no attribute \`${unknown}\`: ${ATTRIBUTE_NAMES.join(', ')} are all`);
+  const { maxAge = null, path = '/', secure, sameSite, ...attributes } = { ...defaults, ...defined(cookie) };
+  if (maxAge === Infinity)
+    throw new TypeError('cookie.maxAge must be finite; for sessions that never end write ttl: Infinity');
+  if (maxAge !== null)
+    checkLifetime('cookie.maxAge', maxAge, 'leave it out for a cookie that ends with the browser');
+  if (typeof path !== 'string' || !path.startsWith('/'))
+    throw new TypeError("cookie.path must be a path such as '/'");
+  if (secure !== 'auto') checkFlag('cookie.secure', secure, " or 'auto'");
+  const wrong = ATTRIBUTE_NAMES.find((name) => {
+    const value = cookie[name];
+    return value !== undefined && !(AUTO.has(name) && value === 'auto') && !ATTRIBUTES[name](value);
+  });
+  if (wrong !== undefined) {
+    throw new TypeError(`cookie.${wrong} is not what a cookie can have: see the attributes of Set-Cookie`);
+  }
+  const at = (isSecure: boolean): CookieAttributes => ({
+    maxAge,
+    ...attributes,
+    path,
+    secure: secure === 'auto' ? isSecure : secure,
+    sameSite: sameSite === 'auto' ? (isSecure ? 'none' : 'lax') : sameSite,
+  });
+  return { secure: at(true), plain: at(false) };
+}
+
+const COOKIE_DEFAULTS: SessionCookieOptions = { httpOnly: true, sameSite: 'lax', secure: 'auto' };
+
+/** The options that are given: one that is `undefined` is as if left out. */
+function defined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+/** The known and well-typed attributes in `text`; whatever else it holds is left out. */
+function ownAttributes(text: string): CookieAttributes {
+  const own: Record<string, unknown> = {};
+  try {
+    const stored = Object(JSON.parse(text)) as Record<string, unknown>;
+    for (const name of ATTRIBUTE_NAMES) {
+      if (Object.hasOwn(stored, name) && ATTRIBUTES[name](stored[name])) own[name] = stored[name];
+    }
+  } catch {
+    // Not JSON: the session's cookie has nothing of its own, as if it had never been changed.
+  }
+  return own;
+}
+
+/** What stands before and after the date in the attributes of a cookie that has nothing of its own. */
+const AROUND_EXPIRES = new WeakMap<CookieAttributes, [before: string, after: string]>();
+
+/** Made once for each configured set of attributes: to serialise a cookie anew costs 0.6 µs more. */
+function aroundExpires(defaults: CookieAttributes): [before: string, after: string] {
+  let around = AROUND_EXPIRES.get(defaults);
+  if (!around) {
+    const { maxAge: _, ...attributes } = defaults;
+    const expires = new Date(0);
+    const line = stringifySetCookie({ name: 'n', value: '', ...(attributes as object), expires });
+    // No path or domain holds a semicolon.
+    const [before, after] = line.slice('n='.length).split(`; Expires=${expires.toUTCString()}`);
+    around = [`${before}; Expires=`, after!];
+    AROUND_EXPIRES.set(defaults, around);
+  }
+  return around;
+}
+
+const AS_IT_IS = { encode: (value: string) => value };
+
+/** The cookie's attributes as they now are. */
+type Attributes = { -readonly [Name in keyof CookieAttributes]: CookieAttributes[Name] };
+
+/**
+ * The cookie of one session in one request, at `session.cookie`. It is express-session's `Cookie`, whose `maxAge` and
+ * `expires` apps set, but an age that was set is the age that stays, where the original derives it from a clock that
+ * ticks; and it knows what it has of its own.
+ */
+export class SessionCookie {
+  declare path: CookieAttributes['path'];
+  declare expires?: Date | null | false;
+  declare _expires?: Date | null;
+  declare originalMaxAge: number | null | false;
+  declare httpOnly: CookieAttributes['httpOnly'];
+  declare secure: CookieAttributes['secure'];
+  declare sameSite: CookieAttributes['sameSite'];
+  declare domain: CookieAttributes['domain'];
+  declare priority: CookieAttributes['priority'];
+  declare partitioned: CookieAttributes['partitioned'];
+  readonly #defaults: CookieAttributes;
+  #ownText: string | undefined;
+
+  static {
+    // The original's constructor is not called: its loops cost more than all the rest.
+    Object.setPrototypeOf(this.prototype, expressSession.Cookie.prototype);
+    Object.defineProperty(this, 'name', { value: 'Cookie' });
+  }
+
+  /**
+   * @param defaults the configured attributes, `secure` resolved for this request
+   * @param ownText the JSON text of what this session's cookie has of its own
+   */
+  constructor(defaults: CookieAttributes, ownText?: string) {
+    this.#defaults = defaults;
+    this.#take(ownText);
+  }
+
+  #take(ownText: string | undefined): void {
+    const attributes =
+      ownText === undefined ? this.#defaults : { ...this.#defaults, ...ownAttributes(ownText) };
+    const { maxAge = null, domain, priority, partitioned } = attributes;
+    this.path = attributes.path;
+    this._expires = maxAge === null ? null : new Date(Date.now() + maxAge);
+    this.originalMaxAge = maxAge;
+    this.httpOnly = attributes.httpOnly;
+    this.secure = attributes.secure;
+    this.sameSite = attributes.sameSite;
+    if (domain !== this.domain) this.domain = domain;
+    if (priority !== this.priority) this.priority = priority;
+    if (partitioned !== this.partitioned) this.partitioned = partitioned;
+    this.#ownText = ownText === undefined ? undefined : this.#current();
+  }
+
+  set maxAge(age: number | null | undefined) {
+    // The original takes '' for null.
+    if (typeof age === 'string') throw new TypeError('maxAge must be a number of milliseconds, or null');
+    Reflect.set(expressSession.Cookie.prototype, 'maxAge', age, this);
+    if (typeof age === 'number') this.originalMaxAge = age;
+  }
+
+  get maxAge(): number | null | undefined {
+    return Reflect.get(expressSession.Cookie.prototype, 'maxAge', this) as number | null | undefined;
+  }
+
+  // Static, and not methods of what apps hold.
+
+  /** How long the session lives from now, in milliseconds; `ttl` when the cookie itself has no age. */
+  static lifetime({ originalMaxAge: age }: SessionCookie, ttl: number): number {
+    if (typeof age !== 'number') return Math.min(ttl, NEVER);
+    if (!Number.isFinite(age)) {
+      throw new TypeError('session.cookie.maxAge must be a finite number of milliseconds, or null');
+    }
+    return Math.min(age, NEVER);
+  }
+
+  /**
+   * The JSON text of what differs from the defaults, `undefined` when nothing does; and whether that is new. Throws a
+   * `TypeError` that names the attribute that no cookie can have.
+   */
+  static own(cookie: SessionCookie): { text: string | undefined } | undefined {
+    const text = cookie.#current();
+    if (text === cookie.#ownText) return undefined;
+    const now = attributesOf(cookie);
+    for (const name of ATTRIBUTE_NAMES) {
+      if (now[name] === cookie.#defaults[name] || now[name] === undefined || ATTRIBUTES[name](now[name]))
+        continue;
+      throw new TypeError(`session.cookie.${name} was set to a value that a cookie cannot have`);
+    }
+    return { text };
+  }
+
+  /** Takes the attributes of another session's cookie. */
+  static adopt(cookie: SessionCookie, other: SessionCookie): void {
+    const { maxAge, ...attributes } = attributesOf(other);
+    if (maxAge !== attributesOf(cookie).maxAge) cookie.maxAge = maxAge;
+    for (const name of Object.keys(attributes) as (keyof typeof attributes)[]) {
+      if (cookie[name] !== attributes[name]) Object.assign(cookie, { [name]: attributes[name] });
+    }
+  }
+
+  /** The JSON text of all its attributes. */
+  static whole(cookie: SessionCookie): string {
+    const { secure = false, sameSite = false, ...others } = attributesOf(cookie);
+    return JSON.stringify({ ...others, secure, sameSite });
+  }
+
+  /** Whether a text has all of a cookie's attributes, and not only what it has of its own. */
+  static isWhole(text: string): boolean {
+    return ownAttributes(text).path !== undefined;
+  }
+
+  /** Takes `text`, which another request stored meanwhile, unless this one has changed the cookie; returns whether it did. */
+  static refresh(cookie: SessionCookie, text: string | undefined): boolean {
+    if (cookie.#current() !== cookie.#ownText) return false;
+    cookie.#take(text);
+    return true;
+  }
+
+  /** Takes what was stored, `text`, as unchanged. */
+  static saved(cookie: SessionCookie, text: string | undefined): void {
+    cookie.#ownText = text;
+  }
+
+  /** Counts the cookie's age from now again. */
+  static renew(cookie: SessionCookie): void {
+    if (typeof cookie.originalMaxAge === 'number') cookie.maxAge = cookie.originalMaxAge;
+  }
+
+  /** The `Set-Cookie` value that gives the client `value`, text that a cookie can hold, until `expiresAt`. */
+  static set(cookie: SessionCookie, name: string, value: string, expiresAt: number): string {
+    const { originalMaxAge } = cookie;
+    if (typeof originalMaxAge !== 'number')
+      return cookie.#serialise(name, value, cookie.expires || undefined);
+    const expires = new Date(expiresAt);
+    // Not by `expires`, whose setter in the original would take the age from a clock that ticks.
+    cookie._expires = expires;
+    if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires);
+    const [before, after] = aroundExpires(cookie.#defaults);
+    return `${name}=${value}${before}${expires.toUTCString()}${after}`;
+  }
+
+  /** The `Set-Cookie` value that makes the client forget the cookie. */
+  static clear(cookie: SessionCookie, name: string): string {
+    return cookie.#serialise(name, '', new Date(0));
+  }
+
+  #serialise(name: string, value: string, expires: Date | undefined): string {
+    const { maxAge: _, ...attributes } = attributesOf(this);
+    return stringifySetCookie({ name, value, ...(attributes as object), expires }, AS_IT_IS);
+  }
+
+  #current(): string | undefined {
+    const now = attributesOf(this);
+    let own: Record<string, unknown> | undefined;
+    for (const name of ATTRIBUTE_NAMES) {
+      if (now[name] !== this.#defaults[name]) (own ??= {})[name] = now[name];
+    }
+    return own && JSON.stringify(own);
+  }
+}
+
+function attributesOf(cookie: SessionCookie): Attributes {
+  return {
+    maxAge: typeof cookie.originalMaxAge === 'number' ? cookie.originalMaxAge : null,
+    path: cookie.path,
+    domain: cookie.domain,
+    httpOnly: cookie.httpOnly,
+    secure: cookie.secure,
+    sameSite: cookie.sameSite,
+    priority: cookie.priority,
+    partitioned: cookie.partitioned,
+  };
+}

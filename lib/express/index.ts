@@ -1,0 +1,129 @@
+import depd from 'depd';
+import expressSession, { Cookie, MemoryStore, Session, Store } from 'express-session';
+import { fromExpressStore, isExpressStore } from '../stores/express/store.js';
+import { toExpressStore } from './to-store.js';
+import { resolveExpressOptions, type ExpressSessionOptions } from './options.js';
+import { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../contract/errors.js';
+import { cookieIdentity, headerIdentity } from '../token/identity.js';
+import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
+import { checkStore } from '../options/options.js';
+import { SessionRequest } from '../session/work.js';
+import type { SessionStore } from '../contract/store.js';
+import type { SigningSecret } from '../token/signer.js';
+
+type Handler = ReturnType<typeof expressSession>;
+
+/** Says what express-session calls deprecated, and names the line that called us. */
+const deprecate = depd('express-session');
+
+/**
+ * express-session, by its options, defaults and statics. With a store made for it, or none, it is express-session that
+ * runs; with one of ours it is our middleware, and the README's table says what is better then.
+ */
+function makeSession(options?: expressSession.SessionOptions): Handler;
+function makeSession(options: ExpressSessionOptions & { store: SessionStore }): Handler & SessionMiddleware;
+function makeSession(options?: ExpressSessionOptions): Handler;
+function makeSession(given?: unknown): Handler {
+  const options = (given || {}) as ExpressSessionOptions;
+  const { genid, unset, secret } = options;
+  if (genid && typeof genid !== 'function') throw new TypeError('genid option must be a function');
+  const defaults: PropertyDescriptorMap = {};
+  // Line by line, because each line is warned of once.
+  if (options.resave === undefined) {
+    deprecate('undefined resave option; provide resave option');
+    defaults['resave'] = { value: true };
+  }
+  if (options.saveUninitialized === undefined) {
+    deprecate('undefined saveUninitialized option; provide saveUninitialized option');
+    defaults['saveUninitialized'] = { value: true };
+  }
+  const complete = Object.create(options, defaults) as ExpressSessionOptions;
+
+  const { store } = options;
+  if (!store || (isExpressStore(store) && !isOurs(store)))
+    return expressSession(complete as expressSession.SessionOptions);
+
+  if (unset && unset !== 'destroy' && unset !== 'keep')
+    throw new TypeError('unset option must be "destroy" or "keep"');
+  if (Array.isArray(secret) && secret.length === 0)
+    throw new TypeError('secret option array must contain one or more strings');
+  if ('identities' in options) {
+    throw new TypeError(
+      "session() has express-session's cookie alone: identities are for sessionMiddleware()",
+    );
+  }
+  if (!secret) deprecate('req.secret; provide secret option');
+  return overOurs(complete, checkStore(store)) as Handler;
+}
+
+/** Our middleware with express-session's options; without a secret there is one for each that requests bring. */
+function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionMiddleware {
+  const { ttl, cookie, secret } = options;
+  const attributes = typeof cookie === 'object' ? cookie : {};
+  const sessionStore = toExpressStore(store, { ttl, cookie: attributes });
+  sessionStore.generate = (req: unknown) => SessionRequest.of(req)?.start();
+  const middlewareFor = (signing: SigningSecret | SigningSecret[]): SessionMiddleware =>
+    middlewareOf({ ...resolveExpressOptions(options, store, signing, deprecate), sessionStore });
+  if (secret) return middlewareFor(secret);
+
+  const bySecret = new Map<SigningSecret | SigningSecret[], SessionMiddleware>();
+  const session = (req: unknown, res: unknown, next: (error?: unknown) => void): void => {
+    const { secret: own, session: before } = req as { secret?: SigningSecret; session?: unknown };
+    if (before !== undefined) return next();
+    if (!own) return next(new Error('secret option required for sessions'));
+    let middleware = bySecret.get(own);
+    if (!middleware) bySecret.set(own, (middleware = middlewareFor(own)));
+    middleware(req, res, next);
+  };
+  const close = async (): Promise<void> => {
+    for (const one of bySecret.values()) await one.close();
+  };
+  return Object.assign(session, { close });
+}
+
+/** A store of ours may have methods of other stores' names. */
+function isOurs(store: expressSession.Store | SessionStore): store is SessionStore {
+  const methods = store as Partial<SessionStore>;
+  return typeof methods.create === 'function' && typeof methods.update === 'function';
+}
+
+/** express-session's drop-in, which is also what `require('nestjs-session-stores/express')` gives. */
+const session = Object.assign(makeSession, {
+  Store,
+  Cookie,
+  Session,
+  MemoryStore,
+  sessionMiddleware,
+  fromExpressStore,
+  toExpressStore,
+  cookieIdentity,
+  headerIdentity,
+  SessionGoneError,
+  SessionStoreError,
+  SessionTooLargeError,
+});
+Object.defineProperty(session, 'name', { value: 'session' });
+
+/** The types that express-session has under its function. */
+declare namespace session {
+  export type Store = expressSession.Store;
+  export type Cookie = expressSession.Cookie;
+  export type Session = expressSession.Session;
+  export type MemoryStore = expressSession.MemoryStore;
+  export type SessionData = expressSession.SessionData;
+  export type SessionOptions = expressSession.SessionOptions;
+  export type CookieOptions = expressSession.CookieOptions;
+}
+
+export default session;
+export { session, session as 'module.exports' };
+export { Cookie, MemoryStore, Session, Store } from 'express-session';
+export type { CookieOptions, SessionData } from 'express-session';
+export type { ExpressSessionOptions } from './options.js';
+export { fromExpressStore, type ExpressStoreOptions } from '../stores/express/store.js';
+export { toExpressStore, type StoreForExpress, type ToExpressStoreOptions } from './to-store.js';
+export { sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
+export type { SessionCookieFactory, SessionLogger, SessionOptions } from '../options/options.js';
+export type { SessionCookieOptions } from '../cookie/cookie.js';
+export { cookieIdentity, headerIdentity, type SessionIdentity } from '../token/identity.js';
+export { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../contract/errors.js';

@@ -1,0 +1,155 @@
+import type { SessionChange } from '../contract/store.js';
+import {
+  GRACE,
+  aProof,
+  aRecord,
+  bothRead,
+  each,
+  equals,
+  inAnHour,
+  inMinutes,
+  isRecord,
+  rounds,
+} from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+export const bothSurviveLaws: SessionStoreLaw[] = [
+  {
+    name: '3 two changes from the same record to different names are both kept',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { kept: '1', removed: '1' } });
+      await here.create(record);
+      const [one, other] = [await here.read(record.key), await there.read(record.key)];
+      await here.update(one ?? record, { set: { one: '1' } });
+      await there.update(other ?? record, { set: { other: '2' }, unset: ['removed'] });
+      const expected = { ...record, data: { kept: '1', one: '1', other: '2' } };
+      await bothRead(
+        stores,
+        expected,
+        'two changes from the same record to different names must both be kept',
+      );
+    },
+  },
+  {
+    name: '3 to the same name the later of two changes from the same record wins',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { a: '1', b: '1', c: '1' } });
+      await here.create(record);
+      const [one, other] = [await here.read(record.key), await there.read(record.key)];
+      await here.update(one ?? record, { set: { a: '2', c: '2' }, unset: ['b'] });
+      await there.update(other ?? record, { set: { a: '3', b: '3' }, unset: ['c'] });
+      const expected = { ...record, data: { a: '3', b: '3' } };
+      await bothRead(
+        stores,
+        expected,
+        'to the same name the later of two changes from the same record must win',
+      );
+    },
+  },
+  {
+    name: '3 racing changes of names, groups, expiry and proof are all kept',
+    async holds(stores) {
+      const told = 'changes that race must all be kept';
+      await rounds(async () => {
+        const [here, there] = stores;
+        const record = aRecord({ data: { kept: '1', removed: '1' }, groups: ['stayed', 'left'] });
+        await here.create(record);
+        const proof = aProof();
+        const expiresAt = inMinutes(90);
+        const changes: SessionChange[] = [
+          { set: { one: '1' } },
+          { set: { other: '2' } },
+          { unset: ['removed'] },
+          { join: ['joined'] },
+          { leave: ['left'] },
+          { expiresAt },
+        ];
+        const [rotated] = await Promise.all([
+          there.rotate(record, record.proof, proof, GRACE),
+          each(changes, (change, index) => (index % 2 === 0 ? here : there).update(record, change)),
+        ]);
+        equals(rotated, proof, `${told}: a rotation beside them must resolve to its proof`);
+        const read = await there.read(record.key);
+        const data = { kept: '1', one: '1', other: '2' };
+        const groups = ['stayed', 'joined'];
+        const expected = { ...record, was: read?.was, proof, data, groups, expiresAt };
+        isRecord(read, expected, told);
+        equals(read?.was?.proof, record.proof, `${told}: the proof that was`);
+      });
+    },
+  },
+  {
+    name: '3 a stale record as base alters nothing but what the change says',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { a: '1', removed: '1' }, groups: ['g', 'left'] });
+      await here.create(record);
+      const [one, other] = [await here.read(record.key), await there.read(record.key)];
+      const proof = aProof();
+      const expiresAt = inMinutes(90);
+      await there.rotate(record, record.proof, proof, GRACE);
+      const change = { set: { a: '2' }, unset: ['removed'], join: ['h'], leave: ['left'], expiresAt };
+      await there.update(record, change);
+      const now = await there.read(record.key);
+      const changed = { ...record, proof, was: now?.was, data: { a: '2' }, groups: ['g', 'h'], expiresAt };
+      isRecord(now, changed, 'an update after a rotation must be kept with it');
+
+      await here.update(one ?? record, {});
+      await there.update(other ?? record, {});
+      await bothRead(stores, changed, 'an empty change of a stale record must alter nothing');
+      await here.update(one ?? record, { set: { b: '3' } });
+      await there.update(other ?? record, { join: ['i'] });
+      const expected = { ...changed, data: { a: '2', b: '3' }, groups: ['g', 'h', 'i'] };
+      await bothRead(stores, expected, 'a change of a stale record must alter only what it says');
+      equals(
+        await here.count('left'),
+        0,
+        'a change of a stale record must not bring back a group; the count of one',
+      );
+    },
+  },
+  {
+    name: '3 a hand-made record as base alters nothing: only its key counts',
+    async holds(stores) {
+      const [here, there] = stores;
+      const expiries = [inMinutes(-1), inMinutes(5), inAnHour()];
+      for (const expiresAt of expiries) {
+        const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt: inMinutes(70) });
+        await here.create(record);
+        const handMade = aRecord({
+          key: record.key,
+          was: { proof: aProof(), at: Date.now(), grace: GRACE },
+          data: { a: 'false', b: 'false' },
+          groups: ['strangers'],
+          createdAt: 0,
+          expiresAt,
+        });
+        const touch = { from: record.expiresAt, to: inMinutes(80) };
+        const answer = await there.update(handMade, { set: { c: '3' }, join: ['h'], touch });
+        const told = 'a change of a hand-made record';
+        equals(answer?.expiresAt, touch.to, `${told} must find the session, whose expiry it touches`);
+        equals(answer?.proof, record.proof, `${told} must answer the session's own proof`);
+        const data = { a: '1', c: '3' };
+        const changed = { ...record, data, groups: ['g', 'h'], expiresAt: touch.to };
+        await bothRead(stores, changed, `${told} must alter only what it says`);
+        equals(
+          await here.count('strangers'),
+          0,
+          `${told} must not join the groups it shows; the count of one`,
+        );
+
+        const proof = aProof();
+        const rotated = await here.rotate(handMade, record.proof, proof, GRACE);
+        equals(rotated, proof, 'a rotation of a hand-made record must go by the proofs of the session');
+        const read = await there.read(record.key);
+        isRecord(
+          read,
+          { ...changed, proof, was: read?.was },
+          'a rotation of a hand-made record must alter only the proof',
+        );
+      }
+    },
+  },
+];

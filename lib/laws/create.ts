@@ -1,0 +1,77 @@
+import { aRecord, bothRead, equals, inMinutes, keysOn, must, rounds } from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+const takes = (creating: Promise<void>) =>
+  creating.then(
+    () => true,
+    () => false,
+  );
+
+export const createLaws: SessionStoreLaw[] = [
+  {
+    name: '1 a create under a key in use by another proof is rejected and changes nothing',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { a: '1' }, groups: ['g'] });
+      await here.create(record);
+      const intruder = { ...aRecord({ data: { b: '2' }, groups: ['h'] }), key: record.key };
+      for (const store of stores) {
+        const taken = await takes(store.create(intruder));
+        equals(taken, false, 'a create under a key in use by another proof must reject; did it resolve');
+      }
+      await bothRead(stores, record, 'a create under a key in use must change nothing');
+      equals(
+        await here.count('h'),
+        0,
+        'a rejected create must leave nothing in its groups; the count of one',
+      );
+      equals(
+        await there.count('g'),
+        1,
+        'a rejected create must not take the session from its groups; the count of one',
+      );
+    },
+  },
+  {
+    name: '1 of two racing creates under one key one is taken, whole, and the other rejected',
+    async holds(stores) {
+      await rounds(async (round) => {
+        const one = aRecord({ data: { one: '1' }, groups: [`one${round}`] });
+        const other = { ...aRecord({ data: { other: '1' }, groups: [`other${round}`] }), key: one.key };
+        const taken = await Promise.all([takes(stores[0].create(one)), takes(stores[1].create(other))]);
+        must(
+          taken[0] !== taken[1],
+          `of two racing creates under one key exactly one must be taken, but ${taken[0] ? 'both' : 'none'} were`,
+        );
+        const [winner, loser] = taken[0] ? [one, other] : [other, one];
+        await bothRead(stores, winner, 'of two racing creates the one that resolved must be what is read');
+        for (const group of loser.groups) {
+          const left = await keysOn(stores, group);
+          equals(left, [], 'a rejected create must leave nothing in its groups; the keys in one');
+        }
+      });
+    },
+  },
+  {
+    name: '1 a create sent again with the same proof resolves and writes nothing, after an update too',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { a: '1' }, groups: ['g', 'left'] });
+      await here.create(record);
+      await there.create(record);
+      await bothRead(stores, record, 'a create sent again must write nothing');
+      const change = { set: { a: '2' }, join: ['h'], leave: ['left'], expiresAt: inMinutes(90) };
+      await there.update(record, change);
+      await here.create(record);
+      const { expiresAt } = change;
+      const expected = { ...record, data: { a: '2' }, groups: ['g', 'h'], expiresAt };
+      await bothRead(stores, expected, 'a create sent again after an update must write nothing');
+      equals(
+        await there.count('left'),
+        0,
+        'a create sent again must not bring back a group; the count of one',
+      );
+      equals(await there.count(), 1, 'a create sent again must not make a second session; the count of all');
+    },
+  },
+];

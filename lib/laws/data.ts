@@ -1,0 +1,289 @@
+import type { SessionRecord, SessionStore } from '../contract/store.js';
+import {
+  GRACE,
+  aProof,
+  aRecord,
+  allPages,
+  bothRead,
+  each,
+  equals,
+  inMinutes,
+  isRecord,
+  keysOf,
+  keysOn,
+  must,
+  sameKeys,
+  show,
+  upTo,
+} from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+const FIELDS = words('key proof was data groups createdAt expiresAt _id cookie');
+
+const BLANKS = ['', ' ', '\0', '\n', '\r\n', '\t', '\u2028', '\ufeff'];
+
+const NAMES = [
+  ...words(
+    String.raw`. .. a a.b a.b.c b .a a. $ $set $$NOW $a.b a$ 0 1 -1 01 a:b * ? [a] {a} % %2E \ " ' / ~ A`,
+  ),
+  ...words('__proto__ constructor prototype toString hasOwnProperty toJSON then length é e\u0301 😀'),
+  ...BLANKS,
+  'a\0b',
+  ...FIELDS,
+];
+
+const TEXTS = [
+  ...words(
+    'null undefined true 0 007 1e400 -0 9007199254740993 "" {} [] {"a":1} "\\u0000" \\ \' 😀 e\u0301 é \uffff',
+  ),
+  ...words('$ $groups $data.a $$NOW $$REMOVE $$ROOT {"$ne":null} {"$literal":1} {"__proto__":1}'),
+  ...BLANKS,
+  '[1, 2 ]',
+  'a\0b',
+  'x'.repeat(5000),
+];
+
+const GROUPS = [
+  ...words(String.raw`: * ? [ ] [a-z] { } {} {a} a A a.b . $ $in $$ROOT \ / % " , any [any] 0 null`),
+  ...words('user:* user:42 user:? __proto__ constructor é e\u0301 😀'),
+  ...BLANKS,
+];
+
+const KEYS = [
+  ...words(String.raw`: * ? [k] {k} { } }{ k K k.l $ne $ \ / % " , 0 1 k:*?[]{}`),
+  ...words('__proto__ constructor toString hasOwnProperty é e\u0301 😀'),
+  ...BLANKS,
+  'k'.repeat(200),
+];
+
+function words(text: string): string[] {
+  return text.split(' ');
+}
+
+function megabyte(start: string): string {
+  return JSON.stringify(start.padEnd(1024 * 1024 - 2, 'abcdefgh'));
+}
+
+/** Fails unless reads and pages of both stores show `record`. */
+async function comesBack(
+  stores: readonly [SessionStore, SessionStore],
+  record: SessionRecord,
+  promise: string,
+) {
+  await bothRead(stores, record, promise);
+  const paged = (await allPages(stores, undefined, 1000)).find(({ key }) => key === record.key);
+  isRecord(paged, record, `${promise}, on a page`);
+}
+
+const named = (names: string[], text: (index: number) => string) =>
+  Object.fromEntries(names.map((name, index) => [name, text(index)]));
+
+export const dataLaws: SessionStoreLaw[] = [
+  {
+    name: '8 any name comes back as it went in, from a create and from an update',
+    async holds(stores) {
+      const created = aRecord({ data: named(NAMES, String) });
+      const updated = aRecord();
+      await Promise.all([stores[0].create(created), stores[0].create(updated)]);
+      await comesBack(stores, created, 'names must come back from a create as they went in');
+      await stores[1].update(updated, { set: named(NAMES, String) });
+      await comesBack(
+        stores,
+        { ...updated, data: created.data },
+        'names must come back from an update as they went in',
+      );
+      await stores[1].update(created, { set: named(NAMES, (index) => `"${index}"`) });
+      const data = named(NAMES, (index) => `"${index}"`);
+      await comesBack(
+        stores,
+        { ...created, data },
+        'names that are set again must come back as they went in',
+      );
+      await each(stores, (store) => store.rotate(created, created.proof, aProof(), 0));
+      const rotated = await stores[0].read(created.key);
+      equals(
+        Object.entries(rotated?.data ?? {}).length,
+        NAMES.length,
+        'any name must stay through a rotation; their number',
+      );
+    },
+  },
+  {
+    name: '8 any name is set and removed alone, without touching those like it',
+    async holds(stores) {
+      const [here, there] = stores;
+      await each(NAMES, async (name) => {
+        const others = NAMES.filter((other) => other !== name);
+        const without = aRecord({ data: named(others, String) });
+        await here.create(without);
+        await there.update(without, { set: { [name]: '"set"' } });
+        const data = { ...without.data, [name]: '"set"' };
+        isRecord(
+          await here.read(without.key),
+          { ...without, data },
+          `the name ${show(name)} must be set alone`,
+        );
+        await there.update(without, { unset: [name] });
+        isRecord(await here.read(without.key), without, `the name ${show(name)} must be removed alone`);
+        await there.update(without, { unset: [name] });
+        isRecord(
+          await here.read(without.key),
+          without,
+          `the name ${show(name)}, not there, must be removed without a trace`,
+        );
+      });
+    },
+  },
+  {
+    name: "8 names like the record's own fields do not disturb the record",
+    async holds(stores) {
+      const [here, there] = stores;
+      const was = { proof: aProof(), at: Date.now() - 1, grace: GRACE };
+      const told = "names like the record's own fields must not disturb the record";
+      for (const text of ['"other"', '0', 'null', '8640000000000000', '["strangers"]', 'strangers']) {
+        const data = named(FIELDS, () => text);
+        const record = aRecord({ was, data, groups: ['g'], createdAt: Date.now() - 9 });
+        await here.create(record);
+        await comesBack(stores, record, `${told} when it is created`);
+        const expiresAt = inMinutes(90);
+        const answer = await there.update(record, { set: data, join: ['h'], expiresAt });
+        equals(
+          [answer?.expiresAt, answer?.proof],
+          [expiresAt, record.proof],
+          `${told}; what an update answers`,
+        );
+        await comesBack(stores, { ...record, groups: ['g', 'h'], expiresAt }, `${told} when it is updated`);
+        equals(await here.count('strangers'), 0, `${told}: they must not join a group; the count of one`);
+        await there.update(record, { unset: FIELDS });
+        const bare = { ...record, data: {}, groups: ['g', 'h'], expiresAt };
+        await comesBack(stores, bare, `${told} when they are removed`);
+        equals(await there.clear('g'), 1, `${told}: its group must end it; how many a clear ended`);
+      }
+    },
+  },
+  {
+    name: '8 any text comes back as it went in, from a create and from an update',
+    async holds(stores) {
+      const names = TEXTS.map((_, index) => `text${index}`);
+      const data = named(names, (index) => TEXTS[index] ?? '');
+      const created = aRecord({ data });
+      const updated = aRecord();
+      await Promise.all([stores[0].create(created), stores[0].create(updated)]);
+      await comesBack(stores, created, 'texts must come back from a create as they went in');
+      await stores[1].update(updated, { set: data, join: ['g'], leave: ['h'] });
+      await comesBack(
+        stores,
+        { ...updated, data, groups: ['g'] },
+        'texts must come back from an update as they went in',
+      );
+    },
+  },
+  {
+    name: '8 a text of 1 MiB comes back as it went in, from a create and from an update',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { big: megabyte('created'), small: '1' } });
+      const updated = megabyte('updated');
+      await here.create(record);
+      isRecord(
+        await there.read(record.key),
+        record,
+        'a text of 1 MiB must come back from a create as it went in',
+      );
+      await there.update(record, { set: { big: updated } });
+      const expected = { ...record, data: { big: updated, small: '1' } };
+      isRecord(
+        await here.read(record.key),
+        expected,
+        'a text of 1 MiB must come back from an update as it went in',
+      );
+    },
+  },
+  {
+    name: '8 a thousand names come back as they went in',
+    async holds(stores) {
+      const names = upTo(1000).map((index) => `name ${index}`);
+      const record = aRecord({ data: named(names, String) });
+      await stores[0].create(record);
+      await comesBack(stores, record, 'a thousand names must come back from a create');
+      const data = named(names, (index) => String(-index));
+      await stores[1].update(record, { set: data });
+      await comesBack(stores, { ...record, data }, 'a thousand names must come back from an update');
+      await stores[0].update(record, { unset: names });
+      await comesBack(stores, { ...record, data: {} }, 'a thousand names must be removed by one change');
+    },
+  },
+  {
+    name: '8 any group comes back as it went in and holds its own sessions alone',
+    async holds(stores) {
+      const [here, there] = stores;
+      const inAll = aRecord({ groups: GROUPS });
+      await here.create(inAll);
+      await comesBack(stores, inAll, 'groups must come back from a create as they went in');
+      await each(GROUPS, async (group) => {
+        const own = aRecord();
+        await here.create(own);
+        await there.update(own, { join: [group] });
+        isRecord(
+          await here.read(own.key),
+          { ...own, groups: [group] },
+          `the group ${show(group)} must come back from an update`,
+        );
+        sameKeys(
+          await keysOn(stores, group),
+          [inAll.key, own.key],
+          `the group ${show(group)} must show its own sessions alone`,
+        );
+        equals(await here.count(group), 2, `the group ${show(group)} must count its own sessions alone`);
+        equals(
+          await there.clear(group, inAll.key),
+          1,
+          `the group ${show(group)} must end its own sessions alone; how many`,
+        );
+      });
+      equals(await keysOn(stores), [inAll.key], 'clears of all groups that except a session must keep it');
+      await there.update(inAll, { leave: GROUPS.slice(1) });
+      await comesBack(
+        stores,
+        { ...inAll, groups: GROUPS.slice(0, 1) },
+        'any group must be left by one change',
+      );
+    },
+  },
+  {
+    name: '8 any well-formed key is a session of its own',
+    async holds(stores) {
+      const [here, there] = stores;
+      const records = KEYS.map((key, index) =>
+        aRecord({ key, data: { index: String(index) }, groups: ['g'] }),
+      );
+      equals(
+        await here.read('constructor'),
+        undefined,
+        'a key that never was must read as undefined, whatever its name',
+      );
+      await each(records, (record) => here.create(record));
+      for (const record of records) {
+        await there.update(record, { set: { updated: record.key } });
+        const data = { ...record.data, updated: record.key };
+        isRecord(
+          await here.read(record.key),
+          { ...record, data },
+          `the key ${show(record.key)} must be a session of its own`,
+        );
+      }
+      for (const group of ['g', undefined]) {
+        const paged = keysOf(await allPages(stores, group, 3));
+        sameKeys(paged, KEYS, 'any key must be paged as it is, and be gone on from');
+      }
+      for (const [index, key] of KEYS.entries()) {
+        equals(await there.destroy(key), true, `the key ${show(key)} must be destroyed`);
+        const left = await here.count('g');
+        must(
+          left === KEYS.length - index - 1,
+          `destroy of the key ${show(key)} must end one session: ${left} are left`,
+        );
+      }
+    },
+  },
+];

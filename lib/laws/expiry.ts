@@ -1,0 +1,337 @@
+import type { SessionChange } from '../contract/store.js';
+import {
+  GRACE,
+  MARGIN,
+  NEVER,
+  aProof,
+  aRecord,
+  bothRead,
+  bothWays,
+  breathe,
+  each,
+  equals,
+  inAnHour,
+  inMinutes,
+  isNowhere,
+  isRecord,
+  keysOn,
+  must,
+  past,
+  rounds,
+  show,
+  soon,
+} from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+export const expiryLaws: SessionStoreLaw[] = [
+  {
+    name: '5 an expiry that is moved later is kept: the session outlives the one it had',
+    async holds(stores) {
+      const [here, there] = stores;
+      const waysToMove: ((from: number, to: number) => SessionChange)[] = [
+        (_, to) => ({ expiresAt: to }),
+        (from, to) => ({ touch: { from, to } }),
+      ];
+      await each(waysToMove, async (wayToMove) => {
+        // A slow machine may not make the move within a short life: then a longer one is given.
+        for (let life = 250; ; life *= 2) {
+          const record = aRecord({ groups: ['g'], expiresAt: Date.now() + life });
+          await here.create(record);
+          const expiresAt = inAnHour();
+          const answer = await there.update(record, wayToMove(record.expiresAt, expiresAt));
+          if (answer === undefined && Date.now() > record.expiresAt - MARGIN) continue;
+
+          equals(answer?.expiresAt, expiresAt, 'an update that moves an expiry later must answer it');
+          await past(record.expiresAt);
+          const expected = { ...record, expiresAt };
+          await bothRead(
+            stores,
+            expected,
+            'a session whose expiry was moved later must outlive the one it had',
+          );
+          const pages = await keysOn(stores, 'g');
+          must(
+            pages.includes(record.key),
+            'a session whose expiry was moved later must stay in the pages of its group',
+          );
+          return;
+        }
+      });
+      equals(
+        await here.count('g'),
+        2,
+        'sessions whose expiries were moved later must be counted in their group',
+      );
+      equals(
+        await there.clear('g'),
+        2,
+        'sessions whose expiries were moved later must be cleared with their group',
+      );
+    },
+  },
+  {
+    name: '5 an expiry that is moved earlier is kept: the session is gone after it',
+    async holds(stores) {
+      for (const [here, there] of bothWays(stores)) {
+        const [set, touched] = [aRecord({ groups: ['g'] }), aRecord({ groups: ['g'] })];
+        await Promise.all([here.create(set), here.create(touched)]);
+        const expiresAt = soon();
+        await there.update(set, { expiresAt });
+        await there.update(touched, { touch: { from: touched.expiresAt, to: expiresAt } });
+        await past(expiresAt);
+        for (const { key } of [set, touched]) {
+          await isNowhere(
+            stores,
+            key,
+            ['g'],
+            'a session whose expiry was moved earlier must be gone after it',
+          );
+        }
+        equals(
+          [await here.count(), await there.count('g')],
+          [0, 0],
+          'sessions must not be counted after an expiry moved earlier',
+        );
+      }
+    },
+  },
+  {
+    name: '5 an expiry is set or touched, later and earlier again, by either node',
+    async holds(stores) {
+      const record = aRecord({ groups: ['g'] });
+      await stores[0].create(record);
+      let from = record.expiresAt;
+      for (const [index, minutes] of [90, 30, 120, 45].entries()) {
+        for (const store of stores) {
+          const to = inMinutes(minutes) + index;
+          const change = store === stores[index % 2] ? { expiresAt: to } : { touch: { from, to } };
+          const answer = await store.update(record, change);
+          const told = `an expiry that is moved ${to > from ? 'later' : 'earlier'} by ${show(Object.keys(change))}`;
+          equals(answer?.expiresAt, to, `${told} must be answered`);
+          await bothRead(stores, { ...record, expiresAt: to }, `${told} must be read next`);
+          from = to;
+        }
+      }
+    },
+  },
+  {
+    name: '5 no change makes an expiring session immortal, nor moves its expiry unasked',
+    async holds(stores) {
+      const [here, there] = stores;
+      const changes: SessionChange[] = [
+        {},
+        { set: { a: '2' } },
+        { unset: ['a'] },
+        { join: ['h'] },
+        { leave: ['g'] },
+        { touch: { from: 1, to: inAnHour() } },
+        { retire: { proof: aProof(), until: inAnHour() } },
+      ];
+      const expiresAt = Date.now() + 500;
+      const stays = async (key: string, change: string) => {
+        const read = await there.read(key);
+        const late = Date.now() > expiresAt - MARGIN;
+        if (!late || read)
+          equals(read?.expiresAt, expiresAt, `the expiry of a session must stay after ${change}`);
+        await past(expiresAt);
+        await isNowhere(stores, key, ['g', 'h'], `an expiring session must be gone after ${change}`);
+      };
+      const changed = each(changes, async (change) => {
+        const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt });
+        await here.create(record);
+        await there.update(record, change);
+        await stays(record.key, `a change of ${Object.keys(change).join() || 'nothing'} that did not set it`);
+      });
+      const rotated = each([0, GRACE], async (grace) => {
+        const record = aRecord({ groups: ['g'], expiresAt });
+        await here.create(record);
+        await there.rotate(record, record.proof, aProof(), grace);
+        await stays(record.key, 'a rotation');
+      });
+      await Promise.all([changed, rotated]);
+    },
+  },
+  {
+    name: '5 a touch never undoes a lifetime that was set meanwhile, longer or shorter',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord();
+      await here.create(record);
+      for (const expiresAt of [inMinutes(90), inMinutes(5), NEVER]) {
+        await there.update(record, { expiresAt });
+        const touched = await here.update(record, { touch: { from: record.expiresAt, to: inMinutes(70) } });
+        equals(
+          touched?.expiresAt,
+          expiresAt,
+          'a touch from an expiry that is no more must answer the lifetime set meanwhile',
+        );
+        await bothRead(
+          stores,
+          { ...record, expiresAt },
+          'a touch must not undo a lifetime that was set meanwhile',
+        );
+      }
+    },
+  },
+  {
+    name: '5 a touch that races an update of the lifetime never undoes it',
+    async holds(stores) {
+      await rounds(async (round) => {
+        const record = aRecord();
+        const [here, there] = stores;
+        await here.create(record);
+        const expiresAt = inMinutes(round % 3 === 0 ? 5 : 90);
+        const touch = { from: record.expiresAt, to: inMinutes(70) };
+        const after = async (turns: number, store: typeof here, change: SessionChange) => {
+          await breathe(turns);
+          await store.update(record, change);
+        };
+        await Promise.all([
+          here.update(record, { touch }),
+          after(round % 4, there, { expiresAt }),
+          after(round >> 2, here, { touch }),
+          there.update(record, { touch }),
+        ]);
+        await bothRead(
+          stores,
+          { ...record, expiresAt },
+          'a touch must not undo a lifetime that is set beside it',
+        );
+      });
+    },
+  },
+  {
+    name: '5 a touch or a retire whose condition fails leaves the rest of the change applied',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ data: { a: '1', b: '1' }, groups: ['g', 'left'] });
+      await here.create(record);
+      const rest = { set: { a: '2' }, unset: ['b'], join: ['h'], leave: ['left'] };
+      const expected = { ...record, data: { a: '2' }, groups: ['g', 'h'] };
+      const touch = { from: record.expiresAt - 1, to: inMinutes(90) };
+      const answer = await there.update(record, { ...rest, touch });
+      equals(answer?.expiresAt, record.expiresAt, 'a touch whose condition fails must leave the expiry');
+      await bothRead(
+        stores,
+        expected,
+        'a touch whose condition fails must leave the rest of the change applied',
+      );
+
+      const expiresAt = inMinutes(80);
+      const retire = { proof: aProof(), until: inAnHour() };
+      await here.update(record, { set: { c: '3' }, expiresAt, retire });
+      const data = { a: '2', c: '3' };
+      await bothRead(
+        stores,
+        { ...expected, data, expiresAt },
+        'a retire whose condition fails must leave the rest of the change applied',
+      );
+    },
+  },
+  {
+    name: '5 an expiry that a change sets beats a touch in the same change',
+    async holds(stores) {
+      const record = aRecord();
+      await stores[0].create(record);
+      let from = record.expiresAt;
+      for (const minutes of [90, 30]) {
+        const expiresAt = inMinutes(minutes);
+        const answer = await stores[1].update(record, { expiresAt, touch: { from, to: inMinutes(70) } });
+        equals(
+          answer?.expiresAt,
+          expiresAt,
+          'an expiry that a change sets must beat its touch, in the answer',
+        );
+        await bothRead(stores, { ...record, expiresAt }, 'an expiry that a change sets must beat its touch');
+        from = expiresAt;
+      }
+    },
+  },
+  {
+    name: '5 an expiry that is past ends the session as destroy does',
+    async holds(stores) {
+      const told = 'a change to an expiry that is past must end the session';
+      for (const [here, there] of bothWays(stores)) {
+        for (const instant of [inMinutes(-1), 0]) {
+          const [set, touched] = [aRecord({ groups: ['g'] }), aRecord({ groups: ['g'] })];
+          await Promise.all([here.create(set), here.create(touched)]);
+          const ended = await there.update(set, { set: { a: '1' }, join: ['h'], expiresAt: instant });
+          equals(ended, undefined, `${told} and resolve to undefined`);
+          const touch = { from: touched.expiresAt, to: instant };
+          equals(
+            await there.update(touched, { touch }),
+            undefined,
+            `${told} and resolve to undefined, by a touch too`,
+          );
+          for (const { key } of [set, touched]) {
+            await isNowhere(stores, key, ['g', 'h'], told);
+            equals(await here.destroy(key), false, `${told}; destroy after it must resolve to false`);
+          }
+          equals(
+            [await here.count(), await there.count('g'), await here.count('h')],
+            [0, 0, 0],
+            `${told} for every count`,
+          );
+          equals([await here.clear('g'), await there.clear()], [0, 0], `${told} for every clear`);
+        }
+      }
+    },
+  },
+  {
+    name: '5 a create whose expiry is past leaves nothing',
+    async holds(stores) {
+      const [here, there] = stores;
+      for (const expiresAt of [inMinutes(-1), 0]) {
+        const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt });
+        await here.create(record);
+        await isNowhere(stores, record.key, ['g'], 'a create whose expiry is past must leave nothing');
+        equals(
+          [await there.count(), await there.count('g')],
+          [0, 0],
+          'a session created past its expiry must not be counted',
+        );
+        const another = { ...aRecord(), key: record.key, proof: aProof() };
+        await there.create(another);
+        await bothRead(stores, another, 'a create whose expiry is past must not keep its key in use');
+        await there.destroy(another.key);
+      }
+    },
+  },
+  {
+    name: '5 a session that never expires is read, updated, listed, counted and cleared like any other',
+    async holds(stores) {
+      const [here, there] = stores;
+      for (const group of ['g', undefined]) {
+        const eternal = aRecord({ groups: ['g'], expiresAt: NEVER });
+        const made = aRecord({ groups: ['g'] });
+        await Promise.all([here.create(eternal), here.create(made)]);
+        await there.update(made, { expiresAt: NEVER });
+        const updated = await there.update(eternal, { set: { a: '1' } });
+        equals(updated?.expiresAt, NEVER, 'a session that never expires must stay so when it is updated');
+        const read = await here.read(eternal.key);
+        isRecord(
+          read,
+          { ...eternal, data: { a: '1' } },
+          'a session that never expires must be read like any other',
+        );
+        const keys = [eternal.key, made.key].toSorted();
+        equals(await keysOn(stores, group), keys, 'sessions that never expire must be listed like any other');
+        equals(await here.count(group), 2, 'sessions that never expire must be counted like any other');
+        equals(await there.clear(group), 2, 'sessions that never expire must be cleared like any other');
+        for (const key of keys)
+          await isNowhere(stores, key, ['g'], 'a session that never expires must end in a clear');
+      }
+      const mortal = aRecord({ expiresAt: NEVER });
+      await here.create(mortal);
+      const expiresAt = soon();
+      await there.update(mortal, { expiresAt });
+      await past(expiresAt);
+      await isNowhere(
+        stores,
+        mortal.key,
+        [],
+        'a session that never expired must be gone after an expiry it was given',
+      );
+    },
+  },
+];

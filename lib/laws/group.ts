@@ -1,0 +1,264 @@
+import type { SessionStore } from '../contract/store.js';
+import {
+  GRACE,
+  aProof,
+  aRecord,
+  beside,
+  bothWays,
+  breathe,
+  each,
+  equals,
+  inMinutes,
+  isRecord,
+  keysOf,
+  keysOn,
+  must,
+  past,
+  rounds,
+  sameKeys,
+  someRecords,
+  soon,
+  upTo,
+} from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+type Stores = readonly [SessionStore, SessionStore];
+
+/** Fails unless the group has exactly the sessions `keys`, for pages and counts of both stores. */
+async function hasExactly(stores: Stores, group: string, keys: string[], promise: string): Promise<void> {
+  sameKeys(await keysOn(stores, group), keys, `${promise}, on its pages`);
+  for (const store of stores) equals(await store.count(group), keys.length, `${promise}; its count`);
+}
+
+export const groupLaws: SessionStoreLaw[] = [
+  {
+    name: '7 a session is in its groups when its create resolves, for page, count and clear',
+    async holds(stores) {
+      for (const [here, there] of bothWays(stores)) {
+        const groups = upTo(30).map((index) => `group ${index}`);
+        const record = aRecord({ groups });
+        await here.create(record);
+        for (const group of groups) {
+          await hasExactly([there, here], group, [record.key], 'a group must have the session created in it');
+        }
+        equals(
+          await there.clear('group 7'),
+          1,
+          'a clear of a group must end the session created in it; how many it ended',
+        );
+      }
+    },
+  },
+  {
+    name: '7 a session is in a group when the update that joins it resolves, for page, count and clear',
+    async holds(stores) {
+      for (const [here, there] of bothWays(stores)) {
+        const [one, other] = [aRecord(), aRecord()];
+        await Promise.all([here.create(one), there.create(other)]);
+        await here.update(one, { join: ['g', 'h'] });
+        await hasExactly([there, here], 'g', [one.key], 'a group must have the session that joined');
+        await there.update(other, { join: ['g'] });
+        await hasExactly(
+          [there, here],
+          'g',
+          [one.key, other.key],
+          'a group must have the sessions that joined',
+        );
+        await hasExactly([there, here], 'h', [one.key], 'a group must have the session that joined');
+        equals(
+          await there.clear('g'),
+          2,
+          'a clear of a group must end the sessions that joined; how many it ended',
+        );
+      }
+    },
+  },
+  {
+    name: '7 a session that leaves a group is in it no more, and outlives its clear',
+    async holds(stores) {
+      for (const [here, there] of bothWays(stores)) {
+        const [leaves, stays] = [aRecord({ groups: ['g', 'h'] }), aRecord({ groups: ['g'] })];
+        await Promise.all([here.create(leaves), here.create(stays)]);
+        await here.update(leaves, { leave: ['g'] });
+        await hasExactly([there, here], 'g', [stays.key], 'a group must not have the session that left');
+        await hasExactly(
+          [there, here],
+          'h',
+          [leaves.key],
+          'a session that left one group must stay in the other',
+        );
+        equals(
+          await there.clear('g'),
+          1,
+          'a clear of a group must not end the session that left; how many it ended',
+        );
+        isRecord(
+          await here.read(leaves.key),
+          { ...leaves, groups: ['h'] },
+          'a session that left a group must outlive its clear',
+        );
+        await here.destroy(leaves.key);
+      }
+    },
+  },
+  {
+    name: '7 one change joins some groups and leaves others; joining or leaving twice is as once',
+    async holds(stores) {
+      const [here, there] = stores;
+      const record = aRecord({ groups: ['a', 'b'] });
+      await here.create(record);
+      for (const store of stores) {
+        await store.update(record, { join: ['b', 'c', 'c', 'd'], leave: ['a', 'a', 'never in'] });
+        const expected = { ...record, groups: ['b', 'c', 'd'] };
+        isRecord(await there.read(record.key), expected, 'a change must join and leave groups, each once');
+        await hasExactly(stores, 'a', [], 'a group that was left must be empty');
+        await hasExactly(stores, 'never in', [], 'a group that was left though never joined must be empty');
+        for (const group of ['b', 'c', 'd']) {
+          await hasExactly(
+            stores,
+            group,
+            [record.key],
+            'a group must have a session that joined it twice once',
+          );
+        }
+      }
+      await there.update(record, { join: ['a'], leave: ['b', 'c', 'd'] });
+      await hasExactly(stores, 'a', [record.key], 'a group must have a session that came back');
+      await hasExactly(stores, 'd', [], 'a group must not have a session that left');
+    },
+  },
+  {
+    name: '7 a join that resolved before a count or a page was called is seen by it, whatever runs beside',
+    async holds(stores) {
+      const [here, there] = stores;
+      const records = someRecords(60);
+      await each(records, (record) => here.create(record));
+      const told = 'a join that resolved before';
+      let started = 0;
+      const joined: string[] = [];
+      const looks = async (store: SessionStore) => {
+        const before = [...joined];
+        const count = await store.count('g');
+        must(
+          count >= before.length && count <= started,
+          `${told} a count must be seen by it: ${before.length} joins had resolved, ${started} were begun, it counted ${count}`,
+        );
+        const paged = new Set(keysOf((await store.page({ group: 'g', limit: 1000 })).records));
+        const missed = before.filter((key) => !paged.has(key));
+        equals(missed.length, 0, `${told} a page must be seen on it; how many were missed`);
+      };
+      await beside(
+        () => Promise.all([looks(here), looks(there), looks(here)]),
+        async () => {
+          for (let index = 0; index < records.length; index += 2) {
+            await each(records.slice(index, index + 2), async (record, lane) => {
+              started++;
+              await (lane === 0 ? here : there).update(record, { join: ['g'] });
+              joined.push(record.key);
+            });
+            await breathe();
+          }
+        },
+      );
+      await hasExactly(
+        stores,
+        'g',
+        keysOf(records),
+        'after joins beside counts and pages a group must have all who joined',
+      );
+    },
+  },
+  {
+    name: '7 count and page of a group stay exact while its members rotate, touch and change',
+    async holds(stores) {
+      const [here, there] = stores;
+      const members = someRecords(20, { groups: ['g'] });
+      const strangers = someRecords(5, { groups: ['h'] });
+      await each([...members, ...strangers], (record) => here.create(record));
+      let turn = 0;
+      const changes = async () => {
+        turn++;
+        await each([...members, ...strangers], async (record, index) => {
+          const store = index % 2 === 0 ? here : there;
+          const kind = (turn + index) % 4;
+          if (kind === 0)
+            await store.update(record, { expiresAt: inMinutes(30 + ((turn * 7 + index) % 60)) });
+          else if (kind === 1) await store.update(record, { set: { turn: String(turn) }, join: ['other'] });
+          else if (kind === 2) await store.update(record, { leave: ['other'] });
+          else await store.rotate(record, record.proof, aProof(), GRACE);
+        });
+      };
+      await beside(changes, async () => {
+        for (let look = 0; look < 15; look++) {
+          await hasExactly(stores, 'g', keysOf(members), 'a group must stay exact while its members change');
+          equals(await there.count(), 25, 'the count of all must stay exact while sessions change');
+          await breathe();
+        }
+      });
+    },
+  },
+  {
+    name: '7 a session that ended is in none of its groups',
+    async holds(stores) {
+      const [here, there] = stores;
+      const expiresAt = soon();
+      const groups = ['g', 'h'];
+      const [destroyed, ended, cleared, expired, live] = [
+        aRecord({ groups }),
+        aRecord({ groups }),
+        aRecord({ groups: [...groups, 'cleared'] }),
+        aRecord({ groups, expiresAt }),
+        aRecord({ groups }),
+      ];
+      await each([destroyed, ended, cleared, expired, live], (record) => here.create(record));
+      await there.destroy(destroyed.key);
+      await there.update(ended, { expiresAt: inMinutes(-1) });
+      await there.clear('cleared');
+      await past(expiresAt);
+      for (const group of groups) {
+        await hasExactly(
+          stores,
+          group,
+          [live.key],
+          'a group must have the live session alone, and none that ended',
+        );
+      }
+      equals(
+        await here.clear('h'),
+        1,
+        'a clear must find the live session alone in a group; how many it ended',
+      );
+    },
+  },
+  {
+    name: '7 a group that reads show is a group that page and count show, after joins, leaves and clears that raced',
+    async holds(stores) {
+      await rounds(async (round) => {
+        const [here, there] = stores;
+        const group = `group ${round}`;
+        const records = someRecords(6);
+        await each(records, (record) => here.create(record));
+        const clears = async () => {
+          await breathe(round % 4);
+          await there.clear(group);
+        };
+        await Promise.all([
+          clears(),
+          each(records, async (record, index) => {
+            await breathe(index % 3);
+            await (index % 2 === 0 ? here : there).update(record, { join: [group] });
+            if (index % 3 === 2) await here.update(record, { leave: [group] });
+          }),
+        ]);
+        const reads = await each(records, ({ key }) => here.read(key));
+        const members = reads.filter((read) => read?.groups.includes(group)).map((read) => read?.key ?? '');
+        await hasExactly(
+          stores,
+          group,
+          members,
+          'after a race a group must have exactly those whose records show it',
+        );
+      });
+    },
+  },
+];

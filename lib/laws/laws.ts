@@ -1,0 +1,35 @@
+import { bothSurviveLaws } from './both-survive.js';
+import { clearLaws } from './clear.js';
+import { createLaws } from './create.js';
+import { dataLaws } from './data.js';
+import { deleteWinsLaws } from './delete-wins.js';
+import { expiredLaws } from './expired.js';
+import { expiryLaws } from './expiry.js';
+import { groupLaws } from './group.js';
+import { pageLaws } from './page.js';
+import { refusedLaws } from './refused.js';
+import { retireLaws } from './retire.js';
+import { rotationLaws } from './rotation.js';
+import { visibleLaws } from './visible.js';
+import { wholeLaws } from './whole.js';
+import type { SessionStoreLaw } from './law.js';
+
+export type { SessionStoreLaw };
+
+/** Every law a store must keep, in the order of their numbers. */
+export const sessionStoreLaws: readonly SessionStoreLaw[] = [
+  ...visibleLaws,
+  ...createLaws,
+  ...deleteWinsLaws,
+  ...bothSurviveLaws,
+  ...wholeLaws,
+  ...expiredLaws,
+  ...expiryLaws,
+  ...rotationLaws,
+  ...retireLaws,
+  ...groupLaws,
+  ...clearLaws,
+  ...pageLaws,
+  ...dataLaws,
+  ...refusedLaws,
+];

@@ -1,0 +1,131 @@
+import {
+  allPages,
+  breathe,
+  each,
+  equals,
+  inMinutes,
+  isRecord,
+  keysOf,
+  someRecords,
+  sameKeys,
+} from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+export const pageLaws: SessionStoreLaw[] = [
+  {
+    name: '7 pages show every session as a read does, none holds more than its limit, and either node goes on from `next`',
+    async holds(stores) {
+      const members = someRecords(23, { data: { a: '1', b: '"2"' }, groups: ['g', 'i'] });
+      const others = someRecords(7, { groups: ['h'] });
+      await each([...members, ...others], (record) => stores[0].create(record));
+      for (const [group, sessions] of [
+        ['g', members],
+        [undefined, [...members, ...others]],
+      ] as const) {
+        for (const limit of [1, 4, 23, 1000]) {
+          const records = await allPages(stores, group, limit);
+          const told = `pages ${group === undefined ? 'of all' : 'of a group'} of at most ${limit}`;
+          sameKeys(keysOf(records), keysOf(sessions), `${told} must show every session and no other`);
+          for (const session of sessions) {
+            const paged = records.find(({ key }) => key === session.key);
+            isRecord(paged, session, `${told} must show the whole record, as a read does`);
+          }
+        }
+      }
+      equals(
+        await allPages(stores, 'nobody is in', 10),
+        [],
+        'the pages of a group without members must be empty',
+      );
+    },
+  },
+  {
+    name: '7 a session whose expiry moves while pages are read still comes',
+    async holds(stores) {
+      const [here, there] = stores;
+      for (const group of ['g', undefined]) {
+        const sessions = someRecords(40, { groups: ['g'] });
+        await each(sessions, (record, index) => here.create({ ...record, expiresAt: inMinutes(60 + index) }));
+        // What came moves later and what did not moves earlier, past any place that an order by expiry could hold.
+        let moves = 0;
+        const move = (records: { key: string }[]) => {
+          moves++;
+          const came = new Set(keysOf(records as typeof sessions));
+          return each(sessions, (record) =>
+            there.update(record, { expiresAt: inMinutes(came.has(record.key) ? 200 + moves : 50 - moves) }),
+          );
+        };
+        const paged = new Set(keysOf(await allPages(stores, group, 6, move)));
+        const missed = sessions.filter(({ key }) => !paged.has(key));
+        const place = group === undefined ? 'of all' : 'of a group';
+        equals(
+          missed.length,
+          0,
+          `pages ${place} must show every session whose expiry moves meanwhile; how many were missed`,
+        );
+        await here.clear();
+      }
+    },
+  },
+  {
+    name: '7 sessions that end while pages are read come no more, and the pages go on without them',
+    async holds(stores) {
+      const [here, there] = stores;
+      for (const group of ['g', undefined]) {
+        const sessions = someRecords(30, { groups: ['g'] });
+        await each(sessions, (record) => here.create(record));
+        const ended = new Set<string>();
+        let seen = 0;
+        // Half of what just came ends, the last one of the page with it, and some of what is still to come.
+        const end = async (records: { key: string }[]) => {
+          const came = records.slice(seen).map(({ key }) => key);
+          const shown = new Set(records.map(({ key }) => key));
+          const toCome = keysOf(sessions).filter((key) => !shown.has(key) && !ended.has(key));
+          seen = records.length;
+          const ending = [...came.slice(came.length >> 1), ...toCome.slice(0, 2)];
+          await each(ending, (key, index) => (index % 2 === 0 ? here : there).destroy(key));
+          for (const key of ending) {
+            if (!shown.has(key)) ended.add(key);
+          }
+        };
+        const paged = new Set(keysOf(await allPages(stores, group, 4, end)));
+        const dead = [...ended].filter((key) => paged.has(key));
+        equals(dead.length, 0, 'a session that ended must not come on a page read after; how many came');
+        const missed = keysOf(sessions).filter((key) => !ended.has(key) && !paged.has(key));
+        equals(missed.length, 0, 'pages must show every live session while others end; how many were missed');
+        await here.clear();
+      }
+    },
+  },
+  {
+    name: '7 a session live throughout comes while others are created, join, leave and end beside',
+    async holds(stores) {
+      const [here, there] = stores;
+      const lasting = someRecords(25, { groups: ['g'] });
+      await each(lasting, (record) => here.create(record));
+      for (let look = 0; look < 6; look++) {
+        const passing = someRecords(10);
+        const passes = each(passing, async (record, index) => {
+          const store = index % 2 === 0 ? here : there;
+          await store.create(record);
+          await breathe(index % 3);
+          await store.update(record, { join: ['g'] });
+          await breathe(index % 3);
+          if (index % 2 === 0) await store.update(record, { leave: ['g'] });
+          await store.destroy(record.key);
+        });
+        const group = look % 2 === 0 ? 'g' : undefined;
+        const paged = new Set(keysOf(await allPages(stores, group, 5, () => breathe())));
+        await passes;
+        const missed = lasting.filter(({ key }) => !paged.has(key));
+        equals(
+          missed.length,
+          0,
+          'pages must show every session that was live throughout; how many were missed',
+        );
+      }
+      const after = keysOf(await allPages(stores, 'g', 1000));
+      sameKeys(after, keysOf(lasting), 'pages must show the sessions that lasted and none that passed');
+    },
+  },
+];

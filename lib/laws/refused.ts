@@ -1,0 +1,172 @@
+import type { SessionChange, SessionRecord, SessionStore } from '../contract/store.js';
+import {
+  GRACE,
+  aProof,
+  aRecord,
+  bothRead,
+  each,
+  equals,
+  inAnHour,
+  inMinutes,
+  refuses,
+  show,
+} from './vocabulary.js';
+import type { SessionStoreLaw } from './law.js';
+
+type Stores = readonly [SessionStore, SessionStore];
+
+// What comes out of a request's body or query where the types say string or number.
+const notStrings = [undefined, null, 42, true, { $ne: null }, ['k'], '\ud800', 'a\udc00b'] as string[];
+const notStringsButDefined = notStrings.slice(1);
+const notInstants = [
+  null,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  1.5,
+  '1',
+  { $gt: 0 },
+] as number[];
+
+/**
+ * Runs `calls` for each of `values` beside a live session in the group `g`. Fails unless all are refused and
+ * nothing is written.
+ */
+async function nothingWritten<T>(
+  stores: Stores,
+  what: string,
+  values: T[],
+  calls: (store: SessionStore, value: T, record: SessionRecord) => Record<string, () => Promise<unknown>>,
+): Promise<void> {
+  const was = { proof: aProof(), at: Date.now(), grace: GRACE };
+  const record = aRecord({ was, data: { a: '1' }, groups: ['g'] });
+  await stores[0].create(record);
+  await each(values, async (value, index) => {
+    const store = stores[index % 2 === 0 ? 0 : 1];
+    for (const [name, call] of Object.entries(calls(store, value, record))) {
+      await refuses(call, `${what} ${show(value)} for ${name}`);
+    }
+  });
+  await bothRead(stores, record, `a call with ${what} that is refused must write nothing`);
+  const counts = [await stores[0].count(), await stores[1].count('g'), await stores[0].count('h')];
+  equals(counts, [1, 1, 0], `a call with ${what} that is refused must write nothing; the counts`);
+  await stores[0].destroy(record.key);
+}
+
+/** A change that would show if it were written, but for what `bad` holds. */
+const update = (store: SessionStore, record: SessionRecord, bad: SessionChange) => () =>
+  store.update(record, { set: { written: '1' }, join: ['h'], ...bad });
+
+const create = (store: SessionStore, bad: Partial<SessionRecord>) => () =>
+  store.create({ ...aRecord({ groups: ['h'] }), ...bad });
+
+export const refusedLaws: SessionStoreLaw[] = [
+  {
+    name: '8 a key that is not a well-formed string is refused with a TypeError, and nothing is written or ended',
+    async holds(stores) {
+      await nothingWritten(stores, 'the key', notStrings, (store, key, record) => ({
+        create: create(store, { key }),
+        read: () => store.read(key),
+        update: update(store, { ...record, key }, {}),
+        rotate: () => store.rotate({ ...record, key }, record.proof, aProof(), GRACE),
+        destroy: () => store.destroy(key),
+        'the except of a clear': () => store.clear('g', [record.key, key]),
+        'the except of a clear of all': () => store.clear(undefined, [key, record.key]),
+      }));
+      const notIterables = [null, 42, { $ne: null }] as unknown as Iterable<string>[];
+      await nothingWritten(stores, 'the except', notIterables, (store, except) => ({
+        clear: () => store.clear('g', except),
+        'a clear of all': () => store.clear(undefined, except),
+      }));
+    },
+  },
+  {
+    name: '8 a group that is not a well-formed string is refused with a TypeError, and nothing is written or ended',
+    async holds(stores) {
+      // Here `undefined` alone means all sessions: nothing else may.
+      await nothingWritten(stores, 'the group', notStringsButDefined, (store, group) => ({
+        page: () => store.page({ group, limit: 10 }),
+        count: () => store.count(group),
+        clear: () => store.clear(group),
+      }));
+      await nothingWritten(stores, 'the group', notStrings, (store, group, record) => ({
+        create: create(store, { groups: ['h', group] }),
+        join: update(store, record, { join: ['h', group] }),
+        leave: update(store, record, { leave: ['g', group] }),
+      }));
+    },
+  },
+  {
+    name: '8 a name that is not a well-formed string is refused with a TypeError, and nothing is written',
+    async holds(stores) {
+      await nothingWritten(stores, 'the name', notStrings, (store, name, record) => ({
+        unset: update(store, record, { unset: ['a', name] }),
+      }));
+      await nothingWritten(stores, 'the name', ['\ud800', 'a\udc00b'], (store, name, record) => ({
+        create: create(store, { data: { a: '1', [name]: '1' } }),
+        set: update(store, record, { set: { a: '2', [name]: '1' } }),
+      }));
+    },
+  },
+  {
+    name: '8 a proof that is not a well-formed string is refused with a TypeError, and nothing is written',
+    async holds(stores) {
+      await nothingWritten(stores, 'the proof', notStrings, (store, proof, record) => ({
+        create: create(store, { proof }),
+        'create, as the one that was': create(store, { was: { proof, at: Date.now(), grace: GRACE } }),
+        'rotate, as presented': () => store.rotate(record, proof, aProof(), GRACE),
+        'rotate, as the new one': () => store.rotate(record, record.proof, proof, GRACE),
+        retire: update(store, record, { retire: { proof, until: inAnHour() } }),
+      }));
+    },
+  },
+  {
+    name: '8 a page is refused with a TypeError for an `after` that is not a well-formed string, or a limit not from 1 to 1000',
+    async holds(stores) {
+      await nothingWritten(stores, 'the after', notStringsButDefined, (store, after) => ({
+        'a page of a group': () => store.page({ group: 'g', after, limit: 10 }),
+        'a page of all': () => store.page({ after, limit: 10 }),
+      }));
+      const limits = [
+        0,
+        -1,
+        1001,
+        1.5,
+        Number.NaN,
+        Number.POSITIVE_INFINITY,
+        '10',
+        null,
+        undefined,
+      ] as number[];
+      await nothingWritten(stores, 'the limit', limits, (store, limit) => ({
+        'a page of a group': () => store.page({ group: 'g', limit }),
+        'a page of all': () => store.page({ limit }),
+      }));
+    },
+  },
+  {
+    name: '8 an instant that is not a finite whole number is refused with a TypeError, and nothing is written',
+    async holds(stores) {
+      await nothingWritten(stores, 'the instant', notInstants, (store, instant, record) => ({
+        'the expiresAt of a create': create(store, { expiresAt: instant }),
+        'the createdAt of a create': create(store, { createdAt: instant }),
+        expiresAt: update(store, record, { expiresAt: instant }),
+        'touch.to': update(store, record, { touch: { from: record.expiresAt, to: instant } }),
+        'touch.from': update(store, record, { touch: { from: instant, to: inMinutes(90) } }),
+        'retire.until': update(store, record, { retire: { proof: record.proof, until: instant } }),
+        'the grace of a rotation': () => store.rotate(record, record.proof, aProof(), instant),
+      }));
+    },
+  },
+  {
+    name: '8 a name both set and removed, or a group both joined and left, is refused with a TypeError, and nothing is written',
+    async holds(stores) {
+      await nothingWritten(stores, 'the name', ['a', 'b', '', '__proto__'], (store, name, record) => ({
+        'both set and unset': update(store, record, { set: { [name]: '2', c: '3' }, unset: ['d', name] }),
+      }));
+      await nothingWritten(stores, 'the group', ['g', 'h', '', '__proto__'], (store, group, record) => ({
+        'both join and leave': update(store, record, { join: [group, 'h'], leave: ['i', group] }),
+      }));
+    },
+  },
+];

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { inspect, isDeepStrictEqual } from 'node:util';
+import type { SessionRecord, SessionStore } from '../contract/store.js';
+
+type Stores = readonly [SessionStore, SessionStore];
+
+// The laws import the contract's types alone, so that they judge a store from any copy of the package.
+export const NEVER = 8.64e15;
+
+/** A grace that does not end while a law runs. */
+export const GRACE = 10 * 60_000;
+
+/** How far, in milliseconds, the clocks of the node and of a backend beside it are taken to differ. */
+export const MARGIN = 50;
+
+/** A live record in no group, with nothing in it and a key and a proof of its own, but for what `some` says. */
+export function aRecord(some: Partial<SessionRecord> = {}): SessionRecord {
+  const record = {
+    key: randomBytes(24).toString('base64url'),
+    proof: aProof(),
+    groups: [],
+    createdAt: Date.now(),
+    expiresAt: inAnHour(),
+    ...some,
+  };
+  return { ...record, data: Object.assign(Object.create(null) as Record<string, string>, some.data) };
+}
+
+export function someRecords(count: number, some: Partial<SessionRecord> = {}): SessionRecord[] {
+  return upTo(count).map(() => aRecord(some));
+}
+
+export function aProof(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+export function inAnHour(): number {
+  return inMinutes(60);
+}
+
+export function inMinutes(minutes: number): number {
+  return Date.now() + minutes * 60_000;
+}
+
+/** An instant that a law can wait for. Nothing that must still be live may expire then. */
+export function soon(): number {
+  return Date.now() + 200;
+}
+
+/** Waits until `instant` is past for the node and for the backend. */
+export async function past(instant: number): Promise<void> {
+  while (Date.now() <= instant + MARGIN) await setTimeout(instant + MARGIN + 1 - Date.now());
+}
+
+/** Lets timers and sockets have their turn, `turns` times: a loop on a store in memory would starve them. */
+export async function breathe(turns = 1): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await setImmediate();
+}
+
+/** Each store beside the other, in both orders: the one that acts, and the one that must see it. */
+export function bothWays([here, there]: Stores): Stores[] {
+  return [
+    [here, there],
+    [there, here],
+  ];
+}
+
+export function each<T, R>(
+  things: readonly T[],
+  story: (thing: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  return Promise.all(things.map(story));
+}
+
+/** The numbers from 0 to `count`, without it. */
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+/** Runs a race 32 times, eight side by side; each round has its number, to time its calls by. */
+export async function rounds(race: (round: number) => Promise<void>): Promise<void> {
+  for (let wave = 0; wave < 4; wave++) {
+    await each(upTo(8), (lane) => race(wave * 8 + lane));
+  }
+}
+
+/** Runs `story` while `noise` is repeated beside it; fails when either fails. */
+export async function beside<T>(noise: () => Promise<unknown>, story: () => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const repeat = async () => {
+    while (!over.signal.aborted) {
+      await noise();
+      await breathe();
+    }
+  };
+  const tell = async () => {
+    try {
+      return await story();
+    } finally {
+      over.abort();
+    }
+  };
+  const [, answer] = await Promise.all([repeat(), tell()]);
+  return answer;
+}
+
+/** The records of all pages, read one after the other, each on the other store than the page before. */
+export async function allPages(
+  stores: Stores,
+  group: string | undefined,
+  limit: number,
+  betweenPages: (records: SessionRecord[]) => Promise<unknown> = async () => {},
+): Promise<SessionRecord[]> {
+  const all: SessionRecord[] = [];
+  let after: string | undefined;
+  for (let pages = 0; pages < 1000; pages++) {
+    const { records, next } = await stores[pages % 2 === 0 ? 0 : 1].page({ group, after, limit });
+    must(
+      records.length <= limit,
+      `a page never holds more than its limit: ${limit} were asked for, ${records.length} came`,
+    );
+    all.push(...records);
+    if (next === undefined) return all;
+    await betweenPages(all);
+    after = next;
+  }
+  assert.fail(
+    `pages must come to an end: after 1000 of them for ${all.length} records there was still a \`next\``,
+  );
+}
+
+/** The keys of all pages, each once, sorted. */
+export async function keysOn(stores: Stores, group?: string): Promise<string[]> {
+  return sorted(keysOf(await allPages(stores, group, 100)));
+}
+
+export function keysOf(records: readonly SessionRecord[]): string[] {
+  return records.map(({ key }) => key);
+}
+
+export function sorted(strings: readonly string[]): string[] {
+  return [...new Set(strings)].toSorted();
+}
+
+/** Fails unless `condition`; `promise` is a sentence that says what was promised and what came instead. */
+export function must(condition: boolean, promise: string): asserts condition {
+  assert.ok(condition, promise);
+}
+
+/** Fails unless both are alike; `promise` says what was promised, the values are added. */
+export function equals(actual: unknown, expected: unknown, promise: string): void {
+  must(isDeepStrictEqual(actual, expected), `${promise}: expected ${show(expected)}, got ${show(actual)}`);
+}
+
+/** Fails unless both hold the same keys; the order is free. */
+export function sameKeys(actual: readonly string[], expected: readonly string[], promise: string): void {
+  const missing = expected.filter((key) => !actual.includes(key));
+  const others = actual.filter((key) => !expected.includes(key));
+  must(
+    missing.length + others.length === 0,
+    `${promise}: of ${expected.length} sessions ${show(missing)} did not come, and ${show(others)} came that must not`,
+  );
+}
+
+/** Fails unless `actual` is `expected` in every field; the order of names and groups is free. */
+export function isRecord(actual: SessionRecord | undefined, expected: SessionRecord, promise: string): void {
+  must(actual !== undefined, `${promise}: expected the record of ${show(expected.key)}, got undefined`);
+  const [is, should] = [fieldsOf(actual), fieldsOf(expected)];
+  const wrong = [...new Set([...is.keys(), ...should.keys()])].filter(
+    (field) => !isDeepStrictEqual(is.get(field), should.get(field)),
+  );
+  const details = wrong.map(
+    (field) => `${field} is ${show(is.get(field))} and not ${show(should.get(field))}`,
+  );
+  must(wrong.length === 0, `${promise}: ${details.slice(0, 5).join('; ')}`);
+}
+
+/** Fails unless both stores read `expected`. */
+export async function bothRead(stores: Stores, expected: SessionRecord, promise: string): Promise<void> {
+  for (const store of stores) isRecord(await store.read(expected.key), expected, promise);
+}
+
+/** Fails when a read or a page, of all or of a group, still shows the session on either store. */
+export async function isNowhere(
+  stores: Stores,
+  key: string,
+  groups: string[],
+  promise: string,
+): Promise<void> {
+  const places: string[] = [];
+  if ((await stores[0].read(key)) || (await stores[1].read(key))) places.push('a read');
+  if ((await keysOn(stores)).includes(key)) places.push('a page of all');
+  for (const group of groups) {
+    if ((await keysOn(stores, group)).includes(key)) places.push(`a page of the group ${show(group)}`);
+  }
+  must(places.length === 0, `${promise}: the session must be gone, but ${places.join(' and ')} shows it`);
+}
+
+/** A created session whose proof was rotated, as it is read after that; `first` is the proof it was created with. */
+export async function rotated([here, there]: Stores, grace: number, some: Partial<SessionRecord> = {}) {
+  const created = aRecord(some);
+  await here.create(created);
+  const answer = await here.rotate(created, created.proof, aProof(), grace);
+  must(
+    answer !== undefined,
+    'a rotation of a live session must resolve to a proof, but it resolved to undefined',
+  );
+  const record = (await there.read(created.key)) ?? created;
+  equals(record.proof, answer, 'a rotation must resolve to the proof that is read next');
+  equals(record.was?.proof, created.proof, 'a rotation must keep the proof that was current as `was`');
+  return { record, first: created.proof, at: record.was?.at ?? Date.now() };
+}
+
+/** Fails unless `call` throws or rejects with a `TypeError`. */
+export async function refuses(call: () => Promise<unknown>, what: string): Promise<void> {
+  let outcome = 'it was taken';
+  try {
+    await call();
+  } catch (error) {
+    if (error instanceof Error && error.name === 'TypeError') return;
+    outcome = `it failed with ${show(error)}`;
+  }
+  assert.fail(`${what} must be refused with a TypeError, but ${outcome}`);
+}
+
+export function show(value: unknown): string {
+  return inspect(value, { breakLength: Infinity, maxStringLength: 80, maxArrayLength: 5, depth: 4 });
+}
+
+/** What a record has, field by field and name by name; a store may add fields of its own, a wrong one lack some. */
+function fieldsOf({
+  key,
+  proof,
+  was,
+  data,
+  groups,
+  createdAt,
+  expiresAt,
+}: SessionRecord): Map<string, unknown> {
+  const before = was && { proof: was.proof, at: was.at, grace: was.grace, until: was.until };
+  const members = Array.isArray(groups) ? groups.toSorted() : groups;
+  const fields = { key, proof, was: before, createdAt, expiresAt, groups: members };
+  const names = Object.entries(data ?? {}).map(([name, text]) => [`data[${show(name)}]`, text] as const);
+  return new Map<string, unknown>([...Object.entries(fields), ...names]);
+}

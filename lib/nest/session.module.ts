@@ -1,0 +1,126 @@
+import {
+  Inject,
+  Logger,
+  Module,
+  type DynamicModule,
+  type MiddlewareConsumer,
+  type NestModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import { mountOn, prepareFastify } from './fastify.js';
+import { SessionInterceptor } from './session.interceptor.js';
+import { createMiddleware } from '../http/middleware.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  OPTIONS_TYPE,
+  SESSION_OPTIONS,
+  type SessionModuleOptions,
+} from './session.module-definition.js';
+import { checkStore, resolveOptions, type SessionConfig } from '../options/options.js';
+import { SessionRecheck } from '../session/recheck.js';
+import { SESSION_CONFIG, SessionService } from './session.service.js';
+import { SessionStore } from '../contract/store.js';
+
+/** The middleware that the module mounts, for an app that mounts it itself: `app.use(app.get(SESSION_MIDDLEWARE))`. */
+export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
+
+/** Gives a Nest app sessions: a store under `SessionStore`, a `SessionService`, `@Session()`, and the middleware. */
+@Module({
+  providers: [
+    { provide: SessionStore, inject: [SESSION_OPTIONS], useFactory: storeOf },
+    { provide: SESSION_CONFIG, inject: [SESSION_OPTIONS, SessionStore], useFactory: configOf },
+    {
+      provide: SESSION_MIDDLEWARE,
+      inject: [SESSION_CONFIG],
+      useFactory: (config: SessionConfig) => createMiddleware(config, 'self'),
+    },
+    {
+      provide: SessionRecheck,
+      inject: [SESSION_OPTIONS, SESSION_CONFIG],
+      useFactory: ({ recheck }: SessionModuleOptions, { store, logger, absoluteTimeout }: SessionConfig) =>
+        new SessionRecheck({ store, logger, every: recheck, absoluteTimeout }),
+    },
+    { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
+    SessionService,
+  ],
+  exports: [SessionStore, SESSION_MIDDLEWARE, SessionService],
+})
+export class SessionModule
+  extends ConfigurableModuleClass
+  implements NestModule, OnModuleInit, OnApplicationShutdown
+{
+  constructor(
+    @Inject(SESSION_OPTIONS) private readonly options: SessionModuleOptions,
+    @Inject(SESSION_MIDDLEWARE) private readonly middleware: ReturnType<typeof createMiddleware>,
+    private readonly store: SessionStore,
+    private readonly recheck: SessionRecheck,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {
+    super();
+    // Before plugins are registered; a testing module gets its adapter only later.
+    prepareFastify(adapterHost.httpAdapter);
+  }
+
+  /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
+  static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    if (!options)
+      throw new TypeError('SessionModule.forRoot needs options: SessionModule.forRoot({ secret })');
+    return super.forRoot(options);
+  }
+
+  /** As `forRoot`, with options that are injected: `useFactory`, `useClass` or `useExisting`. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return super.forRootAsync(options);
+  }
+
+  // Here and not in `onModuleInit`, which runs when the routes are registered already.
+  configure(consumer: MiddlewareConsumer): void {
+    const { forRoutes, exclude = [] } = this.options;
+    prepareFastify(this.adapterHost.httpAdapter);
+    if (forRoutes === undefined && exclude.length === 0) {
+      // Middleware of a module does not run for `/graphql` under a global prefix; the adapter's own does.
+      mountOn(this.adapterHost.httpAdapter, this.middleware);
+    } else {
+      consumer
+        .apply(this.middleware)
+        .exclude(...exclude)
+        .forRoutes(...(forRoutes ?? ['{*path}']));
+    }
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.store.open?.();
+  }
+
+  // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
+  async onApplicationShutdown(): Promise<void> {
+    this.recheck.close();
+    await this.store.close?.();
+  }
+}
+
+async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError('forRootAsync was given no options: return them, useFactory: () => ({ secret })');
+  }
+  const { store, forRoutes, exclude } = options;
+  checkRoutes('forRoutes', forRoutes);
+  checkRoutes('exclude', exclude);
+  if (store !== undefined) return checkStore(store);
+  const { ClusterStore } = await import('../stores/cluster/index.js');
+  return new ClusterStore();
+}
+
+function checkRoutes(option: string, routes: unknown): void {
+  if (routes === undefined || (Array.isArray(routes) && (routes.length > 0 || option === 'exclude'))) return;
+  throw new TypeError(`${option} must be a list of routes: ${option}: ['cart']`);
+}
+
+function configOf(options: SessionModuleOptions, store: SessionStore): SessionConfig {
+  // What says where sessions are is the module's own.
+  const { forRoutes: _, exclude: __, recheck: ___, ...rest } = options;
+  return resolveOptions({ logger: new Logger(SessionModule.name), ...rest, store });
+}

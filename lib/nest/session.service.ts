@@ -1,0 +1,213 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { checkLifetime } from '../contract/options.js';
+import { checkSize, diffData, NO_SNAPSHOT } from '../session/data.js';
+import type { SessionConfig } from '../options/options.js';
+import { checkGroup, checkKey, checkPage, valuesOf } from '../contract/record.js';
+import { expiryAfter } from '../session/state.js';
+import { SessionStore, type SessionRecord } from '../contract/store.js';
+import { proofOf, randomName } from '../token/signer.js';
+import type { SessionData } from '../session/session.js';
+
+/** The checked options, for what is injected. */
+export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
+
+/** What is shown of a session: no secret, no proof. Frozen, all the way down. */
+export interface SessionView {
+  readonly key: string;
+  /** The data as a handler sees it, without the cookie; a value whose text is damaged is left out. */
+  readonly data: Readonly<Partial<Omit<SessionData, 'cookie'>> & Record<string, unknown>>;
+  readonly groups: readonly string[];
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  /** Epoch milliseconds; 8.64e15 for never. */
+  readonly expiresAt: number;
+}
+
+/** Some views, and where to go on; `next` is absent on the last page. */
+export interface SessionViewPage {
+  views: SessionView[];
+  next?: string;
+}
+
+/** How far to page. */
+export interface PageOptions {
+  /** The `next` of the page before; absent for the first. */
+  after?: string;
+  /** How many at most, 1 to 1 000; default 100. */
+  limit?: number;
+}
+
+/** What a session is created with, beside its data. */
+export interface CreateOptions {
+  /** The groups it is in. */
+  groups?: Iterable<string>;
+  /** How long it lives unused, in milliseconds; default: the `maxAge` of the first identity, or `ttl`. */
+  maxAge?: number;
+}
+
+/** A session, and what its client presents: as a cookie's value, or in the header of a header identity. */
+export interface CreatedSession {
+  session: SessionView;
+  token: string;
+}
+
+/** Whom a clear spares. */
+export interface ClearOptions {
+  /** A session, a key, or keys. */
+  except?: { readonly id: string } | Iterable<string>;
+}
+
+const PAGE_SIZE = 100;
+
+/** Lists, finds and ends sessions, one by one, by group or all of them. */
+@Injectable()
+export class SessionService {
+  constructor(
+    private readonly store: SessionStore,
+    @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
+  ) {}
+
+  /**
+   * Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. Its key is
+   * random, as there is no request to ask `genid` about.
+   */
+  async create(
+    data: Partial<SessionData> & Record<string, unknown> = {},
+    { groups = [], maxAge }: CreateOptions = {},
+  ): Promise<CreatedSession> {
+    const { signer, identities, ttl, absoluteTimeout, maxSize } = this.config;
+    const texts = { __proto__: null, ...diffData(data, NO_SNAPSHOT)?.set } as unknown as Record<
+      string,
+      string
+    >;
+    checkSize({}, { set: texts }, maxSize);
+    if (maxAge !== undefined) {
+      if (maxAge === Infinity)
+        throw new TypeError('maxAge must be finite; for sessions that never end write ttl: Infinity');
+      checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
+      texts['cookie'] = JSON.stringify({ maxAge });
+    }
+    const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? ttl;
+    const secret = signer.newSecret();
+    const createdAt = Date.now();
+    const record: SessionRecord = {
+      key: randomName(),
+      proof: proofOf(secret),
+      data: texts,
+      groups: [...new Set(typeof groups === 'string' ? [groups] : groups)],
+      createdAt,
+      expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
+    };
+    await this.store.create(record);
+    return { session: viewOf(record), token: signer.sign(record.key, secret) };
+  }
+
+  /** The live sessions of a group, read page by page as they are asked for. */
+  list(group: string): AsyncIterableIterator<SessionView> {
+    checkGroup(group);
+    return this.pages(group);
+  }
+
+  /** All live sessions, read page by page as they are asked for. */
+  listAll(): AsyncIterableIterator<SessionView> {
+    return this.pages();
+  }
+
+  /** A page of a group's live sessions. */
+  async page({ group, after, limit }: PageOptions & { group: string }): Promise<SessionViewPage> {
+    checkGroup(group);
+    return this.read(group, after, limit);
+  }
+
+  /** A page of all live sessions. */
+  async pageAll({ after, limit }: PageOptions = {}): Promise<SessionViewPage> {
+    return this.read(undefined, after, limit);
+  }
+
+  /** How many live sessions a group has. */
+  async count(group: string): Promise<number> {
+    checkGroup(group);
+    return this.store.count(group);
+  }
+
+  /** How many live sessions there are. */
+  async countAll(): Promise<number> {
+    return this.store.count();
+  }
+
+  /** The live session under `key`; `undefined` when there is none. */
+  async find(key: string): Promise<SessionView | undefined> {
+    checkKey(key);
+    const record = await this.store.read(key);
+    return record && viewOf(record);
+  }
+
+  /** Ends a session; resolves to whether it was live. */
+  async destroy(key: string): Promise<boolean> {
+    checkKey(key);
+    return this.store.destroy(key);
+  }
+
+  /** Ends all sessions of a group ("log out everywhere"), but `except`; resolves to how many were ended. */
+  async clearGroup(group: string, { except }: ClearOptions = {}): Promise<number> {
+    checkGroup(group);
+    return this.store.clear(group, keysOf(except));
+  }
+
+  /** multi-process-session's name for `clearGroup`. */
+  async clearGroupByName(name: string): Promise<number> {
+    return this.clearGroup(name);
+  }
+
+  /** Ends all sessions, but `except`; resolves to how many were ended. */
+  async clearAll({ except }: ClearOptions = {}): Promise<number> {
+    return this.store.clear(undefined, keysOf(except));
+  }
+
+  private async *pages(group?: string): AsyncIterableIterator<SessionView> {
+    // A store may give a session twice that left its place meanwhile. Of a group, which somebody looks at, that is seen;
+    // to remember all sessions there are would cost too much.
+    const seen = group === undefined ? undefined : new Set<string>();
+    let after: string | undefined;
+    do {
+      const { views, next } = await this.read(group, after);
+      for (const view of views) {
+        if (seen?.has(view.key)) continue;
+        seen?.add(view.key);
+        yield view;
+      }
+      after = next;
+    } while (after !== undefined);
+  }
+
+  private async read(group?: string, after?: string, limit = PAGE_SIZE): Promise<SessionViewPage> {
+    const options = { group, after, limit };
+    checkPage(options);
+    const { records, next } = await this.store.page(options);
+    const views = records.map(viewOf);
+    return next === undefined ? { views } : { views, next };
+  }
+}
+
+function keysOf(except: ClearOptions['except']): Iterable<string> | undefined {
+  // Only a session has an `id`; a key is a string, and keys come in an array or a set.
+  if (typeof except !== 'object' || except === null || !('id' in except)) return except;
+  checkKey(except.id);
+  return [except.id];
+}
+
+function viewOf({ key, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {
+  return Object.freeze({
+    key,
+    data: freeze(valuesOf(data)) as SessionView['data'],
+    groups: Object.freeze([...groups]),
+    createdAt,
+    expiresAt,
+  });
+}
+
+function freeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}

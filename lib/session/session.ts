@@ -1,0 +1,228 @@
+import { inspect } from 'node:util';
+import expressSession from 'express-session';
+import { ownProperty, PARSE, type DataHolder } from './data.js';
+import { SessionCookie } from '../cookie/cookie.js';
+import type { SessionRequest } from './work.js';
+import type { SessionState } from './state.js';
+
+/**
+ * The properties of your sessions. Augment it once and every `Session` knows them:
+ * `declare module 'nestjs-session-stores' { interface SessionData { user: string } }`.
+ */
+export interface SessionData extends expressSession.SessionData {}
+
+/** How to rotate a session's secret. */
+export interface RotateOptions {
+  /** How long, in milliseconds, the old secret stays good beside the new one; default 30 000. */
+  grace?: number;
+}
+
+/** Told how a call ended, as in express-session. */
+export type SessionCallback = (error?: unknown) => void;
+
+/** What a session can do. Everything that is not one of these names is data. */
+export interface SessionMethods {
+  /** The session's key: public, unlike the token that the client holds. */
+  readonly id: string;
+  /** The name of the identity that its token came by, or will. */
+  readonly identity: string;
+  /**
+   * Saves what changed now, instead of before the response; rejects with `SessionGoneError` when it could not be saved
+   * because the session has ended meanwhile.
+   */
+  save(): Promise<void>;
+  save(callback: SessionCallback): this;
+  /** Reads the stored session again, in place, and forgets what was changed and not saved. */
+  reload(): Promise<void>;
+  /** As in express-session: puts a new object at `req.session` and leaves this one as it is. */
+  reload(callback: SessionCallback): this;
+  /** Ends the session and clears its cookie; a rejection means that it may still live. */
+  destroy(): Promise<void>;
+  destroy(callback: SessionCallback): this;
+  /**
+   * Ends this session and starts an empty one in its place, with a new key: do it at login. Rejects, and the session is
+   * as it was, when the old one could not be ended; with `SessionGoneError` when others ended it meanwhile; when the
+   * answer has begun, and on a socket, where nothing can be given to the client, and nothing is saved after that.
+   */
+  regenerate(): Promise<void>;
+  /** As in express-session: puts a new object at `req.session` and leaves this one as it is. */
+  regenerate(callback: SessionCallback): this;
+  /**
+   * Gives the client a new secret for the same session; the old one keeps working for a grace. At login use
+   * `regenerate`. Does nothing for a session that is not stored yet, when another request rotated it, and, unless `grace`
+   * is 0, while the grace of the last rotation runs: requests that carry the secret before it may be on their way.
+   */
+  rotate(options?: RotateOptions): Promise<void>;
+  /** Renews the expiry with this request, although a tenth of the lifetime has not passed. */
+  touch(): Promise<void>;
+  /** Makes the session a member of a group when it is saved. */
+  joinGroup(group: string): Promise<void>;
+  /** Takes the session out of a group when it is saved. */
+  leaveGroup(group: string): Promise<void>;
+  /** The groups it is in, with what this request joined and left. */
+  groupNames(): Promise<string[]>;
+  /**
+   * multi-process-session's name for having one group: joins `group`, and leaves the one that was set like this before,
+   * which the session keeps as its property `groupName`.
+   */
+  setGroupName(group: string): Promise<void>;
+}
+
+/** What a handler holds: your data, and what a session can do. */
+export type Session = SessionMethods & Partial<SessionData> & expressSession.Session;
+
+/** The object at `req.session`. Its own enumerable properties are the data; all else is on the prototype. */
+export class LiveSession implements SessionMethods, DataHolder {
+  readonly #request: SessionRequest;
+  #state: SessionState;
+
+  static {
+    // Behind our prototype stands express-session's, so that `instanceof` holds. Its constructor is not called:
+    // it drops data named like a method and freezes `id`.
+    Object.setPrototypeOf(this.prototype, expressSession.Session.prototype);
+    Object.defineProperty(this, 'name', { value: 'Session' });
+  }
+
+  /** As in express-session an own, enumerable property: apps set its `maxAge`, and print it. */
+  cookie: SessionCookie;
+
+  constructor(request: SessionRequest, state: SessionState) {
+    this.#request = request;
+    this.#state = state;
+    this.cookie = state.cookie;
+  }
+
+  /** What the request knows of this object's session. */
+  static stateOf(session: LiveSession): SessionState {
+    return session.#state;
+  }
+
+  /** Makes the same object, which has no data, stand for another session. */
+  static setState(session: LiveSession, state: SessionState): void {
+    session.#state = state;
+    session.cookie = state.cookie;
+  }
+
+  static isLive(value: unknown): value is LiveSession {
+    return typeof value === 'object' && value !== null && #state in value;
+  }
+
+  get id(): string {
+    return this.#state.key;
+  }
+
+  get identity(): string {
+    return this.#request.identity;
+  }
+
+  // As with the methods, data of this name beats ours.
+  set identity(value: unknown) {
+    ownProperty(this, 'identity', value);
+  }
+
+  get req(): object {
+    return this.#request.req;
+  }
+
+  save(): Promise<void>;
+  save(callback: SessionCallback): this;
+  save(callback?: SessionCallback): Promise<void> | this {
+    return this.#answer(this.#request.save(this), callback);
+  }
+
+  reload(): Promise<void>;
+  reload(callback: SessionCallback): this;
+  reload(callback?: SessionCallback): Promise<void> | this {
+    return this.#answer(this.#request.reload(this, callback === undefined), callback);
+  }
+
+  destroy(): Promise<void>;
+  destroy(callback: SessionCallback): this;
+  destroy(callback?: SessionCallback): Promise<void> | this {
+    return this.#answer(this.#request.destroy(this), callback);
+  }
+
+  regenerate(): Promise<void>;
+  regenerate(callback: SessionCallback): this;
+  regenerate(callback?: SessionCallback): Promise<void> | this {
+    return this.#answer(this.#request.regenerate(this, callback === undefined), callback);
+  }
+
+  rotate({ grace = 30_000 }: RotateOptions = {}): Promise<void> {
+    return this.#answer(this.#request.rotate(this, grace)) as Promise<void>;
+  }
+
+  touch(): Promise<void> {
+    this.resetMaxAge();
+    this.#state.touchAsked = true;
+    return Promise.resolve();
+  }
+
+  resetMaxAge(): this {
+    SessionCookie.renew(this.#state.cookie);
+    return this;
+  }
+
+  // What these refuse is thrown, not rejected: nobody need await them, and a wrong group must not go unnoticed.
+  joinGroup(group: string): Promise<void> {
+    this.#state.join(group);
+    return Promise.resolve();
+  }
+
+  leaveGroup(group: string): Promise<void> {
+    this.#state.leave(group);
+    return Promise.resolve();
+  }
+
+  groupNames(): Promise<string[]> {
+    return Promise.resolve(this.#state.groupNames());
+  }
+
+  setGroupName(group: string): Promise<void> {
+    const named = this as { groupName?: unknown };
+    const before = named.groupName;
+    this.#state.join(group);
+    if (typeof before === 'string' && before !== group) this.#state.leave(before);
+    named.groupName = group;
+    return Promise.resolve();
+  }
+
+  [PARSE](name: string): unknown {
+    const { key, snapshot } = this.#state;
+    try {
+      return JSON.parse(snapshot.texts[name]!);
+    } catch {
+      this.#request.unreadable(key, name);
+      return undefined;
+    }
+  }
+
+  /** Shows the data as `console.log` shows a plain object's, also what is not parsed yet. */
+  [inspect.custom](): this {
+    for (const name of Object.keys(this)) void (this as Record<string, unknown>)[name];
+    return this;
+  }
+
+  // Assigned data of this name must not replace the prototype.
+  get ['__proto__'](): unknown {
+    return Object.getPrototypeOf(this);
+  }
+
+  set ['__proto__'](value: unknown) {
+    ownProperty(this, '__proto__', value);
+  }
+
+  #answer(work: Promise<void>, callback?: SessionCallback): Promise<void> | this {
+    if (callback === undefined) {
+      // A caller who does not await it must not lose the process; one who does still sees the rejection.
+      work.catch(() => {});
+      return work;
+    }
+    // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
+    work.then(
+      () => process.nextTick(callback),
+      (error: unknown) => process.nextTick(callback, error),
+    );
+    return this;
+  }
+}

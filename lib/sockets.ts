@@ -1,1 +1,0 @@
-export { sessionOfSocket, withSessions, type SocketSessionOptions } from './session.sockets.js';

@@ -1,0 +1,1 @@
+export { sessionOfSocket, withSessions, type SocketSessionOptions } from './adapter.js';

@@ -1,0 +1,65 @@
+import type { HeldSession } from './sessions.js';
+
+/**
+ * Sessions ordered by expiry, the nearest first. Each knows its own slot, so that one that ends or moves leaves
+ * nothing behind; adding and removing cost O(log n).
+ */
+export class ExpiryHeap {
+  private readonly sessions: HeldSession[] = [];
+
+  /** The session nearest to its expiry; `undefined` when there is none. */
+  get first(): HeldSession | undefined {
+    return this.sessions[0];
+  }
+
+  add(session: HeldSession): void {
+    this.rise(session, this.sessions.length);
+  }
+
+  /** Must be called while the session still has the expiry it was added with. */
+  remove(session: HeldSession): void {
+    const last = this.sessions.pop() as HeldSession;
+    if (last === session) return;
+    if (expiresBefore(last, session)) this.rise(last, session.slot);
+    else this.sink(last, session.slot);
+  }
+
+  private rise(session: HeldSession, from: number): void {
+    let slot = from;
+    while (slot > 0) {
+      const above = (slot - 1) >> 1;
+      const parent = this.sessions[above] as HeldSession;
+      if (!expiresBefore(session, parent)) break;
+      this.put(parent, slot);
+      slot = above;
+    }
+    this.put(session, slot);
+  }
+
+  private sink(session: HeldSession, from: number): void {
+    let slot = from;
+    for (;;) {
+      const below = this.nearestBelow(slot);
+      if (!below || !expiresBefore(below, session)) break;
+      const next = below.slot;
+      this.put(below, slot);
+      slot = next;
+    }
+    this.put(session, slot);
+  }
+
+  private nearestBelow(slot: number): HeldSession | undefined {
+    const left = this.sessions[2 * slot + 1];
+    const right = this.sessions[2 * slot + 2];
+    return left && right && expiresBefore(right, left) ? right : left;
+  }
+
+  private put(session: HeldSession, slot: number): void {
+    this.sessions[slot] = session;
+    session.slot = slot;
+  }
+}
+
+function expiresBefore(one: HeldSession, other: HeldSession): boolean {
+  return one.record.expiresAt < other.record.expiresAt;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { decodeChange, decodeRecord, deliver, encodeChange, encodeRecord } from './messages.js';
+
+function throughJson(value: unknown) {
+  return JSON.parse(JSON.stringify(value));
+}
+
+describe('what is delivered', () => {
+  it('goes in as few messages as hold it, and what fits none is refused alone', () => {
+    const sent: number[][] = [];
+    const refused: [number, unknown][] = [];
+    const tooLong = new RangeError('Invalid string length');
+    const send = (items: number[]) => {
+      if (items.reduce((sum, item) => sum + item, 0) > 10) throw tooLong;
+      sent.push(items);
+    };
+    deliver([1, 2, 3, 4, 5, 6, 70, 8], send, (item, error) => refused.push([item, error]));
+    expect(sent).toEqual([[1, 2, 3, 4], [5], [6], [8]]);
+    expect(refused).toEqual([[70, tooLong]]);
+    deliver([], send, () => expect.unreachable());
+    expect(sent.length).toBe(4);
+  });
+});
+
+describe('a message', () => {
+  it('carries a record whole, names like __proto__ included, with each of its groups once', () => {
+    const data = JSON.parse('{"__proto__":"1","":"","constructor":"2","a":"\\u0000"}') as Record<
+      string,
+      string
+    >;
+    const was = { proof: 'old', at: 1, grace: 2 };
+    const record = { key: 'k', proof: 'p', data, groups: ['g', '', 'g'], createdAt: 3, expiresAt: 8.64e15 };
+    for (const some of [{}, { was }, { was: { ...was, until: 0 } }]) {
+      const decoded = decodeRecord(throughJson(encodeRecord({ ...record, ...some })));
+      expect(Object.entries(decoded.data)).toEqual(Object.entries(data));
+      expect(Object.getPrototypeOf(decoded.data)).toBe(null);
+      expect(decoded).toStrictEqual({ ...record, ...some, data: decoded.data, groups: ['g', ''] });
+    }
+  });
+
+  it('carries a change with what it has, and nothing else', () => {
+    const retire = { proof: 'p', until: 5 };
+    const touch = { from: 1, to: 2 };
+    for (const change of [{}, { unset: [''], join: [], leave: ['g'] }, { expiresAt: 0, touch, retire }]) {
+      const given = { ...change, touch: change.touch && { ...touch, more: 1n }, more: 1n };
+      expect(decodeChange(throughJson(encodeChange(given)))).toStrictEqual(change);
+    }
+    const { set } = decodeChange(throughJson(encodeChange({ set: JSON.parse('{"__proto__":"1"}') })));
+    expect(Object.entries(set ?? {})).toEqual([['__proto__', '1']]);
+  });
+});

@@ -1,0 +1,140 @@
+import { checkGroup, copyData } from '../../contract/record.js';
+import type { SessionChange, SessionRecord } from '../../contract/store.js';
+
+/** What workers ask for. */
+export type Operation = 'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'page' | 'count' | 'clear';
+
+/** A call; past `deadline`, in epoch milliseconds, it must not act. */
+export type Call = [id: number, deadline: number, operation: Operation, ...args: unknown[]];
+
+/** The answer to a call, or what went wrong with it. */
+export type Answer = [id: number, answer: unknown, problem?: string];
+
+/** What tells our messages from those of others, and those of another protocol from ours. */
+export const TAG = 'nestjs-session-stores/cluster/1';
+
+// Arrays, because a short message in an object costs twice as much to write and to parse.
+
+/** From a worker: the calls of one store. Without any it is a greeting, to be answered with a `ReadyMessage`. */
+export type CallsMessage = [tag: typeof TAG, from: string, name: string, calls: Call[]];
+
+/** From the primary: the answers to one message of calls. */
+export type AnswersMessage = [tag: typeof TAG, to: string, answers: Answer[]];
+
+/** From the primary: it serves. */
+export type ReadyMessage = [tag: typeof TAG];
+
+/** Whether `message` is one of ours, as far as its tag says. */
+export function isOurs(message: unknown): message is [tag: typeof TAG, ...rest: unknown[]] {
+  return Array.isArray(message) && message[0] === TAG;
+}
+
+type Texts = string[];
+type WireWas = [proof: string, at: number, grace: number, until?: number];
+export type WireRecord = [
+  key: string,
+  proof: string,
+  createdAt: number,
+  expiresAt: number,
+  groups: readonly string[],
+  data: Texts,
+  was?: WireWas,
+];
+export type WireChange = Omit<SessionChange, 'set'> & { set?: Texts };
+
+export function encodeRecord(record: SessionRecord): WireRecord {
+  const { key, proof, createdAt, expiresAt, groups, data, was } = record;
+  const wire: WireRecord = [key, proof, createdAt, expiresAt, groups, flatten(data)];
+  if (was) wire.push(encodeWas(was));
+  return wire;
+}
+
+export function decodeRecord([
+  key,
+  proof,
+  createdAt,
+  expiresAt,
+  groups,
+  data,
+  was,
+]: WireRecord): SessionRecord {
+  const record = { key, proof, data: unflatten(data), groups: [...new Set(groups)], createdAt, expiresAt };
+  return was ? { ...record, was: decodeWas(was) } : record;
+}
+
+export function encodeChange({
+  set,
+  unset,
+  join,
+  leave,
+  expiresAt,
+  touch,
+  retire,
+}: SessionChange): WireChange {
+  const wire: WireChange = {};
+  if (set) wire.set = flatten(set);
+  if (unset) wire.unset = unset;
+  if (join) wire.join = join;
+  if (leave) wire.leave = leave;
+  if (expiresAt !== undefined) wire.expiresAt = expiresAt;
+  if (touch) wire.touch = { from: touch.from, to: touch.to };
+  if (retire) wire.retire = { proof: retire.proof, until: retire.until };
+  return wire;
+}
+
+export function decodeChange({ set, ...rest }: WireChange): SessionChange {
+  return set ? { ...rest, set: unflatten(set) } : rest;
+}
+
+/** A group, or `true` for all sessions: what is lost on the way must not become all. */
+export function encodeGroup(group: string | undefined): string | true {
+  return group ?? true;
+}
+
+export function decodeGroup(wire: unknown): string | undefined {
+  if (wire === true) return undefined;
+  checkGroup(wire);
+  return wire as string;
+}
+
+function encodeWas({ proof, at, grace, until }: NonNullable<SessionRecord['was']>): WireWas {
+  return until === undefined ? [proof, at, grace] : [proof, at, grace, until];
+}
+
+function decodeWas([proof, at, grace, until]: WireWas): SessionRecord['was'] {
+  return until === undefined ? { proof, at, grace } : { proof, at, grace, until };
+}
+
+/** Names and texts by turns: as an object `__proto__` would not outlive `JSON.parse` and a copy. */
+function flatten(texts: Record<string, string>): Texts {
+  const flat: Texts = [];
+  for (const name of Object.keys(texts)) flat.push(name, texts[name] as string);
+  return flat;
+}
+
+function unflatten(flat: Texts): Record<string, string> {
+  const texts = copyData({});
+  for (let index = 0; index < flat.length; index += 2)
+    texts[flat[index] as string] = flat[index + 1] as string;
+  return texts;
+}
+
+/**
+ * Hands `items` to `send` in one message, or in several when they are too long for one: a single string holds
+ * half a gigabyte. What does not go alone is handed to `refuse`.
+ */
+export function deliver<T>(
+  items: T[],
+  send: (items: T[]) => void,
+  refuse: (item: T, error: unknown) => void,
+): void {
+  if (items.length === 0) return;
+  try {
+    send(items);
+  } catch (error) {
+    if (items.length === 1) return refuse(items[0] as T, error);
+    const half = items.length >> 1;
+    deliver(items.slice(0, half), send, refuse);
+    deliver(items.slice(half), send, refuse);
+  }
+}

@@ -1,0 +1,54 @@
+import { DEFAULT_MAX_SESSIONS, Sessions } from './sessions.js';
+
+/** The sessions this process holds, by name. */
+export interface Registry {
+  readonly names: Map<string, { sessions: Sessions; stores: number }>;
+  maxSessions: number;
+  /** How many times `serveSessions` was called and not stopped; they share one listener. */
+  servers: number;
+  stopListening?: () => void;
+}
+
+// On `globalThis`, because two copies of this package in one process must not have two maps. The number changes
+// with the shape of what is in it.
+const REGISTRY = Symbol.for('nestjs-session-stores/cluster/1');
+
+export const registry: Registry = ((globalThis as { [REGISTRY]?: Registry })[REGISTRY] ??= {
+  names: new Map(),
+  maxSessions: DEFAULT_MAX_SESSIONS,
+  servers: 0,
+});
+
+/** The sessions of `name`, which are made when there are none. */
+export function sessionsOf(name: string): Sessions {
+  return heldUnder(name).sessions;
+}
+
+/** The sessions of `name`, held until `closeSessions` was called as often. */
+export function openSessions(name: string): Sessions {
+  const held = heldUnder(name);
+  held.stores++;
+  return held.sessions;
+}
+
+export function closeSessions(name: string): void {
+  const held = registry.names.get(name);
+  if (held) held.stores--;
+  dropUnused();
+}
+
+/** Drops the sessions that no store holds, unless workers are served. */
+export function dropUnused(): void {
+  if (registry.servers > 0) return;
+  for (const [name, { sessions, stores }] of registry.names) {
+    if (stores > 0) continue;
+    sessions.close();
+    registry.names.delete(name);
+  }
+}
+
+function heldUnder(name: string): { sessions: Sessions; stores: number } {
+  let held = registry.names.get(name);
+  if (!held) registry.names.set(name, (held = { sessions: new Sessions(registry.maxSessions), stores: 0 }));
+  return held;
+}

@@ -1,0 +1,279 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { NEVER, type SessionRecord } from '../../contract/store.js';
+import { Sessions } from './sessions.js';
+
+const HOUR = 3_600_000;
+
+function aRecord(key: string, some: Partial<SessionRecord> = {}): SessionRecord {
+  const now = Date.now();
+  return { key, proof: 'p', data: {}, groups: [], createdAt: now, expiresAt: now + HOUR, ...some };
+}
+
+function random(below: number): number {
+  return Math.floor(Math.random() * below);
+}
+
+function group(): string {
+  return `g${random(5)}`;
+}
+
+/** How many things each of the structures inside holds. */
+function held(sessions: Sessions) {
+  const { byKey, all, groups, ungrouped, grouped } = sessions as unknown as {
+    byKey: Map<string, unknown>;
+    all: { size: number };
+    groups: Map<string, { size: number }>;
+    ungrouped: { sessions: unknown[] };
+    grouped: { sessions: unknown[] };
+  };
+  return {
+    keys: byKey.size,
+    all: all.size,
+    groups: groups.size,
+    expiring: ungrouped.sessions.length + grouped.sessions.length,
+  };
+}
+
+/** The sessions that are not where their heap must have them. */
+function misplaced(sessions: Sessions) {
+  type Heap = { sessions: { record: SessionRecord; slot: number }[] };
+  const { ungrouped, grouped } = sessions as unknown as { ungrouped: Heap; grouped: Heap };
+  const isWrong = (heap: Heap, isGrouped: boolean) =>
+    heap.sessions.filter(({ record, slot }, index) => {
+      const above = heap.sessions[(index - 1) >> 1]?.record ?? record;
+      return slot !== index || above.expiresAt > record.expiresAt || record.groups.length > 0 !== isGrouped;
+    });
+  return [...isWrong(ungrouped, false), ...isWrong(grouped, true)];
+}
+
+const nothing = { keys: 0, all: 0, groups: 0, expiring: 0 };
+
+function keysOf({ records }: { records: SessionRecord[] }): string[] {
+  return records.map(({ key }) => key);
+}
+
+describe('sessions in memory', () => {
+  it('are copied in and cannot be altered by who wrote or read them', () => {
+    const sessions = new Sessions();
+    const was = { proof: 'old', at: 1, grace: 2 };
+    const record = aRecord('k', { data: { a: '1' }, groups: ['g'], was });
+    sessions.create(record);
+    record.data['a'] = '2';
+    record.groups.push('h');
+    was.at = 9;
+
+    for (const change of [{}, { set: { b: '1' }, join: ['i'] }, { retire: { proof: 'p', until: 5 } }]) {
+      sessions.update('k', change);
+      const read = sessions.read('k') as SessionRecord;
+      expect(() => (read.proof = 'x')).toThrow(TypeError);
+      expect(() => (read.data['a'] = 'x')).toThrow(TypeError);
+      expect(() => read.groups.push('x')).toThrow(TypeError);
+      expect(() => ((read.was as { at: number }).at = 7)).toThrow(TypeError);
+    }
+    expect(sessions.read('k')).toMatchObject({
+      data: { a: '1', b: '1' },
+      groups: ['g', 'i'],
+      was: { at: 1 },
+    });
+    expect(sessions.read('k')).toBe(sessions.read('k'));
+  });
+
+  it('are not made by asking for what is not there', () => {
+    const sessions = new Sessions();
+    sessions.read('k');
+    sessions.update('k', { set: { a: '1' }, join: ['g'] });
+    sessions.rotate('k', 'p', 'q', 10);
+    sessions.destroy('k');
+    sessions.count('g');
+    sessions.page('g', 0, 10);
+    sessions.clear('g', new Set());
+    sessions.create(aRecord('past', { expiresAt: 1, groups: ['g'] }));
+    expect(held(sessions)).toEqual(nothing);
+  });
+
+  it('leave nothing behind when they end, however that comes', () => {
+    const sessions = new Sessions();
+    const groups = ['g', 'h'];
+    const ends: Record<string, (key: string) => unknown> = {
+      destroyed: (key) => sessions.destroy(key),
+      changed: (key) => sessions.update(key, { expiresAt: 1, join: ['i'] }),
+      cleared: () => sessions.clear('h', new Set()),
+      'cleared with all': () => sessions.clear(undefined, new Set()),
+    };
+    for (const [key, end] of Object.entries(ends)) {
+      sessions.create(aRecord(key, { groups }));
+      sessions.update(key, { join: ['j'], leave: ['g'] });
+      end(key);
+      expect(held(sessions), key).toEqual(nothing);
+    }
+  });
+
+  it('keep all structures of one mind through any changes', () => {
+    const sessions = new Sessions(60);
+    for (let step = 0; step < 20_000; step++) {
+      const key = `k${random(90)}`;
+      const expiresAt = Date.now() + HOUR + random(1000);
+      const change = random(7);
+      if (change < 2)
+        sessions.create(aRecord(key, { groups: random(2) ? [group(), group()] : [], expiresAt }));
+      else if (change === 2) sessions.update(key, { expiresAt: random(4) ? expiresAt : 1 });
+      else if (change === 3) sessions.update(key, { join: [group()] });
+      else if (change === 4) sessions.update(key, { leave: [group()], expiresAt });
+      else if (change === 5) sessions.destroy(key);
+      else if (random(20) === 0) sessions.clear(group(), new Set([`k${random(90)}`]));
+
+      if (step % 100 > 0) continue;
+      const { records } = sessions.page(undefined, 0, 1000);
+      const groups = new Set(records.flatMap((record) => record.groups));
+      expect(held(sessions)).toEqual({
+        keys: records.length,
+        all: records.length,
+        groups: groups.size,
+        expiring: records.length,
+      });
+      expect(misplaced(sessions)).toEqual([]);
+      for (const name of groups) {
+        const members = records.filter((record) => record.groups.includes(name));
+        expect(keysOf(sessions.page(name, 0, 1000)).toSorted()).toEqual(
+          keysOf({ records: members }).toSorted(),
+        );
+        expect(sessions.count(name)).toBe(members.length);
+      }
+    }
+  });
+});
+
+describe('when there are more than maxSessions', () => {
+  it('those in no group give way first, the nearest to its expiry before others, then those in groups', () => {
+    const sessions = new Sessions(4);
+    const soon = Date.now() + HOUR;
+    sessions.create(aRecord('grouped, first', { expiresAt: soon, groups: ['g'] }));
+    sessions.create(aRecord('grouped, second', { expiresAt: soon + 1, groups: ['g'] }));
+    sessions.create(aRecord('second', { expiresAt: soon + 3 }));
+    sessions.create(aRecord('first', { expiresAt: soon + 2 }));
+
+    const gone: string[] = [];
+    for (let index = 0; index < 4; index++) {
+      const before = keysOf(sessions.page(undefined, 0, 10));
+      sessions.create(aRecord(`new ${index}`, { expiresAt: NEVER, groups: ['new'] }));
+      const after = new Set(keysOf(sessions.page(undefined, 0, 10)));
+      gone.push(...before.filter((key) => !after.has(key)));
+      expect(sessions.count()).toBe(4);
+    }
+    expect(gone).toEqual(['first', 'second', 'grouped, first', 'grouped, second']);
+  });
+
+  it('a session that joined a group counts as one that is in it, and one that left as one that is not', () => {
+    const sessions = new Sessions(2);
+    sessions.create(aRecord('joins'));
+    sessions.create(aRecord('leaves', { groups: ['g'], expiresAt: Date.now() + 2 * HOUR }));
+    sessions.update('joins', { join: ['g'] });
+    sessions.update('leaves', { leave: ['g'] });
+    sessions.create(aRecord('new'));
+    expect(keysOf(sessions.page(undefined, 0, 10))).toEqual(['joins', 'new']);
+  });
+});
+
+describe('expired sessions', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('are dropped by one timer, without being asked for', () => {
+    const sessions = new Sessions();
+    for (let index = 0; index < 50; index++) {
+      sessions.create(aRecord(`k${index}`, { expiresAt: Date.now() + 1000 + index * 10, groups: ['g'] }));
+    }
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1245);
+    expect(held(sessions)).toEqual({ keys: 25, all: 25, groups: 1, expiring: 25 });
+    vi.advanceTimersByTime(1000);
+    expect(held(sessions)).toEqual(nothing);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('are gone at the very instant, before the timer had its turn', () => {
+    const sessions = new Sessions();
+    const expiresAt = Date.now() + 1000;
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f'])
+      sessions.create(aRecord(key, { groups: ['g'], expiresAt }));
+    vi.setSystemTime(expiresAt - 1);
+    expect(sessions.read('a')).toBeDefined();
+    vi.setSystemTime(expiresAt);
+    expect(sessions.read('a')).toBeUndefined();
+    expect(sessions.update('b', { expiresAt: NEVER })).toBeUndefined();
+    expect(sessions.rotate('c', 'p', 'q', 1)).toBeUndefined();
+    expect(sessions.destroy('d')).toBe(false);
+    expect(sessions.create({ ...aRecord('e'), proof: 'other' })).toBe(true);
+    expect(keysOf(sessions.page('g', 0, 10))).toEqual([]);
+    expect(sessions.count()).toBe(1);
+  });
+
+  it('are dropped at their own time when that was moved', () => {
+    const sessions = new Sessions();
+    sessions.create(aRecord('earlier'));
+    sessions.create(aRecord('later', { expiresAt: Date.now() + 500 }));
+    sessions.update('earlier', { expiresAt: Date.now() + 1000 });
+    sessions.update('later', { expiresAt: Date.now() + 2000 });
+    vi.advanceTimersByTime(1000);
+    expect(held(sessions).keys).toBe(1);
+    vi.advanceTimersByTime(1000);
+    expect(held(sessions)).toEqual(nothing);
+  });
+
+  it('are dropped over several turns when they are many', () => {
+    const sessions = new Sessions();
+    const expiresAt = Date.now() + 1000;
+    for (let index = 0; index < 2500; index++) sessions.create(aRecord(`k${index}`, { expiresAt }));
+    vi.advanceTimersByTime(1000);
+    expect(held(sessions).keys).toBe(1500);
+    expect(sessions.count()).toBe(0);
+    vi.advanceTimersByTime(10);
+    expect(held(sessions)).toEqual(nothing);
+  });
+
+  it('are not those that live longer than a timer can wait, or for ever', () => {
+    const sessions = new Sessions();
+    sessions.create(aRecord('eternal', { expiresAt: NEVER }));
+    expect(vi.getTimerCount()).toBe(0);
+    const fired = vi.fn(globalThis.setTimeout);
+    vi.stubGlobal('setTimeout', fired);
+    sessions.create(aRecord('long', { expiresAt: Date.now() + 2 ** 31 }));
+    expect(fired.mock.calls.map(([, delay]) => delay)).toEqual([2 ** 31 - 1]);
+    vi.unstubAllGlobals();
+    vi.advanceTimersByTime(2 ** 31 - 1);
+    expect(held(sessions).keys).toBe(2);
+    vi.advanceTimersByTime(1);
+    expect(held(sessions).keys).toBe(1);
+  });
+});
+
+describe('pages and clears', () => {
+  it('end a page early when texts are long, and go on from there', () => {
+    const sessions = new Sessions();
+    const text = 'x'.repeat(1024 * 1024);
+    for (let index = 0; index < 10; index++) sessions.create(aRecord(`k${index}`, { data: { text } }));
+    const keys: string[] = [];
+    for (let next: number | undefined = 0; next !== undefined;) {
+      const page = sessions.page(undefined, next, 1000);
+      expect(page.records.length).toBeLessThanOrEqual(4);
+      keys.push(...keysOf(page));
+      next = page.next;
+    }
+    expect(keys.length).toBe(10);
+  });
+
+  it('end a clear in bounded steps, none of which reaches who joins after the first', () => {
+    const sessions = new Sessions();
+    for (let index = 0; index < 600; index++) sessions.create(aRecord(`k${index}`, { groups: ['g'] }));
+    let step = sessions.clear('g', new Set(['k7']));
+    expect(step.ended).toBe(249);
+    sessions.create(aRecord('late', { groups: ['g'] }));
+    const ended = [step.ended];
+    while (step.next) {
+      step = sessions.clear('g', new Set(['k7']), step.next);
+      ended.push(step.ended);
+    }
+    expect(ended).toEqual([249, 250, 100]);
+    expect(keysOf(sessions.page('g', 0, 10))).toEqual(['k7', 'late']);
+  });
+});

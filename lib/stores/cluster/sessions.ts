@@ -1,0 +1,288 @@
+import { applyChange, applyRotation, copyData } from '../../contract/record.js';
+import { NEVER, type SessionChange, type SessionRecord } from '../../contract/store.js';
+import { ExpiryHeap } from './heap.js';
+import { Ledger } from './ledger.js';
+
+/** A session in the map, with its places in the structures that find it. */
+export interface HeldSession {
+  record: SessionRecord;
+  /** Where it is in its heap. */
+  slot: number;
+  /** Its position among all sessions. */
+  place: number;
+  /** Its position in each of its groups, in the order of `record.groups`. */
+  places: number[];
+}
+
+/** Some live sessions, and the position to go on from; `next` is absent when these are the last. */
+export interface SessionSlice {
+  records: SessionRecord[];
+  next?: number;
+}
+
+/** From where a clear goes on, and the last position it reaches. */
+export interface ClearReach {
+  after: number;
+  until: number;
+}
+
+/** How many live sessions a step of a clear ended; `next` is absent when it was the last. */
+export interface ClearStep {
+  ended: number;
+  next?: ClearReach;
+}
+
+/** How many sessions of one name a primary holds unless told otherwise. */
+export const DEFAULT_MAX_SESSIONS = 1_000_000;
+
+const CLEARED_PER_STEP = 250;
+const EXPIRED_PER_TURN = 1000;
+const PAGE_CHARACTERS = 4 * 1024 * 1024;
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/**
+ * The sessions of one name: a map in memory that applies one change at a time. Records are frozen, and every
+ * change makes a new one, so that what was read stays what it was.
+ */
+export class Sessions {
+  private readonly byKey = new Map<string, HeldSession>();
+  private readonly all = new Ledger<HeldSession>();
+  private readonly groups = new Map<string, Ledger<HeldSession>>();
+  private readonly ungrouped = new ExpiryHeap();
+  private readonly grouped = new ExpiryHeap();
+  private position = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private wakesAt = Infinity;
+
+  constructor(public maxSessions = DEFAULT_MAX_SESSIONS) {}
+
+  /** Adds a copy of `record`; `false` and nothing written when its key is in use by another proof. */
+  create(record: SessionRecord): boolean {
+    return this.adopt(copyRecord(record));
+  }
+
+  /** As `create`, but of a record that is nobody else's. */
+  adopt(record: SessionRecord): boolean {
+    const now = Date.now();
+    const session = this.live(record.key, now);
+    if (session) return session.record.proof === record.proof;
+    if (record.expiresAt > now) this.add(frozen(record), now);
+    return true;
+  }
+
+  read(key: string): SessionRecord | undefined {
+    return this.live(key, Date.now())?.record;
+  }
+
+  update(key: string, change: SessionChange): SessionRecord | undefined {
+    const now = Date.now();
+    const session = this.live(key, now);
+    return session && this.replace(session, applyChange(session.record, change), now);
+  }
+
+  rotate(key: string, presented: string, proof: string, grace: number): string | undefined {
+    const now = Date.now();
+    const session = this.live(key, now);
+    return (
+      session &&
+      this.replace(session, applyRotation(session.record, presented, proof, grace, now), now)?.proof
+    );
+  }
+
+  destroy(key: string): boolean {
+    const session = this.live(key, Date.now());
+    if (session) this.end(session);
+    return session !== undefined;
+  }
+
+  /** Up to `limit` sessions after a position, fewer when their texts are long. */
+  page(group: string | undefined, after: number, limit: number): SessionSlice {
+    this.expire(Date.now());
+    const records: SessionRecord[] = [];
+    let characters = 0;
+    let last = after;
+    for (const { member, position } of this.ledger(group)?.after(after, limit + 1) ?? []) {
+      if (records.length === limit || characters >= PAGE_CHARACTERS) return { records, next: last };
+      records.push(member.record);
+      characters += lengthOf(member.record);
+      last = position;
+    }
+    return { records };
+  }
+
+  count(group?: string): number {
+    this.expire(Date.now());
+    return this.ledger(group)?.size ?? 0;
+  }
+
+  /**
+   * Ends some of the sessions but those with a key in `kept`; the first step, which has no `reach`, bounds the
+   * rest to the positions taken until then, so that constant joins do not keep it going.
+   */
+  clear(group: string | undefined, kept: ReadonlySet<string>, reach?: ClearReach): ClearStep {
+    this.expire(Date.now());
+    const { after, until } = reach ?? { after: 0, until: this.position };
+    const found = this.ledger(group)?.after(after, CLEARED_PER_STEP) ?? [];
+    const members = found.filter(({ position }) => position <= until);
+    const ending = members.filter(({ member }) => !kept.has(member.record.key));
+    for (const { member } of ending) this.end(member);
+
+    const last = members.at(-1);
+    const isOver = last === undefined || members.length < CLEARED_PER_STEP || last.position === until;
+    return isOver
+      ? { ended: ending.length }
+      : { ended: ending.length, next: { after: last.position, until } };
+  }
+
+  /** Stops the timer; the sessions go with the last reference to this object. */
+  close(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.wakesAt = Infinity;
+  }
+
+  private live(key: string, now: number): HeldSession | undefined {
+    const session = this.byKey.get(key);
+    if (!session || session.record.expiresAt > now) return session;
+    this.end(session);
+    return undefined;
+  }
+
+  private add(record: SessionRecord, now: number): void {
+    this.makeRoom(now);
+    const session: HeldSession = { record, slot: 0, place: ++this.position, places: [] };
+    this.byKey.set(record.key, session);
+    this.all.add(session, session.place);
+    this.regroup(session, [], record.groups);
+    this.heap(record).add(session);
+    this.watch(now);
+  }
+
+  /** Who is logged in, which is what groups are for, outstays who merely came by. */
+  private makeRoom(now: number): void {
+    if (this.byKey.size < this.maxSessions) return;
+    this.expire(now);
+    while (this.byKey.size >= this.maxSessions) {
+      const session = this.ungrouped.first ?? this.grouped.first;
+      if (!session) return;
+      this.end(session);
+    }
+  }
+
+  private replace(session: HeldSession, next: SessionRecord, now: number): SessionRecord | undefined {
+    const { record } = session;
+    if (next === record) return record;
+    if (next.expiresAt <= now) {
+      this.end(session);
+      return undefined;
+    }
+    if (next.expiresAt === record.expiresAt && next.groups === record.groups) {
+      session.record = frozen(next);
+      return next;
+    }
+    this.heap(record).remove(session);
+    session.record = frozen(next);
+    this.heap(next).add(session);
+    if (next.groups !== record.groups) this.regroup(session, record.groups, next.groups);
+    this.watch(now);
+    return next;
+  }
+
+  private end(session: HeldSession): void {
+    const { record } = session;
+    this.byKey.delete(record.key);
+    this.all.remove(session.place);
+    this.regroup(session, record.groups, []);
+    this.heap(record).remove(session);
+  }
+
+  private regroup(session: HeldSession, before: readonly string[], after: readonly string[]): void {
+    if (before.length + after.length === 0) return;
+    const left = new Map(before.map((group, index) => [group, session.places[index] as number]));
+    session.places = after.map((group) => {
+      const place = left.get(group) ?? this.enter(session, group);
+      left.delete(group);
+      return place;
+    });
+    for (const [group, place] of left) this.quit(group, place);
+  }
+
+  private enter(session: HeldSession, group: string): number {
+    let members = this.groups.get(group);
+    if (!members) this.groups.set(group, (members = new Ledger()));
+    members.add(session, ++this.position);
+    return this.position;
+  }
+
+  private quit(group: string, place: number): void {
+    const members = this.groups.get(group) as Ledger<HeldSession>;
+    members.remove(place);
+    if (members.size === 0) this.groups.delete(group);
+  }
+
+  private ledger(group: string | undefined): Ledger<HeldSession> | undefined {
+    return group === undefined ? this.all : this.groups.get(group);
+  }
+
+  private heap({ groups }: SessionRecord): ExpiryHeap {
+    return groups.length === 0 ? this.ungrouped : this.grouped;
+  }
+
+  private nearest(): HeldSession | undefined {
+    const [one, other] = [this.ungrouped.first, this.grouped.first];
+    return one && other ? (one.record.expiresAt < other.record.expiresAt ? one : other) : (one ?? other);
+  }
+
+  /** Ends what is past its expiry, `limit` sessions at most. */
+  private expire(now: number, limit = Infinity): void {
+    for (let ended = 0; ended < limit; ended++) {
+      const session = this.nearest();
+      if (!session || session.record.expiresAt > now) return;
+      this.end(session);
+    }
+  }
+
+  /** Sets the timer for the nearest expiry, unless it wakes before that anyway. */
+  private watch(now: number): void {
+    const due = this.nearest()?.record.expiresAt ?? NEVER;
+    if (due === NEVER || due >= this.wakesAt) return;
+    clearTimeout(this.timer);
+    const delay = Math.min(Math.max(due - now, 1), LONGEST_TIMER);
+    this.wakesAt = now + delay;
+    this.timer = setTimeout(() => this.wake(), delay).unref();
+  }
+
+  /** Many that expire at once end over several turns, so that calls are answered in between. */
+  private wake(): void {
+    this.wakesAt = Infinity;
+    this.expire(Date.now(), EXPIRED_PER_TURN);
+    this.watch(Date.now());
+  }
+}
+
+function copyRecord({ key, proof, was, data, groups, createdAt, expiresAt }: SessionRecord): SessionRecord {
+  const copy: SessionRecord = {
+    key,
+    proof,
+    data: copyData(data),
+    groups: [...new Set(groups)],
+    createdAt,
+    expiresAt,
+  };
+  if (was) copy.was = { proof: was.proof, at: was.at, grace: was.grace };
+  if (copy.was && was?.until !== undefined) copy.was.until = was.until;
+  return copy;
+}
+
+function frozen(record: SessionRecord): SessionRecord {
+  Object.freeze(record.data);
+  Object.freeze(record.groups);
+  if (record.was) Object.freeze(record.was);
+  return Object.freeze(record);
+}
+
+function lengthOf({ data }: SessionRecord): number {
+  let characters = 0;
+  for (const name in data) characters += name.length + (data[name] as string).length;
+  return characters;
+}

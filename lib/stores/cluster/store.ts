@@ -1,0 +1,158 @@
+import cluster from 'node:cluster';
+import { setImmediate } from 'node:timers/promises';
+import { checkNoOthers } from '../../contract/options.js';
+import { checkTimeout } from '../../contract/deadline.js';
+import { SessionStoreError } from '../../contract/errors.js';
+import {
+  checkChange,
+  checkGroup,
+  checkKey,
+  checkPage,
+  checkRecord,
+  checkRotation,
+  exceptKeys,
+} from '../../contract/record.js';
+import {
+  SessionStore,
+  type SessionChange,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionRecord,
+} from '../../contract/store.js';
+import { RemoteSessions } from './channel.js';
+import { closeSessions, openSessions } from './registry.js';
+import type { ClearReach, Sessions } from './sessions.js';
+
+/** Which sessions a `ClusterStore` shares, and how long it waits for them. */
+export interface ClusterStoreOptions {
+  /** Stores of one name share their sessions; `sessions` by default. */
+  name?: string;
+  /** How long a worker waits for the primary, in milliseconds; 2 000 by default. */
+  timeout?: number;
+}
+
+/**
+ * Sessions in the memory of this process, or of the primary when this is a worker of a `node:cluster`: then the
+ * primary calls `serveSessions()` before it forks. They end with that process, and in a process that does not
+ * serve with its last open store of the name.
+ */
+export class ClusterStore extends SessionStore {
+  private readonly name: string;
+  private readonly timeout: number;
+  private sessions: Sessions | RemoteSessions | undefined;
+  private opening: Promise<void> | undefined;
+
+  constructor({ name = 'sessions', timeout, ...others }: ClusterStoreOptions = {}) {
+    super();
+    checkNoOthers('ClusterStore', others, 'name and timeout');
+    if (typeof name !== 'string') throw new TypeError('name must be a string');
+    this.name = name;
+    this.timeout = checkTimeout(timeout);
+  }
+
+  override open(): Promise<void> {
+    this.opening ??= cluster.isPrimary ? this.openHere() : this.openRemotely();
+    return this.opening;
+  }
+
+  override async close(): Promise<void> {
+    const { sessions } = this;
+    this.sessions = this.opening = undefined;
+    if (sessions instanceof RemoteSessions) sessions.close();
+    else if (sessions) closeSessions(this.name);
+  }
+
+  async create(record: SessionRecord): Promise<void> {
+    checkRecord(record);
+    if (await this.opened('create').create(record)) return;
+    throw new SessionStoreError(
+      'cluster',
+      'create',
+      'the key is in use by another session: genid must never give one twice',
+    );
+  }
+
+  async read(key: string): Promise<SessionRecord | undefined> {
+    checkKey(key);
+    return await this.opened('read').read(key);
+  }
+
+  async update(
+    { key }: SessionRecord,
+    change: SessionChange,
+  ): Promise<{ expiresAt: number; proof: string } | undefined> {
+    checkKey(key);
+    checkChange(change);
+    return await this.opened('update').update(key, change);
+  }
+
+  async rotate(
+    { key }: SessionRecord,
+    presented: string,
+    proof: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    checkRotation(key, presented, proof, grace);
+    return await this.opened('rotate').rotate(key, presented, proof, grace);
+  }
+
+  async destroy(key: string): Promise<boolean> {
+    checkKey(key);
+    return await this.opened('destroy').destroy(key);
+  }
+
+  async page(options: SessionPageOptions): Promise<SessionPage> {
+    checkPage(options);
+    const { group, after, limit } = options;
+    const position = after === undefined ? 0 : positionIn(after);
+    const { records, next } = await this.opened('page').page(group, position, limit);
+    return next === undefined ? { records } : { records, next: String(next) };
+  }
+
+  async count(group?: string): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    return await this.opened('count').count(group);
+  }
+
+  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    const kept = exceptKeys(except);
+    const sessions = this.opened('clear');
+    let ended = 0;
+    let reach: ClearReach | undefined;
+    do {
+      // Others have their turn between two steps.
+      if (reach) await setImmediate();
+      const step = await sessions.clear(group, kept, reach);
+      ended += step.ended;
+      reach = step.next;
+    } while (reach);
+    return ended;
+  }
+
+  private async openHere(): Promise<void> {
+    this.sessions = openSessions(this.name);
+  }
+
+  private async openRemotely(): Promise<void> {
+    const sessions = new RemoteSessions(this.name, this.timeout);
+    this.sessions = sessions;
+    try {
+      await sessions.open();
+    } catch (error) {
+      if (this.sessions === sessions) await this.close();
+      throw error;
+    }
+  }
+
+  private opened(operation: string): Sessions | RemoteSessions {
+    if (this.sessions) return this.sessions;
+    throw new SessionStoreError('cluster', operation, 'the store is not open: call open() first');
+  }
+}
+
+/** The position that `page` gave out as `next`. */
+function positionIn(after: string): number {
+  if (!/^\d{1,15}$/.test(after)) throw new TypeError('after must be the `next` of an earlier page');
+  return Number(after);
+}

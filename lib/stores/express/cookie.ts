@@ -1,0 +1,52 @@
+import expressSession from 'express-session';
+import { NEVER } from '../../contract/store.js';
+
+// Its types leave the argument out.
+const Cookie = expressSession.Cookie as unknown as new (attributes: object) => expressSession.Cookie;
+
+/** A session as express-session hands it to a store: the data beside `cookie`. */
+export type ExpressSessionJson = Record<string, unknown> & { cookie: expressSession.Cookie };
+
+/** The cookie of a stored session, as JSON left it. */
+type StoredCookie = Record<string, unknown> & { originalMaxAge?: unknown; expires?: unknown };
+
+/** When a session with this cookie ends, in epoch milliseconds; `undefined` when its cookie does not say. */
+export function expiryOf(cookie: unknown): number | undefined {
+  const { expires } = Object(cookie) as StoredCookie;
+  if (!(expires instanceof Date) && typeof expires !== 'string') return undefined;
+  const instant = new Date(expires).getTime();
+  return Number.isNaN(instant) ? undefined : Math.min(instant, NEVER);
+}
+
+/** The text under `cookie` in a record: the cookie's attributes, and the age that it was given. */
+export function cookieText(cookie: unknown): string {
+  const json = JSON.parse(JSON.stringify(cookie ?? {})) as StoredCookie;
+  const { originalMaxAge, expires: _, ...attributes } = json;
+  return JSON.stringify({
+    maxAge: typeof originalMaxAge === 'number' ? originalMaxAge : null,
+    ...attributes,
+  });
+}
+
+/** The `Cookie` that express-session would have given a store for a session with this text and this expiry. */
+export function cookieOf(
+  text: string | undefined,
+  expiresAt: number,
+  defaults: object = {},
+): expressSession.Cookie {
+  const { maxAge = null, ...attributes } = { ...defaults, ...attributesIn(text) } as Record<string, unknown>;
+  const cookie = new Cookie(attributes);
+  cookie.expires = typeof maxAge === 'number' ? new Date(expiresAt) : null;
+  // The setter of `expires` has taken the age from the clock.
+  cookie.originalMaxAge = maxAge as number | null;
+  return cookie;
+}
+
+function attributesIn(text: string | undefined): object {
+  if (text === undefined) return {};
+  try {
+    return Object(JSON.parse(text)) as object;
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,148 @@
+import { copyData } from '../../contract/record.js';
+import { NEVER, type SessionRecord } from '../../contract/store.js';
+import { placeOf } from './places.js';
+
+/** A session as it lies in its map, as one JSON text. */
+export interface Envelope {
+  record: SessionRecord;
+  /** One more with each write. */
+  version: number;
+  /** The longest time to live, in milliseconds, that the session was ever given. */
+  lifetime: number;
+  text: string;
+}
+
+/** Members count lifetimes in whole seconds, and drop what is over. */
+export const SLACK = 2000;
+
+/** More seconds than this a member cannot count. */
+export const LONGEST = (2 ** 31 - 1) * 1000;
+
+/** How envelopes of one prefix are written and read. */
+export class Envelopes {
+  /** What the keys and groups of this prefix start with in maps that others share: none is how another starts. */
+  private readonly ours: string;
+
+  constructor(private readonly prefix: string) {
+    this.ours = `${escaped(prefix)}/`;
+  }
+
+  /**
+   * The key in the maps of the session `key`. Without a prefix it stays as it is, but for what would make it one of
+   * another prefix, which no key has that comes from a token.
+   */
+  keyOf(key: string): string {
+    return this.prefix === '' ? escaped(key) : this.ours + key;
+  }
+
+  /** The session's key for a key in the maps. */
+  ownKeyOf(key: string): string {
+    return this.prefix === '' ? key.replace(/%2[5F]/g, decodeURIComponent) : key.slice(this.ours.length);
+  }
+
+  /** The name in the index of the group `group`. */
+  groupOf(group: string): string {
+    return this.ours + group;
+  }
+
+  /** A new session. */
+  first(record: SessionRecord, now: number): Envelope {
+    return this.seal({ ...record, groups: [...new Set(record.groups)] }, 1, 0, now);
+  }
+
+  /** A session after a change; `undefined` when the change changed nothing. */
+  next(
+    { record: before, version, lifetime }: Envelope,
+    record: SessionRecord,
+    now: number,
+  ): Envelope | undefined {
+    return isSame(before, record) ? undefined : this.seal(record, version + 1, lifetime, now);
+  }
+
+  /** What a text holds; `undefined` when it is damaged. */
+  read(key: string, text: string): Envelope | undefined {
+    try {
+      const { version, lifetime, proof, was, groups, createdAt, expiresAt, data } = JSON.parse(
+        text,
+      ) as Written;
+      const record: SessionRecord = {
+        key,
+        proof,
+        data: copyData(data),
+        groups: groups.map((group) => group.slice(this.ours.length)),
+        createdAt,
+        expiresAt,
+      };
+      if (was) record.was = was;
+      return Number.isInteger(version + lifetime + createdAt + expiresAt)
+        ? { record, version, lifetime, text }
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private seal(record: SessionRecord, version: number, lifetime: number, now: number): Envelope {
+    const { expiresAt } = record;
+    const longest = expiresAt === NEVER ? lifetime : Math.max(lifetime, expiresAt - now);
+    return { record, version, lifetime: longest, text: this.write(record, version, longest) };
+  }
+
+  private write(record: SessionRecord, version: number, lifetime: number): string {
+    const { key, proof, was, groups, createdAt, expiresAt, data } = record;
+    return JSON.stringify({
+      version,
+      lifetime,
+      prefix: this.prefix,
+      place: placeOf(key),
+      expiresAt,
+      createdAt,
+      proof,
+      was,
+      groups: groups.map((group) => this.ours + group),
+      data,
+    } satisfies Written & { prefix: string; place: number });
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[%/]/g, encodeURIComponent);
+}
+
+type Written = Omit<SessionRecord, 'key'> & { version: number; lifetime: number };
+
+/** Whether two records of one session are alike; what a change did not touch is the same object in both. */
+function isSame(one: SessionRecord, other: SessionRecord): boolean {
+  return (
+    one.proof === other.proof &&
+    one.was === other.was &&
+    one.expiresAt === other.expiresAt &&
+    (one.groups === other.groups || isSameList(one.groups, other.groups)) &&
+    (one.data === other.data || isSameData(one.data, other.data))
+  );
+}
+
+function isSameList(one: string[], other: string[]): boolean {
+  return one.length === other.length && one.every((item, at) => item === other[at]);
+}
+
+function isSameData(one: SessionRecord['data'], other: SessionRecord['data']): boolean {
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && one[name] === other[name])
+  );
+}
+
+export function isLive({ record }: Envelope, now: number): boolean {
+  return record.expiresAt > now;
+}
+
+/**
+ * How long a session's entry must stay from now on, in milliseconds; 0 is for ever. Always the whole lifetime, because
+ * who loses a race sets it too, and must not shorten what the winner set.
+ */
+export function ttlOf({ record, lifetime }: Envelope, now: number): number {
+  const ttl = Math.max(lifetime, record.expiresAt - now) + SLACK;
+  return record.expiresAt === NEVER || ttl > LONGEST ? 0 : ttl;
+}

@@ -1,0 +1,84 @@
+import { NEVER, type SessionRecord } from '../../contract/store.js';
+
+/** A session as the collection holds it. */
+export interface SessionDocument {
+  _id: string;
+  proof: string;
+  was?: { proof: string; at: Date; grace: number; until?: Date };
+  /** By encoded names: see `fieldOf`. */
+  data: Record<string, string>;
+  groups: string[];
+  createdAt: Date;
+  /** A date, because the index that removes what has expired takes nothing else. */
+  expiresAt: Date;
+}
+
+export function documentOf(record: SessionRecord): SessionDocument {
+  const { key, proof, was, data, groups, createdAt, expiresAt } = record;
+  const document: SessionDocument = {
+    _id: key,
+    proof,
+    data: fieldsOf(data),
+    groups: [...new Set(groups)],
+    createdAt: dateOf(createdAt),
+    expiresAt: dateOf(expiresAt),
+  };
+  if (was) {
+    document.was = { proof: was.proof, at: dateOf(was.at), grace: was.grace };
+    if (was.until !== undefined) document.was.until = dateOf(was.until);
+  }
+  return document;
+}
+
+/** The record in a document. What somebody else has damaged comes as it is: who reads it says so. */
+export function recordOf(document: SessionDocument): SessionRecord {
+  const { _id: key, proof, was, data, groups, createdAt, expiresAt } = document;
+  const record: SessionRecord = {
+    key,
+    proof,
+    data: dataOf(data),
+    groups,
+    createdAt: Number(createdAt),
+    expiresAt: Number(expiresAt),
+  };
+  if (was) {
+    record.was = { proof: was.proof, at: Number(was.at), grace: Number(was.grace) };
+    if (was.until !== undefined) record.was.until = Number(was.until);
+  }
+  return record;
+}
+
+/** Exact for every instant since 271 822 BC. */
+export function dateOf(instant: number): Date {
+  return new Date(Math.max(instant, -NEVER));
+}
+
+/** Texts by their fields in `data`. */
+export function fieldsOf(data: Record<string, string>, prefix = ''): Record<string, string> {
+  return Object.fromEntries(Object.keys(data).map((name) => [prefix + fieldOf(name), data[name] as string]));
+}
+
+/**
+ * A name as a field that MongoDB can be asked for. An empty one, a dot, a NUL and a leading `$` mean something in a
+ * path, and some names mean something to the driver.
+ */
+export function fieldOf(name: string): string {
+  if (name === '') return '%';
+  return name.replace(
+    /[%.\0]|^\$|^_(?=(?:_proto__|bsontype)$)/g,
+    (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}
+
+function nameOf(field: string): string {
+  if (field === '%') return '';
+  return field.replace(/%([0-9a-f]{2})/g, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
+
+function dataOf(fields: Record<string, string>): Record<string, string> {
+  const data = Object.create(null) as Record<string, string>;
+  for (const field of Object.keys(fields ?? {})) data[nameOf(field)] = fields[field] as string;
+  return data;
+}

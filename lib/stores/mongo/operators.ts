@@ -1,0 +1,35 @@
+import type { SessionChange } from '../../contract/store.js';
+import { dateOf, fieldOf, fieldsOf } from './document.js';
+
+/** What a change needs of a session, and what it then does. */
+interface Modification {
+  query: Record<string, unknown>;
+  update: Record<string, unknown>;
+}
+
+/**
+ * A change as MongoDB's update operators, which cost the server less than a pipeline: right for sessions that `query`
+ * finds, and silent on others. `undefined` where it takes a pipeline.
+ */
+export function operators(change: SessionChange): Modification | undefined {
+  const { set, unset, join, leave, expiresAt, touch, retire } = change;
+  // Two operators may not change one field, and none has a condition for a part of what it does.
+  if (retire || (join?.length && leave?.length)) return undefined;
+  const fields: Record<string, unknown> = fieldsOf(set ?? {}, 'data.');
+  const query: Record<string, unknown> = {};
+  if (expiresAt !== undefined) {
+    fields['expiresAt'] = dateOf(expiresAt);
+  } else if (touch) {
+    query['expiresAt'] = dateOf(touch.from);
+    fields['expiresAt'] = dateOf(touch.to);
+  }
+  const update: Record<string, unknown> = {};
+  if (Object.keys(fields).length > 0) update['$set'] = fields;
+  if (unset?.length) {
+    update['$unset'] = Object.fromEntries(unset.map((name) => [`data.${fieldOf(name)}`, '']));
+  }
+  if (join?.length) update['$addToSet'] = { groups: { $each: join } };
+  if (leave?.length) update['$pullAll'] = { groups: leave };
+  // One without operators would replace the document.
+  return Object.keys(update).length > 0 ? { query, update } : undefined;
+}

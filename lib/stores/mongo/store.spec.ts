@@ -1,0 +1,301 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import mongoose, { type Connection } from 'mongoose';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { MongoStore, type MongoStoreOptions } from 'nestjs-session-stores/stores/mongo';
+import { sessionStoreLaws, type SessionStoreLaw } from 'nestjs-session-stores/laws';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { Server } from '../../../test/servers/server.mjs';
+import { aRecord } from '../../../test/record.js';
+import { startMongo } from '../../../test/servers/mongo.mjs';
+
+const { url } = inject('mongo');
+/** How often each law is held to. */
+const TIMES = process.env['LONG'] ? 20 : 1;
+
+/** To see what is stored. */
+let connection: Connection;
+let alone: Server;
+let connectionToAlone: Connection;
+beforeAll(async () => {
+  alone = await startMongo();
+  connection = await mongoose.createConnection(url).asPromise();
+  connectionToAlone = await mongoose.createConnection(alone.url).asPromise();
+});
+afterAll(async () => {
+  await connection.destroy();
+  await connectionToAlone.destroy();
+  await alone.stop();
+});
+
+function keepsTheLaws(where: () => { options: MongoStoreOptions; seen: Connection }): void {
+  for (const law of sessionStoreLaws) {
+    it.concurrent(
+      law.name,
+      async () => {
+        for (let time = 0; time < TIMES; time++) await holds(law, where());
+      },
+      TIMES * 30_000,
+    );
+  }
+}
+
+async function holds(
+  law: SessionStoreLaw,
+  { options, seen }: { options: MongoStoreOptions; seen: Connection },
+): Promise<void> {
+  const collection = `laws-${randomUUID()}`;
+  const stores = [
+    new MongoStore({ ...options, collection }),
+    new MongoStore({ ...options, collection }),
+  ] as const;
+  try {
+    for (const store of stores) await store.open();
+    await law.holds(stores);
+  } finally {
+    for (const store of stores) await store.close();
+    await seen.db!.dropCollection(collection);
+  }
+}
+
+describe('two stores with connections of their own to a replica set keep the law', () => {
+  keepsTheLaws(() => ({ options: { uri: url }, seen: connection }));
+});
+
+describe('two stores on a connection that was handed in, to a server that stands alone, keep the law', () => {
+  keepsTheLaws(() => ({ options: { connection: connectionToAlone }, seen: connectionToAlone }));
+});
+
+describe('a store refuses', () => {
+  it.each<[string, object, RegExp]>([
+    [
+      'both a connection and an address',
+      { connection: mongoose.connection, uri: url },
+      /one of `connection` and `uri`/,
+    ],
+    ['an address that is no text', { uri: { $ne: null } }, /uri must be a string/],
+    ['driver options without an address', { options: { maxPoolSize: 1 } }, /`uri`, which is not set/],
+    ['mongoose as its connection', { connection: mongoose }, /must be a Connection of mongoose/],
+    [
+      'a client of the driver',
+      { connection: new mongoose.mongo.MongoClient(url) },
+      /must be a Connection of mongoose/,
+    ],
+    ['no name for its collection', { collection: '' }, /collection must be/],
+    ['a collection of the system', { collection: 'system.sessions' }, /collection must be/],
+    ['a collection that is no text', { collection: 7 }, /collection must be/],
+    ['a timeout that is none', { timeout: 0 }, /timeout must be/],
+  ])('%s', (_, options, reason) => {
+    const construct = () => new MongoStore(options);
+    expect(construct).toThrow(TypeError);
+    expect(construct).toThrow(reason);
+  });
+});
+
+describe('a page', () => {
+  it('is refused after what no page gave out', async () => {
+    const store = new MongoStore({ connection, collection: `paged-${randomUUID()}` });
+    await store.open();
+    for (const group of [undefined, 'g']) {
+      const page = store.page({ ...(group !== undefined && { group }), after: 'x', limit: 1 });
+      await expect(page).rejects.toThrow(new TypeError('after must be the `next` of an earlier page'));
+    }
+  });
+});
+
+describe('documents of others in the collection', () => {
+  it('are on no page, hide no session from a clear and are not ended by one', async () => {
+    const collection = `foreign-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const foreign = [new mongoose.mongo.ObjectId(), 7, new Date(), true].map((_id) => ({
+      _id,
+      groups: ['g'],
+      expiresAt: new Date(NEVER),
+    }));
+    const documents = connection.db!.collection<{ _id: unknown }>(collection);
+    await documents.insertMany(foreign);
+    for (const group of ['g', undefined]) {
+      for (const key of ['a', 'b']) await store.create(aRecord(key, { groups: ['g'] }));
+      const of = group === undefined ? {} : { group };
+      const { records } = await store.page({ ...of, limit: 10 });
+      expect(records.map(({ key }) => key)).toEqual(['a', 'b']);
+      expect(await store.count('g')).toBe(2);
+      expect(await store.clear(group)).toBe(2);
+      expect(await store.read('a')).toBeUndefined();
+      expect(await documents.countDocuments()).toBe(foreign.length);
+    }
+    await connection.db!.dropCollection(collection);
+  });
+});
+
+describe('a session that has expired by the clock of this primary, and might live by that of the next', () => {
+  it.each<[string, (store: MongoStore) => Promise<boolean | number>, boolean | number]>([
+    ['destroyed', (store) => store.destroy('expired'), false],
+    ['cleared beside one that lives', (store) => store.clear('g'), 1],
+  ])('is removed when it is %s, and not counted', async (_, end, outcome) => {
+    const collection = `expired-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    for (const key of ['expired', 'live']) await store.create(aRecord(key, { groups: ['g'] }));
+    const documents = connection.db!.collection<{ _id: string }>(collection);
+    await documents.updateOne({ _id: 'expired' }, { $set: { expiresAt: new Date(Date.now() - 1) } });
+    expect(await end(store)).toBe(outcome);
+    expect(await documents.countDocuments({ _id: 'expired' })).toBe(0);
+    await connection.db!.dropCollection(collection);
+  });
+});
+
+describe('many reads at once', () => {
+  it('go together, each with its own session, those that are more than one answer holds included', async () => {
+    const collection = `together-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection, timeout: 10_000 });
+    await store.open();
+    const sent: unknown[] = [];
+    const watching = await mongoose.createConnection(url, { monitorCommands: true }).asPromise();
+    watching.getClient().on('commandStarted', ({ commandName }) => sent.push(commandName));
+    const reader = new MongoStore({ connection: watching, collection, timeout: 10_000 });
+    await reader.open();
+
+    const text = JSON.stringify('x'.repeat(3 * 2 ** 20));
+    const large = Array.from({ length: 8 }, (_, index) => aRecord(`large-${index}`, { data: { text } }));
+    const small = Array.from({ length: 300 }, (_, index) => aRecord(`small-${index}`));
+    for (const record of [...large, ...small]) await store.create(record);
+    sent.length = 0;
+    const all = [...small, aRecord('gone'), ...large, ...small.slice(0, 10)];
+    const read = await Promise.all(all.map(({ key }) => reader.read(key)));
+    expect(read).toEqual(all.map((record) => (record.key === 'gone' ? undefined : record)));
+    expect(sent.length).toBeLessThan(20);
+    expect(sent).toContain('killCursors');
+    await watching.destroy();
+    await connection.db!.dropCollection(collection);
+  });
+
+  it('do not fail with one of a damaged session, nor with one by a key that no command can hold', async () => {
+    const collection = `damaged-${randomUUID()}`;
+    const store = new MongoStore({ connection: connectionToAlone, collection });
+    await store.open();
+    const record = aRecord('k');
+    await store.create(record);
+    await insertDamaged(alone, collection, 'damaged');
+    for (const [key, problem] of [
+      ['damaged', 'a document of the collection is damaged: remove it'],
+      ['k'.repeat(17 * 2 ** 20), 'larger than the 16 MB'],
+    ] as const) {
+      const read = store.read('k');
+      const [failed] = await Promise.allSettled([store.read(key), read]);
+      expect(failed).toMatchObject({ reason: { message: expect.stringContaining(problem) as string } });
+      expect(await read).toEqual(record);
+    }
+  });
+
+  it('see what was written before they were asked for', async () => {
+    const collection = `fresh-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const record = aRecord('k');
+    await store.create(record);
+    await Promise.all(Array.from({ length: 50 }, () => store.read('k')));
+    const others = Array.from({ length: 50 }, () => store.read('k'));
+    await store.update(record, { set: { written: '1' } });
+    const more = Array.from({ length: 50 }, () => store.read('k'));
+    for (const read of await Promise.all(more)) expect(read!.data['written']).toBe('1');
+    await Promise.all(others);
+    await connection.db!.dropCollection(collection);
+  });
+});
+
+describe('a document', () => {
+  it('holds names so that a path can reach them, and all instants as dates', async () => {
+    const collection = `seen-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const names = [
+      '',
+      'a.b',
+      '$set',
+      'a$',
+      '%',
+      '%2e',
+      '\0',
+      '__proto__',
+      '_bsontype',
+      'toBSON',
+      '0',
+      'plain',
+      'é😀',
+    ];
+    const data = Object.assign(Object.create(null), Object.fromEntries([])) as Record<string, string>;
+    for (const name of names) Object.defineProperty(data, name, { value: '"$a"', enumerable: true });
+    const record = aRecord('k', { data, groups: ['$g', 'a.b', '$g'], expiresAt: NEVER });
+    await store.create(record);
+    const document = await connection.db!.collection<{ _id: string }>(collection).findOne({ _id: 'k' });
+    expect(Object.keys(document!).toSorted()).toEqual([
+      '_id',
+      'createdAt',
+      'data',
+      'expiresAt',
+      'groups',
+      'proof',
+    ]);
+    expect(document).toMatchObject({
+      groups: ['$g', 'a.b'],
+      createdAt: new Date(record.createdAt),
+      expiresAt: new Date(NEVER),
+    });
+    expect(new Set(Object.keys((document as unknown as SessionRecord).data))).toEqual(
+      new Set([
+        '%',
+        'a%2eb',
+        '%24set',
+        'a$',
+        '%25',
+        '%252e',
+        '%00',
+        '%5f_proto__',
+        '%5fbsontype',
+        'toBSON',
+        '0',
+        'plain',
+        'é😀',
+      ]),
+    );
+    await store.update(record, { unset: names });
+    expect((await store.read('k'))!.data).toEqual({});
+    await connection.db!.dropCollection(collection);
+  });
+
+  it('larger than MongoDB can hold is refused in words that show nothing of it', async () => {
+    const collection = `large-${randomUUID()}`;
+    const store = new MongoStore({ connection, collection });
+    await store.open();
+    const text = JSON.stringify('secret'.repeat(3 * 2 ** 20));
+    const record = aRecord('k');
+    await expect(store.create({ ...record, data: { text } })).rejects.toThrow(
+      /create: the session is larger than the 16 MB/,
+    );
+    await store.create(record);
+    const error = (await store.update(record, { set: { text } }).catch((reason: Error) => reason)) as Error;
+    expect(error.message).toMatch(/update: the session is larger than the 16 MB/);
+    expect(String((error.cause as Error).stack)).not.toContain('secret');
+    expect((await store.read('k'))!.data).toEqual(record.data);
+    await connection.db!.dropCollection(collection);
+  });
+});
+
+/** Inserts, by the bytes, what no driver sends: a document whose text is no UTF-8. */
+async function insertDamaged(server: Server, collection: string, key: string): Promise<void> {
+  const documents = [{ _id: key, data: { text: '??' }, expiresAt: new Date(NEVER) }];
+  const body = Buffer.from(mongoose.mongo.BSON.serialize({ insert: collection, documents, $db: 'test' }));
+  body.fill(0xff, body.indexOf('??'), body.indexOf('??') + 2);
+  const header = Buffer.alloc(21);
+  const OP_MSG = 2013;
+  [header.length + body.length, 1, 0, OP_MSG].forEach((value, index) =>
+    header.writeInt32LE(value, index * 4),
+  );
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write(Buffer.concat([header, body]));
+  await once(socket, 'data');
+  socket.destroy();
+}

@@ -1,0 +1,436 @@
+import { ServerClock, type Window } from '../shared/clock.js';
+import { checkTimeout } from '../../contract/deadline.js';
+import { SessionStoreError } from '../../contract/errors.js';
+import { Opening } from '../../contract/opening.js';
+import {
+  checkChange,
+  checkGroup,
+  checkKey,
+  checkPage,
+  checkRecord,
+  checkRotation,
+  exceptKeys,
+} from '../../contract/record.js';
+import {
+  SessionStore,
+  type SessionChange,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionRecord,
+} from '../../contract/store.js';
+import { checkNoOthers } from '../../contract/options.js';
+import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
+import { documentOf, recordOf, type SessionDocument } from './document.js';
+import { mayBeOfOne } from './errors.js';
+import { checkCollation, makeIndexes } from './indexes.js';
+import { operators } from './operators.js';
+import { MongoReads } from './reads.js';
+import { LIVE, TOO_LATE, changing, creation, rotation, within } from './pipelines.js';
+
+/** Where sessions are kept, and how long a call may take. */
+export interface MongoStoreOptions extends MongoConnectionOptions {
+  /**
+   * The collection; `sessions` by default. Stores of one collection share their sessions. It is for them alone: an index
+   * removes whatever has a date of the past in `expiresAt`, and counting all counts whatever has one to come.
+   */
+  collection?: string;
+  /** How long a call waits for the server, in milliseconds; 2 000 by default. */
+  timeout?: number;
+}
+
+/** How many sessions one step of clearing takes, so that each ends well within its deadline. */
+const CLEARED_A_STEP = 500;
+
+/**
+ * What is read is what the primary has. `majority` would be older than that: a primary that was just elected could show
+ * a session whose end was acknowledged. (`linearizable` takes a write per read.)
+ */
+const READ = { readConcern: { level: 'local' } };
+
+/** What is acknowledged outlives the primary and a crash: by default `majority` means on disk, but a set may say not. */
+const WRITE = { writeConcern: { w: 'majority', j: true } };
+
+/** The fields of a document, and whether it lives; a filter would keep MongoDB off its quickest plan. */
+const WHOLE = { proof: 1, was: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
+
+/** What a write answers of the session. */
+const STATE = { _id: 0, proof: 1, expiresAt: 1 };
+
+interface Written {
+  proof: string;
+  expiresAt: Date;
+  /** If it was asked for. */
+  live?: boolean;
+}
+
+/**
+ * Sessions in MongoDB (5.0 or newer), on a replica set or a server that stands alone. One document per session, and
+ * each write to one is one command, which acts whole, or not at all once its caller has given up.
+ */
+export class MongoStore extends SessionStore {
+  private readonly connection: MongoConnection;
+  private readonly collection: string;
+  private readonly timeout: number;
+  private readonly clock = new ServerClock();
+  private readonly opening = new Opening();
+  private readonly reads = new MongoReads((keys) => this.readAll(keys), mayBeOfOne);
+
+  constructor(options: MongoStoreOptions = {}) {
+    super();
+    const { collection = 'sessions', timeout, connection, uri, options: driver, ...others } = options;
+    checkNoOthers('MongoStore', others, 'connection, uri, options, collection and timeout');
+    checkCollection(collection);
+    this.collection = collection;
+    this.timeout = checkTimeout(timeout);
+    this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
+  }
+
+  override open(): Promise<void> {
+    return this.opening.open(() => this.connect());
+  }
+
+  override close(): Promise<void> {
+    return this.opening.close(() => this.connection.close());
+  }
+
+  async create(record: SessionRecord): Promise<void> {
+    checkRecord(record);
+    const document = documentOf(record);
+    const created = await this.write('create', timeOf, async (send, window) => {
+      const put = await this.findAndModify(send, {
+        query: { _id: record.key },
+        update: creation(document, window),
+        upsert: true,
+        fields: STATE,
+      });
+      const isTooLate = Number(put?.expiresAt) === TOO_LATE.getTime();
+      return isTooLate && record.expiresAt > TOO_LATE.getTime() ? undefined : put;
+    });
+    if (created?.proof === record.proof) return;
+    throw new SessionStoreError(
+      'mongo',
+      'create',
+      'the key is in use by another session: genid must never give one twice',
+    );
+  }
+
+  async read(key: string): Promise<SessionRecord | undefined> {
+    checkKey(key);
+    return this.connection.inTime('read', this.reads.read(key));
+  }
+
+  async update(
+    { key }: SessionRecord,
+    change: SessionChange,
+  ): Promise<{ expiresAt: number; proof: string } | undefined> {
+    checkKey(key);
+    checkChange(change);
+    const quick = operators(change);
+    const updated = await this.write(
+      'update',
+      this.timeIf({ _id: key, $expr: LIVE }),
+      async (send, window) => {
+        const query = { _id: key, ...liveIn(window) };
+        const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
+        // A condition on anything but the key would have MongoDB try other indexes, too.
+        const rest = { fields, hint: { _id: 1 } };
+        const done =
+          quick &&
+          (await this.findAndModify(send, {
+            query: { ...query, ...quick.query },
+            update: quick.update,
+            ...rest,
+          }));
+        if (done || (quick && !change.touch)) return done;
+        return this.findAndModify(send, { query, update: changing(change), ...rest });
+      },
+    );
+    return updated && updated.live !== false
+      ? { expiresAt: Number(updated.expiresAt), proof: updated.proof }
+      : undefined;
+  }
+
+  async rotate(
+    { key }: SessionRecord,
+    presented: string,
+    proof: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    checkRotation(key, presented, proof, grace);
+    const update = rotation(presented, proof, grace);
+    const rotated = await this.write('rotate', this.timeIf({ _id: key, $expr: LIVE }), (send, window) =>
+      this.findAndModify(send, {
+        query: { _id: key, ...liveIn(window) },
+        update,
+        fields: STATE,
+        hint: { _id: 1 },
+      }),
+    );
+    return rotated?.proof;
+  }
+
+  async destroy(key: string): Promise<boolean> {
+    checkKey(key);
+    // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+    const destroyed = await this.write('destroy', this.timeIf({ _id: key }), (send, window) =>
+      this.findAndModify(send, {
+        query: { _id: key, $expr: within(window) },
+        remove: true,
+        fields: { ...STATE, live: LIVE },
+        hint: { _id: 1 },
+      }),
+    );
+    return destroyed?.live === true;
+  }
+
+  async page(options: SessionPageOptions): Promise<SessionPage> {
+    checkPage(options);
+    const { group, limit } = options;
+    const after = options.after === undefined ? undefined : keyIn(options.after);
+    return this.connection.call('page', async (send) => {
+      const filter = { ...between({ group, after }), $expr: LIVE };
+      const { found, isCut } = await this.findSome(send, { filter, sort: { _id: 1 }, limit });
+      const records = found.map(recordOf);
+      const next = records.length === limit || isCut ? records.at(-1)?.key : undefined;
+      return next === undefined ? { records } : { records, next: NEXT + next };
+    });
+  }
+
+  async count(group?: string): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    return this.connection.call('count', async (send) => {
+      // With the time as a value MongoDB counts along the index on `expiresAt` and reads no session.
+      const match =
+        group === undefined
+          ? { expiresAt: { $gt: await timeOf(send) } }
+          : { ...between({ group }), $expr: LIVE };
+      const { cursor } = (await send({
+        aggregate: this.collection,
+        pipeline: [{ $match: match }, { $count: 'count' }],
+        cursor: {},
+        ...READ,
+      })) as { cursor: { firstBatch: { count: number }[] } };
+      return cursor.firstBatch[0]?.count ?? 0;
+    });
+  }
+
+  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+    if (group !== undefined) checkGroup(group);
+    const kept = exceptKeys(except);
+    // Whoever joins behind the last key is not waited for, or keys that grow would keep this going for ever.
+    const [last] = await this.keys({ group }, { sort: -1, limit: 1 });
+    if (last === undefined) return this.end(group, []);
+    let sum = 0;
+    let after: string | undefined;
+    do {
+      const met = await this.keys({ group, after, last }, { sort: 1, limit: CLEARED_A_STEP });
+      sum += await this.end(
+        group,
+        met.filter((key) => !kept.has(key)),
+      );
+      after = met.length < CLEARED_A_STEP ? undefined : met.at(-1);
+    } while (after !== undefined);
+    return sum;
+  }
+
+  private async connect(): Promise<void> {
+    await this.connection.open();
+    try {
+      const asked = performance.now();
+      const hello = await this.connection.call('open', (send) => send({ hello: 1 }));
+      this.clock.learn(asked, (hello['localTime'] as Date).getTime());
+      this.connection.checkServer(hello);
+      await checkCollation(this.connection, this.collection);
+      await makeIndexes(this.connection, this.collection, this.timeout);
+    } catch (error) {
+      await this.connection.close();
+      throw error;
+    }
+  }
+
+  private readAll(keys: string[]): Promise<Map<string, SessionRecord>> {
+    return this.connection.call('read', async (send) => {
+      const records = new Map<string, SessionRecord>();
+      const read = async (some: string[]): Promise<void> => {
+        // By `$in`, one key would not go by MongoDB's quickest plan.
+        const filter = { _id: some.length === 1 ? some[0] : { $in: some } };
+        const query = { filter, projection: WHOLE, limit: some.length };
+        const { found, isCut } = await this.findSome<SessionDocument & { live: boolean }>(send, query);
+        for (const document of found) {
+          const record = recordOf(document);
+          if (document.live) records.set(record.key, record);
+        }
+        if (!isCut) return;
+        const met = new Set(found.map(({ _id }) => _id));
+        await read(some.filter((key) => !met.has(key)));
+      };
+      await read(keys);
+      return records;
+    });
+  }
+
+  /**
+   * Ends those of some sessions that are in the group, if one is given, and resolves to how many of them lived. Of no
+   * sessions, too, it asks the server: another call may have ended those that were not met, and that is only for good
+   * when the majority knows.
+   */
+  private async end(group: string | undefined, keys: string[]): Promise<number> {
+    // Another session may have taken the key of a member that has expired since it was met.
+    const filter = { ...between({ group }), _id: { $in: keys } };
+    let sum = 0;
+    await this.write('clear', this.timeIf(filter), async (send, window) => {
+      const ended = await this.delete(send, { ...filter, ...liveIn(window) });
+      sum += ended;
+      if (ended === keys.length) return true;
+      // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+      await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
+      return undefined;
+    });
+    return sum;
+  }
+
+  /** Some keys, in their order, of sessions that may have expired. */
+  private async keys(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
+    const found = await this.find<{ _id: string }>('clear', {
+      filter: between(range),
+      projection: { _id: 1 },
+      sort: { _id: sort },
+      limit,
+    });
+    return found.map(({ _id }) => _id);
+  }
+
+  /** Finds what surely goes into one answer. */
+  private find<T>(operation: string, query: Record<string, unknown>): Promise<T[]> {
+    return this.connection.call(operation, (send) => this.findIn<T>(send, query));
+  }
+
+  /** Finds up to `limit`, and says whether there were more of them than go into one answer. */
+  private async findSome<T = SessionDocument>(
+    send: Send,
+    query: { limit: number; [part: string]: unknown },
+  ): Promise<{ found: T[]; isCut: boolean }> {
+    const { cursor } = (await send({
+      find: this.collection,
+      ...query,
+      // The cursor stays open only when not all of them go into one answer.
+      batchSize: query.limit + 1,
+      ...READ,
+    })) as { cursor: { id: unknown; firstBatch: T[] } };
+    const isCut = Number(cursor.id) !== 0;
+    if (isCut) await send({ killCursors: this.collection, cursors: [cursor.id] });
+    return { found: cursor.firstBatch, isCut };
+  }
+
+  private async findIn<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
+    const { limit } = query as { limit: number };
+    const answer = await send({
+      find: this.collection,
+      ...query,
+      batchSize: limit,
+      singleBatch: true,
+      ...READ,
+    });
+    return (answer as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
+  }
+
+  /** Changes a session, or removes it; `undefined` when none matched. */
+  private async findAndModify(send: Send, command: Record<string, unknown>): Promise<Written | undefined> {
+    const { value } = await send({
+      findAndModify: this.collection,
+      new: !command['remove'],
+      ...command,
+      ...WRITE,
+    });
+    return (value as Written | null) ?? undefined;
+  }
+
+  /** Removes sessions, and resolves to how many when the majority knows of all that was removed before, too. */
+  private async delete(send: Send, q: Record<string, unknown>): Promise<number> {
+    const { n } = await send({ delete: this.collection, deletes: [{ q, limit: 0 }], ...WRITE });
+    return Number(n);
+  }
+
+  /**
+   * Does a write that acts within the window it is given or never; `undefined` when `timeIfRefused` says that it was
+   * not the window that kept it from acting. A server takes up what had reached it before it was frozen, however late,
+   * so the window is a condition of each write. Whoever was refused, because another server's clock was learned from,
+   * learns and tries again.
+   */
+  private write<T>(
+    operation: string,
+    timeIfRefused: (send: Send) => Promise<Date | undefined>,
+    attempt: (send: Send, window: Window) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const begun = performance.now();
+    return this.connection.call(operation, async (send) => {
+      for (;;) {
+        const done = await attempt(send, this.clock.window(begun, this.timeout));
+        if (done !== undefined) return done;
+        const asked = performance.now();
+        const now = await timeIfRefused(send);
+        if (now === undefined) return undefined;
+        this.clock.learn(asked, now.getTime());
+      }
+    });
+  }
+
+  /** The server's time, or nothing when no document matches `filter`. */
+  private timeIf(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
+    return async (send) => {
+      const [met] = await this.findIn<{ now: Date }>(send, {
+        filter,
+        projection: { _id: 0, now: '$$NOW' },
+        limit: 1,
+      });
+      return met?.now;
+    };
+  }
+}
+
+/** What stands before the key in the `next` of a page, so that nothing else passes for one. */
+const NEXT = 'after:';
+
+/** The key that `page` gave out in `next`. */
+function keyIn(after: string): string {
+  if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
+  return after.slice(NEXT.length);
+}
+
+/** Sessions of a group, or all, behind a key and up to another. */
+interface Range {
+  group?: string | undefined;
+  after?: string | undefined;
+  last?: string | undefined;
+}
+
+function between({ group, after, last }: Range): Record<string, unknown> {
+  // A bound, or what is not ours would count: of other types than text are the `_id`s of others.
+  const from = after === undefined ? { $gte: '' } : { $gt: after };
+  return {
+    ...(group !== undefined && { groups: group }),
+    _id: { ...from, ...(last !== undefined && { $lte: last }) },
+  };
+}
+
+function liveIn(window: Window): Record<string, unknown> {
+  return { $expr: { $and: [LIVE, within(window)] } };
+}
+
+/** Whether a session may be over after a change that was done within a window: if not, it is live. */
+function mayEnd({ expiresAt, touch }: SessionChange, { to }: Window): boolean {
+  return (expiresAt ?? touch?.to ?? Infinity) <= to;
+}
+
+async function timeOf(send: Send): Promise<Date> {
+  const { localTime } = await send({ hello: 1 });
+  return localTime as Date;
+}
+
+function checkCollection(collection: unknown): void {
+  if (typeof collection !== 'string' || !/^(?!system\.)[^$\0]+$/.test(collection)) {
+    throw new TypeError(
+      'collection must be a name that MongoDB allows: not empty, without `$`, not of `system.`',
+    );
+  }
+}

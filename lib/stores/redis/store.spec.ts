@@ -1,0 +1,296 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { Cluster, Redis } from 'ioredis';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis-5';
+import type { SessionRecord } from 'nestjs-session-stores';
+import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
+import { sessionStoreLaws } from 'nestjs-session-stores/laws';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { eventually } from '../../../test/eventually.js';
+
+const server = { url: inject('redis').url };
+const cluster = { cluster: inject('redisCluster') };
+
+function keepsTheLaws(options: () => RedisStoreOptions): void {
+  for (const law of sessionStoreLaws) {
+    it.concurrent(law.name, async () => {
+      const prefix = `${randomUUID()}:`;
+      const stores = [
+        new RedisStore({ ...options(), prefix }),
+        new RedisStore({ ...options(), prefix }),
+      ] as const;
+      try {
+        for (const store of stores) await store.open();
+        await law.holds(stores);
+      } finally {
+        for (const store of stores) await store.close();
+      }
+    });
+  }
+}
+
+describe('two stores on one server keep the law', () => {
+  keepsTheLaws(() => server);
+});
+
+describe('two stores on a Redis Cluster keep the law', () => {
+  keepsTheLaws(() => cluster);
+});
+
+describe('two stores of one handed-in client of ioredis 5 keep the law', () => {
+  let client: Redis;
+  beforeAll(() => {
+    client = anIoredis5();
+  });
+  afterAll(() => client.disconnect());
+  keepsTheLaws(() => ({ client }));
+});
+
+/** A client of the older major; what the store calls is alike in both. */
+function anIoredis5(): Redis {
+  return new Redis5(server.url) as unknown as Redis;
+}
+
+function aRecord(key: string): SessionRecord {
+  const now = Date.now();
+  return {
+    key,
+    proof: 'proof',
+    data: {},
+    groups: ['g'],
+    createdAt: now,
+    expiresAt: now + 60_000,
+  };
+}
+
+describe('options', () => {
+  const refused: [options: unknown, reason: RegExp][] = [
+    [undefined, /needs one of `client`, `url` or `redisOptions`, and `cluster`: none of them is set/],
+    [{}, /none of them is set/],
+    [{ url: undefined }, /none of them is set/],
+    [{ url: server.url, cluster: cluster.cluster }, /several are set/],
+    [{ redisOptions: {}, cluster: cluster.cluster }, /several are set/],
+    [{ url: 6379 }, /^url must be redis:\/\//],
+    [{ url: '' }, /^url must be redis:\/\//],
+    [{ url: 'http://127.0.0.1:6379' }, /^url must be redis:\/\//],
+    [{ url: 'redis://:pass word@bad host:1' }, /^url must be redis:\/\//],
+    [{ url: 'redis://:100%@127.0.0.1' }, /percent-encoded$/],
+    [{ url: 'redis://127.0.0.1/abc' }, /^url must be redis:\/\//],
+    [{ url: `${server.url}?keyPrefix=x` }, /no options behind a `\?`: put them into redisOptions/],
+    [{ redisOptions: 'localhost' }, /redisOptions must be an object/],
+    [{ ...server, prefx: 'x' }, /RedisStore has no option `prefx`: client, url/],
+    [{ cluster: [] }, /cluster must be \{ nodes: \[/],
+    [{ client: {} }, /client must be a Redis or a Cluster of ioredis/],
+    [{ ...server, prefix: null }, /prefix must be a well-formed string/],
+    [{ ...server, prefix: '\ud800' }, /prefix must be a well-formed string/],
+    [{ ...server, timeout: 0 }, /timeout must be a whole number of milliseconds/],
+    [{ ...server, timeout: '2000' }, /timeout must be a whole number of milliseconds/],
+    [{ redisOptions: { keyPrefix: 'x' } }, /keyPrefix does not reach into scripts: use the store's `prefix`/],
+    [{ cluster: { nodes: [], options: { keyPrefix: 'x' } } }, /keyPrefix/],
+    [{ cluster: { nodes: [], options: { redisOptions: { keyPrefix: 'x' } } } }, /keyPrefix/],
+    [{ redisOptions: { readOnly: true } }, /from primaries only, as replicas lag behind/],
+    [{ redisOptions: { sentinels: [], name: 'x', role: 'slave' } }, /from primaries only/],
+    [{ cluster: { nodes: [], options: { scaleReads: 'slave' } } }, /from primaries only/],
+    [{ cluster: { nodes: [], options: { scaleReads: 'all' } } }, /from primaries only/],
+    [
+      { cluster: { nodes: [], options: { scaleReads: () => [] } } },
+      /leave out scaleReads, readOnly and role/,
+    ],
+  ];
+
+  it.each(refused)('%j are refused', (options, reason) => {
+    const make = () => new RedisStore(options as RedisStoreOptions);
+    expect(make).toThrow(TypeError);
+    expect(make).toThrow(reason);
+  });
+
+  it('of a client that is handed in are looked at too', () => {
+    const clients = [
+      new Redis({ lazyConnect: true, keyPrefix: 'x' }),
+      new Redis({ lazyConnect: true, readOnly: true }),
+      new Redis5({ lazyConnect: true, keyPrefix: 'x' }) as unknown as Redis,
+      new Cluster(cluster.cluster.nodes, { lazyConnect: true, scaleReads: 'all' }),
+      new Cluster5(cluster.cluster.nodes, { lazyConnect: true, scaleReads: 'slave' }) as unknown as Cluster,
+      new Cluster(cluster.cluster.nodes, { lazyConnect: true, redisOptions: { keyPrefix: 'x' } }),
+    ];
+    for (const client of clients) {
+      expect(() => new RedisStore({ client })).toThrow(/keyPrefix|from primaries only/);
+      client.disconnect();
+    }
+  });
+
+  it('may be those of a client that reads from primaries, and a `url` beside `redisOptions`', async () => {
+    expect(() => new RedisStore({ redisOptions: { role: 'master' } })).not.toThrow();
+    expect(() => new RedisStore({ cluster: { nodes: [], options: { scaleReads: 'master' } } })).not.toThrow();
+    const store = new RedisStore({ ...server, redisOptions: { db: 1 }, prefix: randomUUID() });
+    await store.open();
+    await store.create(aRecord('k'));
+    expect(await store.count()).toBe(1);
+    expect(await store.clear()).toBe(1);
+    await store.close();
+  });
+});
+
+describe('a store', () => {
+  let store: RedisStore;
+  beforeEach(() => {
+    store = new RedisStore({ ...server, prefix: randomUUID() });
+    return () => store.close();
+  });
+
+  it('that is not open says so, and so does one that was closed', async () => {
+    const all = () => [
+      store.create(aRecord('k')),
+      store.read('k'),
+      store.update(aRecord('k'), {}),
+      store.rotate(aRecord('k'), 'p', 'q', 0),
+      store.destroy('k'),
+      store.page({ limit: 1 }),
+      store.count(),
+      store.clear(),
+    ];
+    const sayIt = async () => {
+      for (const outcome of await Promise.allSettled(all())) {
+        expect(outcome).toMatchObject({
+          reason: {
+            name: 'SessionStoreError',
+            message: expect.stringMatching(/is not open: call open\(\) first/),
+          },
+        });
+      }
+    };
+    await sayIt();
+    await store.open();
+    await Promise.all(all());
+    await store.close();
+    await sayIt();
+    await store.open();
+    await Promise.all(all());
+  });
+
+  it('refuses an `after` that no page gave out', async () => {
+    await store.open();
+    for (const after of [
+      '',
+      '0',
+      'x:1',
+      '0:',
+      ':1',
+      '16:1',
+      '1:1',
+      '0:1:1',
+      '0:-1',
+      '0:1)',
+      ' 0:1',
+      '0:1e3',
+    ]) {
+      await expect(store.page({ limit: 1, after }), after).rejects.toThrow(
+        new TypeError('after must be the `next` of an earlier page'),
+      );
+    }
+    expect(await store.page({ limit: 1, after: '0:1' })).toEqual({ records: [] });
+  });
+
+  it('ends with a group no session that took the key of a member which had expired', async () => {
+    await store.open();
+    await store.create(aRecord('other'));
+    await store.create({ ...aRecord('k'), expiresAt: Date.now() + 100 });
+    await eventually(async () => (await store.read('k')) === undefined);
+    await store.create({ ...aRecord('k'), proof: 'another', groups: ['h'] });
+    expect((await store.page({ group: 'g', limit: 10 })).records.map(({ key }) => key)).toEqual(['other']);
+    expect(await store.clear('g')).toBe(1);
+    expect(await store.read('k')).toMatchObject({ proof: 'another', groups: ['h'] });
+  });
+
+  it('opens once, however often it is asked to', async () => {
+    const watcher = new Redis(server.url);
+    try {
+      const name = randomUUID();
+      const named = new RedisStore({ ...server, redisOptions: { connectionName: name } });
+      await Promise.all([named.open(), named.open(), named.open()]);
+      await named.open();
+      const clients = (await watcher.client('LIST')) as string;
+      expect(clients.split(`name=${name} `).length - 1).toBe(1);
+      await named.close();
+      await named.close();
+    } finally {
+      watcher.disconnect();
+    }
+  });
+
+  it('opens after a close that cut its opening short', async () => {
+    const cut = store.open().catch(() => {});
+    await store.close();
+    await store.open();
+    await cut;
+    expect(await store.count()).toBe(0);
+  });
+
+  it('does not open where there is no such database, nor with a wrong password, and says which it is', async () => {
+    const beyond = new RedisStore({ ...server, redisOptions: { db: 99 } });
+    await expect(beyond.open()).rejects.toThrow(/^\[session:redis\] open: .* no database of that number/);
+    const stranger = new RedisStore({ ...server, redisOptions: { username: 'nobody', password: 'hunter2' } });
+    const error = await stranger.open().catch((refused: Error) => refused);
+    expect(String(error)).toMatch(/open: the server wants another login: check user name and password$/);
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+  });
+
+  it('that could not open leaves nothing running, and opens when the server is there', async () => {
+    const door = createServer((socket) => {
+      came++;
+      const to = connect(Number(port), hostname);
+      for (const one of [socket, to]) one.on('error', () => {});
+      socket.pipe(to).pipe(socket);
+    });
+    const { hostname, port } = new URL(server.url);
+    let came = 0;
+    await once(door.listen(0, '127.0.0.1'), 'listening');
+    const at = (door.address() as AddressInfo).port;
+    await new Promise((resolve) => door.close(resolve));
+
+    const late = new RedisStore({ url: `redis://127.0.0.1:${at}`, timeout: 500 });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(late.open()).rejects.toMatchObject({
+        name: 'SessionStoreError',
+        message: expect.stringMatching(/^\[session:redis\] open: no connection .* is it running/),
+        cause: { code: 'ECONNREFUSED' },
+      });
+    }
+    // Whoever still tried to connect would come within this time.
+    await once(door.listen(at, '127.0.0.1'), 'listening');
+    await wait(400);
+    expect(came).toBe(0);
+    await late.open();
+    expect(came).toBe(1);
+    await late.close();
+    await new Promise((resolve) => door.close(resolve));
+  });
+});
+
+describe('a client that was handed in', () => {
+  it.each([
+    ['a Redis', () => new Redis(server.url)],
+    ['a Redis of ioredis 5', anIoredis5],
+    ['a Cluster', () => new Cluster(cluster.cluster.nodes)],
+    ['a Cluster of ioredis 5', () => new Cluster5(cluster.cluster.nodes) as unknown as Cluster],
+  ])('is used and not closed: %s', async (_, make) => {
+    const client = make();
+    try {
+      for (let time = 0; time < 2; time++) {
+        const store = new RedisStore({ client, prefix: randomUUID() });
+        await store.open();
+        await store.create(aRecord('k'));
+        expect(await store.read('k')).toMatchObject({ groups: ['g'] });
+        expect(await store.clear('g')).toBe(1);
+        await store.close();
+        expect(client.status).toBe('ready');
+        await client.get(randomUUID());
+      }
+    } finally {
+      client.disconnect();
+    }
+  });
+});
