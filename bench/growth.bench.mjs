@@ -1,7 +1,7 @@
 // What calls cost as the sessions become more: they should not care. One server at a time, as a million take their room;
 // STORE=redis measures that one alone.
 import { rate, summary, table } from './figures.mjs';
-import { aKey } from './session.mjs';
+import { anId } from './session.mjs';
 import { growing } from './stores/growing.mjs';
 
 export const title = 'Growth: µs a call, one by one, as the sessions become more';
@@ -24,20 +24,20 @@ export async function run() {
 
 async function measure(name, { contender, fill, memory, foreign }, sizes) {
   const { store } = contender;
-  const keys = [];
+  const ids = [];
   const rows = [];
   const empty = await memory?.();
   for (const size of sizes) {
-    const added = Array.from({ length: size - keys.length }, () => aKey());
+    const added = Array.from({ length: size - ids.length }, () => anId());
     if (fill) await fill(added);
     else await rate(added.length, 64, (index) => contender.create(added[index]));
-    for (const key of added) keys.push(key);
+    for (const id of added) ids.push(id);
     const bytes = memory && ((await memory()) - empty) / size;
 
-    const any = () => keys[Math.floor(Math.random() * keys.length)];
-    const mortal = Array.from({ length: CALLS }, () => aKey());
+    const any = () => ids[Math.floor(Math.random() * ids.length)];
+    const mortal = Array.from({ length: CALLS }, () => anId());
     const group = `group of ${size}`;
-    const members = Array.from({ length: GROUP }, () => aKey());
+    const members = Array.from({ length: GROUP }, () => anId());
     await rate(GROUP, 64, (index) => contender.create(members[index], [group]));
 
     const row = [size.toLocaleString('en')];

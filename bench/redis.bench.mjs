@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis';
 import { startRedis } from '../test/servers/redis.mjs';
 import { rate, summary, table } from './figures.mjs';
-import { aKey } from './session.mjs';
+import { anId } from './session.mjs';
 import { compareStores } from './stores/compare.mjs';
 
 export const title = 'Redis: calls of a store, and what a request costs';
@@ -26,7 +26,7 @@ async function compareAll(url, contenders) {
 
   const rows = [];
   for (const [name, contender] of Object.entries(contenders)) {
-    await rate(sessions, 64, () => contender.create(aKey()));
+    await rate(sessions, 64, () => contender.create(anId()));
     const counts = [];
     for (let round = 0; round < 5; round++) counts.push(await milliseconds(contender.count));
     rows.push([name, summary(counts).median.toFixed(2), (await milliseconds(contender.clear)).toFixed(0)]);

@@ -15,16 +15,16 @@ export const session = {
 
 export const bytes = JSON.stringify(session).length;
 
-export const proof = 'p'.repeat(43);
+export const secretHash = 'p'.repeat(43);
 
 /** As a record: one text per top-level property. */
-export function aRecord(key = aKey()) {
+export function aRecord(id = anId()) {
   const data = { __proto__: null };
   for (const name in session) data[name] = JSON.stringify(session[name]);
   const now = Date.now();
-  return { key, proof, data, groups: [], createdAt: now, expiresAt: now + 3_600_000 };
+  return { id, secretHash, data, groups: [], createdAt: now, expiresAt: now + 3_600_000 };
 }
 
-export function aKey() {
+export function anId() {
   return randomBytes(24).toString('base64url');
 }

@@ -10,8 +10,9 @@ export class SessionsController {
 
   @Get('sessions')
   async list(@Session('user') user: string, @Session('id') current: string) {
+    // `key` is this interface's own word for the id: other clients read it.
     const devices = [];
-    for await (const { key, data, createdAt, expiresAt } of this.sessions.list(groupOf(user))) {
+    for await (const { id: key, data, createdAt, expiresAt } of this.sessions.list(groupOf(user))) {
       devices.push({
         key,
         current: key === current,

@@ -9,9 +9,9 @@ const RANDOM = 7000;
 const MUTATED = 3000;
 const SECRET = 'fuzz';
 
-/** A token as it stands in a Cookie header, and its key. */
+/** A token as it stands in a Cookie header, and its id. */
 interface Valid {
-  key: string;
+  id: string;
   value: string;
 }
 
@@ -19,14 +19,14 @@ async function fuzzed(): Promise<TestApp & { valid: [Valid, Valid] }> {
   const app = await serveApp(
     {
       '/login': (session) => void (session['user'] = 'ann'),
-      '/': (session) => ({ reached: true, key: session.id, user: (session['user'] as unknown) ?? null }),
+      '/': (session) => ({ reached: true, id: session.id, user: (session['user'] as unknown) ?? null }),
     },
     { secret: SECRET },
   );
   const login = async (): Promise<Valid> => {
     const browser = app.browser();
     await browser.get('/login');
-    return { key: tokenOf(browser).key, value: browser.cookies.get('sid')! };
+    return { id: tokenOf(browser).id, value: browser.cookies.get('sid')! };
   };
   return { ...app, valid: [await login(), await login()] };
 }
@@ -34,8 +34,8 @@ async function fuzzed(): Promise<TestApp & { valid: [Valid, Valid] }> {
 const signed = (token: string, secret: string): string =>
   `s:${token}.${createHmac('sha256', secret).update(token).digest('base64').replace(/=+$/, '')}`;
 
-/** The keys of the valid tokens that stand in a header whole, escaped and quoted as a client may. */
-function keysIn(header: Buffer, valid: readonly Valid[]): string[] {
+/** The ids of the valid tokens that stand in a header whole, escaped and quoted as a client may. */
+function idsIn(header: Buffer, valid: readonly Valid[]): string[] {
   const values = header
     .toString('latin1')
     .split(';')
@@ -47,7 +47,7 @@ function keysIn(header: Buffer, valid: readonly Valid[]): string[] {
         return undefined;
       }
     });
-  return valid.filter(({ value }) => values.includes(decodeURIComponent(value))).map(({ key }) => key);
+  return valid.filter(({ value }) => values.includes(decodeURIComponent(value))).map(({ id }) => id);
 }
 
 describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
@@ -99,8 +99,8 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
     const random = new Random(SEED + 1);
     const client = new RawClient(app.port);
     const tokens = app.valid.map(({ value }) => {
-      const [, key, secret, signature] = /^s:(.*)~(.*?)\.(.*)$/.exec(decodeURIComponent(value))!;
-      return { key: key!, secret: secret!, signature: signature! };
+      const [, id, secret, signature] = /^s:(.*)~(.*?)\.(.*)$/.exec(decodeURIComponent(value))!;
+      return { id: id!, secret: secret!, signature: signature! };
     });
     const [first, second] = tokens as [(typeof tokens)[0], (typeof tokens)[0]];
     const pair = (value: string): Buffer => Buffer.from(`sid=${value}`, 'latin1');
@@ -133,24 +133,24 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
       (value) => pair(value.replace('%3A', random.pick([':', '%3a', '%253A', '%3', '%', '']))),
       (value) => pair(random.chance(0.5) ? value.toLowerCase() : value.toUpperCase()),
       (value) => Buffer.from(`${random.pick(['SID', 'sid2', 'xsid', ' sid', '$sid', '__proto__'])}=${value}`),
-      () => pair(encodeURIComponent(signed(`${first.key}~${first.secret}`, 'another secret'))),
-      () => pair(encodeURIComponent(signed(`${first.key}~${first.secret}`, ''))),
-      () => pair(encodeURIComponent(`s:${first.key}~${second.secret}.${first.signature}`)),
-      () => pair(encodeURIComponent(`s:${second.key}~${first.secret}.${first.signature}`)),
-      () => pair(encodeURIComponent(`s:${first.key}~${first.secret}.${second.signature}`)),
-      () => pair(encodeURIComponent(`s:${first.key}~${second.key}~${first.secret}.${first.signature}`)),
-      () => pair(encodeURIComponent(`${first.key}~${first.secret}`)),
-      () => pair(encodeURIComponent(`s:${first.key}~${first.secret}`)),
-      () => pair(encodeURIComponent(`s:${first.key}.${first.signature}`)),
+      () => pair(encodeURIComponent(signed(`${first.id}~${first.secret}`, 'another secret'))),
+      () => pair(encodeURIComponent(signed(`${first.id}~${first.secret}`, ''))),
+      () => pair(encodeURIComponent(`s:${first.id}~${second.secret}.${first.signature}`)),
+      () => pair(encodeURIComponent(`s:${second.id}~${first.secret}.${first.signature}`)),
+      () => pair(encodeURIComponent(`s:${first.id}~${first.secret}.${second.signature}`)),
+      () => pair(encodeURIComponent(`s:${first.id}~${second.id}~${first.secret}.${first.signature}`)),
+      () => pair(encodeURIComponent(`${first.id}~${first.secret}`)),
+      () => pair(encodeURIComponent(`s:${first.id}~${first.secret}`)),
+      () => pair(encodeURIComponent(`s:${first.id}.${first.signature}`)),
       // Signed well, and no token.
       () =>
         pair(
           encodeURIComponent(
-            signed(random.pick([first.key, `~${first.secret}`, `${first.key}~`, '~', '']), SECRET),
+            signed(random.pick([first.id, `~${first.secret}`, `${first.id}~`, '~', '']), SECRET),
           ),
         ),
-      () => pair(encodeURIComponent(signed(`${first.key}~${first.secret}x`, SECRET))),
-      () => pair(encodeURIComponent(signed(`x${first.key}~${first.secret}`, SECRET))),
+      () => pair(encodeURIComponent(signed(`${first.id}~${first.secret}x`, SECRET))),
+      () => pair(encodeURIComponent(signed(`x${first.id}~${first.secret}`, SECRET))),
     ];
 
     let reached = 0;
@@ -165,14 +165,14 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
         continue;
       }
       reached++;
-      const good = keysIn(header, app.valid);
-      for (const { operation, key } of app.store.calls) {
+      const good = idsIn(header, app.valid);
+      for (const { operation, id } of app.store.calls) {
         expect(operation, context).toBe('read');
-        expect(good, context).toContain(key);
+        expect(good, context).toContain(id);
       }
-      const answer = JSON.parse(body) as { key: string; user: string | null };
+      const answer = JSON.parse(body) as { id: string; user: string | null };
       expect(answer.user, context).toBe(app.store.calls.length > 0 ? 'ann' : null);
-      expect(good.includes(answer.key), context).toBe(app.store.calls.length > 0);
+      expect(good.includes(answer.id), context).toBe(app.store.calls.length > 0);
       if (answer.user !== null) accepted++;
     }
     client.close();

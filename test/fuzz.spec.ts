@@ -50,14 +50,14 @@ async function request(headers: IncomingMessage['headers'], handle: Handle): Pro
 
 describe('whatever a client sends', () => {
   it(
-    `as its cookies or in the token's header, no key is adopted and the store is not asked: ${HEADERS} times`,
+    `as its cookies or in the token's header, no id is adopted and the store is not asked: ${HEADERS} times`,
     async () => {
       const token = (await request({}, (session) => void (session['user'] = 'ann')))!;
-      const [whole, key, secret, signature] = /^s%3A(.*)~(.*)\.(.*)$/.exec(token)!;
+      const [whole, tokenId, secret, signature] = /^s%3A(.*)~(.*)\.(.*)$/.exec(token)!;
       const parts = fc.constantFrom(
         's:',
         's%3A',
-        key!,
+        tokenId!,
         '~',
         secret!,
         '.',
@@ -93,7 +93,7 @@ describe('whatever a client sends', () => {
             id = session.id;
             if (session['user'] !== undefined) throw new Error('a session that is not theirs');
           });
-          if (!/^[\w-]{32}$/.test(id) || id === key) throw new Error(`the key ${id} was adopted`);
+          if (!/^[\w-]{32}$/.test(id) || id === tokenId) throw new Error(`the id ${id} was adopted`);
           const asked = store.take();
           if (asked.length > 0) throw new Error(`the store was asked to ${asked.join(', ')}`);
         }),

@@ -35,7 +35,7 @@ async function loggedIn(app: TestApp): Promise<Browser> {
   return browser;
 }
 
-const recordOf = async (app: TestApp, browser: Browser) => (await app.store.read(tokenOf(browser).key))!;
+const recordOf = async (app: TestApp, browser: Browser) => (await app.store.read(tokenOf(browser).id))!;
 
 /** How long the cookies of an answer live from now, in milliseconds, whole seconds; `null`: with the browser. */
 function agesOf({ setCookies }: Answer): (number | null)[] {
@@ -200,7 +200,7 @@ describe('a session whose cookie was given thirty days', () => {
     const module = await Test.createTestingModule({
       imports: [SessionModule.forRoot({ secret: 'app', store: app.store })],
     }).compile();
-    const view = await module.get(SessionService).find(tokenOf(browser).key);
+    const view = await module.get(SessionService).find(tokenOf(browser).id);
     expect({ ...view!.data }).toEqual({ user: 'ann' });
     expect(view!.expiresAt).toBe(Date.now() + LONG);
   });
@@ -214,7 +214,7 @@ describe('session.cookie.maxAge', () => {
         '/forget': (session) => void (session.cookie.maxAge = null as never),
         '/default': (session) => void (session.cookie.maxAge = AGE),
       },
-      { cookie: { maxAge: AGE }, ttl: DAY },
+      { cookie: { maxAge: AGE }, idleTimeout: DAY },
     );
     const browser = await loggedIn(app);
     expect(agesOf(await browser.get('/forget'))).toEqual([null]);
@@ -239,7 +239,7 @@ describe('session.cookie.maxAge', () => {
       200,
       'sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
     ]);
-    expect(await app.store.read(tokenOf(old).key)).toBeUndefined();
+    expect(await app.store.read(tokenOf(old).id)).toBeUndefined();
     expect((await old.get('/')).json()).toEqual({});
     // A session that is not stored yet is not created.
     expect((await app.browser().get('/end')).setCookies).toEqual([]);
@@ -366,9 +366,9 @@ describe('what a cookie has of its own', () => {
   });
 });
 
-describe('ttl: Infinity', () => {
+describe('idleTimeout: Infinity', () => {
   it('stores an instant that never comes, and never touches', async () => {
-    const app = await serveApp(HANDLERS, { ttl: Infinity });
+    const app = await serveApp(HANDLERS, { idleTimeout: Infinity });
     const browser = await loggedIn(app);
     expect((await recordOf(app, browser)).expiresAt).toBe(NEVER);
     expect(NEVER).toBe(8.64e15);

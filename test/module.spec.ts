@@ -296,7 +296,7 @@ describe('SessionModule', () => {
 
   it.each([
     [{}, /secret is required/],
-    [{ secret, ttl: -1 }, /ttl must be a positive number/],
+    [{ secret, idleTimeout: -1 }, /idleTimeout must be a positive number/],
     [{ secret, store: {} }, /store must be a SessionStore/],
   ])('refuses to start with %o', async (options, message) => {
     await expect(run([SessionModule.forRoot(options as SessionModuleOptions)])).rejects.toThrow(message);
@@ -427,35 +427,35 @@ describe('a commit that fails in a Nest handler', () => {
 });
 
 describe('SessionService', () => {
-  async function withSessions(): Promise<{ sessions: SessionService; browsers: Browser[]; keys: string[] }> {
+  async function withSessions(): Promise<{ sessions: SessionService; browsers: Browser[]; ids: string[] }> {
     const { app, browser } = await run([SessionModule.forRoot({ secret, store: newStore() })]);
     const browsers = [browser, new Browser(browser.url), new Browser(browser.url)];
-    const keys: string[] = [];
+    const ids: string[] = [];
     for (const [index, one] of browsers.entries()) {
-      keys.push((await one.post('/login', { user: index === 2 ? 'ben' : 'ann' })).text);
+      ids.push((await one.post('/login', { user: index === 2 ? 'ben' : 'ann' })).text);
     }
-    return { sessions: app.get(SessionService), browsers, keys };
+    return { sessions: app.get(SessionService), browsers, ids };
   }
-  const keysOf = async (views: AsyncIterable<{ key: string }>): Promise<string[]> => {
-    const keys: string[] = [];
-    for await (const { key } of views) keys.push(key);
-    return keys.toSorted();
+  const idsOf = async (views: AsyncIterable<{ id: string }>): Promise<string[]> => {
+    const ids: string[] = [];
+    for await (const { id } of views) ids.push(id);
+    return ids.toSorted();
   };
 
   it('lists and counts a group, and all', async () => {
-    const { sessions, keys } = await withSessions();
-    expect(await keysOf(sessions.list('user:ann'))).toEqual(keys.slice(0, 2).toSorted());
-    expect(await keysOf(sessions.listAll())).toEqual(keys.toSorted());
+    const { sessions, ids } = await withSessions();
+    expect(await idsOf(sessions.list('user:ann'))).toEqual(ids.slice(0, 2).toSorted());
+    expect(await idsOf(sessions.listAll())).toEqual(ids.toSorted());
     expect(await sessions.count('user:ann')).toBe(2);
     expect(await sessions.countAll()).toBe(3);
     const { views } = await sessions.page({ group: 'user:ben', limit: 10 });
-    expect(views.map(({ key }) => key)).toEqual([keys[2]]);
+    expect(views.map(({ id }) => id)).toEqual([ids[2]]);
   });
 
-  it('shows views: parsed, frozen, and without secret or proof', async () => {
-    const { sessions, keys } = await withSessions();
-    const view = (await sessions.find(keys[0]!))!;
-    expect(Object.keys(view).toSorted()).toEqual(['createdAt', 'data', 'expiresAt', 'groups', 'key']);
+  it('shows views: parsed, frozen, and without secret or secret hash', async () => {
+    const { sessions, ids } = await withSessions();
+    const view = (await sessions.find(ids[0]!))!;
+    expect(Object.keys(view).toSorted()).toEqual(['createdAt', 'data', 'expiresAt', 'groups', 'id']);
     expect({ ...view.data }).toEqual({ user: 'ann' });
     expect(view.groups).toEqual(['user:ann']);
     expect([view, view.data, view.groups].every((part) => Object.isFrozen(part))).toBe(true);
@@ -463,15 +463,15 @@ describe('SessionService', () => {
   });
 
   it('ends one session, a group but one, and all, and tells how many', async () => {
-    const { sessions, browsers, keys } = await withSessions();
-    expect(await sessions.destroy(keys[2]!)).toBe(true);
-    expect(await sessions.destroy(keys[2]!)).toBe(false);
+    const { sessions, browsers, ids } = await withSessions();
+    expect(await sessions.destroy(ids[2]!)).toBe(true);
+    expect(await sessions.destroy(ids[2]!)).toBe(false);
     expect((await browsers[2]!.get('/me')).json()).toEqual({ user: null });
-    expect(await sessions.clearGroup('user:ann', { except: { id: keys[0]! } })).toBe(1);
+    expect(await sessions.clearGroup('user:ann', { except: { id: ids[0]! } })).toBe(1);
     expect((await browsers[1]!.get('/me')).json()).toEqual({ user: null });
     expect((await browsers[0]!.get('/me')).json()).toEqual({ user: 'ann' });
-    expect(await sessions.clearGroup('user:ann', { except: keys[0]! })).toBe(0);
-    expect(await sessions.clearGroup('user:ann', { except: [keys[0]!] })).toBe(0);
+    expect(await sessions.clearGroup('user:ann', { except: ids[0]! })).toBe(0);
+    expect(await sessions.clearGroup('user:ann', { except: [ids[0]!] })).toBe(0);
     expect(await sessions.clearAll()).toBe(1);
     expect((await browsers[0]!.get('/me')).json()).toEqual({ user: null });
   });
@@ -516,7 +516,7 @@ describe('SessionService', () => {
     const sessions = app.get(SessionService);
     const { session, token } = await sessions.create({ user: 'ann' }, { maxAge: 50_000 });
     const answer = await browser.get('/me', { headers: { cookie: `sid=${token}` } });
-    const { expiresAt } = (await sessions.find(session.key))!;
+    const { expiresAt } = (await sessions.find(session.id))!;
     expect(expiresAt - Date.now()).toBeGreaterThan(45_000);
     expect(expiresAt - Date.now()).toBeLessThanOrEqual(50_000);
     expect(answer.setCookies[0]).toContain(`Expires=${new Date(expiresAt).toUTCString()}`);
@@ -551,7 +551,7 @@ describe('SessionService', () => {
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it('refuses a group, key or except that is no string, so that undefined never means all', async () => {
+  it('refuses a group, id or except that is no string, so that undefined never means all', async () => {
     const { sessions } = await withSessions();
     const wrong = [undefined, null, { $ne: null }, 5, ['user:ann']] as never[];
     for (const value of wrong) {

@@ -10,8 +10,8 @@ import { RecordingStore } from './stores/recording.store.js';
 const NAMES = [
   'groups',
   'key',
-  'proof',
-  'was',
+  'secretHash',
+  'previous',
   'data',
   'createdAt',
   'expiresAt',
@@ -112,9 +112,9 @@ describe('a property of any name', () => {
       expect((await browser.get(`/change/${at}`)).status).toBe(200);
       const { change } = app.store.calls.at(-1)!;
       expect(Object.entries(change!.set!), name).toEqual([[name, '"changed"']]);
-      expect(change!.unset, name).toBeUndefined();
+      expect(change!.remove, name).toBeUndefined();
       expect((await browser.get(`/delete/${at}`)).status).toBe(200);
-      expect(app.store.calls.at(-1)!.change, name).toMatchObject({ unset: [name] });
+      expect(app.store.calls.at(-1)!.change, name).toMatchObject({ remove: [name] });
     }
     expect((await browser.get('/get')).json()).toEqual([]);
   });
@@ -175,32 +175,32 @@ describe('a damaged text', () => {
       '/all': dataOf,
     });
     const browser = await started(app, '/set');
-    const { key } = tokenOf(browser);
-    await app.store.update((await app.store.read(key))!, { set: { bad: text } });
+    const { id } = tokenOf(browser);
+    await app.store.update((await app.store.read(id))!, { set: { bad: text } });
     app.store.take();
 
     expect((await browser.get('/get')).json()).toEqual([1, null]);
     expect(app.store.take()).toEqual(['read']);
     expect(app.logged.length).toBeGreaterThan(0);
     for (const line of app.logged) {
-      expect(line).toContain(key);
+      expect(line).toContain(id);
       expect(line).toContain('"bad"');
     }
     await browser.get('/change');
-    expect((await app.store.read(key))!.data).toMatchObject({ good: '2', bad: text });
+    expect((await app.store.read(id))!.data).toMatchObject({ good: '2', bad: text });
     expect((await browser.get('/all')).json()).toEqual({ good: 2 });
-    expect((await app.store.read(key))!.data['bad']).toBe(text);
+    expect((await app.store.read(id))!.data['bad']).toBe(text);
 
     await browser.get('/assign');
-    expect((await app.store.read(key))!.data['bad']).toBe('"new"');
+    expect((await app.store.read(id))!.data['bad']).toBe('"new"');
     expect((await browser.get('/get')).json()).toEqual([2, 'new']);
   });
 
   it('that is no text at all is as damaged', async () => {
     /** Gives what a damaged database might. */
     class ForeignStore extends RecordingStore {
-      override async read(key: string): Promise<SessionRecord | undefined> {
-        const record = await super.read(key);
+      override async read(id: string): Promise<SessionRecord | undefined> {
+        const record = await super.read(id);
         return record && { ...record, data: { ...record.data, bad: { $ne: null } as never } };
       }
     }
@@ -216,7 +216,7 @@ describe('a damaged text', () => {
     expect(app.logged[0]).toContain('"bad"');
   });
 
-  it('is unset when its name is deleted, and can be assigned before it is looked at', async () => {
+  it('is removed when its name is deleted, and can be assigned before it is looked at', async () => {
     const text = `{"a":${'1'.repeat(100)}`;
     const app = await serveApp({
       '/set': (session) => void Object.assign(session, { good: 1, bad: 2 }),
@@ -228,10 +228,10 @@ describe('a damaged text', () => {
       ['/assign', '"new"'],
     ] as const) {
       const browser = await started(app, '/set');
-      const { key } = tokenOf(browser);
-      await app.store.update((await app.store.read(key))!, { set: { bad: text } });
+      const { id } = tokenOf(browser);
+      await app.store.update((await app.store.read(id))!, { set: { bad: text } });
       expect((await browser.get(path)).status).toBe(200);
-      expect((await app.store.read(key))!.data['bad'], path).toBe(expected);
+      expect((await app.store.read(id))!.data['bad'], path).toBe(expected);
     }
   });
 });
@@ -241,8 +241,8 @@ describe('a damaged record', () => {
   class DamagedStore extends RecordingStore {
     damage: ((record: SessionRecord) => unknown) | undefined;
 
-    override async read(key: string): Promise<SessionRecord | undefined> {
-      const record = await super.read(key);
+    override async read(id: string): Promise<SessionRecord | undefined> {
+      const record = await super.read(id);
       return record && this.damage ? (this.damage(record) as SessionRecord) : record;
     }
   }
@@ -254,16 +254,19 @@ describe('a damaged record', () => {
     ['with a list for data', (record) => ({ ...record, data: [] })],
     ['without groups', (record) => ({ ...record, groups: undefined })],
     ['with groups that are no strings', (record) => ({ ...record, groups: [5] })],
-    ['without a proof', (record) => ({ ...record, proof: undefined })],
-    ['with a broken was', (record) => ({ ...record, was: 5 })],
+    ['without a secret hash', (record) => ({ ...record, secretHash: undefined })],
+    ['with a broken was', (record) => ({ ...record, previous: 5 })],
     ['without an expiry', (record) => ({ ...record, expiresAt: Number.NaN })],
     ['with a text for createdAt', (record) => ({ ...record, createdAt: 'now' })],
-    ['with a was of the wrong shape', (record) => ({ ...record, was: { proof: 'p', at: 'now' } })],
-    ['of another key', (record) => ({ ...record, key: 'another' })],
+    [
+      'with a was of the wrong shape',
+      (record) => ({ ...record, previous: { hash: 'p', replacedAt: 'now' } }),
+    ],
+    ['of another id', (record) => ({ ...record, id: 'another' })],
     ['that is empty', () => ({})],
     ['that is a number', () => 5],
     ['that is a text', () => 'garbage'],
-  ])('%s is logged by its key, and answered with a new session', async (_, damage) => {
+  ])('%s is logged by its id, and answered with a new session', async (_, damage) => {
     const store = new DamagedStore(new ClusterStore({ name: `damaged-${process.pid}` }));
     const app = await serveApp(
       {
@@ -274,13 +277,13 @@ describe('a damaged record', () => {
       { store },
     );
     const browser = await started(app, '/set');
-    const { key, secret } = tokenOf(browser);
+    const { id, secret } = tokenOf(browser);
     store.damage = damage;
     const answer = await browser.get('/get');
     expect([answer.status, answer.json()]).toEqual([200, {}]);
-    expect((await browser.get('/key')).json<string>()).not.toBe(key);
+    expect((await browser.get('/key')).json<string>()).not.toBe(id);
     expect(app.logged.length).toBeGreaterThan(0);
-    expect(app.logged[0]).toContain(key);
+    expect(app.logged[0]).toContain(id);
     expect(app.logged.join()).not.toContain(secret);
     expect(app.logged.join()).not.toContain('private');
   });
@@ -367,7 +370,7 @@ describe('a large value, parsed when it is looked at', () => {
     ],
     ['deleted', (session) => void delete session['big'], {}, ['big']],
     ['set to undefined', (session) => void (session['big'] = undefined), {}, ['big']],
-  ])('is saved alone when it is %s', async (_, handler, set, unset) => {
+  ])('is saved alone when it is %s', async (_, handler, set, remove) => {
     const app = await withHandler(handler);
     const browser = await started(app, '/set');
     expect((await browser.get('/do')).status).toBe(200);
@@ -376,7 +379,7 @@ describe('a large value, parsed when it is looked at', () => {
       Object.entries(change!.set ?? {}).map(([name, text]) => [name, JSON.parse(text)]),
     );
     expect(values).toEqual(set);
-    expect(change!.unset).toEqual(unset);
+    expect(change!.remove).toEqual(remove);
     const { big: _big, ...rest } = all;
     expect((await browser.get('/get')).json()).toEqual({ ...rest, ...set });
   });
@@ -407,7 +410,7 @@ describe('a large value, parsed when it is looked at', () => {
     const browser = await started(app, '/set');
     expect((await browser.get('/do')).status).toBe(200);
     for (const { change } of app.store.calls)
-      expect([change?.set, change?.unset]).toEqual([undefined, undefined]);
+      expect([change?.set, change?.remove]).toEqual([undefined, undefined]);
     expect((await browser.get('/get')).json()).toEqual(all);
   });
 

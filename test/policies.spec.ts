@@ -128,25 +128,28 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
   });
 });
 
-describe('onStaleSecret', () => {
+describe('onReplacedToken', () => {
   it.each([
     ['refuse', 'ann'],
     ['destroy', null],
-  ] as const)("'%s': the session of a secret that was replaced is then %j's", async (onStaleSecret, user) => {
-    const app = await serveApp(HANDLERS, { onStaleSecret });
-    const browser = app.browser();
-    await browser.get('/login');
-    const thief = browser.clone();
-    await browser.get('/rotate');
-    expect((await thief.get('/')).json()).toEqual({ user: null });
-    expect((await browser.get('/')).json()).toEqual({ user });
-    expect(app.logged[0]).toContain('may be stolen');
-  });
+  ] as const)(
+    "'%s': the session of a secret that was replaced is then %j's",
+    async (onReplacedToken, user) => {
+      const app = await serveApp(HANDLERS, { onReplacedToken });
+      const browser = app.browser();
+      await browser.get('/login');
+      const thief = browser.clone();
+      await browser.get('/rotate');
+      expect((await thief.get('/')).json()).toEqual({ user: null });
+      expect((await browser.get('/')).json()).toEqual({ user });
+      expect(app.logged[0]).toContain('may be stolen');
+    },
+  );
 
   it('takes a secret in its grace for no theft', async () => {
     const app = await serveApp(
       { ...HANDLERS, '/rotate': (session) => session.rotate() },
-      { onStaleSecret: 'destroy' },
+      { onReplacedToken: 'destroy' },
     );
     const browser = app.browser();
     await browser.get('/login');
@@ -212,6 +215,6 @@ describe('maxSize', () => {
     const browser = app.browser();
     expect((await browser.get(put('a', 2 ** 20))).status).toBe(200);
     expect((await browser.get(put('b', 10))).status).toBe(500);
-    expect(tokenOf(browser).key).not.toBe('');
+    expect(tokenOf(browser).id).not.toBe('');
   });
 });

@@ -50,8 +50,8 @@ function theirs(): Layer {
       new Promise((resolve, reject) => {
         store.all((error, sessions) => {
           if (error) return reject(error);
-          for (const [key, data] of Object.entries(sessions ?? {})) {
-            if ((data as { user?: string }).user === user) store.destroy(key);
+          for (const [id, data] of Object.entries(sessions ?? {})) {
+            if ((data as { user?: string }).user === user) store.destroy(id);
           }
           resolve();
         });

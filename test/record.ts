@@ -1,11 +1,11 @@
 import type { SessionRecord } from 'nestjs-session-stores';
 
 /** A record that lives for an hour. */
-export function aRecord(key: string, some: Partial<SessionRecord> = {}): SessionRecord {
+export function aRecord(id: string, some: Partial<SessionRecord> = {}): SessionRecord {
   const now = Date.now();
   return {
-    key,
-    proof: 'proof',
+    id,
+    secretHash: 'secretHash',
     data: { a: '1' },
     groups: [],
     createdAt: now,

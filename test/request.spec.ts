@@ -90,10 +90,10 @@ describe('what a request costs', () => {
     const [read, update] = store.calls;
     expect([read!.operation, update!.operation]).toEqual(['read', 'update']);
     expect({ ...update!.change!.set }).toEqual({ b: '{"deep":[1,2]}' });
-    expect(update!.change!.unset).toBeUndefined();
+    expect(update!.change!.remove).toBeUndefined();
   });
 
-  it('a removed property is unset, an undefined one too, and an equal one is not written', async () => {
+  it('a deleted property is removed, an undefined one too, and an equal one is not written', async () => {
     const browser = await app({
       '/set': (session) => void Object.assign(session, { a: 1, b: 2, c: { d: 3 } }),
       '/change': (session) => {
@@ -107,7 +107,7 @@ describe('what a request costs', () => {
     await browser.get('/change');
     const { change } = store.calls.at(-1)!;
     expect(change!.set).toBeUndefined();
-    expect([...change!.unset!].toSorted()).toEqual(['a', 'b']);
+    expect([...change!.remove!].toSorted()).toEqual(['a', 'b']);
     expect((await browser.get('/')).json()).toEqual({ c: { d: 3 } });
   });
 
@@ -115,17 +115,17 @@ describe('what a request costs', () => {
     const maxAge = 1500;
     const browser = await app({ '/login': login, '/': dataOf }, { cookie: { maxAge } });
     await browser.get('/login');
-    const key = store.calls[0]!.key!;
+    const id = store.calls[0]!.id!;
     expect((await browser.get('/')).setCookies).toEqual([]);
     expect(store.take()).toEqual(['create', 'read']);
 
-    const { expiresAt } = (await store.read(key))!;
+    const { expiresAt } = (await store.read(id))!;
     while (Date.now() <= expiresAt - maxAge + maxAge / 10) await new Promise((next) => setTimeout(next, 10));
     store.take();
     const { setCookies } = await browser.get('/');
     expect(store.calls.map(({ operation }) => operation)).toEqual(['read', 'update']);
     expect(Object.keys(store.calls[1]!.change!)).toEqual(['touch']);
-    const renewed = (await store.read(key))!.expiresAt;
+    const renewed = (await store.read(id))!.expiresAt;
     expect(renewed).toBeGreaterThan(expiresAt);
     expect(Math.floor(renewed / 1000)).toBe(Date.parse(/Expires=([^;]+)/.exec(setCookies[0]!)![1]!) / 1000);
   });
@@ -199,17 +199,17 @@ describe('the cookie', () => {
     }
   });
 
-  it('of a forged, foreign-signed or malformed token never reaches the store, and its key is not adopted', async () => {
+  it('of a forged, foreign-signed or malformed token never reaches the store, and its id is not adopted', async () => {
     const browser = await app({ '/login': login, '/': (session) => session.id });
     await browser.get('/login');
     const good = decodeURIComponent(browser.cookies.get('sid')!);
     const [token, signature] = good.slice(2).split('.') as [string, string];
-    const key = token.split('~')[0]!;
+    const id = token.split('~')[0]!;
     store.take();
     for (const forged of [
       `s:${token}.${signature.slice(0, -2)}AA`,
       `s:${token}`,
-      `s:${key}.${signature}`,
+      `s:${id}.${signature}`,
       token,
       `s:~.${signature}`,
       's:',
@@ -220,25 +220,25 @@ describe('the cookie', () => {
       browser.cookies.set('sid', encodeURIComponent(forged));
       const answer = await browser.get('/');
       expect(answer.status).toBe(200);
-      expect(answer.json<string>()).not.toBe(key);
+      expect(answer.json<string>()).not.toBe(id);
       expect(store.take(), forged.slice(0, 50)).toEqual([]);
     }
   });
 
-  it('of a live key with another secret is no session, and a warning names the key and no secret', async () => {
+  it('of a live id with another secret is no session, and a warning names the id and no secret', async () => {
     const browser = await app({ '/login': login, '/': dataOf, '/sign': (session) => session.save() });
     await browser.get('/login');
-    const { key } = store.calls[0]!;
+    const { id } = store.calls[0]!;
     // A second session signs a token; its record is then given the first one's place.
     const other = new Browser(browser.url);
     await other.get('/sign');
-    const otherKey = store.calls.at(-1)!.key!;
-    const record = (await store.read(key!))!;
-    await store.destroy(otherKey);
-    await store.create({ ...record, key: otherKey });
+    const otherId = store.calls.at(-1)!.id!;
+    const record = (await store.read(id!))!;
+    await store.destroy(otherId);
+    await store.create({ ...record, id: otherId });
     expect((await other.get('/')).json()).toEqual({});
     expect(logged).toHaveLength(1);
-    expect(logged[0]).toContain(otherKey);
+    expect(logged[0]).toContain(otherId);
     expect(logged[0]).not.toContain(decodeURIComponent(other.cookies.get('sid')!).split(/[~.]/)[1]);
   });
 
@@ -322,7 +322,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual(['mine', 'ann']);
   });
 
-  it('regenerate empties the same object, ends the old session and gives a new key', async () => {
+  it('regenerate empties the same object, ends the old session and gives a new id', async () => {
     const browser = await app({
       '/login': login,
       '/': async (session, req) => {
@@ -337,9 +337,9 @@ describe('what a handler can do', () => {
       },
     });
     await browser.get('/login');
-    const { key } = store.calls[0]!;
+    const { id } = store.calls[0]!;
     expect((await browser.get('/')).json()).toEqual([true, true, null, true]);
-    expect(await store.read(key!)).toBeUndefined();
+    expect(await store.read(id!)).toBeUndefined();
   });
 
   it('regenerate with a callback puts a new object at req.session and leaves the old one', async () => {
@@ -401,10 +401,10 @@ describe('what a handler can do', () => {
       '/me': dataOf,
     });
     await browser.get('/login');
-    const { key } = store.calls[0]!;
+    const { id } = store.calls[0]!;
     await browser.get('/');
     expect((await browser.get('/me')).json()).toEqual({ user: 'ann', fresh: true });
-    expect(await store.read(key!)).toBeUndefined();
+    expect(await store.read(id!)).toBeUndefined();
   });
 
   it('a destroy that fails is a 503 and the session stays, awaited or not', async () => {
@@ -437,9 +437,9 @@ describe('what a handler can do', () => {
       '/me': dataOf,
     });
     await browser.get('/login');
-    const { key } = store.calls[0]!;
+    const { id } = store.calls[0]!;
     await browser.get('/again');
-    expect(await store.read(key!)).toBeUndefined();
+    expect(await store.read(id!)).toBeUndefined();
   });
 
   it('a session replaced by something else, or its cookie, is told of and not lost silently', async () => {
@@ -614,10 +614,10 @@ describe('wrong options', () => {
     [{ secret: undefined }, /secret is required/],
     [{ secret: '' }, /secret is required/],
     [{ secret: [] }, /secret is required/],
-    [{ ttl: -1 }, /ttl must be a positive number of milliseconds/],
-    [{ ttl: Number.NaN }, /ttl must be a positive number/],
+    [{ idleTimeout: -1 }, /idleTimeout must be a positive number of milliseconds/],
+    [{ idleTimeout: Number.NaN }, /idleTimeout must be a positive number/],
     [{ cookie: { maxAge: -5 } }, /cookie\.maxAge must be a positive number/],
-    [{ cookie: { maxAge: Infinity } }, /ttl: Infinity/],
+    [{ cookie: { maxAge: Infinity } }, /idleTimeout: Infinity/],
     [{ absoluteTimeout: 0 }, /absoluteTimeout must be a positive number/],
     [{ store: undefined }, /store is required/],
     [{ store: {} }, /store must be a SessionStore/],

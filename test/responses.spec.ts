@@ -541,7 +541,7 @@ describe.each(SUBJECTS)('%s', (_, make) => {
       const got = await get(subject, 'late', 'GET', { 'accept-encoding': 'identity' });
       expect(got.body).toBe('first last');
       expect(got.savedAtEnd).toBe(2);
-      const stored = await subject.store.read(subject.store.calls[0]!.key!);
+      const stored = await subject.store.read(subject.store.calls[0]!.id!);
       expect({ ...stored!.data }).toEqual({ early: 'true', late: 'true' });
     }
   });
@@ -584,7 +584,7 @@ describe.each(SUBJECTS)('%s', (_, make) => {
     const cookie = first.headers['set-cookie']![0]!.split(';')[0]!;
     set('fast');
     await get(subject, 'too-late', 'GET', { cookie, 'accept-encoding': 'identity' });
-    const stored = await subject.store.read(subject.store.calls[0]!.key!);
+    const stored = await subject.store.read(subject.store.calls[0]!.id!);
     expect({ ...stored!.data }).toEqual({ changed: '"/json"' });
   });
 

@@ -14,9 +14,9 @@ const login: Handler = async (session) => {
   session.joinGroup('user:ann');
 };
 const rotate: Handler = (session) => session.rotate();
-const key: Handler = (session) => session.id;
+const id: Handler = (session) => session.id;
 const groups: Handler = (session) => session.groupNames();
-const HANDLERS = { '/login': login, '/rotate': rotate, '/key': key, '/groups': groups, '/': dataOf };
+const HANDLERS = { '/login': login, '/rotate': rotate, '/key': id, '/groups': groups, '/': dataOf };
 
 async function loggedIn(app: TestApp): Promise<Browser> {
   const browser = app.browser();
@@ -27,7 +27,8 @@ async function loggedIn(app: TestApp): Promise<Browser> {
 
 const userOf = async (browser: Browser): Promise<unknown> => (await browser.get('/')).json()['user'] ?? null;
 
-const retires = (store: RecordingStore): number => store.calls.filter(({ change }) => change?.retire).length;
+const retires = (store: RecordingStore): number =>
+  store.calls.filter(({ change }) => change?.retirePrevious).length;
 
 // The server's clock is the spec's: what takes a grace in life takes no time here, and a busy machine adds none.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
@@ -35,14 +36,14 @@ afterEach(() => void vi.useRealTimers());
 const pass = (milliseconds: number): void => void vi.setSystemTime(Date.now() + milliseconds);
 
 describe('a rotation', () => {
-  it('gives the client a new secret for the same key, and leaves data and groups as they are', async () => {
+  it('gives the client a new secret for the same id, and leaves data and groups as they are', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     const before = tokenOf(browser);
     const { setCookies } = await browser.get('/rotate');
     expect(setCookies).toHaveLength(1);
     const after = tokenOf(browser);
-    expect(after.key).toBe(before.key);
+    expect(after.id).toBe(before.id);
     expect(after.secret).not.toBe(before.secret);
     expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
     expect((await browser.get('/groups')).json()).toEqual(['user:ann']);
@@ -55,15 +56,15 @@ describe('a rotation', () => {
     const old = browser.clone();
     await browser.get('/rotate');
     pass(GRACE - 1);
-    const record = await app.store.read(tokenOf(browser).key);
+    const record = await app.store.read(tokenOf(browser).id);
     for (const path of ['/', '/rotate', '/key']) {
       const answer = await old.get(path);
       expect(answer.status, path).toBe(200);
       expect(answer.setCookies, path).toEqual([]);
     }
-    expect((await old.get('/key')).json<string>()).toBe(tokenOf(browser).key);
-    const { proof, was } = (await app.store.read(tokenOf(browser).key))!;
-    expect({ proof, was }).toEqual({ proof: record!.proof, was: record!.was });
+    expect((await old.get('/key')).json<string>()).toBe(tokenOf(browser).id);
+    const { secretHash, previous } = (await app.store.read(tokenOf(browser).id))!;
+    expect({ secretHash, previous }).toEqual({ secretHash: record!.secretHash, previous: record!.previous });
     expect(await userOf(browser)).toBe('ann');
   });
 
@@ -77,7 +78,7 @@ describe('a rotation', () => {
     expect(retires(app.store)).toBe(0);
     await browser.get('/');
     expect(app.store.calls.map(({ operation }) => operation)).toEqual(['read', 'read', 'update']);
-    expect(Object.keys(app.store.calls[2]!.change!)).toEqual(['retire']);
+    expect(Object.keys(app.store.calls[2]!.change!)).toEqual(['retirePrevious']);
     app.store.take();
     await browser.get('/');
     await old.get('/');
@@ -91,14 +92,14 @@ describe('a rotation', () => {
     app.store.failing = ['update'];
     expect((await browser.get('/')).status).toBe(200);
     expect(app.logged).toHaveLength(1);
-    expect(app.logged[0]).toContain(tokenOf(browser).key);
+    expect(app.logged[0]).toContain(tokenOf(browser).id);
     app.store.failing = false;
     app.store.take();
     await browser.get('/');
     expect(retires(app.store)).toBe(1);
   });
 
-  it('ends the old secret a grace after the new one was presented: a warning with the key, and a new session', async () => {
+  it('ends the old secret a grace after the new one was presented: a warning with the id, and a new session', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     const old = browser.clone();
@@ -112,10 +113,10 @@ describe('a rotation', () => {
     pass(1);
     app.store.take();
     expect((await old.get('/')).json()).toEqual({});
-    expect((await old.get('/key')).json<string>()).not.toBe(tokenOf(browser).key);
+    expect((await old.get('/key')).json<string>()).not.toBe(tokenOf(browser).id);
     expect(app.store.take()).toEqual(['read', 'read']);
     expect(app.logged).toHaveLength(2);
-    expect(app.logged[0]).toContain(tokenOf(browser).key);
+    expect(app.logged[0]).toContain(tokenOf(browser).id);
     for (const { secret } of [tokenOf(old), tokenOf(browser)]) {
       expect(app.logged.join('\n')).not.toContain(secret);
     }
@@ -136,7 +137,7 @@ describe('a rotation', () => {
     expect(healed.json()).toEqual({ user: 'ann' });
     expect(healed.setCookies).toHaveLength(1);
     const after = tokenOf(browser);
-    expect(after.key).toBe(before.key);
+    expect(after.id).toBe(before.id);
     expect([before.secret, tokenOf(lost).secret]).not.toContain(after.secret);
 
     await browser.get('/');
@@ -195,13 +196,13 @@ describe('a rotation', () => {
     const slow = old.get('/slow');
     await gates.reached('slow');
     await browser.get('/rotate');
-    const { proof } = (await app.store.read(tokenOf(browser).key))!;
+    const { secretHash } = (await app.store.read(tokenOf(browser).id))!;
     gates.open('slow');
     expect((await slow).setCookies).toEqual([]);
 
-    const record = (await app.store.read(tokenOf(browser).key))!;
+    const record = (await app.store.read(tokenOf(browser).id))!;
     expect(record.data['theme']).toBe('"dark"');
-    expect(record.proof).toBe(proof);
+    expect(record.secretHash).toBe(secretHash);
     expect((await browser.get('/')).json()).toEqual({ user: 'ann', theme: 'dark' });
     pass(GRACE);
     expect((await old.get('/')).json()).toEqual({});
@@ -437,12 +438,20 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
   it.each<{ rule: string; see: (record: SessionRecord) => SessionRecord }>([
     {
       rule: 'no old secret is good',
-      see: ({ was: _was, ...record }) => record,
+      see: ({ previous: _was, ...record }) => record,
     },
     {
       rule: 'the old secret ends a grace after the rotation, whether or not the client got the new one',
-      see: ({ was, ...record }) =>
-        was ? { ...record, was: { ...was, until: was.until ?? was.at + was.grace } } : record,
+      see: ({ previous, ...record }) =>
+        previous
+          ? {
+              ...record,
+              previous: {
+                ...previous,
+                validUntil: previous.validUntil ?? previous.replacedAt + previous.grace,
+              },
+            }
+          : record,
     },
   ])('are logged out by more than 30 of 1000 where $rule', async ({ see }) => {
     const { rotations, logouts } = await simulate({ seed: SEED, rotations: 150, loss: 0.1, see });

@@ -83,8 +83,8 @@ class StreamController {
     return NEVER.pipe(startWith({ data: 'started' }));
   }
 
-  @Get('key')
-  key(@Session() session: Session): string {
+  @Get('id')
+  id(@Session() session: Session): string {
     return session.id;
   }
 }
@@ -144,7 +144,7 @@ describe.each([
   it('are closed when the session has ended, and their producers with them; others go on', async () => {
     const { store, browser, app } = await run();
     const other = new Browser(browser.url);
-    const key = (await browser.post('/login')).text;
+    const id = (await browser.post('/login')).text;
     await other.post('/login');
     const ann = await Stream.open(browser, '/events');
     const ben = await Stream.open(other, '/events');
@@ -152,7 +152,7 @@ describe.each([
     await checked(store);
     expect([ann.isOpen, ben.isOpen, producing]).toEqual([true, true, 2]);
 
-    await app.get(SessionService).destroy(key);
+    await app.get(SessionService).destroy(id);
     await eventually(() => !ann.isOpen);
     expect(ann.res.complete).toBe(true);
     expect([ben.isOpen, producing]).toEqual([true, 1]);
@@ -187,7 +187,7 @@ describe.each([
     await eventually(() => starting.text.includes('started'));
     expect(starting.res.headers['set-cookie']).toHaveLength(1);
     await checked(store);
-    expect(new Set(store.calls.map(({ key }) => key)).size).toBe(1);
+    expect(new Set(store.calls.map(({ id }) => id)).size).toBe(1);
     await app.get(SessionService).clearAll();
     await eventually(() => !starting.isOpen);
     expect(nobody.isOpen).toBe(true);
@@ -195,13 +195,13 @@ describe.each([
 
   it('stay open while the store is away', async () => {
     const { browser, store, logged, app } = await run();
-    const key = (await browser.post('/login')).text;
+    const id = (await browser.post('/login')).text;
     const stream = await Stream.open(browser, '/events');
     store.failing = true;
     await checked(store);
     expect([stream.isOpen, logged.length]).toEqual([true, 1]);
     store.failing = false;
-    await app.get(SessionService).destroy(key);
+    await app.get(SessionService).destroy(id);
     await eventually(() => !stream.isOpen);
   });
 

@@ -2,24 +2,24 @@ import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { rate } from '../figures.mjs';
-import { aKey, aRecord, session } from '../session.mjs';
+import { anId, aRecord, session } from '../session.mjs';
 
 const HELD = 1000;
-const keys = Array.from({ length: HELD }, aKey);
+const ids = Array.from({ length: HELD }, anId);
 
 const contenders = {
   async ours() {
     const store = new ClusterStore();
     await store.open();
     return {
-      create: (key) => store.create(aRecord(key)),
-      read: (key) => store.read(key),
-      async parse(key) {
-        const { data } = await store.read(key);
+      create: (id) => store.create(aRecord(id)),
+      read: (id) => store.read(id),
+      async parse(id) {
+        const { data } = await store.read(id);
         for (const name in data) JSON.parse(data[name]);
       },
-      write: (key, visits) => store.update({ key }, { set: { visits: JSON.stringify(visits) } }),
-      destroy: (key) => store.destroy(key),
+      write: (id, visits) => store.update({ id }, { set: { visits: JSON.stringify(visits) } }),
+      destroy: (id) => store.destroy(id),
     };
   },
   async theirs() {
@@ -28,22 +28,22 @@ const contenders = {
     const store = new Store();
     const [get, set, destroy] = ['get', 'set', 'destroy'].map((name) => promisify(store[name]).bind(store));
     return {
-      create: (key) => set(key, session),
+      create: (id) => set(id, session),
       read: get,
       parse: get,
-      write: (key, visits) => set(key, { ...session, visits }),
+      write: (id, visits) => set(id, { ...session, visits }),
       destroy,
     };
   },
 };
 
 const store = await contenders[process.argv[2]]();
-for (const key of keys) await store.create(key);
+for (const id of ids) await store.create(id);
 
 const works = {
-  read: (index) => store.read(keys[index % HELD]),
-  'read, all of it parsed': (index) => store.parse(keys[index % HELD]),
-  'write one property': (index) => store.write(keys[index % HELD], index),
+  read: (index) => store.read(ids[index % HELD]),
+  'read, all of it parsed': (index) => store.parse(ids[index % HELD]),
+  'write one property': (index) => store.write(ids[index % HELD], index),
   create: (index) => store.create(`${index}`),
 };
 

@@ -1,7 +1,7 @@
 // What one call of a store costs, one process calling, contenders by turns.
 import { availableParallelism } from 'node:os';
 import { rate, rateWithin, summary, table, thousands } from '../figures.mjs';
-import { aKey, bytes } from '../session.mjs';
+import { anId, bytes } from '../session.mjs';
 
 const ROUNDS = 7;
 const MILLISECONDS = 250;
@@ -12,8 +12,8 @@ const methods = { 'read, all of it parsed': 'parsed', 'write one property': 'wri
 /** Prints a table of the contenders' calls, the first of them being ours. */
 export async function compareCalls(contenders) {
   const names = Object.keys(contenders);
-  const keys = Array.from({ length: SESSIONS }, () => aKey());
-  for (const contender of Object.values(contenders)) for (const key of keys) await contender.create(key);
+  const ids = Array.from({ length: SESSIONS }, () => anId());
+  for (const contender of Object.values(contenders)) for (const id of ids) await contender.create(id);
 
   const rows = [];
   for (const operation of operations) {
@@ -21,7 +21,7 @@ export async function compareCalls(contenders) {
       const figures = names.map(() => ({ rates: [], costs: [] }));
       for (let round = -1; round < ROUNDS; round++) {
         for (const [index, name] of [...names.entries()].toSorted(() => (round % 2 ? 1 : -1))) {
-          const figure = await measure(contenders[name], operation, inFlight, keys);
+          const figure = await measure(contenders[name], operation, inFlight, ids);
           if (round < 0 || !figure) continue;
           figures[index].rates.push(figure.perSecond);
           figures[index].costs.push(figure.cost);
@@ -37,16 +37,16 @@ export async function compareCalls(contenders) {
   table(['call', 'in flight', ...head, ...names.slice(1).map((name) => `calls/s, ours / ${name}`)], rows);
 }
 
-async function measure(contender, operation, inFlight, keys) {
+async function measure(contender, operation, inFlight, ids) {
   const call = contender[methods[operation] ?? operation];
   if (!call) return undefined;
   const fresh = [];
-  let target = (index) => keys[index % keys.length];
+  let target = (index) => ids[index % ids.length];
   let most = Infinity;
-  if (operation === 'create') target = () => fresh[fresh.push(aKey()) - 1];
+  if (operation === 'create') target = () => fresh[fresh.push(anId()) - 1];
   if (operation === 'destroy') {
     most = inFlight === 1 ? 500 : 2_000;
-    await rate(most, 64, () => contender.create(fresh[fresh.push(aKey()) - 1]));
+    await rate(most, 64, () => contender.create(fresh[fresh.push(anId()) - 1]));
     target = (index) => fresh[index];
   }
   const before = process.cpuUsage();

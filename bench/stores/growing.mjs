@@ -9,7 +9,7 @@ import { startHazelcast } from '../../test/servers/hazelcast.mjs';
 import { startMongoSet } from '../../test/servers/mongo.mjs';
 import { startRedis } from '../../test/servers/redis.mjs';
 import { rate } from '../figures.mjs';
-import { aKey } from '../session.mjs';
+import { anId } from '../session.mjs';
 import { ours } from './ours.mjs';
 
 const FOREIGN = 200_000;
@@ -70,13 +70,13 @@ async function inMongo() {
   return {
     contender,
     // As a call for each would take a quarter of an hour: the document of one, many times.
-    async fill(keys) {
-      const key = aKey();
-      await contender.create(key);
-      const document = await sessions.findOne({ _id: key });
-      await contender.destroy(key);
-      for (let from = 0; from < keys.length; from += 1_000) {
-        const some = keys.slice(from, from + 1_000).map((_id, index) => {
+    async fill(ids) {
+      const id = anId();
+      await contender.create(id);
+      const document = await sessions.findOne({ _id: id });
+      await contender.destroy(id);
+      for (let from = 0; from < ids.length; from += 1_000) {
+        const some = ids.slice(from, from + 1_000).map((_id, index) => {
           const expiresAt = new Date(document.expiresAt.getTime() + 3_600_000 + from + index);
           return Object.assign({}, document, { _id, expiresAt });
         });

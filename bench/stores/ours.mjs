@@ -1,5 +1,5 @@
 // A store of ours, as the benches call it.
-import { aRecord, proof } from '../session.mjs';
+import { aRecord, secretHash } from '../session.mjs';
 
 const HOUR = 3_600_000;
 
@@ -10,17 +10,17 @@ export async function ours(store) {
   let visits = 0;
   return {
     store,
-    create: (key, groups = []) => store.create({ ...aRecord(key), groups }),
-    read: (key) => store.read(key),
-    async parsed(key) {
-      const { data } = await store.read(key);
+    create: (id, groups = []) => store.create({ ...aRecord(id), groups }),
+    read: (id) => store.read(id),
+    async parsed(id) {
+      const { data } = await store.read(id);
       for (const name in data) JSON.parse(data[name]);
     },
-    write: (key) => store.update({ key }, { set: { visits: String(visits++) } }),
+    write: (id) => store.update({ id }, { set: { visits: String(visits++) } }),
     // What a due touch of the middleware costs: it knows the expiry that it read.
-    touch: (key) => store.update({ key }, { expiresAt: Date.now() + HOUR }),
-    rotate: (key) => store.rotate({ key }, proof, 'q'.repeat(43), 0),
-    destroy: (key) => store.destroy(key),
+    touch: (id) => store.update({ id }, { expiresAt: Date.now() + HOUR }),
+    rotate: (id) => store.rotate({ id }, secretHash, 'q'.repeat(43), 0),
+    destroy: (id) => store.destroy(id),
     count: () => store.count(),
     clear: () => store.clear(),
     close: () => store.close(),

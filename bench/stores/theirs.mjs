@@ -23,12 +23,12 @@ export function theirs(store, close) {
   };
   return {
     store,
-    create: (key) => set(key, session),
+    create: (id) => set(id, session),
     read: get,
     // They parse, or have parsed, all of it in any case.
     parsed: get,
-    write: (key) => set(key, { ...expiring(), visits }),
-    touch: touch && ((key) => touch(key, expiring())),
+    write: (id) => set(id, { ...expiring(), visits }),
+    touch: touch && ((id) => touch(id, expiring())),
     destroy,
     count: call('length'),
     clear: call('clear'),

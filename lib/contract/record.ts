@@ -1,13 +1,13 @@
 import { NEVER, type SessionChange, type SessionPageOptions, type SessionRecord } from './store.js';
 
-/** The record after `change`, as a new object; the conditions of `touch` and `retire` are looked at here. */
+/** The record after `change`, as a new object; the conditions of `touch` and `retirePrevious` are looked at here. */
 export function applyChange(record: SessionRecord, change: SessionChange): SessionRecord {
-  const { set, unset, join, leave, touch, retire } = change;
+  const { set, remove, join, leave, touch, retirePrevious } = change;
   const next = { ...record };
 
-  if (set || unset) {
+  if (set || remove) {
     next.data = copyData(record.data, set);
-    for (const name of unset ?? []) delete next.data[name];
+    for (const name of remove ?? []) delete next.data[name];
   }
   if (join || leave) {
     const groups = new Set(record.groups);
@@ -18,9 +18,14 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   if (change.expiresAt !== undefined) next.expiresAt = change.expiresAt;
   else if (touch && touch.from === record.expiresAt) next.expiresAt = touch.to;
 
-  const { was } = record;
-  if (retire && was && was.until === undefined && retire.proof === record.proof) {
-    next.was = { ...was, until: retire.until };
+  const { previous } = record;
+  if (
+    retirePrevious &&
+    previous &&
+    previous.validUntil === undefined &&
+    retirePrevious.secretHash === record.secretHash
+  ) {
+    next.previous = { ...previous, validUntil: retirePrevious.validUntil };
   }
   return next;
 }
@@ -29,22 +34,26 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
 export function applyRotation(
   record: SessionRecord,
   presented: string,
-  proof: string,
+  secretHash: string,
   grace: number,
   now: number,
 ): SessionRecord {
-  const { was } = record;
-  const unseen = was !== undefined && was.until === undefined;
-  if (proof === record.proof) return record;
-  if (unseen && now < was.at + was.grace) return record;
+  const { previous } = record;
+  const unseen = previous !== undefined && previous.validUntil === undefined;
+  if (secretHash === record.secretHash) return record;
+  if (unseen && now < previous.replacedAt + previous.grace) return record;
 
-  if (presented === record.proof) {
-    const next: SessionRecord = { ...record, proof, was: { proof: presented, at: now, grace } };
-    if (grace === 0) delete next.was;
+  if (presented === record.secretHash) {
+    const next: SessionRecord = {
+      ...record,
+      secretHash,
+      previous: { hash: presented, replacedAt: now, grace },
+    };
+    if (grace === 0) delete next.previous;
     return next;
   }
-  if (unseen && presented === was.proof) {
-    return { ...record, proof, was: { proof: presented, at: now, grace } };
+  if (unseen && presented === previous.hash) {
+    return { ...record, secretHash, previous: { hash: presented, replacedAt: now, grace } };
   }
   return record;
 }
@@ -75,9 +84,9 @@ export function valuesOf(data: Record<string, string>): Record<string, unknown> 
   return values;
 }
 
-/** Throws a `TypeError` for a key that is not a well-formed string. */
-export function checkKey(key: unknown): void {
-  checkString(key, 'key');
+/** Throws a `TypeError` for an id that is not a well-formed string. */
+export function checkId(id: unknown): void {
+  checkString(id, 'id');
 }
 
 /** Throws a `TypeError` for a group that is not a well-formed string; `''` is a group. */
@@ -88,13 +97,14 @@ export function checkGroup(group: unknown): void {
 /** Throws a `TypeError` for a record that no store may take. */
 export function checkRecord(record: SessionRecord): void {
   checkObject(record, 'a record');
-  checkString(record.key, 'key');
-  checkString(record.proof, 'proof');
-  if (record.was !== undefined) {
-    checkString(record.was.proof, 'was.proof');
-    checkInstant(record.was.at, 'was.at');
-    checkDuration(record.was.grace, 'was.grace');
-    if (record.was.until !== undefined) checkInstant(record.was.until, 'was.until');
+  checkString(record.id, 'id');
+  checkString(record.secretHash, 'secretHash');
+  if (record.previous !== undefined) {
+    checkString(record.previous.hash, 'previous.hash');
+    checkInstant(record.previous.replacedAt, 'previous.replacedAt');
+    checkDuration(record.previous.grace, 'previous.grace');
+    if (record.previous.validUntil !== undefined)
+      checkInstant(record.previous.validUntil, 'previous.validUntil');
   }
   checkTexts(record.data, 'data');
   checkStrings(record.groups, 'groups', 'group');
@@ -105,12 +115,12 @@ export function checkRecord(record: SessionRecord): void {
 /** Throws a `TypeError` for a change that no store may take. */
 export function checkChange(change: SessionChange): void {
   checkObject(change, 'a change');
-  const { set, unset, join, leave, expiresAt, touch, retire } = change;
+  const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
   if (set !== undefined) checkTexts(set, 'set');
-  if (unset !== undefined) {
-    checkStrings(unset, 'unset', 'name');
-    for (const name of unset) {
-      if (set && Object.hasOwn(set, name)) throw new TypeError('a name must not be in both set and unset');
+  if (remove !== undefined) {
+    checkStrings(remove, 'remove', 'name');
+    for (const name of remove) {
+      if (set && Object.hasOwn(set, name)) throw new TypeError('a name must not be in both set and remove');
     }
   }
   if (join !== undefined) checkStrings(join, 'join', 'group');
@@ -125,17 +135,17 @@ export function checkChange(change: SessionChange): void {
     checkInstant(touch.from, 'touch.from');
     checkInstant(touch.to, 'touch.to');
   }
-  if (retire !== undefined) {
-    checkString(retire.proof, 'retire.proof');
-    checkInstant(retire.until, 'retire.until');
+  if (retirePrevious !== undefined) {
+    checkString(retirePrevious.secretHash, 'retirePrevious.secretHash');
+    checkInstant(retirePrevious.validUntil, 'retirePrevious.validUntil');
   }
 }
 
 /** Throws a `TypeError` for the arguments of a rotation that no store may take. */
-export function checkRotation(key: unknown, presented: unknown, proof: unknown, grace: unknown): void {
-  checkString(key, 'key');
+export function checkRotation(id: unknown, presented: unknown, secretHash: unknown, grace: unknown): void {
+  checkString(id, 'id');
   checkString(presented, 'presented');
-  checkString(proof, 'proof');
+  checkString(secretHash, 'secretHash');
   checkDuration(grace, 'grace');
 }
 
@@ -148,14 +158,14 @@ export function checkPage({ group, after, limit }: SessionPageOptions): void {
   }
 }
 
-/** The keys that `except` names, a lone string being one key; throws a `TypeError` for what is no key. */
-export function exceptKeys(except: Iterable<string> = []): Set<string> {
+/** The ids that `except` names, a lone string being one id; throws a `TypeError` for what is no id. */
+export function exceptIds(except: Iterable<string> = []): Set<string> {
   if (except === null || typeof (except as Partial<Iterable<string>>)[Symbol.iterator] !== 'function') {
-    throw new TypeError('except must be a key or an iterable of keys');
+    throw new TypeError('except must be an id or an iterable of ids');
   }
-  const keys = new Set(typeof except === 'string' ? [except] : except);
-  for (const key of keys) checkString(key, 'except');
-  return keys;
+  const ids = new Set(typeof except === 'string' ? [except] : except);
+  for (const id of ids) checkString(id, 'except');
+  return ids;
 }
 
 function checkObject(value: unknown, what: string): void {

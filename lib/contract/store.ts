@@ -4,18 +4,18 @@
  */
 export interface SessionRecord {
   /** The session's public name; never changes while it lives. */
-  key: string;
+  id: string;
   /** SHA-256 (base64url) of the secret that only the client holds. */
-  proof: string;
+  secretHash: string;
   /** The secret before the last rotation; absent when there was none, or it was replaced without a grace. */
-  was?: {
-    proof: string;
+  previous?: {
+    hash: string;
     /** When it was replaced. */
-    at: number;
+    replacedAt: number;
     /** How long, in milliseconds, it stays good beside its successor. */
     grace: number;
     /** When it stops being good; unset until a client presents the successor. */
-    until?: number;
+    validUntil?: number;
   };
   /** Name → JSON text, one per top-level property, on a null prototype. Stores never look inside a text. */
   data: Record<string, string>;
@@ -31,7 +31,7 @@ export interface SessionChange {
   /** Names to set, with their new JSON texts. */
   set?: Record<string, string>;
   /** Names to remove; must not be in `set`. */
-  unset?: string[];
+  remove?: string[];
   /** Groups to enter. */
   join?: string[];
   /** Groups to quit; must not be in `join`. */
@@ -40,8 +40,8 @@ export interface SessionChange {
   expiresAt?: number;
   /** Moves the expiry only while it is still `from`, so that it never undoes a lifetime set meanwhile. */
   touch?: { from: number; to: number };
-  /** Sets `was.until` once: only while it is unset and `proof` is current. */
-  retire?: { proof: string; until: number };
+  /** Sets `previous.validUntil` once: only while it is unset and `secretHash` is current. */
+  retirePrevious?: { secretHash: string; validUntil: number };
 }
 
 /** Which sessions to page over, and how far. */
@@ -72,10 +72,10 @@ export const NEVER = 8.64e15;
  */
 export abstract class SessionStore {
   /**
-   * `'key'` where a client's token is the key alone, which is then a credential: for stores with no place for a proof.
+   * `'id'` where a client's token is the id alone, which is then a credential: for stores with no place for a secret hash.
    * Absent: the token carries a secret too.
    */
-  declare readonly tokens?: 'key';
+  declare readonly tokens?: 'id';
 
   /** Connects; constructors do no I/O. */
   async open(): Promise<void> {}
@@ -84,46 +84,46 @@ export abstract class SessionStore {
   async close(): Promise<void> {}
 
   /**
-   * Adds a session with its groups, whole. Rejects a key in use by another proof; with the same proof it
+   * Adds a session with its groups, whole. Rejects an id in use by another secret hash; with the same secret hash it
    * writes nothing and resolves.
    */
   abstract create(record: SessionRecord): Promise<void>;
 
-  /** The live session under `key`; `undefined` when absent, destroyed or expired. Not to be mutated. */
-  abstract read(key: string): Promise<SessionRecord | undefined>;
+  /** The live session under `id`; `undefined` when absent, destroyed or expired. Not to be mutated. */
+  abstract read(id: string): Promise<SessionRecord | undefined>;
 
   /**
-   * Applies `change` whole to the live session under `record.key`; resolves to the expiry and the proof it now
+   * Applies `change` whole to the live session under `record.id`; resolves to the expiry and the secret hash it now
    * has. `undefined`, and nothing written, when it is gone; `undefined` too when the change itself ended it.
    *
-   * Of `record` only `key` counts, the rest is a hint and may be stale. A condition that fails (`touch`,
-   * `retire`) leaves the rest of the change applied.
+   * Of `record` only `id` counts, the rest is a hint and may be stale. A condition that fails (`touch`,
+   * `retirePrevious`) leaves the rest of the change applied.
    */
   abstract update(
     record: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined>;
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined>;
 
   /**
-   * Makes `proof` current for the client that presented `presented`; resolves to the proof now current,
+   * Makes `secretHash` current for the client that presented `presented`; resolves to the secret hash now current,
    * `undefined` when the session is gone.
    *
-   * - `proof` is current already: done.
-   * - An earlier rotation's secret is unseen (`was.until` unset) and younger than its grace: nothing is written.
-   * - Else `presented` is current: it becomes `was` (`grace` 0: no `was`).
-   * - Else it is `was` with `until` unset: it stays `was`, with a new `at`.
+   * - `secretHash` is current already: done.
+   * - An earlier rotation's secret is unseen (`previous.validUntil` unset) and younger than its grace: nothing is written.
+   * - Else `presented` is current: it becomes `previous` (`grace` 0: no `previous`).
+   * - Else it is `previous` with `until` unset: it stays `previous`, with a new `at`.
    *
-   * `grace` is in milliseconds. As in `update`, of `record` only `key` counts.
+   * `grace` is in milliseconds. As in `update`, of `record` only `id` counts.
    */
   abstract rotate(
     record: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined>;
 
   /** Ends a session; resolves to whether it was live. */
-  abstract destroy(key: string): Promise<boolean>;
+  abstract destroy(id: string): Promise<boolean>;
 
   /**
    * Up to `limit` live sessions of a group, or of all, after `after`. A session live throughout comes at least
@@ -136,7 +136,7 @@ export abstract class SessionStore {
 
   /**
    * Ends every session that was a member when it was called (of all sessions without a group), but `except`, a
-   * key or keys; one that joins meanwhile may end too. Resolves to how many were live. Ends even under constant
+   * id or ids; one that joins meanwhile may end too. Resolves to how many were live. Ends even under constant
    * joins.
    */
   abstract clear(group?: string, except?: Iterable<string>): Promise<number>;

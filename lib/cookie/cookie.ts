@@ -5,7 +5,7 @@ import { NEVER } from '../contract/store.js';
 
 /** How the session cookie is set. What is left out takes the default beside it. */
 export interface SessionCookieOptions {
-  /** How long browser and store keep the session, in milliseconds. Absent: a cookie that ends with the browser, and `ttl` in the store. */
+  /** How long browser and store keep the session, in milliseconds. Absent: a cookie that ends with the browser, and `idleTimeout` in the store. */
   maxAge?: number | null;
   /** Kept from scripts; default `true`. */
   httpOnly?: boolean;
@@ -91,7 +91,9 @@ export function resolveCookie(
     throw new TypeError(`cookie has no attribute \`${unknown}\`: ${ATTRIBUTE_NAMES.join(', ')} are all`);
   const { maxAge = null, path = '/', secure, sameSite, ...attributes } = { ...defaults, ...defined(cookie) };
   if (maxAge === Infinity)
-    throw new TypeError('cookie.maxAge must be finite; for sessions that never end write ttl: Infinity');
+    throw new TypeError(
+      'cookie.maxAge must be finite; for sessions that never end write idleTimeout: Infinity',
+    );
   if (maxAge !== null)
     checkLifetime('cookie.maxAge', maxAge, 'leave it out for a cookie that ends with the browser');
   if (typeof path !== 'string' || !path.startsWith('/'))
@@ -221,9 +223,9 @@ export class SessionCookie {
 
   // Static, and not methods of what apps hold.
 
-  /** How long the session lives from now, in milliseconds; `ttl` when the cookie itself has no age. */
-  static lifetime({ originalMaxAge: age }: SessionCookie, ttl: number): number {
-    if (typeof age !== 'number') return Math.min(ttl, NEVER);
+  /** How long the session lives from now, in milliseconds; `idleTimeout` when the cookie itself has no age. */
+  static lifetime({ originalMaxAge: age }: SessionCookie, idleTimeout: number): number {
+    if (typeof age !== 'number') return Math.min(idleTimeout, NEVER);
     if (!Number.isFinite(age)) {
       throw new TypeError('session.cookie.maxAge must be a finite number of milliseconds, or null');
     }

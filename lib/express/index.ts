@@ -58,9 +58,9 @@ function makeSession(given?: unknown): Handler {
 
 /** Our middleware with express-session's options; without a secret there is one for each that requests bring. */
 function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionMiddleware {
-  const { ttl, cookie, secret } = options;
+  const { idleTimeout, cookie, secret } = options;
   const attributes = typeof cookie === 'object' ? cookie : {};
-  const sessionStore = toExpressStore(store, { ttl, cookie: attributes });
+  const sessionStore = toExpressStore(store, { idleTimeout, cookie: attributes });
   sessionStore.generate = (req: unknown) => SessionRequest.of(req)?.start();
   const middlewareFor = (signing: SigningSecret | SigningSecret[]): SessionMiddleware =>
     middlewareOf({ ...resolveExpressOptions(options, store, signing, deprecate), sessionStore });

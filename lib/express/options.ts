@@ -10,11 +10,11 @@ import type { SigningSecret } from '../token/signer.js';
 /** What our layer has beside express-session's options. */
 type OurOptions = Pick<
   SessionOptions,
-  | 'ttl'
+  | 'idleTimeout'
   | 'absoluteTimeout'
   | 'maxSize'
   | 'onStoreError'
-  | 'onStaleSecret'
+  | 'onReplacedToken'
   | 'noStore'
   | 'varyCookie'
   | 'logger'
@@ -51,15 +51,16 @@ export function resolveExpressOptions(
   secret: SigningSecret | SigningSecret[],
   deprecate: (message: string) => void,
 ): SessionConfig {
-  const { ttl, absoluteTimeout, maxSize, onStoreError, onStaleSecret, varyCookie, logger } = options;
+  const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger } =
+    options;
   const { genid, proxy, noStore = false } = options;
   const cookie = options.cookie || {};
   const config = resolveOptions({
-    ttl,
+    idleTimeout,
     absoluteTimeout,
     maxSize,
     onStoreError,
-    onStaleSecret,
+    onReplacedToken,
     varyCookie,
     logger,
     noStore,

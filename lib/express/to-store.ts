@@ -4,14 +4,14 @@ import { ownProperty, serialise } from '../session/data.js';
 import { valuesOf } from '../contract/record.js';
 import { checkLifetime, checkNoOthers } from '../contract/options.js';
 import { checkStore } from '../options/options.js';
-import { NO_SECRET } from '../token/signer.js';
+import { NO_SECRET_HASH } from '../token/signer.js';
 import { Opening } from '../contract/opening.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from '../contract/store.js';
 
 /** How sessions look to express-session. Durations are milliseconds. */
 export interface ToExpressStoreOptions {
   /** How long a session lives whose cookie has no age of its own; default 24 h, `Infinity` never ends. */
-  ttl?: number;
+  idleTimeout?: number;
   /** The attributes of a cookie that has none of its own: those of the middleware that made the sessions. */
   cookie?: object;
 }
@@ -39,7 +39,7 @@ const DAY = 24 * 60 * 60_000;
  * Kept: only the properties that a request changed are written, so parallel requests keep each other's; `set` and `touch`
  * of a session that was loaded or made before, and ended meanwhile, write nothing and report no error, so no slower
  * request brings it back; an expiry is exact; groups, which others may give a session, stay.
- * Not kept: the answer may leave before the session is saved, and the cookie holds the bare key, for so express-session
+ * Not kept: the answer may leave before the session is saved, and the cookie holds the bare id, for so express-session
  * works; `set` with an object that came neither from `get` nor from a request's session makes the session if there is
  * none. It never emits `disconnect`: a call that fails is an error.
  */
@@ -49,18 +49,18 @@ export function toExpressStore(store: SessionStore, options: ToExpressStoreOptio
 
 class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   readonly #store: SessionStore;
-  readonly #ttl: number;
+  readonly #idleTimeout: number;
   readonly #cookie: object;
   readonly #opening = new Opening();
   /** What was stored for a session object when it was loaded or last saved; `undefined` for one that never was. */
   readonly #known = new WeakMap<object, SessionRecord | undefined>();
   #generate: ((req: { session?: object }) => void) | undefined;
 
-  constructor(store: SessionStore, { ttl = DAY, cookie = {}, ...others }: ToExpressStoreOptions) {
+  constructor(store: SessionStore, { idleTimeout = DAY, cookie = {}, ...others }: ToExpressStoreOptions) {
     super();
-    checkNoOthers('toExpressStore', others, 'ttl and cookie');
+    checkNoOthers('toExpressStore', others, 'idleTimeout and cookie');
     this.#store = checkStore(store);
-    this.#ttl = checkLifetime('ttl', ttl, 'use Infinity for sessions that never end');
+    this.#idleTimeout = checkLifetime('idleTimeout', idleTimeout, 'use Infinity for sessions that never end');
     this.#cookie = cookie;
   }
 
@@ -86,11 +86,11 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   override get(
-    key: string,
+    id: string,
     callback: (error?: any, session?: expressSession.SessionData | null) => void,
   ): void {
     this.#answer(callback as Callback<unknown>, async () => {
-      const record = await this.#store.read(key);
+      const record = await this.#store.read(id);
       if (!record) return null;
       const session = this.#sessionOf(record);
       this.#known.set(session, record);
@@ -98,28 +98,28 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     });
   }
 
-  override set(key: string, session: expressSession.SessionData, callback?: Callback): void {
+  override set(id: string, session: expressSession.SessionData, callback?: Callback): void {
     this.#answer(callback, async () => {
       const texts = textsOf(session);
       if (this.#known.has(session)) {
         const before = this.#known.get(session);
-        if (before) return this.#change(key, session, texts, before);
+        if (before) return this.#change(id, session, texts, before);
       } else {
-        const before = await this.#store.read(key);
-        if (before) return this.#change(key, session, texts, before);
+        const before = await this.#store.read(id);
+        if (before) return this.#change(id, session, texts, before);
       }
       const now = Date.now();
       const expiresAt = this.#expiry(session, now);
       if (expiresAt <= now) return;
-      const record = { key, proof: NO_SECRET, data: texts, groups: [], createdAt: now, expiresAt };
+      const record = { id, secretHash: NO_SECRET_HASH, data: texts, groups: [], createdAt: now, expiresAt };
       await this.#store.create(record);
       this.#known.set(session, record);
     });
   }
 
-  override touch(key: string, session: expressSession.SessionData, callback?: Callback): void {
+  override touch(id: string, session: expressSession.SessionData, callback?: Callback): void {
     this.#answer(callback, async () => {
-      const record = this.#known.get(session) ?? (await this.#store.read(key));
+      const record = this.#known.get(session) ?? (await this.#store.read(id));
       if (!record) return;
       const to = this.#expiry(session, Date.now());
       const answer = await this.#store.update(record, { touch: { from: record.expiresAt, to } });
@@ -129,11 +129,11 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     });
   }
 
-  override destroy(key: string, callback?: Callback): void {
-    this.#answer(callback, async () => void (await this.#store.destroy(key)));
+  override destroy(id: string, callback?: Callback): void {
+    this.#answer(callback, async () => void (await this.#store.destroy(id)));
   }
 
-  /** By key, as `MemoryStore` gives them. */
+  /** By id, as `MemoryStore` gives them. */
   override all(
     callback: (error: any, sessions?: Record<string, expressSession.SessionData> | null) => void,
   ): void {
@@ -142,7 +142,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
       let after: string | undefined;
       do {
         const { records, next } = await this.#store.page({ after, limit: 1000 });
-        for (const record of records) sessions[record.key] = this.#sessionOf(record);
+        for (const record of records) sessions[record.id] = this.#sessionOf(record);
         after = next;
       } while (after !== undefined);
       return sessions;
@@ -163,7 +163,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
 
   /** Writes what differs from `before`, and nothing when the session has ended. */
   async #change(
-    key: string,
+    id: string,
     session: expressSession.SessionData,
     texts: Record<string, string>,
     before: SessionRecord,
@@ -176,7 +176,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
       change.set[name] = texts[name]!;
     }
     const gone = Object.keys(before.data).filter((name) => !(name in texts));
-    if (gone.length > 0) change.unset = gone;
+    if (gone.length > 0) change.remove = gone;
 
     const to = this.#expiry(session, Date.now());
     if (change.set?.['cookie'] !== undefined) change.expiresAt = to;
@@ -186,7 +186,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     if (!answer) return;
     const data = Object.assign(Object.create(null), before.data, change.set) as Record<string, string>;
     for (const name of gone) delete data[name];
-    this.#known.set(session, { ...before, key, data, expiresAt: answer.expiresAt });
+    this.#known.set(session, { ...before, id, data, expiresAt: answer.expiresAt });
   }
 
   #cookieIsAsBefore(text: string, { data, expiresAt }: SessionRecord): boolean {
@@ -200,7 +200,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   #expiry({ cookie }: expressSession.SessionData, now: number): number {
-    return Math.floor(expiryOf(cookie) ?? Math.min(now + this.#ttl, NEVER));
+    return Math.floor(expiryOf(cookie) ?? Math.min(now + this.#idleTimeout, NEVER));
   }
 
   #answer<T>(callback: Callback<T> | undefined, work: () => Promise<T>): void {

@@ -1,7 +1,7 @@
 import type { SessionChange } from '../contract/store.js';
 import {
   GRACE,
-  aProof,
+  aSecretHash,
   aRecord,
   bothRead,
   each,
@@ -20,9 +20,9 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       const [here, there] = stores;
       const record = aRecord({ data: { kept: '1', removed: '1' } });
       await here.create(record);
-      const [one, other] = [await here.read(record.key), await there.read(record.key)];
+      const [one, other] = [await here.read(record.id), await there.read(record.id)];
       await here.update(one ?? record, { set: { one: '1' } });
-      await there.update(other ?? record, { set: { other: '2' }, unset: ['removed'] });
+      await there.update(other ?? record, { set: { other: '2' }, remove: ['removed'] });
       const expected = { ...record, data: { kept: '1', one: '1', other: '2' } };
       await bothRead(
         stores,
@@ -37,9 +37,9 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', b: '1', c: '1' } });
       await here.create(record);
-      const [one, other] = [await here.read(record.key), await there.read(record.key)];
-      await here.update(one ?? record, { set: { a: '2', c: '2' }, unset: ['b'] });
-      await there.update(other ?? record, { set: { a: '3', b: '3' }, unset: ['c'] });
+      const [one, other] = [await here.read(record.id), await there.read(record.id)];
+      await here.update(one ?? record, { set: { a: '2', c: '2' }, remove: ['b'] });
+      await there.update(other ?? record, { set: { a: '3', b: '3' }, remove: ['c'] });
       const expected = { ...record, data: { a: '3', b: '3' } };
       await bothRead(
         stores,
@@ -49,34 +49,34 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 racing changes of names, groups, expiry and proof are all kept',
+    name: '3 racing changes of names, groups, expiry and secret hash are all kept',
     async holds(stores) {
       const told = 'changes that race must all be kept';
       await rounds(async () => {
         const [here, there] = stores;
         const record = aRecord({ data: { kept: '1', removed: '1' }, groups: ['stayed', 'left'] });
         await here.create(record);
-        const proof = aProof();
+        const secretHash = aSecretHash();
         const expiresAt = inMinutes(90);
         const changes: SessionChange[] = [
           { set: { one: '1' } },
           { set: { other: '2' } },
-          { unset: ['removed'] },
+          { remove: ['removed'] },
           { join: ['joined'] },
           { leave: ['left'] },
           { expiresAt },
         ];
         const [rotated] = await Promise.all([
-          there.rotate(record, record.proof, proof, GRACE),
+          there.rotate(record, record.secretHash, secretHash, GRACE),
           each(changes, (change, index) => (index % 2 === 0 ? here : there).update(record, change)),
         ]);
-        equals(rotated, proof, `${told}: a rotation beside them must resolve to its proof`);
-        const read = await there.read(record.key);
+        equals(rotated, secretHash, `${told}: a rotation beside them must resolve to its secret hash`);
+        const read = await there.read(record.id);
         const data = { kept: '1', one: '1', other: '2' };
         const groups = ['stayed', 'joined'];
-        const expected = { ...record, was: read?.was, proof, data, groups, expiresAt };
+        const expected = { ...record, previous: read?.previous, secretHash, data, groups, expiresAt };
         isRecord(read, expected, told);
-        equals(read?.was?.proof, record.proof, `${told}: the proof that was`);
+        equals(read?.previous?.hash, record.secretHash, `${told}: the secret hash that was`);
       });
     },
   },
@@ -86,14 +86,21 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', removed: '1' }, groups: ['g', 'left'] });
       await here.create(record);
-      const [one, other] = [await here.read(record.key), await there.read(record.key)];
-      const proof = aProof();
+      const [one, other] = [await here.read(record.id), await there.read(record.id)];
+      const secretHash = aSecretHash();
       const expiresAt = inMinutes(90);
-      await there.rotate(record, record.proof, proof, GRACE);
-      const change = { set: { a: '2' }, unset: ['removed'], join: ['h'], leave: ['left'], expiresAt };
+      await there.rotate(record, record.secretHash, secretHash, GRACE);
+      const change = { set: { a: '2' }, remove: ['removed'], join: ['h'], leave: ['left'], expiresAt };
       await there.update(record, change);
-      const now = await there.read(record.key);
-      const changed = { ...record, proof, was: now?.was, data: { a: '2' }, groups: ['g', 'h'], expiresAt };
+      const now = await there.read(record.id);
+      const changed = {
+        ...record,
+        secretHash,
+        previous: now?.previous,
+        data: { a: '2' },
+        groups: ['g', 'h'],
+        expiresAt,
+      };
       isRecord(now, changed, 'an update after a rotation must be kept with it');
 
       await here.update(one ?? record, {});
@@ -111,7 +118,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 a hand-made record as base alters nothing: only its key counts',
+    name: '3 a hand-made record as base alters nothing: only its id counts',
     async holds(stores) {
       const [here, there] = stores;
       const expiries = [inMinutes(-1), inMinutes(5), inAnHour()];
@@ -119,8 +126,8 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
         const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt: inMinutes(70) });
         await here.create(record);
         const handMade = aRecord({
-          key: record.key,
-          was: { proof: aProof(), at: Date.now(), grace: GRACE },
+          id: record.id,
+          previous: { hash: aSecretHash(), replacedAt: Date.now(), grace: GRACE },
           data: { a: 'false', b: 'false' },
           groups: ['strangers'],
           createdAt: 0,
@@ -130,7 +137,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
         const answer = await there.update(handMade, { set: { c: '3' }, join: ['h'], touch });
         const told = 'a change of a hand-made record';
         equals(answer?.expiresAt, touch.to, `${told} must find the session, whose expiry it touches`);
-        equals(answer?.proof, record.proof, `${told} must answer the session's own proof`);
+        equals(answer?.secretHash, record.secretHash, `${told} must answer the session's own secret hash`);
         const data = { a: '1', c: '3' };
         const changed = { ...record, data, groups: ['g', 'h'], expiresAt: touch.to };
         await bothRead(stores, changed, `${told} must alter only what it says`);
@@ -140,14 +147,18 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
           `${told} must not join the groups it shows; the count of one`,
         );
 
-        const proof = aProof();
-        const rotated = await here.rotate(handMade, record.proof, proof, GRACE);
-        equals(rotated, proof, 'a rotation of a hand-made record must go by the proofs of the session');
-        const read = await there.read(record.key);
+        const secretHash = aSecretHash();
+        const rotated = await here.rotate(handMade, record.secretHash, secretHash, GRACE);
+        equals(
+          rotated,
+          secretHash,
+          'a rotation of a hand-made record must go by the secret hashes of the session',
+        );
+        const read = await there.read(record.id);
         isRecord(
           read,
-          { ...changed, proof, was: read?.was },
-          'a rotation of a hand-made record must alter only the proof',
+          { ...changed, secretHash, previous: read?.previous },
+          'a rotation of a hand-made record must alter only the secret hash',
         );
       }
     },

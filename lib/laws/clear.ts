@@ -1,7 +1,7 @@
 import type { SessionRecord, SessionStore } from '../contract/store.js';
 import {
   GRACE,
-  aProof,
+  aSecretHash,
   aRecord,
   beside,
   bothRead,
@@ -9,8 +9,8 @@ import {
   each,
   equals,
   inMinutes,
-  keysOf,
-  keysOn,
+  idsOf,
+  idsOn,
   must,
   rounds,
   someRecords,
@@ -77,8 +77,8 @@ export const clearLaws: SessionStoreLaw[] = [
       await each([...members, ...strangers], (record) => here.create(record));
       equals(await there.count(''), 2, "the count of the group '' must be that of its members");
       equals(
-        await keysOn(stores, ''),
-        keysOf(members).toSorted(),
+        await idsOn(stores, ''),
+        idsOf(members).toSorted(),
         "the pages of the group '' must show its members",
       );
       equals(await there.clear(''), 2, "a clear of the group '' must end its members");
@@ -88,29 +88,29 @@ export const clearLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 clear keeps the sessions it is told to except: an array, a set, any iterable, or one key as a string',
+    name: '7 clear keeps the sessions it is told to except: an array, a set, any iterable, or one id as a string',
     async holds(stores) {
       const [here, there] = stores;
-      // One key has nothing but the letters of others: a lone string is a key, not its characters.
+      // One id has nothing but the letters of others: a lone string is an id, not its characters.
       const [kept, a, b] = [
-        aRecord({ key: 'ab', groups: ['g'] }),
-        aRecord({ key: 'a', groups: ['g'] }),
-        aRecord({ key: 'b', groups: ['g'] }),
+        aRecord({ id: 'ab', groups: ['g'] }),
+        aRecord({ id: 'a', groups: ['g'] }),
+        aRecord({ id: 'b', groups: ['g'] }),
       ];
       const forms: [string, () => Iterable<string>][] = [
         ['an array', () => ['ab', 'never there']],
         ['a set', () => new Set(['ab'])],
         ['an iterable', () => new Map([['ab', 1]]).keys()],
-        ['one key as a string', () => 'ab'],
+        ['one id as a string', () => 'ab'],
       ];
       for (const [form, except] of forms) {
         for (const group of ['g', undefined]) {
           await each([kept, a, b], (record) => here.create(record));
           const ended = await there.clear(group, except());
           equals(
-            await keysOn(stores),
+            await idsOn(stores),
             ['ab'],
-            `a clear must keep the session that ${form} excepts, and no other; the keys left`,
+            `a clear must keep the session that ${form} excepts, and no other; the ids left`,
           );
           equals(ended, 2, `a clear must not count the session that ${form} excepts`);
           await bothRead(stores, kept, `a clear must leave the session that ${form} excepts as it is`);
@@ -134,15 +134,13 @@ export const clearLaws: SessionStoreLaw[] = [
           const store = index % 2 === 0 ? here : there;
           if (index < 6) await store.update(record, { join: [group] });
           else await store.create({ ...record, groups: [group] });
-          joined.push(record.key);
+          joined.push(record.id);
         });
         const clears = async () => {
           await breathe(1 + (round % 4));
           const before = [...joined];
           await there.clear(group);
-          const survivors = (await each(before, (key) => here.read(key))).filter(
-            (read) => read !== undefined,
-          );
+          const survivors = (await each(before, (id) => here.read(id))).filter((read) => read !== undefined);
           equals(
             survivors.length,
             0,
@@ -161,15 +159,13 @@ export const clearLaws: SessionStoreLaw[] = [
         const creates = each(someRecords(12), async (record, index) => {
           await breathe(index % 5);
           await (index % 2 === 0 ? here : there).create(record);
-          created.push(record.key);
+          created.push(record.id);
         });
         const clears = async () => {
           await breathe(1 + (round % 4));
           const before = [...created];
           await there.clear();
-          const survivors = (await each(before, (key) => here.read(key))).filter(
-            (read) => read !== undefined,
-          );
+          const survivors = (await each(before, (id) => here.read(id))).filter((read) => read !== undefined);
           equals(
             survivors.length,
             0,
@@ -191,13 +187,13 @@ export const clearLaws: SessionStoreLaw[] = [
             const store = index % 2 === 0 ? here : there;
             if (noise === 'expiries move')
               return store.update(record, { expiresAt: inMinutes(30 + Math.floor(Math.random() * 60)) });
-            if (Math.random() < 0.5) return store.rotate(record, record.proof, aProof(), GRACE);
+            if (Math.random() < 0.5) return store.rotate(record, record.secretHash, aSecretHash(), GRACE);
             return store.update(record, { set: { a: '1' }, join: ['h'] });
           });
         const [ended, left] = await beside(changes, async () => {
           await breathe(3);
           const count = await there.clear(group);
-          return [count, await each(members, ({ key }) => here.read(key))] as const;
+          return [count, await each(members, ({ id }) => here.read(id))] as const;
         });
         const survivors = left.filter((read) => read !== undefined);
         equals(survivors.length, 0, `a clear must end every member while ${noise}; how many survived`);
@@ -247,15 +243,15 @@ export const clearLaws: SessionStoreLaw[] = [
       }
       for (const group of ['g', undefined]) {
         equals(await there.count(group), 1100, 'a count must reach beyond a thousand members');
-        equals((await keysOn(stores, group)).length, 1100, 'pages must reach beyond a thousand members');
+        equals((await idsOn(stores, group)).length, 1100, 'pages must reach beyond a thousand members');
       }
-      const kept = members[0]?.key ?? '';
+      const kept = members[0]?.id ?? '';
       equals(
         await there.clear('g', kept),
         1099,
         'a clear must reach beyond a thousand members; how many it ended',
       );
-      equals(await keysOn(stores), [kept], 'a clear must end more than a thousand members; the keys left');
+      equals(await idsOn(stores), [kept], 'a clear must end more than a thousand members; the ids left');
       equals(await here.count('g'), 1, 'a clear must end more than a thousand members; the count left');
     },
   },

@@ -1,4 +1,4 @@
-import { aRecord, bothRead, equals, inMinutes, keysOn, must, rounds } from './vocabulary.js';
+import { aRecord, bothRead, equals, inMinutes, idsOn, must, rounds } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
 const takes = (creating: Promise<void>) =>
@@ -9,17 +9,21 @@ const takes = (creating: Promise<void>) =>
 
 export const createLaws: SessionStoreLaw[] = [
   {
-    name: '1 a create under a key in use by another proof is rejected and changes nothing',
+    name: '1 a create under an id in use by another secret hash is rejected and changes nothing',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1' }, groups: ['g'] });
       await here.create(record);
-      const intruder = { ...aRecord({ data: { b: '2' }, groups: ['h'] }), key: record.key };
+      const intruder = { ...aRecord({ data: { b: '2' }, groups: ['h'] }), id: record.id };
       for (const store of stores) {
         const taken = await takes(store.create(intruder));
-        equals(taken, false, 'a create under a key in use by another proof must reject; did it resolve');
+        equals(
+          taken,
+          false,
+          'a create under an id in use by another secret hash must reject; did it resolve',
+        );
       }
-      await bothRead(stores, record, 'a create under a key in use must change nothing');
+      await bothRead(stores, record, 'a create under an id in use must change nothing');
       equals(
         await here.count('h'),
         0,
@@ -33,27 +37,27 @@ export const createLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 of two racing creates under one key one is taken, whole, and the other rejected',
+    name: '1 of two racing creates under one id one is taken, whole, and the other rejected',
     async holds(stores) {
       await rounds(async (round) => {
         const one = aRecord({ data: { one: '1' }, groups: [`one${round}`] });
-        const other = { ...aRecord({ data: { other: '1' }, groups: [`other${round}`] }), key: one.key };
+        const other = { ...aRecord({ data: { other: '1' }, groups: [`other${round}`] }), id: one.id };
         const taken = await Promise.all([takes(stores[0].create(one)), takes(stores[1].create(other))]);
         must(
           taken[0] !== taken[1],
-          `of two racing creates under one key exactly one must be taken, but ${taken[0] ? 'both' : 'none'} were`,
+          `of two racing creates under one id exactly one must be taken, but ${taken[0] ? 'both' : 'none'} were`,
         );
         const [winner, loser] = taken[0] ? [one, other] : [other, one];
         await bothRead(stores, winner, 'of two racing creates the one that resolved must be what is read');
         for (const group of loser.groups) {
-          const left = await keysOn(stores, group);
-          equals(left, [], 'a rejected create must leave nothing in its groups; the keys in one');
+          const left = await idsOn(stores, group);
+          equals(left, [], 'a rejected create must leave nothing in its groups; the ids in one');
         }
       });
     },
   },
   {
-    name: '1 a create sent again with the same proof resolves and writes nothing, after an update too',
+    name: '1 a create sent again with the same secret hash resolves and writes nothing, after an update too',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1' }, groups: ['g', 'left'] });

@@ -1,7 +1,7 @@
 import type { SessionRecord, SessionStore } from '../contract/store.js';
 import {
   GRACE,
-  aProof,
+  aSecretHash,
   aRecord,
   allPages,
   bothRead,
@@ -9,16 +9,16 @@ import {
   equals,
   inMinutes,
   isRecord,
-  keysOf,
-  keysOn,
+  idsOf,
+  idsOn,
   must,
-  sameKeys,
+  sameIds,
   show,
   upTo,
 } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
-const FIELDS = words('key proof was data groups createdAt expiresAt _id cookie');
+const FIELDS = words('id secretHash previous data groups createdAt expiresAt _id cookie');
 
 const BLANKS = ['', ' ', '\0', '\n', '\r\n', '\t', '\u2028', '\ufeff'];
 
@@ -71,7 +71,7 @@ async function comesBack(
   promise: string,
 ) {
   await bothRead(stores, record, promise);
-  const paged = (await allPages(stores, undefined, 1000)).find(({ key }) => key === record.key);
+  const paged = (await allPages(stores, undefined, 1000)).find(({ id }) => id === record.id);
   isRecord(paged, record, `${promise}, on a page`);
 }
 
@@ -99,8 +99,8 @@ export const dataLaws: SessionStoreLaw[] = [
         { ...created, data },
         'names that are set again must come back as they went in',
       );
-      await each(stores, (store) => store.rotate(created, created.proof, aProof(), 0));
-      const rotated = await stores[0].read(created.key);
+      await each(stores, (store) => store.rotate(created, created.secretHash, aSecretHash(), 0));
+      const rotated = await stores[0].read(created.id);
       equals(
         Object.entries(rotated?.data ?? {}).length,
         NAMES.length,
@@ -119,15 +119,15 @@ export const dataLaws: SessionStoreLaw[] = [
         await there.update(without, { set: { [name]: '"set"' } });
         const data = { ...without.data, [name]: '"set"' };
         isRecord(
-          await here.read(without.key),
+          await here.read(without.id),
           { ...without, data },
           `the name ${show(name)} must be set alone`,
         );
-        await there.update(without, { unset: [name] });
-        isRecord(await here.read(without.key), without, `the name ${show(name)} must be removed alone`);
-        await there.update(without, { unset: [name] });
+        await there.update(without, { remove: [name] });
+        isRecord(await here.read(without.id), without, `the name ${show(name)} must be removed alone`);
+        await there.update(without, { remove: [name] });
         isRecord(
-          await here.read(without.key),
+          await here.read(without.id),
           without,
           `the name ${show(name)}, not there, must be removed without a trace`,
         );
@@ -138,23 +138,23 @@ export const dataLaws: SessionStoreLaw[] = [
     name: "8 names like the record's own fields do not disturb the record",
     async holds(stores) {
       const [here, there] = stores;
-      const was = { proof: aProof(), at: Date.now() - 1, grace: GRACE };
+      const previous = { hash: aSecretHash(), replacedAt: Date.now() - 1, grace: GRACE };
       const told = "names like the record's own fields must not disturb the record";
       for (const text of ['"other"', '0', 'null', '8640000000000000', '["strangers"]', 'strangers']) {
         const data = named(FIELDS, () => text);
-        const record = aRecord({ was, data, groups: ['g'], createdAt: Date.now() - 9 });
+        const record = aRecord({ previous, data, groups: ['g'], createdAt: Date.now() - 9 });
         await here.create(record);
         await comesBack(stores, record, `${told} when it is created`);
         const expiresAt = inMinutes(90);
         const answer = await there.update(record, { set: data, join: ['h'], expiresAt });
         equals(
-          [answer?.expiresAt, answer?.proof],
-          [expiresAt, record.proof],
+          [answer?.expiresAt, answer?.secretHash],
+          [expiresAt, record.secretHash],
           `${told}; what an update answers`,
         );
         await comesBack(stores, { ...record, groups: ['g', 'h'], expiresAt }, `${told} when it is updated`);
         equals(await here.count('strangers'), 0, `${told}: they must not join a group; the count of one`);
-        await there.update(record, { unset: FIELDS });
+        await there.update(record, { remove: FIELDS });
         const bare = { ...record, data: {}, groups: ['g', 'h'], expiresAt };
         await comesBack(stores, bare, `${told} when they are removed`);
         equals(await there.clear('g'), 1, `${told}: its group must end it; how many a clear ended`);
@@ -186,14 +186,14 @@ export const dataLaws: SessionStoreLaw[] = [
       const updated = megabyte('updated');
       await here.create(record);
       isRecord(
-        await there.read(record.key),
+        await there.read(record.id),
         record,
         'a text of 1 MiB must come back from a create as it went in',
       );
       await there.update(record, { set: { big: updated } });
       const expected = { ...record, data: { big: updated, small: '1' } };
       isRecord(
-        await here.read(record.key),
+        await here.read(record.id),
         expected,
         'a text of 1 MiB must come back from an update as it went in',
       );
@@ -209,7 +209,7 @@ export const dataLaws: SessionStoreLaw[] = [
       const data = named(names, (index) => String(-index));
       await stores[1].update(record, { set: data });
       await comesBack(stores, { ...record, data }, 'a thousand names must come back from an update');
-      await stores[0].update(record, { unset: names });
+      await stores[0].update(record, { remove: names });
       await comesBack(stores, { ...record, data: {} }, 'a thousand names must be removed by one change');
     },
   },
@@ -225,23 +225,23 @@ export const dataLaws: SessionStoreLaw[] = [
         await here.create(own);
         await there.update(own, { join: [group] });
         isRecord(
-          await here.read(own.key),
+          await here.read(own.id),
           { ...own, groups: [group] },
           `the group ${show(group)} must come back from an update`,
         );
-        sameKeys(
-          await keysOn(stores, group),
-          [inAll.key, own.key],
+        sameIds(
+          await idsOn(stores, group),
+          [inAll.id, own.id],
           `the group ${show(group)} must show its own sessions alone`,
         );
         equals(await here.count(group), 2, `the group ${show(group)} must count its own sessions alone`);
         equals(
-          await there.clear(group, inAll.key),
+          await there.clear(group, inAll.id),
           1,
           `the group ${show(group)} must end its own sessions alone; how many`,
         );
       });
-      equals(await keysOn(stores), [inAll.key], 'clears of all groups that except a session must keep it');
+      equals(await idsOn(stores), [inAll.id], 'clears of all groups that except a session must keep it');
       await there.update(inAll, { leave: GROUPS.slice(1) });
       await comesBack(
         stores,
@@ -251,37 +251,35 @@ export const dataLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 any well-formed key is a session of its own',
+    name: '8 any well-formed id is a session of its own',
     async holds(stores) {
       const [here, there] = stores;
-      const records = KEYS.map((key, index) =>
-        aRecord({ key, data: { index: String(index) }, groups: ['g'] }),
-      );
+      const records = KEYS.map((id, index) => aRecord({ id, data: { index: String(index) }, groups: ['g'] }));
       equals(
         await here.read('constructor'),
         undefined,
-        'a key that never was must read as undefined, whatever its name',
+        'an id that never was must read as undefined, whatever its name',
       );
       await each(records, (record) => here.create(record));
       for (const record of records) {
-        await there.update(record, { set: { updated: record.key } });
-        const data = { ...record.data, updated: record.key };
+        await there.update(record, { set: { updated: record.id } });
+        const data = { ...record.data, updated: record.id };
         isRecord(
-          await here.read(record.key),
+          await here.read(record.id),
           { ...record, data },
-          `the key ${show(record.key)} must be a session of its own`,
+          `the id ${show(record.id)} must be a session of its own`,
         );
       }
       for (const group of ['g', undefined]) {
-        const paged = keysOf(await allPages(stores, group, 3));
-        sameKeys(paged, KEYS, 'any key must be paged as it is, and be gone on from');
+        const paged = idsOf(await allPages(stores, group, 3));
+        sameIds(paged, KEYS, 'any id must be paged as it is, and be gone on from');
       }
-      for (const [index, key] of KEYS.entries()) {
-        equals(await there.destroy(key), true, `the key ${show(key)} must be destroyed`);
+      for (const [index, id] of KEYS.entries()) {
+        equals(await there.destroy(id), true, `the id ${show(id)} must be destroyed`);
         const left = await here.count('g');
         must(
           left === KEYS.length - index - 1,
-          `destroy of the key ${show(key)} must end one session: ${left} are left`,
+          `destroy of the id ${show(id)} must end one session: ${left} are left`,
         );
       }
     },

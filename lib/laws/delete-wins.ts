@@ -1,7 +1,7 @@
 import type { SessionChange, SessionRecord, SessionStore } from '../contract/store.js';
 import {
   GRACE,
-  aProof,
+  aSecretHash,
   aRecord,
   bothWays,
   breathe,
@@ -33,22 +33,24 @@ const lateChanges: LateChange[] = [
   {
     name: 'rotation',
     of: () => aRecord({ data: { a: '1' }, groups: ['g'] }),
-    apply: (store, record) => store.rotate(record, record.proof, aProof(), GRACE),
+    apply: (store, record) => store.rotate(record, record.secretHash, aSecretHash(), GRACE),
   },
   {
-    name: 'retire',
-    of: () => aRecord({ groups: ['g'], was: { proof: aProof(), at: Date.now(), grace: GRACE } }),
-    apply: (store, record) => store.update(record, { retire: { proof: record.proof, until: inAnHour() } }),
+    name: 'retirePrevious',
+    of: () =>
+      aRecord({ groups: ['g'], previous: { hash: aSecretHash(), replacedAt: Date.now(), grace: GRACE } }),
+    apply: (store, record) =>
+      store.update(record, { retirePrevious: { secretHash: record.secretHash, validUntil: inAnHour() } }),
   },
 ];
 
-const endings: { name: string; end(store: SessionStore, key: string): Promise<unknown> }[] = [
-  { name: 'a destroy', end: (store, key) => store.destroy(key) },
+const endings: { name: string; end(store: SessionStore, id: string): Promise<unknown> }[] = [
+  { name: 'a destroy', end: (store, id) => store.destroy(id) },
   { name: 'a clear of its group', end: (store) => store.clear('g') },
   { name: 'a clear of all', end: (store) => store.clear() },
   {
     name: 'an expiry that is past',
-    end: (store, key) => store.update(aRecord({ key }), { expiresAt: inMinutes(-1) }),
+    end: (store, id) => store.update(aRecord({ id }), { expiresAt: inMinutes(-1) }),
   },
 ];
 
@@ -60,13 +62,13 @@ const lateLaws = lateChanges.map(({ name, of, apply }): SessionStoreLaw => ({
       for (const [here, there] of bothWays(stores)) {
         const record = of();
         await here.create(record);
-        const late = [await here.read(record.key), await there.read(record.key)];
-        await ending.end(here, record.key);
+        const late = [await here.read(record.id), await there.read(record.id)];
+        await ending.end(here, record.id);
         for (const [index, store] of [here, there].entries()) {
           const answer = await apply(store, late[index] ?? record);
           equals(answer, undefined, `${told} must resolve to undefined`);
         }
-        await isNowhere(stores, record.key, ['g', 'h'], `${told} must not bring the session back`);
+        await isNowhere(stores, record.id, ['g', 'h'], `${told} must not bring the session back`);
         const counts = [await there.count(), await there.count('g'), await there.count('h')];
         equals(counts, [0, 0, 0], `${told} must not be counted, among all or in a group`);
       }
@@ -77,17 +79,17 @@ const lateLaws = lateChanges.map(({ name, of, apply }): SessionStoreLaw => ({
 export const deleteWinsLaws: SessionStoreLaw[] = [
   ...lateLaws,
   {
-    name: '2 delete wins when a destroy races updates, joins, touches, rotations and retires',
+    name: '2 delete wins when a destroy races updates, joins, touches, rotations and retirePrevious',
     async holds(stores) {
       for (const { name, of, apply } of lateChanges) {
         await rounds(async (round) => {
           const [here, there] = bothWays(stores)[round % 2] ?? stores;
           const record = of();
           await here.create(record);
-          const late = (await there.read(record.key)) ?? record;
+          const late = (await there.read(record.id)) ?? record;
           const destroys = async () => {
             await breathe(round % 4);
-            return here.destroy(record.key);
+            return here.destroy(record.id);
           };
           const [, destroyed] = await Promise.all([
             apply(there, late),
@@ -96,8 +98,8 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
             apply(there, late),
           ]);
           equals(destroyed, true, `a destroy that races a late ${name} must find the session live`);
-          const read = (await here.read(record.key)) ?? (await there.read(record.key));
-          equals(read?.key, undefined, `a destroy that races a late ${name} must win; the key still read`);
+          const read = (await here.read(record.id)) ?? (await there.read(record.id));
+          equals(read?.id, undefined, `a destroy that races a late ${name} must win; the id still read`);
         });
       }
       const [here, there] = stores;
@@ -106,7 +108,7 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '2 delete wins when a clear races updates, joins, touches, rotations and retires',
+    name: '2 delete wins when a clear races updates, joins, touches, rotations and retirePrevious',
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {
@@ -128,11 +130,11 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
           ]);
           const what = group === undefined ? 'clear of all' : 'clear of a group';
           for (const { name, record } of members) {
-            const read = await there.read(record.key);
+            const read = await there.read(record.id);
             equals(
-              read?.key,
+              read?.id,
               undefined,
-              `a ${what} that races a late ${name} must end the session; the key still read`,
+              `a ${what} that races a late ${name} must end the session; the id still read`,
             );
           }
           const counts = [await here.count(), await there.count('g'), await here.count('h')];

@@ -1,5 +1,5 @@
 import type { SessionRecord, SessionStore } from '../contract/store.js';
-import { GRACE, aProof, aRecord, equals, inAnHour, isNowhere, keysOn, past, soon } from './vocabulary.js';
+import { GRACE, aSecretHash, aRecord, equals, inAnHour, isNowhere, idsOn, past, soon } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
 /** Two sessions of the group `g` that have expired: one as it was created, one by an expiry that was moved. */
@@ -19,10 +19,10 @@ export const expiredLaws: SessionStoreLaw[] = [
   {
     name: '5 an expired session is not read',
     async holds(stores) {
-      for (const { key } of await expiredSessions(stores)) {
+      for (const { id } of await expiredSessions(stores)) {
         for (const store of stores) {
-          const read = await store.read(key);
-          equals(read?.key, undefined, 'an expired session must read as undefined; the key still read');
+          const read = await store.read(id);
+          equals(read?.id, undefined, 'an expired session must read as undefined; the id still read');
         }
       }
     },
@@ -39,7 +39,7 @@ export const expiredLaws: SessionStoreLaw[] = [
           const touched = await store.update(record, { touch });
           equals(touched, undefined, 'a touch of an expired session must resolve to undefined');
         }
-        await isNowhere(stores, record.key, ['g', 'h'], 'an update must not bring back an expired session');
+        await isNowhere(stores, record.id, ['g', 'h'], 'an update must not bring back an expired session');
       }
     },
   },
@@ -48,18 +48,18 @@ export const expiredLaws: SessionStoreLaw[] = [
     async holds(stores) {
       for (const record of await expiredSessions(stores)) {
         for (const store of stores) {
-          const answer = await store.rotate(record, record.proof, aProof(), GRACE);
+          const answer = await store.rotate(record, record.secretHash, aSecretHash(), GRACE);
           equals(answer, undefined, 'a rotation of an expired session must resolve to undefined');
         }
-        await isNowhere(stores, record.key, ['g'], 'a rotation must not bring back an expired session');
+        await isNowhere(stores, record.id, ['g'], 'a rotation must not bring back an expired session');
       }
     },
   },
   {
     name: '5 destroy of an expired session resolves to false',
     async holds(stores) {
-      for (const { key } of await expiredSessions(stores)) {
-        equals(await stores[1].destroy(key), false, 'destroy of an expired session must resolve to false');
+      for (const { id } of await expiredSessions(stores)) {
+        equals(await stores[1].destroy(id), false, 'destroy of an expired session must resolve to false');
       }
     },
   },
@@ -72,8 +72,8 @@ export const expiredLaws: SessionStoreLaw[] = [
       for (const group of [undefined, 'g']) {
         const place = group === undefined ? 'of all' : 'of a group';
         equals(
-          await keysOn(stores, group),
-          [live.key],
+          await idsOn(stores, group),
+          [live.id],
           `the pages ${place} must show the live session and none that expired`,
         );
       }

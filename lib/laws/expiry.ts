@@ -3,7 +3,7 @@ import {
   GRACE,
   MARGIN,
   NEVER,
-  aProof,
+  aSecretHash,
   aRecord,
   bothRead,
   bothWays,
@@ -14,7 +14,7 @@ import {
   inMinutes,
   isNowhere,
   isRecord,
-  keysOn,
+  idsOn,
   must,
   past,
   rounds,
@@ -49,9 +49,9 @@ export const expiryLaws: SessionStoreLaw[] = [
             expected,
             'a session whose expiry was moved later must outlive the one it had',
           );
-          const pages = await keysOn(stores, 'g');
+          const pages = await idsOn(stores, 'g');
           must(
-            pages.includes(record.key),
+            pages.includes(record.id),
             'a session whose expiry was moved later must stay in the pages of its group',
           );
           return;
@@ -79,10 +79,10 @@ export const expiryLaws: SessionStoreLaw[] = [
         await there.update(set, { expiresAt });
         await there.update(touched, { touch: { from: touched.expiresAt, to: expiresAt } });
         await past(expiresAt);
-        for (const { key } of [set, touched]) {
+        for (const { id } of [set, touched]) {
           await isNowhere(
             stores,
-            key,
+            id,
             ['g'],
             'a session whose expiry was moved earlier must be gone after it',
           );
@@ -121,32 +121,32 @@ export const expiryLaws: SessionStoreLaw[] = [
       const changes: SessionChange[] = [
         {},
         { set: { a: '2' } },
-        { unset: ['a'] },
+        { remove: ['a'] },
         { join: ['h'] },
         { leave: ['g'] },
         { touch: { from: 1, to: inAnHour() } },
-        { retire: { proof: aProof(), until: inAnHour() } },
+        { retirePrevious: { secretHash: aSecretHash(), validUntil: inAnHour() } },
       ];
       const expiresAt = Date.now() + 500;
-      const stays = async (key: string, change: string) => {
-        const read = await there.read(key);
+      const stays = async (id: string, change: string) => {
+        const read = await there.read(id);
         const late = Date.now() > expiresAt - MARGIN;
         if (!late || read)
           equals(read?.expiresAt, expiresAt, `the expiry of a session must stay after ${change}`);
         await past(expiresAt);
-        await isNowhere(stores, key, ['g', 'h'], `an expiring session must be gone after ${change}`);
+        await isNowhere(stores, id, ['g', 'h'], `an expiring session must be gone after ${change}`);
       };
       const changed = each(changes, async (change) => {
         const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt });
         await here.create(record);
         await there.update(record, change);
-        await stays(record.key, `a change of ${Object.keys(change).join() || 'nothing'} that did not set it`);
+        await stays(record.id, `a change of ${Object.keys(change).join() || 'nothing'} that did not set it`);
       });
       const rotated = each([0, GRACE], async (grace) => {
         const record = aRecord({ groups: ['g'], expiresAt });
         await here.create(record);
-        await there.rotate(record, record.proof, aProof(), grace);
-        await stays(record.key, 'a rotation');
+        await there.rotate(record, record.secretHash, aSecretHash(), grace);
+        await stays(record.id, 'a rotation');
       });
       await Promise.all([changed, rotated]);
     },
@@ -201,12 +201,12 @@ export const expiryLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '5 a touch or a retire whose condition fails leaves the rest of the change applied',
+    name: '5 a touch or a retirePrevious whose condition fails leaves the rest of the change applied',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', b: '1' }, groups: ['g', 'left'] });
       await here.create(record);
-      const rest = { set: { a: '2' }, unset: ['b'], join: ['h'], leave: ['left'] };
+      const rest = { set: { a: '2' }, remove: ['b'], join: ['h'], leave: ['left'] };
       const expected = { ...record, data: { a: '2' }, groups: ['g', 'h'] };
       const touch = { from: record.expiresAt - 1, to: inMinutes(90) };
       const answer = await there.update(record, { ...rest, touch });
@@ -218,13 +218,13 @@ export const expiryLaws: SessionStoreLaw[] = [
       );
 
       const expiresAt = inMinutes(80);
-      const retire = { proof: aProof(), until: inAnHour() };
-      await here.update(record, { set: { c: '3' }, expiresAt, retire });
+      const retirePrevious = { secretHash: aSecretHash(), validUntil: inAnHour() };
+      await here.update(record, { set: { c: '3' }, expiresAt, retirePrevious });
       const data = { a: '2', c: '3' };
       await bothRead(
         stores,
         { ...expected, data, expiresAt },
-        'a retire whose condition fails must leave the rest of the change applied',
+        'a retirePrevious whose condition fails must leave the rest of the change applied',
       );
     },
   },
@@ -263,9 +263,9 @@ export const expiryLaws: SessionStoreLaw[] = [
             undefined,
             `${told} and resolve to undefined, by a touch too`,
           );
-          for (const { key } of [set, touched]) {
-            await isNowhere(stores, key, ['g', 'h'], told);
-            equals(await here.destroy(key), false, `${told}; destroy after it must resolve to false`);
+          for (const { id } of [set, touched]) {
+            await isNowhere(stores, id, ['g', 'h'], told);
+            equals(await here.destroy(id), false, `${told}; destroy after it must resolve to false`);
           }
           equals(
             [await here.count(), await there.count('g'), await here.count('h')],
@@ -284,16 +284,16 @@ export const expiryLaws: SessionStoreLaw[] = [
       for (const expiresAt of [inMinutes(-1), 0]) {
         const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt });
         await here.create(record);
-        await isNowhere(stores, record.key, ['g'], 'a create whose expiry is past must leave nothing');
+        await isNowhere(stores, record.id, ['g'], 'a create whose expiry is past must leave nothing');
         equals(
           [await there.count(), await there.count('g')],
           [0, 0],
           'a session created past its expiry must not be counted',
         );
-        const another = { ...aRecord(), key: record.key, proof: aProof() };
+        const another = { ...aRecord(), id: record.id, secretHash: aSecretHash() };
         await there.create(another);
-        await bothRead(stores, another, 'a create whose expiry is past must not keep its key in use');
-        await there.destroy(another.key);
+        await bothRead(stores, another, 'a create whose expiry is past must not keep its id in use');
+        await there.destroy(another.id);
       }
     },
   },
@@ -308,18 +308,18 @@ export const expiryLaws: SessionStoreLaw[] = [
         await there.update(made, { expiresAt: NEVER });
         const updated = await there.update(eternal, { set: { a: '1' } });
         equals(updated?.expiresAt, NEVER, 'a session that never expires must stay so when it is updated');
-        const read = await here.read(eternal.key);
+        const read = await here.read(eternal.id);
         isRecord(
           read,
           { ...eternal, data: { a: '1' } },
           'a session that never expires must be read like any other',
         );
-        const keys = [eternal.key, made.key].toSorted();
-        equals(await keysOn(stores, group), keys, 'sessions that never expire must be listed like any other');
+        const ids = [eternal.id, made.id].toSorted();
+        equals(await idsOn(stores, group), ids, 'sessions that never expire must be listed like any other');
         equals(await here.count(group), 2, 'sessions that never expire must be counted like any other');
         equals(await there.clear(group), 2, 'sessions that never expire must be cleared like any other');
-        for (const key of keys)
-          await isNowhere(stores, key, ['g'], 'a session that never expires must end in a clear');
+        for (const id of ids)
+          await isNowhere(stores, id, ['g'], 'a session that never expires must end in a clear');
       }
       const mortal = aRecord({ expiresAt: NEVER });
       await here.create(mortal);
@@ -328,7 +328,7 @@ export const expiryLaws: SessionStoreLaw[] = [
       await past(expiresAt);
       await isNowhere(
         stores,
-        mortal.key,
+        mortal.id,
         [],
         'a session that never expired must be gone after an expiry it was given',
       );

@@ -1,7 +1,7 @@
 import type { SessionStore } from '../contract/store.js';
 import {
   GRACE,
-  aProof,
+  aSecretHash,
   aRecord,
   beside,
   bothWays,
@@ -10,12 +10,12 @@ import {
   equals,
   inMinutes,
   isRecord,
-  keysOf,
-  keysOn,
+  idsOf,
+  idsOn,
   must,
   past,
   rounds,
-  sameKeys,
+  sameIds,
   someRecords,
   soon,
   upTo,
@@ -24,10 +24,10 @@ import type { SessionStoreLaw } from './law.js';
 
 type Stores = readonly [SessionStore, SessionStore];
 
-/** Fails unless the group has exactly the sessions `keys`, for pages and counts of both stores. */
-async function hasExactly(stores: Stores, group: string, keys: string[], promise: string): Promise<void> {
-  sameKeys(await keysOn(stores, group), keys, `${promise}, on its pages`);
-  for (const store of stores) equals(await store.count(group), keys.length, `${promise}; its count`);
+/** Fails unless the group has exactly the sessions `ids`, for pages and counts of both stores. */
+async function hasExactly(stores: Stores, group: string, ids: string[], promise: string): Promise<void> {
+  sameIds(await idsOn(stores, group), ids, `${promise}, on its pages`);
+  for (const store of stores) equals(await store.count(group), ids.length, `${promise}; its count`);
 }
 
 export const groupLaws: SessionStoreLaw[] = [
@@ -39,7 +39,7 @@ export const groupLaws: SessionStoreLaw[] = [
         const record = aRecord({ groups });
         await here.create(record);
         for (const group of groups) {
-          await hasExactly([there, here], group, [record.key], 'a group must have the session created in it');
+          await hasExactly([there, here], group, [record.id], 'a group must have the session created in it');
         }
         equals(
           await there.clear('group 7'),
@@ -56,15 +56,15 @@ export const groupLaws: SessionStoreLaw[] = [
         const [one, other] = [aRecord(), aRecord()];
         await Promise.all([here.create(one), there.create(other)]);
         await here.update(one, { join: ['g', 'h'] });
-        await hasExactly([there, here], 'g', [one.key], 'a group must have the session that joined');
+        await hasExactly([there, here], 'g', [one.id], 'a group must have the session that joined');
         await there.update(other, { join: ['g'] });
         await hasExactly(
           [there, here],
           'g',
-          [one.key, other.key],
+          [one.id, other.id],
           'a group must have the sessions that joined',
         );
-        await hasExactly([there, here], 'h', [one.key], 'a group must have the session that joined');
+        await hasExactly([there, here], 'h', [one.id], 'a group must have the session that joined');
         equals(
           await there.clear('g'),
           2,
@@ -80,11 +80,11 @@ export const groupLaws: SessionStoreLaw[] = [
         const [leaves, stays] = [aRecord({ groups: ['g', 'h'] }), aRecord({ groups: ['g'] })];
         await Promise.all([here.create(leaves), here.create(stays)]);
         await here.update(leaves, { leave: ['g'] });
-        await hasExactly([there, here], 'g', [stays.key], 'a group must not have the session that left');
+        await hasExactly([there, here], 'g', [stays.id], 'a group must not have the session that left');
         await hasExactly(
           [there, here],
           'h',
-          [leaves.key],
+          [leaves.id],
           'a session that left one group must stay in the other',
         );
         equals(
@@ -93,11 +93,11 @@ export const groupLaws: SessionStoreLaw[] = [
           'a clear of a group must not end the session that left; how many it ended',
         );
         isRecord(
-          await here.read(leaves.key),
+          await here.read(leaves.id),
           { ...leaves, groups: ['h'] },
           'a session that left a group must outlive its clear',
         );
-        await here.destroy(leaves.key);
+        await here.destroy(leaves.id);
       }
     },
   },
@@ -110,20 +110,20 @@ export const groupLaws: SessionStoreLaw[] = [
       for (const store of stores) {
         await store.update(record, { join: ['b', 'c', 'c', 'd'], leave: ['a', 'a', 'never in'] });
         const expected = { ...record, groups: ['b', 'c', 'd'] };
-        isRecord(await there.read(record.key), expected, 'a change must join and leave groups, each once');
+        isRecord(await there.read(record.id), expected, 'a change must join and leave groups, each once');
         await hasExactly(stores, 'a', [], 'a group that was left must be empty');
         await hasExactly(stores, 'never in', [], 'a group that was left though never joined must be empty');
         for (const group of ['b', 'c', 'd']) {
           await hasExactly(
             stores,
             group,
-            [record.key],
+            [record.id],
             'a group must have a session that joined it twice once',
           );
         }
       }
       await there.update(record, { join: ['a'], leave: ['b', 'c', 'd'] });
-      await hasExactly(stores, 'a', [record.key], 'a group must have a session that came back');
+      await hasExactly(stores, 'a', [record.id], 'a group must have a session that came back');
       await hasExactly(stores, 'd', [], 'a group must not have a session that left');
     },
   },
@@ -143,8 +143,8 @@ export const groupLaws: SessionStoreLaw[] = [
           count >= before.length && count <= started,
           `${told} a count must be seen by it: ${before.length} joins had resolved, ${started} were begun, it counted ${count}`,
         );
-        const paged = new Set(keysOf((await store.page({ group: 'g', limit: 1000 })).records));
-        const missed = before.filter((key) => !paged.has(key));
+        const paged = new Set(idsOf((await store.page({ group: 'g', limit: 1000 })).records));
+        const missed = before.filter((id) => !paged.has(id));
         equals(missed.length, 0, `${told} a page must be seen on it; how many were missed`);
       };
       await beside(
@@ -154,7 +154,7 @@ export const groupLaws: SessionStoreLaw[] = [
             await each(records.slice(index, index + 2), async (record, lane) => {
               started++;
               await (lane === 0 ? here : there).update(record, { join: ['g'] });
-              joined.push(record.key);
+              joined.push(record.id);
             });
             await breathe();
           }
@@ -163,7 +163,7 @@ export const groupLaws: SessionStoreLaw[] = [
       await hasExactly(
         stores,
         'g',
-        keysOf(records),
+        idsOf(records),
         'after joins beside counts and pages a group must have all who joined',
       );
     },
@@ -185,12 +185,12 @@ export const groupLaws: SessionStoreLaw[] = [
             await store.update(record, { expiresAt: inMinutes(30 + ((turn * 7 + index) % 60)) });
           else if (kind === 1) await store.update(record, { set: { turn: String(turn) }, join: ['other'] });
           else if (kind === 2) await store.update(record, { leave: ['other'] });
-          else await store.rotate(record, record.proof, aProof(), GRACE);
+          else await store.rotate(record, record.secretHash, aSecretHash(), GRACE);
         });
       };
       await beside(changes, async () => {
         for (let look = 0; look < 15; look++) {
-          await hasExactly(stores, 'g', keysOf(members), 'a group must stay exact while its members change');
+          await hasExactly(stores, 'g', idsOf(members), 'a group must stay exact while its members change');
           equals(await there.count(), 25, 'the count of all must stay exact while sessions change');
           await breathe();
         }
@@ -211,7 +211,7 @@ export const groupLaws: SessionStoreLaw[] = [
         aRecord({ groups }),
       ];
       await each([destroyed, ended, cleared, expired, live], (record) => here.create(record));
-      await there.destroy(destroyed.key);
+      await there.destroy(destroyed.id);
       await there.update(ended, { expiresAt: inMinutes(-1) });
       await there.clear('cleared');
       await past(expiresAt);
@@ -219,7 +219,7 @@ export const groupLaws: SessionStoreLaw[] = [
         await hasExactly(
           stores,
           group,
-          [live.key],
+          [live.id],
           'a group must have the live session alone, and none that ended',
         );
       }
@@ -250,8 +250,8 @@ export const groupLaws: SessionStoreLaw[] = [
             if (index % 3 === 2) await here.update(record, { leave: [group] });
           }),
         ]);
-        const reads = await each(records, ({ key }) => here.read(key));
-        const members = reads.filter((read) => read?.groups.includes(group)).map((read) => read?.key ?? '');
+        const reads = await each(records, ({ id }) => here.read(id));
+        const members = reads.filter((read) => read?.groups.includes(group)).map((read) => read?.id ?? '');
         await hasExactly(
           stores,
           group,

@@ -8,7 +8,7 @@ import { expiryLaws } from './expiry.js';
 import { groupLaws } from './group.js';
 import { pageLaws } from './page.js';
 import { refusedLaws } from './refused.js';
-import { retireLaws } from './retire.js';
+import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
 import { visibleLaws } from './visible.js';
 import { wholeLaws } from './whole.js';
@@ -26,7 +26,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...expiredLaws,
   ...expiryLaws,
   ...rotationLaws,
-  ...retireLaws,
+  ...retirePreviousLaws,
   ...groupLaws,
   ...clearLaws,
   ...pageLaws,

@@ -5,9 +5,9 @@ import {
   equals,
   inMinutes,
   isRecord,
-  keysOf,
+  idsOf,
   someRecords,
-  sameKeys,
+  sameIds,
 } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
@@ -25,9 +25,9 @@ export const pageLaws: SessionStoreLaw[] = [
         for (const limit of [1, 4, 23, 1000]) {
           const records = await allPages(stores, group, limit);
           const told = `pages ${group === undefined ? 'of all' : 'of a group'} of at most ${limit}`;
-          sameKeys(keysOf(records), keysOf(sessions), `${told} must show every session and no other`);
+          sameIds(idsOf(records), idsOf(sessions), `${told} must show every session and no other`);
           for (const session of sessions) {
-            const paged = records.find(({ key }) => key === session.key);
+            const paged = records.find(({ id }) => id === session.id);
             isRecord(paged, session, `${told} must show the whole record, as a read does`);
           }
         }
@@ -48,15 +48,15 @@ export const pageLaws: SessionStoreLaw[] = [
         await each(sessions, (record, index) => here.create({ ...record, expiresAt: inMinutes(60 + index) }));
         // What came moves later and what did not moves earlier, past any place that an order by expiry could hold.
         let moves = 0;
-        const move = (records: { key: string }[]) => {
+        const move = (records: { id: string }[]) => {
           moves++;
-          const came = new Set(keysOf(records as typeof sessions));
+          const came = new Set(idsOf(records as typeof sessions));
           return each(sessions, (record) =>
-            there.update(record, { expiresAt: inMinutes(came.has(record.key) ? 200 + moves : 50 - moves) }),
+            there.update(record, { expiresAt: inMinutes(came.has(record.id) ? 200 + moves : 50 - moves) }),
           );
         };
-        const paged = new Set(keysOf(await allPages(stores, group, 6, move)));
-        const missed = sessions.filter(({ key }) => !paged.has(key));
+        const paged = new Set(idsOf(await allPages(stores, group, 6, move)));
+        const missed = sessions.filter(({ id }) => !paged.has(id));
         const place = group === undefined ? 'of all' : 'of a group';
         equals(
           missed.length,
@@ -77,21 +77,21 @@ export const pageLaws: SessionStoreLaw[] = [
         const ended = new Set<string>();
         let seen = 0;
         // Half of what just came ends, the last one of the page with it, and some of what is still to come.
-        const end = async (records: { key: string }[]) => {
-          const came = records.slice(seen).map(({ key }) => key);
-          const shown = new Set(records.map(({ key }) => key));
-          const toCome = keysOf(sessions).filter((key) => !shown.has(key) && !ended.has(key));
+        const end = async (records: { id: string }[]) => {
+          const came = records.slice(seen).map(({ id }) => id);
+          const shown = new Set(records.map(({ id }) => id));
+          const toCome = idsOf(sessions).filter((id) => !shown.has(id) && !ended.has(id));
           seen = records.length;
           const ending = [...came.slice(came.length >> 1), ...toCome.slice(0, 2)];
-          await each(ending, (key, index) => (index % 2 === 0 ? here : there).destroy(key));
-          for (const key of ending) {
-            if (!shown.has(key)) ended.add(key);
+          await each(ending, (id, index) => (index % 2 === 0 ? here : there).destroy(id));
+          for (const id of ending) {
+            if (!shown.has(id)) ended.add(id);
           }
         };
-        const paged = new Set(keysOf(await allPages(stores, group, 4, end)));
-        const dead = [...ended].filter((key) => paged.has(key));
+        const paged = new Set(idsOf(await allPages(stores, group, 4, end)));
+        const dead = [...ended].filter((id) => paged.has(id));
         equals(dead.length, 0, 'a session that ended must not come on a page read after; how many came');
-        const missed = keysOf(sessions).filter((key) => !ended.has(key) && !paged.has(key));
+        const missed = idsOf(sessions).filter((id) => !ended.has(id) && !paged.has(id));
         equals(missed.length, 0, 'pages must show every live session while others end; how many were missed');
         await here.clear();
       }
@@ -112,20 +112,20 @@ export const pageLaws: SessionStoreLaw[] = [
           await store.update(record, { join: ['g'] });
           await breathe(index % 3);
           if (index % 2 === 0) await store.update(record, { leave: ['g'] });
-          await store.destroy(record.key);
+          await store.destroy(record.id);
         });
         const group = look % 2 === 0 ? 'g' : undefined;
-        const paged = new Set(keysOf(await allPages(stores, group, 5, () => breathe())));
+        const paged = new Set(idsOf(await allPages(stores, group, 5, () => breathe())));
         await passes;
-        const missed = lasting.filter(({ key }) => !paged.has(key));
+        const missed = lasting.filter(({ id }) => !paged.has(id));
         equals(
           missed.length,
           0,
           'pages must show every session that was live throughout; how many were missed',
         );
       }
-      const after = keysOf(await allPages(stores, 'g', 1000));
-      sameKeys(after, keysOf(lasting), 'pages must show the sessions that lasted and none that passed');
+      const after = idsOf(await allPages(stores, 'g', 1000));
+      sameIds(after, idsOf(lasting), 'pages must show the sessions that lasted and none that passed');
     },
   },
 ];

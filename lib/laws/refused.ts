@@ -1,7 +1,7 @@
 import type { SessionChange, SessionRecord, SessionStore } from '../contract/store.js';
 import {
   GRACE,
-  aProof,
+  aSecretHash,
   aRecord,
   bothRead,
   each,
@@ -38,8 +38,8 @@ async function nothingWritten<T>(
   values: T[],
   calls: (store: SessionStore, value: T, record: SessionRecord) => Record<string, () => Promise<unknown>>,
 ): Promise<void> {
-  const was = { proof: aProof(), at: Date.now(), grace: GRACE };
-  const record = aRecord({ was, data: { a: '1' }, groups: ['g'] });
+  const previous = { hash: aSecretHash(), replacedAt: Date.now(), grace: GRACE };
+  const record = aRecord({ previous, data: { a: '1' }, groups: ['g'] });
   await stores[0].create(record);
   await each(values, async (value, index) => {
     const store = stores[index % 2 === 0 ? 0 : 1];
@@ -50,7 +50,7 @@ async function nothingWritten<T>(
   await bothRead(stores, record, `a call with ${what} that is refused must write nothing`);
   const counts = [await stores[0].count(), await stores[1].count('g'), await stores[0].count('h')];
   equals(counts, [1, 1, 0], `a call with ${what} that is refused must write nothing; the counts`);
-  await stores[0].destroy(record.key);
+  await stores[0].destroy(record.id);
 }
 
 /** A change that would show if it were written, but for what `bad` holds. */
@@ -62,16 +62,16 @@ const create = (store: SessionStore, bad: Partial<SessionRecord>) => () =>
 
 export const refusedLaws: SessionStoreLaw[] = [
   {
-    name: '8 a key that is not a well-formed string is refused with a TypeError, and nothing is written or ended',
+    name: '8 an id that is not a well-formed string is refused with a TypeError, and nothing is written or ended',
     async holds(stores) {
-      await nothingWritten(stores, 'the key', notStrings, (store, key, record) => ({
-        create: create(store, { key }),
-        read: () => store.read(key),
-        update: update(store, { ...record, key }, {}),
-        rotate: () => store.rotate({ ...record, key }, record.proof, aProof(), GRACE),
-        destroy: () => store.destroy(key),
-        'the except of a clear': () => store.clear('g', [record.key, key]),
-        'the except of a clear of all': () => store.clear(undefined, [key, record.key]),
+      await nothingWritten(stores, 'the id', notStrings, (store, id, record) => ({
+        create: create(store, { id }),
+        read: () => store.read(id),
+        update: update(store, { ...record, id }, {}),
+        rotate: () => store.rotate({ ...record, id }, record.secretHash, aSecretHash(), GRACE),
+        destroy: () => store.destroy(id),
+        'the except of a clear': () => store.clear('g', [record.id, id]),
+        'the except of a clear of all': () => store.clear(undefined, [id, record.id]),
       }));
       const notIterables = [null, 42, { $ne: null }] as unknown as Iterable<string>[];
       await nothingWritten(stores, 'the except', notIterables, (store, except) => ({
@@ -100,7 +100,7 @@ export const refusedLaws: SessionStoreLaw[] = [
     name: '8 a name that is not a well-formed string is refused with a TypeError, and nothing is written',
     async holds(stores) {
       await nothingWritten(stores, 'the name', notStrings, (store, name, record) => ({
-        unset: update(store, record, { unset: ['a', name] }),
+        remove: update(store, record, { remove: ['a', name] }),
       }));
       await nothingWritten(stores, 'the name', ['\ud800', 'a\udc00b'], (store, name, record) => ({
         create: create(store, { data: { a: '1', [name]: '1' } }),
@@ -109,14 +109,16 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 a proof that is not a well-formed string is refused with a TypeError, and nothing is written',
+    name: '8 a secret hash that is not a well-formed string is refused with a TypeError, and nothing is written',
     async holds(stores) {
-      await nothingWritten(stores, 'the proof', notStrings, (store, proof, record) => ({
-        create: create(store, { proof }),
-        'create, as the one that was': create(store, { was: { proof, at: Date.now(), grace: GRACE } }),
-        'rotate, as presented': () => store.rotate(record, proof, aProof(), GRACE),
-        'rotate, as the new one': () => store.rotate(record, record.proof, proof, GRACE),
-        retire: update(store, record, { retire: { proof, until: inAnHour() } }),
+      await nothingWritten(stores, 'the secret hash', notStrings, (store, secretHash, record) => ({
+        create: create(store, { secretHash }),
+        'create, as the one that was': create(store, {
+          previous: { hash: secretHash, replacedAt: Date.now(), grace: GRACE },
+        }),
+        'rotate, as presented': () => store.rotate(record, secretHash, aSecretHash(), GRACE),
+        'rotate, as the new one': () => store.rotate(record, record.secretHash, secretHash, GRACE),
+        retirePrevious: update(store, record, { retirePrevious: { secretHash, validUntil: inAnHour() } }),
       }));
     },
   },
@@ -153,8 +155,10 @@ export const refusedLaws: SessionStoreLaw[] = [
         expiresAt: update(store, record, { expiresAt: instant }),
         'touch.to': update(store, record, { touch: { from: record.expiresAt, to: instant } }),
         'touch.from': update(store, record, { touch: { from: instant, to: inMinutes(90) } }),
-        'retire.until': update(store, record, { retire: { proof: record.proof, until: instant } }),
-        'the grace of a rotation': () => store.rotate(record, record.proof, aProof(), instant),
+        'retirePrevious.validUntil': update(store, record, {
+          retirePrevious: { secretHash: record.secretHash, validUntil: instant },
+        }),
+        'the grace of a rotation': () => store.rotate(record, record.secretHash, aSecretHash(), instant),
       }));
     },
   },
@@ -162,7 +166,7 @@ export const refusedLaws: SessionStoreLaw[] = [
     name: '8 a name both set and removed, or a group both joined and left, is refused with a TypeError, and nothing is written',
     async holds(stores) {
       await nothingWritten(stores, 'the name', ['a', 'b', '', '__proto__'], (store, name, record) => ({
-        'both set and unset': update(store, record, { set: { [name]: '2', c: '3' }, unset: ['d', name] }),
+        'both set and remove': update(store, record, { set: { [name]: '2', c: '3' }, remove: ['d', name] }),
       }));
       await nothingWritten(stores, 'the group', ['g', 'h', '', '__proto__'], (store, group, record) => ({
         'both join and leave': update(store, record, { join: [group, 'h'], leave: ['i', group] }),

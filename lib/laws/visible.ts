@@ -1,7 +1,7 @@
 import {
   GRACE,
   NEVER,
-  aProof,
+  aSecretHash,
   aRecord,
   bothRead,
   bothWays,
@@ -10,7 +10,7 @@ import {
   inMinutes,
   isNowhere,
   isRecord,
-  keysOn,
+  idsOn,
 } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
@@ -21,21 +21,26 @@ export const visibleLaws: SessionStoreLaw[] = [
       const told = 'a created session must be seen by the other node';
       for (const [index, [here, there]] of bothWays(stores).entries()) {
         const record = aRecord({
-          was: { proof: aProof(), at: Date.now() - 5, grace: 30_000, until: inAnHour() },
+          previous: {
+            hash: aSecretHash(),
+            replacedAt: Date.now() - 5,
+            grace: 30_000,
+            validUntil: inAnHour(),
+          },
           data: { user: '"ada"', cart: '[1,2]' },
           groups: ['user:ada', 'tenant:acme'],
           createdAt: Date.now() - 12_345,
           expiresAt: index === 0 ? inAnHour() + 7 : NEVER,
         });
         await here.create(record);
-        isRecord(await there.read(record.key), record, `${told} as it was`);
+        isRecord(await there.read(record.id), record, `${told} as it was`);
         equals(await there.count(), index + 1, `${told} in the count of all`);
         equals(await there.count('user:ada'), index + 1, `${told} in the count of its group`);
         const { records } = await there.page({ group: 'user:ada', limit: 1000 });
-        const paged = records.find(({ key }) => key === record.key);
+        const paged = records.find(({ id }) => id === record.id);
         isRecord(paged, record, `${told} as it was in a page of its group`);
       }
-      equals((await keysOn(stores)).length, 2, 'created sessions must be in the pages of all');
+      equals((await idsOn(stores)).length, 2, 'created sessions must be in the pages of all');
     },
   },
   {
@@ -47,35 +52,39 @@ export const visibleLaws: SessionStoreLaw[] = [
           groups: ['stayed', 'left'],
         });
         await here.create(record);
-        await there.read(record.key);
+        await there.read(record.id);
         const expiresAt = inMinutes(90) + 1;
         await here.update(record, {
           set: { changed: '2', added: '3' },
-          unset: ['removed', 'never there'],
+          remove: ['removed', 'never there'],
           join: ['joined'],
           leave: ['left'],
           expiresAt,
         });
         const data = { kept: '1', changed: '2', added: '3' };
         const expected = { ...record, data, groups: ['stayed', 'joined'], expiresAt };
-        isRecord(await there.read(record.key), expected, 'an update must be read by the other node');
+        isRecord(await there.read(record.id), expected, 'an update must be read by the other node');
       }
     },
   },
   {
-    name: '1 an update answers the expiry and the proof that the session has after it',
+    name: '1 an update answers the expiry and the secret hash that the session has after it',
     async holds(stores) {
       const told = 'an update must answer what the session has after it';
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord();
         await here.create(record);
-        const proof = aProof();
-        await there.rotate(record, record.proof, proof, GRACE);
+        const secretHash = aSecretHash();
+        await there.rotate(record, record.secretHash, secretHash, GRACE);
         const expiresAt = inMinutes(90) + 3;
         const moved = await here.update(record, { expiresAt });
-        equals([moved?.expiresAt, moved?.proof], [expiresAt, proof], told);
+        equals([moved?.expiresAt, moved?.secretHash], [expiresAt, secretHash], told);
         const asked = await there.update(record, {});
-        equals([asked?.expiresAt, asked?.proof], [expiresAt, proof], `${told}, an empty change too`);
+        equals(
+          [asked?.expiresAt, asked?.secretHash],
+          [expiresAt, secretHash],
+          `${told}, an empty change too`,
+        );
       }
     },
   },
@@ -84,15 +93,15 @@ export const visibleLaws: SessionStoreLaw[] = [
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord();
-        const proof = aProof();
+        const secretHash = aSecretHash();
         await here.create(record);
-        await there.read(record.key);
-        await here.rotate(record, record.proof, proof, GRACE);
-        const read = await there.read(record.key);
+        await there.read(record.id);
+        await here.rotate(record, record.secretHash, secretHash, GRACE);
+        const read = await there.read(record.id);
         equals(
-          [read?.proof, read?.was?.proof],
-          [proof, record.proof],
-          'a rotation must be read by the other node, the proof and the one that was',
+          [read?.secretHash, read?.previous?.hash],
+          [secretHash, record.secretHash],
+          'a rotation must be read by the other node, the secret hash and the one that was',
         );
       }
     },
@@ -103,16 +112,12 @@ export const visibleLaws: SessionStoreLaw[] = [
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord({ groups: ['g'] });
         await here.create(record);
-        await there.read(record.key);
-        equals(await here.destroy(record.key), true, 'destroy of a live session must resolve to true');
-        await isNowhere(stores, record.key, ['g'], 'a destroyed session must be gone for every node');
+        await there.read(record.id);
+        equals(await here.destroy(record.id), true, 'destroy of a live session must resolve to true');
+        await isNowhere(stores, record.id, ['g'], 'a destroyed session must be gone for every node');
         equals(await there.count(), 0, 'a destroyed session must not be counted among all');
         equals(await there.count('g'), 0, 'a destroyed session must not be counted in its group');
-        equals(
-          await there.destroy(record.key),
-          false,
-          'destroy of a destroyed session must resolve to false',
-        );
+        equals(await there.destroy(record.id), false, 'destroy of a destroyed session must resolve to false');
       }
       equals(
         await stores[0].destroy('nobody'),
@@ -128,9 +133,9 @@ export const visibleLaws: SessionStoreLaw[] = [
         for (const group of ['g', undefined]) {
           const record = aRecord({ groups: ['g'] });
           await here.create(record);
-          await there.read(record.key);
+          await there.read(record.id);
           await here.clear(group);
-          await isNowhere(stores, record.key, ['g'], 'a cleared session must be gone for every node');
+          await isNowhere(stores, record.id, ['g'], 'a cleared session must be gone for every node');
           equals(
             [await there.count(), await there.count('g')],
             [0, 0],
@@ -145,14 +150,14 @@ export const visibleLaws: SessionStoreLaw[] = [
     async holds(stores) {
       const record = aRecord({ data: { a: '1' }, groups: ['g'] });
       const [here, there] = stores;
-      equals(await here.read(record.key), undefined, 'a session that never was must read as undefined');
+      equals(await here.read(record.id), undefined, 'a session that never was must read as undefined');
       const updated = await here.update(record, { set: { a: '2' }, join: ['g'], expiresAt: inAnHour() });
       equals(updated, undefined, 'an update of a session that never was must resolve to undefined');
-      const rotated = await there.rotate(record, record.proof, aProof(), GRACE);
+      const rotated = await there.rotate(record, record.secretHash, aSecretHash(), GRACE);
       equals(rotated, undefined, 'a rotation of a session that never was must resolve to undefined');
       await isNowhere(
         stores,
-        record.key,
+        record.id,
         ['g'],
         'an update or rotation must not make a session that never was',
       );
@@ -174,8 +179,8 @@ export const visibleLaws: SessionStoreLaw[] = [
       await here.create(changed);
       await here.create(other);
       await there.update(changed, { set: { a: '2' }, leave: ['g'], expiresAt: inMinutes(5) });
-      await there.rotate(changed, changed.proof, aProof(), GRACE);
-      await there.destroy(changed.key);
+      await there.rotate(changed, changed.secretHash, aSecretHash(), GRACE);
+      await there.destroy(changed.id);
       await bothRead(stores, other, 'what is done to one session must leave every other as it is');
     },
   },

@@ -15,11 +15,11 @@ export const GRACE = 10 * 60_000;
 /** How far, in milliseconds, the clocks of the node and of a backend beside it are taken to differ. */
 export const MARGIN = 50;
 
-/** A live record in no group, with nothing in it and a key and a proof of its own, but for what `some` says. */
+/** A live record in no group, with nothing in it and an id and a secret hash of its own, but for what `some` says. */
 export function aRecord(some: Partial<SessionRecord> = {}): SessionRecord {
   const record = {
-    key: randomBytes(24).toString('base64url'),
-    proof: aProof(),
+    id: randomBytes(24).toString('base64url'),
+    secretHash: aSecretHash(),
     groups: [],
     createdAt: Date.now(),
     expiresAt: inAnHour(),
@@ -32,7 +32,7 @@ export function someRecords(count: number, some: Partial<SessionRecord> = {}): S
   return upTo(count).map(() => aRecord(some));
 }
 
-export function aProof(): string {
+export function aSecretHash(): string {
   return randomBytes(32).toString('base64url');
 }
 
@@ -131,13 +131,13 @@ export async function allPages(
   );
 }
 
-/** The keys of all pages, each once, sorted. */
-export async function keysOn(stores: Stores, group?: string): Promise<string[]> {
-  return sorted(keysOf(await allPages(stores, group, 100)));
+/** The ids of all pages, each once, sorted. */
+export async function idsOn(stores: Stores, group?: string): Promise<string[]> {
+  return sorted(idsOf(await allPages(stores, group, 100)));
 }
 
-export function keysOf(records: readonly SessionRecord[]): string[] {
-  return records.map(({ key }) => key);
+export function idsOf(records: readonly SessionRecord[]): string[] {
+  return records.map(({ id }) => id);
 }
 
 export function sorted(strings: readonly string[]): string[] {
@@ -154,10 +154,10 @@ export function equals(actual: unknown, expected: unknown, promise: string): voi
   must(isDeepStrictEqual(actual, expected), `${promise}: expected ${show(expected)}, got ${show(actual)}`);
 }
 
-/** Fails unless both hold the same keys; the order is free. */
-export function sameKeys(actual: readonly string[], expected: readonly string[], promise: string): void {
-  const missing = expected.filter((key) => !actual.includes(key));
-  const others = actual.filter((key) => !expected.includes(key));
+/** Fails unless both hold the same ids; the order is free. */
+export function sameIds(actual: readonly string[], expected: readonly string[], promise: string): void {
+  const missing = expected.filter((id) => !actual.includes(id));
+  const others = actual.filter((id) => !expected.includes(id));
   must(
     missing.length + others.length === 0,
     `${promise}: of ${expected.length} sessions ${show(missing)} did not come, and ${show(others)} came that must not`,
@@ -166,7 +166,7 @@ export function sameKeys(actual: readonly string[], expected: readonly string[],
 
 /** Fails unless `actual` is `expected` in every field; the order of names and groups is free. */
 export function isRecord(actual: SessionRecord | undefined, expected: SessionRecord, promise: string): void {
-  must(actual !== undefined, `${promise}: expected the record of ${show(expected.key)}, got undefined`);
+  must(actual !== undefined, `${promise}: expected the record of ${show(expected.id)}, got undefined`);
   const [is, should] = [fieldsOf(actual), fieldsOf(expected)];
   const wrong = [...new Set([...is.keys(), ...should.keys()])].filter(
     (field) => !isDeepStrictEqual(is.get(field), should.get(field)),
@@ -179,38 +179,42 @@ export function isRecord(actual: SessionRecord | undefined, expected: SessionRec
 
 /** Fails unless both stores read `expected`. */
 export async function bothRead(stores: Stores, expected: SessionRecord, promise: string): Promise<void> {
-  for (const store of stores) isRecord(await store.read(expected.key), expected, promise);
+  for (const store of stores) isRecord(await store.read(expected.id), expected, promise);
 }
 
 /** Fails when a read or a page, of all or of a group, still shows the session on either store. */
 export async function isNowhere(
   stores: Stores,
-  key: string,
+  id: string,
   groups: string[],
   promise: string,
 ): Promise<void> {
   const places: string[] = [];
-  if ((await stores[0].read(key)) || (await stores[1].read(key))) places.push('a read');
-  if ((await keysOn(stores)).includes(key)) places.push('a page of all');
+  if ((await stores[0].read(id)) || (await stores[1].read(id))) places.push('a read');
+  if ((await idsOn(stores)).includes(id)) places.push('a page of all');
   for (const group of groups) {
-    if ((await keysOn(stores, group)).includes(key)) places.push(`a page of the group ${show(group)}`);
+    if ((await idsOn(stores, group)).includes(id)) places.push(`a page of the group ${show(group)}`);
   }
   must(places.length === 0, `${promise}: the session must be gone, but ${places.join(' and ')} shows it`);
 }
 
-/** A created session whose proof was rotated, as it is read after that; `first` is the proof it was created with. */
+/** A created session whose secret hash was rotated, as it is read after that; `first` is the secret hash it was created with. */
 export async function rotated([here, there]: Stores, grace: number, some: Partial<SessionRecord> = {}) {
   const created = aRecord(some);
   await here.create(created);
-  const answer = await here.rotate(created, created.proof, aProof(), grace);
+  const answer = await here.rotate(created, created.secretHash, aSecretHash(), grace);
   must(
     answer !== undefined,
-    'a rotation of a live session must resolve to a proof, but it resolved to undefined',
+    'a rotation of a live session must resolve to a secret hash, but it resolved to undefined',
   );
-  const record = (await there.read(created.key)) ?? created;
-  equals(record.proof, answer, 'a rotation must resolve to the proof that is read next');
-  equals(record.was?.proof, created.proof, 'a rotation must keep the proof that was current as `was`');
-  return { record, first: created.proof, at: record.was?.at ?? Date.now() };
+  const record = (await there.read(created.id)) ?? created;
+  equals(record.secretHash, answer, 'a rotation must resolve to the secret hash that is read next');
+  equals(
+    record.previous?.hash,
+    created.secretHash,
+    'a rotation must keep the secret hash that was current as `previous`',
+  );
+  return { record, first: created.secretHash, at: record.previous?.replacedAt ?? Date.now() };
 }
 
 /** Fails unless `call` throws or rejects with a `TypeError`. */
@@ -231,17 +235,22 @@ export function show(value: unknown): string {
 
 /** What a record has, field by field and name by name; a store may add fields of its own, a wrong one lack some. */
 function fieldsOf({
-  key,
-  proof,
-  was,
+  id,
+  secretHash,
+  previous,
   data,
   groups,
   createdAt,
   expiresAt,
 }: SessionRecord): Map<string, unknown> {
-  const before = was && { proof: was.proof, at: was.at, grace: was.grace, until: was.until };
+  const before = previous && {
+    secretHash: previous.hash,
+    at: previous.replacedAt,
+    grace: previous.grace,
+    until: previous.validUntil,
+  };
   const members = Array.isArray(groups) ? groups.toSorted() : groups;
-  const fields = { key, proof, was: before, createdAt, expiresAt, groups: members };
+  const fields = { id, secretHash, previous: before, createdAt, expiresAt, groups: members };
   const names = Object.entries(data ?? {}).map(([name, text]) => [`data[${show(name)}]`, text] as const);
   return new Map<string, unknown>([...Object.entries(fields), ...names]);
 }

@@ -34,7 +34,7 @@ export const wholeLaws: SessionStoreLaw[] = [
         );
       };
       const reads = async () => {
-        isWhole(await there.read(record.key), 'a read');
+        isWhole(await there.read(record.id), 'a read');
         isWhole((await there.page({ limit: 10 })).records[0], 'a page');
       };
       await beside(reads, async () => {
@@ -58,7 +58,7 @@ export const wholeLaws: SessionStoreLaw[] = [
       const record = aRecord({ data: { even: '1' } });
       await here.create(record);
       const reads = async () => {
-        const names = Object.keys((await there.read(record.key))?.data ?? {});
+        const names = Object.keys((await there.read(record.id))?.data ?? {});
         equals(
           names.length,
           1,
@@ -67,8 +67,8 @@ export const wholeLaws: SessionStoreLaw[] = [
       };
       await beside(reads, async () => {
         for (let change = 1; change <= 30; change++) {
-          const [set, unset] = change % 2 === 0 ? ['even', 'odd'] : ['odd', 'even'];
-          await here.update(record, { set: { [set]: '1' }, unset: [unset] });
+          const [set, remove] = change % 2 === 0 ? ['even', 'odd'] : ['odd', 'even'];
+          await here.update(record, { set: { [set]: '1' }, remove: [remove] });
           await breathe();
         }
       });
@@ -89,10 +89,10 @@ export const wholeLaws: SessionStoreLaw[] = [
         const reads = async () => {
           let read: SessionRecord | undefined;
           while (!made.signal.aborted && !read) {
-            read = await there.read(record.key);
+            read = await there.read(record.id);
             await breathe();
           }
-          read ??= await there.read(record.key);
+          read ??= await there.read(record.id);
           equals(
             Object.keys(read?.data ?? {}).length,
             NAMES.length,

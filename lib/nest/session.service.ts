@@ -2,18 +2,18 @@ import { Inject, Injectable } from '@nestjs/common';
 import { checkLifetime } from '../contract/options.js';
 import { checkSize, diffData, NO_SNAPSHOT } from '../session/data.js';
 import type { SessionConfig } from '../options/options.js';
-import { checkGroup, checkKey, checkPage, valuesOf } from '../contract/record.js';
+import { checkGroup, checkId, checkPage, valuesOf } from '../contract/record.js';
 import { expiryAfter } from '../session/state.js';
 import { SessionStore, type SessionRecord } from '../contract/store.js';
-import { proofOf, randomName } from '../token/signer.js';
+import { hashSecret, randomName } from '../token/signer.js';
 import type { SessionData } from '../session/session.js';
 
 /** The checked options, for what is injected. */
 export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
 
-/** What is shown of a session: no secret, no proof. Frozen, all the way down. */
+/** What is shown of a session: no secret, no secret hash. Frozen, all the way down. */
 export interface SessionView {
-  readonly key: string;
+  readonly id: string;
   /** The data as a handler sees it, without the cookie; a value whose text is damaged is left out. */
   readonly data: Readonly<Partial<Omit<SessionData, 'cookie'>> & Record<string, unknown>>;
   readonly groups: readonly string[];
@@ -41,7 +41,7 @@ export interface PageOptions {
 export interface CreateOptions {
   /** The groups it is in. */
   groups?: Iterable<string>;
-  /** How long it lives unused, in milliseconds; default: the `maxAge` of the first identity, or `ttl`. */
+  /** How long it lives unused, in milliseconds; default: the `maxAge` of the first identity, or `idleTimeout`. */
   maxAge?: number;
 }
 
@@ -53,7 +53,7 @@ export interface CreatedSession {
 
 /** Whom a clear spares. */
 export interface ClearOptions {
-  /** A session, a key, or keys. */
+  /** A session, an id, or ids. */
   except?: { readonly id: string } | Iterable<string>;
 }
 
@@ -68,14 +68,14 @@ export class SessionService {
   ) {}
 
   /**
-   * Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. Its key is
+   * Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. Its id is
    * random, as there is no request to ask `genid` about.
    */
   async create(
     data: Partial<SessionData> & Record<string, unknown> = {},
     { groups = [], maxAge }: CreateOptions = {},
   ): Promise<CreatedSession> {
-    const { signer, identities, ttl, absoluteTimeout, maxSize } = this.config;
+    const { signer, identities, idleTimeout, absoluteTimeout, maxSize } = this.config;
     const texts = { __proto__: null, ...diffData(data, NO_SNAPSHOT)?.set } as unknown as Record<
       string,
       string
@@ -83,23 +83,23 @@ export class SessionService {
     checkSize({}, { set: texts }, maxSize);
     if (maxAge !== undefined) {
       if (maxAge === Infinity)
-        throw new TypeError('maxAge must be finite; for sessions that never end write ttl: Infinity');
+        throw new TypeError('maxAge must be finite; for sessions that never end write idleTimeout: Infinity');
       checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
       texts['cookie'] = JSON.stringify({ maxAge });
     }
-    const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? ttl;
+    const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? idleTimeout;
     const secret = signer.newSecret();
     const createdAt = Date.now();
     const record: SessionRecord = {
-      key: randomName(),
-      proof: proofOf(secret),
+      id: randomName(),
+      secretHash: hashSecret(secret),
       data: texts,
       groups: [...new Set(typeof groups === 'string' ? [groups] : groups)],
       createdAt,
       expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
     };
     await this.store.create(record);
-    return { session: viewOf(record), token: signer.sign(record.key, secret) };
+    return { session: viewOf(record), token: signer.sign(record.id, secret) };
   }
 
   /** The live sessions of a group, read page by page as they are asked for. */
@@ -135,23 +135,23 @@ export class SessionService {
     return this.store.count();
   }
 
-  /** The live session under `key`; `undefined` when there is none. */
-  async find(key: string): Promise<SessionView | undefined> {
-    checkKey(key);
-    const record = await this.store.read(key);
+  /** The live session under `id`; `undefined` when there is none. */
+  async find(id: string): Promise<SessionView | undefined> {
+    checkId(id);
+    const record = await this.store.read(id);
     return record && viewOf(record);
   }
 
   /** Ends a session; resolves to whether it was live. */
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
-    return this.store.destroy(key);
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
+    return this.store.destroy(id);
   }
 
   /** Ends all sessions of a group ("log out everywhere"), but `except`; resolves to how many were ended. */
   async clearGroup(group: string, { except }: ClearOptions = {}): Promise<number> {
     checkGroup(group);
-    return this.store.clear(group, keysOf(except));
+    return this.store.clear(group, idsOf(except));
   }
 
   /** multi-process-session's name for `clearGroup`. */
@@ -161,7 +161,7 @@ export class SessionService {
 
   /** Ends all sessions, but `except`; resolves to how many were ended. */
   async clearAll({ except }: ClearOptions = {}): Promise<number> {
-    return this.store.clear(undefined, keysOf(except));
+    return this.store.clear(undefined, idsOf(except));
   }
 
   private async *pages(group?: string): AsyncIterableIterator<SessionView> {
@@ -172,8 +172,8 @@ export class SessionService {
     do {
       const { views, next } = await this.read(group, after);
       for (const view of views) {
-        if (seen?.has(view.key)) continue;
-        seen?.add(view.key);
+        if (seen?.has(view.id)) continue;
+        seen?.add(view.id);
         yield view;
       }
       after = next;
@@ -189,16 +189,16 @@ export class SessionService {
   }
 }
 
-function keysOf(except: ClearOptions['except']): Iterable<string> | undefined {
-  // Only a session has an `id`; a key is a string, and keys come in an array or a set.
+function idsOf(except: ClearOptions['except']): Iterable<string> | undefined {
+  // Only a session has an `id`: ids are strings, in an array or a set.
   if (typeof except !== 'object' || except === null || !('id' in except)) return except;
-  checkKey(except.id);
+  checkId(except.id);
   return [except.id];
 }
 
-function viewOf({ key, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {
+function viewOf({ id, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {
   return Object.freeze({
-    key,
+    id,
     data: freeze(valuesOf(data)) as SessionView['data'],
     groups: Object.freeze([...groups]),
     createdAt,

@@ -30,7 +30,7 @@ export interface SessionOptions {
    */
   identities?: readonly SessionIdentity[];
   /** How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` never ends. */
-  ttl?: number;
+  idleTimeout?: number;
   /** How long any session lives at most, counted from its creation; default: no such limit. */
   absoluteTimeout?: number;
   /**
@@ -44,7 +44,7 @@ export interface SessionOptions {
   saveUninitialized?: boolean;
   /** What taking `req.session` away (`= null`, `delete`) does: `'keep'` (default) leaves it stored, `'destroy'` ends it. */
   unset?: 'keep' | 'destroy';
-  /** Makes the key of a new session; must never give one twice. Default: 24 random bytes, base64url. */
+  /** Makes the id of a new session; must never give one twice. Default: 24 random bytes, base64url. */
   genid?(req: IncomingMessage): string;
   /** Whether `X-Forwarded-Proto` says what `secure: 'auto'` asks; default: as Express's `trust proxy` has it. */
   proxy?: boolean;
@@ -56,7 +56,7 @@ export interface SessionOptions {
    */
   onStoreError?: 'fail' | 'anonymous';
   /** What the use of a secret that was replaced does: `'refuse'` (default) gives a new session, `'destroy'` ends the old one too. */
-  onStaleSecret?: 'refuse' | 'destroy';
+  onReplacedToken?: 'refuse' | 'destroy';
   /** Whether an answer that gives or removes a token says `Cache-Control: no-store`; default `true`. */
   noStore?: boolean;
   /** Whether answers say `Vary: Cookie`; default `false`. What a header identity reads is always said. */
@@ -90,7 +90,7 @@ export interface SessionConfig {
   identitiesFor: ((req: IncomingMessage) => readonly ResolvedIdentity[]) | undefined;
   /** Whether requests differ in the cookie that sessions begin with. */
   cookieByRequest: boolean;
-  ttl: number;
+  idleTimeout: number;
   absoluteTimeout: number;
   rolling: boolean | undefined;
   resave: boolean;
@@ -100,7 +100,7 @@ export interface SessionConfig {
   proxy: boolean | undefined;
   maxSize: number;
   onStoreError: 'fail' | 'anonymous';
-  onStaleSecret: 'refuse' | 'destroy';
+  onReplacedToken: 'refuse' | 'destroy';
   noStore: boolean;
   /** The request headers that answers say they depend on. */
   vary: readonly string[];
@@ -112,7 +112,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, name, cookie, identities, ttl, absoluteTimeout, rolling, resave, saveUninitialized, unset, genid, proxy, maxSize, onStoreError, onStaleSecret, noStore, varyCookie and logger (in SessionModule also forRoutes, exclude, recheck and isGlobal)';
+  'secret, store, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, resave, saveUninitialized, unset, genid, proxy, maxSize, onStoreError, onReplacedToken, noStore, varyCookie and logger (in SessionModule also forRoutes, exclude, recheck and isGlobal)';
 
 const STORE_METHODS = ['create', 'read', 'update', 'rotate', 'destroy', 'page', 'count', 'clear'] as const;
 
@@ -127,7 +127,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     name,
     cookie,
     identities,
-    ttl = DAY,
+    idleTimeout = DAY,
     absoluteTimeout = Infinity,
     rolling,
     resave = false,
@@ -137,7 +137,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     proxy,
     maxSize = MEBIBYTE,
     onStoreError = 'fail',
-    onStaleSecret = 'refuse',
+    onReplacedToken = 'refuse',
     noStore = true,
     varyCookie = false,
     logger = console,
@@ -157,12 +157,12 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   }))
     checkFlag(option, flag);
   if (genid !== undefined && typeof genid !== 'function') {
-    throw new TypeError('genid must be a function that returns a key: genid: () => randomUUID()');
+    throw new TypeError('genid must be a function that returns an id: genid: () => randomUUID()');
   }
   if (typeof maxSize !== 'number' || !(maxSize > 0))
     throw new TypeError('maxSize must be a positive number of bytes; use Infinity for none');
   const checkedStore = checkStore(store);
-  if (checkedStore.tokens === 'key' && absoluteTimeout !== Infinity) {
+  if (checkedStore.tokens === 'id' && absoluteTimeout !== Infinity) {
     throw new TypeError(
       'absoluteTimeout needs a store that keeps when a session was made, which an express-session store does not',
     );
@@ -173,7 +173,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     signer: new TokenSigner(checkSecrets(secret), checkedStore.tokens ?? 'secret', genid !== undefined),
     ...resolved,
     cookieByRequest: resolved.identitiesFor !== undefined,
-    ttl: checkLifetime('ttl', ttl, 'use Infinity for sessions that never end'),
+    idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'use Infinity for sessions that never end'),
     absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for none'),
     rolling,
     resave,
@@ -183,7 +183,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     proxy,
     maxSize,
     onStoreError: checkWord('onStoreError', onStoreError, ['fail', 'anonymous']),
-    onStaleSecret: checkWord('onStaleSecret', onStaleSecret, ['refuse', 'destroy']),
+    onReplacedToken: checkWord('onReplacedToken', onReplacedToken, ['refuse', 'destroy']),
     noStore,
     vary: resolved.identities
       .filter(({ isCookie }) => varyCookie || !isCookie)

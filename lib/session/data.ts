@@ -23,7 +23,7 @@ export const PARSE = Symbol('parse');
 /** What became of the data since a snapshot. */
 export interface DataChange {
   set?: Record<string, string>;
-  unset?: string[];
+  remove?: string[];
 }
 
 /**
@@ -132,7 +132,7 @@ const PARSED_LATER = new WeakSet<() => unknown>();
 export function diffData(session: object, snapshot: Snapshot): DataChange | undefined {
   const { texts, names, values } = snapshot;
   let set: Record<string, string> | undefined;
-  let unset: string[] | undefined;
+  let remove: string[] | undefined;
   /** How many of the snapshot's names were met, in its order. */
   let met = 0;
 
@@ -149,15 +149,15 @@ export function diffData(session: object, snapshot: Snapshot): DataChange | unde
     }
     const text = serialise(name, value);
     if (text === undefined) {
-      if (Object.hasOwn(texts, name)) (unset ??= []).push(name);
+      if (Object.hasOwn(texts, name)) (remove ??= []).push(name);
     } else if (texts[name] !== text) {
       (set ??= Object.create(null) as Record<string, string>)[name] = text;
     }
   }
   if (met < names.length) {
-    for (const name of names) if (!Object.hasOwn(session, name)) (unset ??= []).push(name);
+    for (const name of names) if (!Object.hasOwn(session, name)) (remove ??= []).push(name);
   }
-  return set || unset ? { set, unset } : undefined;
+  return set || remove ? { set, remove } : undefined;
 }
 
 function isUnparsed(session: object, name: string): boolean {
@@ -166,9 +166,9 @@ function isUnparsed(session: object, name: string): boolean {
 }
 
 /** The snapshot after `change` was saved. */
-export function advance({ texts, kept }: Snapshot, { set, unset }: DataChange): Snapshot {
+export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange): Snapshot {
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
-  for (const name of unset ?? []) delete next[name];
+  for (const name of remove ?? []) delete next[name];
   const names = Object.keys(next).filter((name) => !kept?.has(name) || (set !== undefined && name in set));
   return { texts: next, names, values: names.map(() => UNPARSED), kept };
 }
@@ -179,12 +179,12 @@ export function advance({ texts, kept }: Snapshot, { set, unset }: DataChange): 
  */
 export function checkSize(
   texts: Record<string, string>,
-  { set, unset = [] }: DataChange,
+  { set, remove = [] }: DataChange,
   maxSize: number,
 ): void {
   if (!set) return;
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
-  for (const name of unset) delete next[name];
+  for (const name of remove) delete next[name];
   // No character takes more than three bytes, so most sessions need no counting.
   if (charactersOf(next) * 3 <= maxSize) return;
   const size = bytesOf(next);

@@ -10,19 +10,19 @@ let logged: string[];
 let failing: boolean;
 let recheck: SessionRecheck;
 
-function aSession(key: string, some: Partial<SessionRecord> = {}): void {
-  const record = { key, proof: 'now', data: {}, groups: [], createdAt: Date.now(), expiresAt: 8.64e15 };
-  records.set(key, { ...record, ...some });
+function aSession(id: string, some: Partial<SessionRecord> = {}): void {
+  const record = { id, secretHash: 'now', data: {}, groups: [], createdAt: Date.now(), expiresAt: 8.64e15 };
+  records.set(id, { ...record, ...some });
 }
 
 const log = (message: string): void => void logged.push(message);
 
 function start(options: { every?: number; absoluteTimeout?: number } = {}): SessionRecheck {
   const store = {
-    async read(key: string): Promise<SessionRecord | undefined> {
-      asked.push(key);
+    async read(id: string): Promise<SessionRecord | undefined> {
+      asked.push(id);
       if (failing) throw new Error('away');
-      return records.get(key);
+      return records.get(id);
     },
   };
   return new SessionRecheck({ store, logger: { warn: log, error: log }, ...options });
@@ -57,7 +57,7 @@ describe('what is open with a session', () => {
   it('stays open while the session lives, and is ended once, within a period, when it has ended', async () => {
     aSession('a');
     aSession('b');
-    const [a, b] = [open({ key: 'a', proof: 'now' }), open({ key: 'b', proof: 'now' })];
+    const [a, b] = [open({ id: 'a', secretHash: 'now' }), open({ id: 'b', secretHash: 'now' })];
     await aPeriod();
     expect([a.ended, b.ended]).toEqual([0, 0]);
     records.delete('a');
@@ -66,13 +66,13 @@ describe('what is open with a session', () => {
     expect([a.ended, b.ended]).toEqual([1, 0]);
   });
 
-  it('is ended when its proof is no longer good, and not while it is the one before, in its grace', async () => {
-    aSession('a', { proof: 'now', was: { proof: 'before', at: Date.now(), grace: PERIOD } });
-    const [before, now] = [open({ key: 'a', proof: 'before' }), open({ key: 'a', proof: 'now' })];
-    const stolen = open({ key: 'a', proof: 'long ago' });
+  it('is ended when its secret hash is no longer good, and not while it is the one before, in its grace', async () => {
+    aSession('a', { secretHash: 'now', previous: { hash: 'before', replacedAt: Date.now(), grace: PERIOD } });
+    const [before, now] = [open({ id: 'a', secretHash: 'before' }), open({ id: 'a', secretHash: 'now' })];
+    const stolen = open({ id: 'a', secretHash: 'long ago' });
     await aPeriod();
     expect([before.ended, now.ended, stolen.ended]).toEqual([0, 0, 1]);
-    records.get('a')!.was!.until = Date.now() + PERIOD / 2;
+    records.get('a')!.previous!.validUntil = Date.now() + PERIOD / 2;
     await aPeriod();
     expect([before.ended, now.ended]).toEqual([1, 0]);
   });
@@ -80,7 +80,7 @@ describe('what is open with a session', () => {
   it('is ended when the absolute timeout has come', async () => {
     recheck = start({ absoluteTimeout: 1.5 * PERIOD });
     aSession('a');
-    const one = open({ key: 'a', proof: 'now' });
+    const one = open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect(one.ended).toBe(0);
     await aPeriod();
@@ -93,20 +93,20 @@ describe('what is open with a session', () => {
     const one = open(() => held);
     await aPeriod();
     expect(asked).toEqual([]);
-    held = { key: 'b', proof: 'now' };
+    held = { id: 'b', secretHash: 'now' };
     await aPeriod();
     expect([asked, one.ended]).toEqual([['b'], 0]);
-    held = { key: 'c', proof: 'now' };
+    held = { id: 'c', secretHash: 'now' };
     await aPeriod();
     expect(one.ended).toBe(1);
   });
 
   it('is not ended for what its handler changes while the store is asked', async () => {
-    let held = { key: 'a', proof: 'now' };
+    let held = { id: 'a', secretHash: 'now' };
     const one = open(() => {
-      const was = held;
-      held = { key: 'b', proof: 'now' };
-      return was;
+      const previous = held;
+      held = { id: 'b', secretHash: 'now' };
+      return previous;
     });
     aSession('b');
     await aPeriod();
@@ -116,13 +116,13 @@ describe('what is open with a session', () => {
   it('costs one read a period for each session, and one timer for all, which goes with the last', async () => {
     aSession('a');
     aSession('b');
-    const opened = ['a', 'a', 'a', 'b'].map((key) => open({ key, proof: 'now' }));
+    const opened = ['a', 'a', 'a', 'b'].map((id) => open({ id, secretHash: 'now' }));
     expect(vi.getTimerCount()).toBe(1);
     await aPeriod();
     expect(asked.toSorted()).toEqual(['a', 'b']);
     for (const one of opened) one.forget();
     expect(vi.getTimerCount()).toBe(0);
-    open({ key: 'a', proof: 'now' });
+    open({ id: 'a', secretHash: 'now' });
     expect(vi.getTimerCount()).toBe(1);
     recheck.close();
     expect(vi.getTimerCount()).toBe(0);
@@ -132,12 +132,12 @@ describe('what is open with a session', () => {
     vi.useRealTimers();
     const timers = (): number => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length;
     const before = timers();
-    open({ key: 'a', proof: 'now' });
+    open({ id: 'a', secretHash: 'now' });
     expect(timers()).toBe(before);
   });
 
   it('stays open while the store is away, which is logged once, and is judged when it is back', async () => {
-    const opened = Array.from({ length: 200 }, (_, at) => open({ key: `s${at}`, proof: 'now' }));
+    const opened = Array.from({ length: 200 }, (_, at) => open({ id: `s${at}`, secretHash: 'now' }));
     failing = true;
     await aPeriod();
     expect(asked.length).toBeLessThan(100);
@@ -149,29 +149,29 @@ describe('what is open with a session', () => {
     await aPeriod();
     expect(opened.every(({ ended }) => ended === 1)).toBe(true);
     failing = true;
-    open({ key: 'a', proof: 'now' });
+    open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect(logged).toHaveLength(2);
   });
 
   it('does not hinder the others when closing it fails', async () => {
     recheck.watch(
-      () => ({ key: 'a', proof: 'now' }),
+      () => ({ id: 'a', secretHash: 'now' }),
       () => {
         throw new Error('closed already');
       },
     );
-    const other = open({ key: 'a', proof: 'now' });
+    const other = open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect([other.ended, logged.length]).toEqual([1, 1]);
   });
 
   it('is never checked with Infinity, seldom with more than a timer can hold, and a wrong period is refused', async () => {
     recheck = start({ every: Infinity });
-    open({ key: 'a', proof: 'now' });
+    open({ id: 'a', secretHash: 'now' });
     expect(vi.getTimerCount()).toBe(0);
     recheck = start({ every: 2 ** 40 });
-    const one = open({ key: 'a', proof: 'now' });
+    const one = open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect(one.ended).toBe(0);
     for (const every of [0, -1, NaN, '5' as never]) expect(() => start({ every })).toThrow(/recheck/);

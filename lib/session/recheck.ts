@@ -1,6 +1,6 @@
 import type { SessionLogger } from '../options/options.js';
 import type { SessionStore } from '../contract/store.js';
-import { isGoodProof } from '../token/signer.js';
+import { isGoodHash } from '../token/signer.js';
 
 /** How often what stays open is checked again unless told otherwise, in milliseconds. */
 export const DEFAULT_RECHECK = 30_000;
@@ -12,9 +12,9 @@ const LONGEST = 2 ** 31 - 1;
 
 /** The session that something open belongs to, and with which secret its client came. */
 export interface HeldSession {
-  readonly key: string;
+  readonly id: string;
   /** SHA-256 of the secret, as the record holds it. */
-  readonly proof: string;
+  readonly secretHash: string;
 }
 
 /** What stays open while its session lives: a stream, a socket. */
@@ -84,19 +84,19 @@ export class SessionRecheck {
     // A slow store is not asked more often than it answers.
     if (this.#isChecking) return;
     this.#isChecking = true;
-    const byKey = new Map<string, [Open, proof: string][]>();
+    const byId = new Map<string, [Open, secretHash: string][]>();
     for (const open of this.#open) {
       const held = open.held();
       if (!held) continue;
-      const others = byKey.get(held.key);
-      if (others) others.push([open, held.proof]);
-      else byKey.set(held.key, [[open, held.proof]]);
+      const others = byId.get(held.id);
+      if (others) others.push([open, held.secretHash]);
+      else byId.set(held.id, [[open, held.secretHash]]);
     }
-    const sessions = [...byKey];
+    const sessions = [...byId];
     let failures = 0;
     for (let at = 0; at < sessions.length; at += AT_ONCE) {
       const some = sessions.slice(at, at + AT_ONCE);
-      const done = await Promise.all(some.map(([key, opens]) => this.#check(key, opens)));
+      const done = await Promise.all(some.map(([id, opens]) => this.#check(id, opens)));
       const failed = done.filter((one) => !one).length;
       failures += failed;
       // The store is away: each of the others would wait for its deadline too.
@@ -107,10 +107,10 @@ export class SessionRecheck {
   }
 
   /** Resolves to whether the store answered. */
-  async #check(key: string, opens: [Open, proof: string][]): Promise<boolean> {
+  async #check(id: string, opens: [Open, secretHash: string][]): Promise<boolean> {
     let record: Awaited<ReturnType<SessionStore['read']>>;
     try {
-      record = await this.#store.read(key);
+      record = await this.#store.read(id);
     } catch (error) {
       if (!this.#isFailing) {
         this.#isFailing = true;
@@ -123,11 +123,11 @@ export class SessionRecheck {
     }
     const now = Date.now();
     const isLive = record !== undefined && now < record.createdAt + this.#absoluteTimeout;
-    for (const [open, proof] of opens) {
-      if (isLive && isGoodProof(record!, proof, now)) continue;
+    for (const [open, secretHash] of opens) {
+      if (isLive && isGoodHash(record!, secretHash, now)) continue;
       const held = open.held();
       // What its handler changed meanwhile is looked at the next time.
-      if (!this.#open.has(open) || held?.key !== key || held.proof !== proof) continue;
+      if (!this.#open.has(open) || held?.id !== id || held.secretHash !== secretHash) continue;
       this.#forget(open);
       try {
         open.end();

@@ -22,7 +22,7 @@ export type SessionCallback = (error?: unknown) => void;
 
 /** What a session can do. Everything that is not one of these names is data. */
 export interface SessionMethods {
-  /** The session's key: public, unlike the token that the client holds. */
+  /** The session's id: public, unlike the token that the client holds. */
   readonly id: string;
   /** The name of the identity that its token came by, or will. */
   readonly identity: string;
@@ -40,7 +40,7 @@ export interface SessionMethods {
   destroy(): Promise<void>;
   destroy(callback: SessionCallback): this;
   /**
-   * Ends this session and starts an empty one in its place, with a new key: do it at login. Rejects, and the session is
+   * Ends this session and starts an empty one in its place, with a new id: do it at login. Rejects, and the session is
    * as it was, when the old one could not be ended; with `SessionGoneError` when others ended it meanwhile; when the
    * answer has begun, and on a socket, where nothing can be given to the client, and nothing is saved after that.
    */
@@ -108,7 +108,7 @@ export class LiveSession implements SessionMethods, DataHolder {
   }
 
   get id(): string {
-    return this.#state.key;
+    return this.#state.id;
   }
 
   get identity(): string {
@@ -188,11 +188,11 @@ export class LiveSession implements SessionMethods, DataHolder {
   }
 
   [PARSE](name: string): unknown {
-    const { key, snapshot } = this.#state;
+    const { id, snapshot } = this.#state;
     try {
       return JSON.parse(snapshot.texts[name]!);
     } catch {
-      this.#request.unreadable(key, name);
+      this.#request.unreadable(id, name);
       return undefined;
     }
   }

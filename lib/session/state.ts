@@ -8,7 +8,7 @@ import { NEVER, type SessionRecord } from '../contract/store.js';
 export class SessionState {
   /** What the client holds, or will; made when the session is first stored or rotated. */
   secret: string | undefined;
-  proof: string | undefined;
+  secretHash: string | undefined;
   /** The token as it travels; made when it is first sent. */
   signed: string | undefined;
   /** What `read` gave or `create` took: a hint for the store; `undefined` while the session is not stored. */
@@ -38,11 +38,11 @@ export class SessionState {
   #leaves: Set<string> | undefined;
 
   constructor(
-    readonly key: string,
+    readonly id: string,
     readonly cookie: SessionCookie,
-    ttl: number,
+    idleTimeout: number,
   ) {
-    this.lifetime = SessionCookie.lifetime(cookie, ttl);
+    this.lifetime = SessionCookie.lifetime(cookie, idleTimeout);
   }
 
   /** The data as it was loaded or last saved. */
@@ -131,13 +131,13 @@ export function expiryAfter(
   return Math.floor(Math.min(now + lifetime, createdAt + absoluteTimeout, NEVER));
 }
 
-/** Whether what a store read under `key` has the shape of a record; the texts are looked at one by one. */
-export function isReadable(record: SessionRecord, key: string): boolean {
-  const { proof, was, data, groups, createdAt, expiresAt } = record;
+/** Whether what a store read under `id` has the shape of a record; the texts are looked at one by one. */
+export function isReadable(record: SessionRecord, id: string): boolean {
+  const { secretHash, previous, data, groups, createdAt, expiresAt } = record;
   return (
-    record.key === key &&
-    typeof proof === 'string' &&
-    (!was || isReadableWas(was)) &&
+    record.id === id &&
+    typeof secretHash === 'string' &&
+    (!previous || isReadablePrevious(previous)) &&
     typeof data === 'object' &&
     data !== null &&
     !Array.isArray(data) &&
@@ -148,9 +148,14 @@ export function isReadable(record: SessionRecord, key: string): boolean {
   );
 }
 
-function isReadableWas({ proof, at, grace, until }: NonNullable<SessionRecord['was']>): boolean {
+function isReadablePrevious({
+  hash: secretHash,
+  replacedAt: at,
+  grace,
+  validUntil: until,
+}: NonNullable<SessionRecord['previous']>): boolean {
   return (
-    typeof proof === 'string' &&
+    typeof secretHash === 'string' &&
     Number.isFinite(at) &&
     Number.isFinite(grace) &&
     (until === undefined || Number.isFinite(until))

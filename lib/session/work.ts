@@ -6,10 +6,10 @@ import { SessionCookie } from '../cookie/cookie.js';
 import { SessionGoneError, SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity, SessionConfig } from '../options/options.js';
 import type { HeldSession } from './recheck.js';
-import { checkKey } from '../contract/record.js';
+import { checkId } from '../contract/record.js';
 import { keepWork, workOf, type Seal, type SealedSession } from '../http/seal.js';
 import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
-import { isGoodProof, proofOf, randomName, type Token } from '../token/signer.js';
+import { isGoodHash, hashSecret, randomName, type Token } from '../token/signer.js';
 import { type SessionChange, type SessionRecord } from '../contract/store.js';
 import { LiveSession } from './session.js';
 
@@ -26,7 +26,7 @@ export interface SessionIncomingMessage extends IncomingMessage {
 
 /** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
 const OVERLAY = new Overlay((below) => ({
-  sessionID: requestProperty(below, 'sessionID', (request) => request.key),
+  sessionID: requestProperty(below, 'sessionID', (request) => request.id),
   sessionStore: requestProperty(below, 'sessionStore', (request) => request.sessionStore),
 }));
 
@@ -143,15 +143,15 @@ export class SessionRequest implements SealedSession {
     return this.#res!;
   }
 
-  /** The key of the request's session, or of the last one it had. */
-  get key(): string {
-    return this.#state?.key ?? '';
+  /** The id of the request's session, or of the last one it had. */
+  get id(): string {
+    return this.#state?.id ?? '';
   }
 
-  /** That session once it is stored, and the proof of the secret that the client holds. */
+  /** That session once it is stored, and the secret hash of the secret that the client holds. */
   get held(): HeldSession | undefined {
     const state = this.#state;
-    return state?.record && { key: state.key, proof: state.proof! };
+    return state?.record && { id: state.id, secretHash: state.secretHash! };
   }
 
   get sessionStore(): unknown {
@@ -172,7 +172,7 @@ export class SessionRequest implements SealedSession {
       if (!admitted) continue;
       const { state, record } = admitted;
       if (state.outdated && !(await this.#heal(state, record))) continue;
-      this.#others = tokens.slice(index + 1).filter(({ key }) => key !== token.key);
+      this.#others = tokens.slice(index + 1).filter(({ id }) => id !== token.id);
       return this.#place(new LiveSession(this, state), state, record);
     }
     this.start();
@@ -180,14 +180,14 @@ export class SessionRequest implements SealedSession {
 
   /** The live session of a token that is good. */
   async #find(token: Token): Promise<{ state: SessionState; record: SessionRecord } | undefined> {
-    const { store, onStaleSecret, logger } = this.#config;
-    const record = await store.read(token.key);
+    const { store, onReplacedToken, logger } = this.#config;
+    const record = await store.read(token.id);
     const state = record && this.#admit(token, record);
     if (state === 'stale') {
-      if (onStaleSecret === 'destroy') await store.destroy(token.key);
-      const answer = onStaleSecret === 'destroy' ? 'ended the session' : 'was refused';
+      if (onReplacedToken === 'destroy') await store.destroy(token.id);
+      const answer = onReplacedToken === 'destroy' ? 'ended the session' : 'was refused';
       logger.warn(
-        `session ${token.key}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
+        `session ${token.id}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
       );
     }
     return typeof state === 'object' ? { state, record: record! } : undefined;
@@ -209,7 +209,7 @@ export class SessionRequest implements SealedSession {
     const state = record && this.#admit(token, record);
     if (typeof state !== 'object') return false;
     this.#presentedAny = true;
-    this.#others = others.filter(({ key }) => key !== token.key);
+    this.#others = others.filter(({ id }) => id !== token.id);
     this.#place(new LiveSession(this, state), state, record);
     return true;
   }
@@ -232,42 +232,42 @@ export class SessionRequest implements SealedSession {
    * was good once.
    */
   #admit(token: Token, record: SessionRecord): SessionState | 'stale' | undefined {
-    const { logger, ttl, resave, rolling } = this.#config;
-    if (!isReadable(record, token.key)) {
+    const { logger, idleTimeout, resave, rolling } = this.#config;
+    if (!isReadable(record, token.id)) {
       logger.error(
-        `session ${this.#nameOf(token.key)} cannot be read: its record is damaged; the client gets a new session`,
+        `session ${this.#nameOf(token.id)} cannot be read: its record is damaged; the client gets a new session`,
       );
       return undefined;
     }
     if (this.#isTooOld(record)) return undefined;
 
     const now = Date.now();
-    const { was } = record;
-    const state = new SessionState(record.key, this.#cookie(record.data['cookie']), ttl);
+    const { previous } = record;
+    const state = new SessionState(record.id, this.#cookie(record.data['cookie']), idleTimeout);
     state.secret = token.secret;
-    state.proof = token.proof;
+    state.secretHash = token.secretHash;
     state.signed = token.signed;
     state.touchAsked = resave || rolling === true;
-    if (token.proof === record.proof) {
-      if (was) {
-        state.graceEnds = was.until ?? now + was.grace;
-        if (was.until === undefined) {
-          this.#retire(record, state.graceEnds);
+    if (token.secretHash === record.secretHash) {
+      if (previous) {
+        state.graceEnds = previous.validUntil ?? now + previous.grace;
+        if (previous.validUntil === undefined) {
+          this.#retirePrevious(record, state.graceEnds);
           // Who gave the cookie an age during the rotation held the old secret, and could not send it.
           state.cookieAsked = record.data['cookie'] !== undefined;
         }
       }
       return state;
     }
-    if (isGoodProof(record, token.proof, now)) {
+    if (isGoodHash(record, token.secretHash, now)) {
       state.outdated = true;
       return state;
     }
     return 'stale';
   }
 
-  #nameOf(key: string): string {
-    return this.#config.signer.nameOf(key);
+  #nameOf(id: string): string {
+    return this.#config.signer.nameOf(id);
   }
 
   #isTooOld({ createdAt }: SessionRecord): boolean {
@@ -279,36 +279,44 @@ export class SessionRequest implements SealedSession {
    * one was lost. Resolves to whether the session is still there.
    */
   async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
-    const { was } = record;
-    if (!was || was.until !== undefined || Date.now() < was.at + was.grace) return true;
+    const { previous } = record;
+    if (!previous || previous.validUntil !== undefined || Date.now() < previous.replacedAt + previous.grace)
+      return true;
     if (this.noToken !== undefined) return true;
     const secret = this.#config.signer.newSecret();
-    const current = await this.#config.store.rotate(record, was.proof, proofOf(secret), was.grace);
+    const current = await this.#config.store.rotate(
+      record,
+      previous.hash,
+      hashSecret(secret),
+      previous.grace,
+    );
     if (current !== undefined) this.#rotated(state, secret, current);
     return current !== undefined;
   }
 
   /** Records that the client holds the current secret, so that the one before it ends after its grace. */
-  #retire(record: SessionRecord, until: number): void {
+  #retirePrevious(record: SessionRecord, until: number): void {
     const { store, logger } = this.#config;
     this.#track(
-      store.update(record, { retire: { proof: record.proof, until } }).then(undefined, (error: unknown) => {
-        // The next request does it.
-        logger.warn(`session ${record.key}: the old secret could not be retired: ${messageOf(error)}`);
-      }),
+      store
+        .update(record, { retirePrevious: { secretHash: record.secretHash, validUntil: until } })
+        .then(undefined, (error: unknown) => {
+          // The next request does it.
+          logger.warn(`session ${record.id}: the old secret could not be retired: ${messageOf(error)}`);
+        }),
     );
   }
 
-  /** @param storable whether it may ever be stored: one that may not needs no key of the app's */
+  /** @param storable whether it may ever be stored: one that may not needs no id of the app's */
   #newState(storable = this.noToken === undefined): SessionState {
-    const { ttl } = this.#config;
+    const { idleTimeout } = this.#config;
     const genid = storable ? this.#config.genid : undefined;
-    const key = genid ? genid(this.req) : randomName();
+    const id = genid ? genid(this.req) : randomName();
     if (genid) {
-      checkKey(key);
-      if (key === '') throw new TypeError('genid must return a key that is not empty');
+      checkId(id);
+      if (id === '') throw new TypeError('genid must return an id that is not empty');
     }
-    return new SessionState(key, this.#cookie(), ttl);
+    return new SessionState(id, this.#cookie(), idleTimeout);
   }
 
   #cookie(ownText?: string): SessionCookie {
@@ -324,7 +332,7 @@ export class SessionRequest implements SealedSession {
   /** Puts a session on the request, with the data of `record`. */
   #place(session: LiveSession, state: SessionState, record?: SessionRecord): void {
     if (record) {
-      const unreadable = (name: string): void => this.unreadable(record.key, name);
+      const unreadable = (name: string): void => this.unreadable(record.id, name);
       state.load(record, loadData(session, record.data, unreadable));
     }
     this.req.session = session;
@@ -332,9 +340,9 @@ export class SessionRequest implements SealedSession {
   }
 
   /** Logs a text that is not JSON. */
-  unreadable(key: string, name: string): void {
+  unreadable(id: string, name: string): void {
     this.#config.logger.error(
-      `session ${this.#nameOf(key)}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
+      `session ${this.#nameOf(id)}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
     );
   }
 
@@ -357,14 +365,14 @@ export class SessionRequest implements SealedSession {
     const state = LiveSession.stateOf(session);
     return this.#run(async () => {
       state.checkAvailable();
-      const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.key);
-      if (!record || !isReadable(record, state.key) || this.#isTooOld(record))
+      const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.id);
+      if (!record || !isReadable(record, state.id) || this.#isTooOld(record))
         throw new SessionGoneError('reload');
 
       if (LiveSession.stateOf(session) !== state) return;
-      const fresh = new SessionState(state.key, this.#cookie(record.data['cookie']), this.#config.ttl);
+      const fresh = new SessionState(state.id, this.#cookie(record.data['cookie']), this.#config.idleTimeout);
       fresh.secret = state.secret;
-      fresh.proof = state.proof;
+      fresh.secretHash = state.secretHash;
       fresh.signed = state.signed;
       fresh.outdated = state.outdated;
       fresh.graceEnds = state.graceEnds;
@@ -445,7 +453,12 @@ export class SessionRequest implements SealedSession {
       if (grace > 0 && Date.now() < state.graceEnds) return;
 
       const secret = this.#config.signer.newSecret();
-      const current = await this.#config.store.rotate(state.record, state.proof!, proofOf(secret), grace);
+      const current = await this.#config.store.rotate(
+        state.record,
+        state.secretHash!,
+        hashSecret(secret),
+        grace,
+      );
       if (current === undefined) {
         state.ended = 'elsewhere';
         throw new SessionGoneError('rotate');
@@ -462,29 +475,29 @@ export class SessionRequest implements SealedSession {
     return this.headersGone || this.seal?.holds ? tooLate(operation) : undefined;
   }
 
-  /** Takes the outcome of a rotation to `secret`, after which `current` is the proof. */
+  /** Takes the outcome of a rotation to `secret`, after which `current` is the secret hash. */
   #rotated(state: SessionState, secret: string, current: string): void {
-    state.outdated = current !== proofOf(secret);
+    state.outdated = current !== hashSecret(secret);
     if (state.outdated) return;
     state.secret = secret;
-    state.proof = current;
+    state.secretHash = current;
     state.signed = undefined;
     this.#owe(state);
   }
 
   /** Takes the lifetime that another request may have set meanwhile: this cookie goes out in any case. */
   async #refreshCookie(state: SessionState): Promise<void> {
-    const { store, ttl, logger } = this.#config;
+    const { store, idleTimeout, logger } = this.#config;
     try {
-      const record = await store.read(state.key);
-      if (!record || !isReadable(record, state.key)) return;
+      const record = await store.read(state.id);
+      if (!record || !isReadable(record, state.id)) return;
       state.expiresAt = record.expiresAt;
       if (SessionCookie.refresh(state.cookie, record.data['cookie']))
-        state.lifetime = SessionCookie.lifetime(state.cookie, ttl);
+        state.lifetime = SessionCookie.lifetime(state.cookie, idleTimeout);
     } catch (error) {
       // The secret is valid and has to reach the client, with what this request knows.
       logger.warn(
-        `session ${this.#nameOf(state.key)}: the lifetime of its new cookie was not looked up: ${messageOf(error)}`,
+        `session ${this.#nameOf(state.id)}: the lifetime of its new cookie was not looked up: ${messageOf(error)}`,
       );
     }
   }
@@ -494,10 +507,10 @@ export class SessionRequest implements SealedSession {
     state.checkAvailable();
     for (; this.#others.length > 0; this.#others = this.#others.slice(1)) {
       const other = await this.#find(this.#others[0]!);
-      if (other) await this.#config.store.destroy(other.state.key);
+      if (other) await this.#config.store.destroy(other.state.id);
     }
     if (!state.ended || state.ended === 'left') {
-      const live = state.record !== undefined && (await this.#config.store.destroy(state.key));
+      const live = state.record !== undefined && (await this.#config.store.destroy(state.id));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
     }
     // A session that has taken its place since may have got its token already.
@@ -505,7 +518,7 @@ export class SessionRequest implements SealedSession {
     if (!replaced && (this.#presentedAny || this.#owed)) this.#owed = { state, clear: true };
   }
 
-  /** What others ended, group and all, must not come back under a new key. */
+  /** What others ended, group and all, must not come back under a new id. */
   async #endBeforeSuccessor(old: SessionState): Promise<void> {
     await this.#end(old);
     if (old.ended === 'elsewhere' && old.inGroups) throw new SessionGoneError('regenerate');
@@ -567,7 +580,7 @@ export class SessionRequest implements SealedSession {
       await this.#store(state, save);
     } catch (error) {
       if (onStoreError === 'fail' || save.changed || !(error instanceof SessionStoreError)) throw error;
-      logger.warn(`session ${this.#nameOf(state.key)}: its expiry was not renewed: ${error.message}`);
+      logger.warn(`session ${this.#nameOf(state.id)}: its expiry was not renewed: ${error.message}`);
     }
   }
 
@@ -621,7 +634,7 @@ export class SessionRequest implements SealedSession {
     }
     const config = this.#config;
     const now = Date.now();
-    const lifetime = SessionCookie.lifetime(state.cookie, config.ttl);
+    const lifetime = SessionCookie.lifetime(state.cookie, config.idleTimeout);
     const data = diffData(session, state.snapshot);
     const groups = state.groupChange();
     const cookieText = SessionCookie.own(state.cookie);
@@ -640,7 +653,7 @@ export class SessionRequest implements SealedSession {
       if (this.headersGone && evenIfEmpty) throw tooLate('save');
       if (this.headersGone) {
         config.logger.warn(
-          `session ${this.#nameOf(state.key)} was not created: the answer had begun, so its cookie could not be sent`,
+          `session ${this.#nameOf(state.id)} was not created: the answer had begun, so its cookie could not be sent`,
         );
         return undefined;
       }
@@ -657,7 +670,7 @@ export class SessionRequest implements SealedSession {
     const change: SessionChange = { ...data, ...groups };
     const text = wholeCookie || cookieText?.text;
     if (text !== undefined) change.set = { __proto__: null, ...change.set, cookie: text } as never;
-    else if (cookieText) change.unset = [...(change.unset ?? []), 'cookie'];
+    else if (cookieText) change.remove = [...(change.remove ?? []), 'cookie'];
     if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
     else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
     return { changed, data, groups, cookieText, lifetime, expiresAt, change };
@@ -668,7 +681,7 @@ export class SessionRequest implements SealedSession {
    * so that it stays as it was made, and where others take the cookie from the store.
    */
   get #keepsWholeCookie(): boolean {
-    return this.#config.cookieByRequest || this.#config.store.tokens === 'key';
+    return this.#config.cookieByRequest || this.#config.store.tokens === 'id';
   }
 
   /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
@@ -703,7 +716,7 @@ export class SessionRequest implements SealedSession {
     state.lifetime = lifetime;
     state.touchAsked = false;
 
-    if (answer.proof !== state.proof) {
+    if (answer.secretHash !== state.secretHash) {
       state.outdated = true;
       // Rotated here, and so long ago that another request took the answer for lost.
       if (this.#owed?.state === state) this.#owed = undefined;
@@ -718,13 +731,13 @@ export class SessionRequest implements SealedSession {
   async #create(state: SessionState, { data, groups, cookieText, expiresAt }: Save) {
     const { store, signer } = this.#config;
     state.secret ??= signer.newSecret();
-    state.proof ??= proofOf(state.secret);
+    state.secretHash ??= hashSecret(state.secret);
     const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
     if (this.#keepsWholeCookie) texts['cookie'] = SessionCookie.whole(state.cookie);
     else if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
     const record: SessionRecord = {
-      key: state.key,
-      proof: state.proof,
+      id: state.id,
+      secretHash: state.secretHash,
       data: texts,
       groups: groups?.join ?? [],
       createdAt: Date.now(),
@@ -733,7 +746,7 @@ export class SessionRequest implements SealedSession {
     await store.create(record);
     state.record = record;
     this.#owe(state);
-    return { expiresAt, proof: state.proof };
+    return { expiresAt, secretHash: state.secretHash };
   }
 
   /** Whether a save of a stored session sends its cookie again. */
@@ -782,7 +795,7 @@ export class SessionRequest implements SealedSession {
       TOLD_OF_SECURE.add(this.#config);
       return undefined;
     }
-    const token = (state.signed ??= signer.sign(state.key, state.secret));
+    const token = (state.signed ??= signer.sign(state.id, state.secret));
     return (res) => identity.set(res, token, state);
   }
 

@@ -280,7 +280,7 @@ class SessionSocket {
     const request = this.#request();
     await request.load(tokens);
     const { held } = request;
-    const at = tokens.findIndex(({ key, proof }) => key === held?.key && proof === held.proof);
+    const at = tokens.findIndex(({ id, secretHash }) => id === held?.id && secretHash === held.secretHash);
     if (at < 0) return [];
     if (!this.#closed) this.#unwatch = this.#gatekeeper.watch(tokens[at]!, () => this.#close());
     return tokens.slice(at);
@@ -330,7 +330,7 @@ class SessionSocket {
   async #take(request: SessionRequest): Promise<boolean> {
     const [token, ...others] = await this.#tokens();
     if (!token) return false;
-    if (request.take(token, await this.#read(token.key), others)) return true;
+    if (request.take(token, await this.#read(token.id), others)) return true;
     this.#gone = true;
     return false;
   }
@@ -359,11 +359,11 @@ class SessionSocket {
    * Reads the session, not sooner than now. One read runs at a time, and all messages that came while it ran share the
    * next: a flood of messages is no flood of reads.
    */
-  #read(key: string): Promise<SessionRecord | undefined> {
+  #read(id: string): Promise<SessionRecord | undefined> {
     if (this.#nextRead) return this.#nextRead;
     const read = this.#lastRead.then(() => {
       this.#nextRead = undefined;
-      return this.#config.store.read(key);
+      return this.#config.store.read(id);
     });
     this.#lastRead = read.catch(() => {});
     this.#nextRead = read;

@@ -53,7 +53,7 @@ export interface CookieIdentityOptions extends SessionCookieOptions, IdentitySco
 export interface HeaderIdentityOptions extends IdentityScope {
   /** The header's name; default `'x-auth-token'`. */
   name?: string;
-  /** How long a session lives unused, in milliseconds; default: `ttl`. */
+  /** How long a session lives unused, in milliseconds; default: `idleTimeout`. */
   maxAge?: number;
 }
 

@@ -8,10 +8,10 @@ export type SigningSecret = string | Buffer | KeyObject;
 
 /** What a client presents: which session it means, and that it may. */
 export interface Token {
-  key: string;
+  id: string;
   secret: string;
   /** SHA-256 of the secret, as the record holds it. */
-  proof: string;
+  secretHash: string;
   /** The token as it came, if it was signed with the secret that signs: it need not be signed again. */
   signed?: string;
 }
@@ -21,24 +21,27 @@ const MOST_TOKENS = 4;
 /** 24 random bytes in base64url: what `randomName` gives, and the shape of every secret. */
 const RANDOM_NAME = /^[\w-]{32}$/;
 
-/** A new key or secret: 24 random bytes, base64url. */
+/** A new id or secret: 24 random bytes, base64url. */
 export function randomName(): string {
   return randomBytes(24).toString('base64url');
 }
 
-/** The proof of a secret: its SHA-256, base64url. */
-export function proofOf(secret: string): string {
+/** The secret hash of a secret: its SHA-256, base64url. */
+export function hashSecret(secret: string): string {
   return hash('sha256', secret, 'base64url');
 }
 
-/** Whether who presents `proof` may use the session at `now`: it is the current one, or the one before in its grace. */
-export function isGoodProof(record: SessionRecord, proof: string, now: number): boolean {
-  const { was } = record;
-  return proof === record.proof || (proof === was?.proof && (was.until === undefined || now < was.until));
+/** Whether who presents `secretHash` may use the session at `now`: it is the current one, or the one before in its grace. */
+export function isGoodHash(record: SessionRecord, secretHash: string, now: number): boolean {
+  const { previous } = record;
+  return (
+    secretHash === record.secretHash ||
+    (secretHash === previous?.hash && (previous.validUntil === undefined || now < previous.validUntil))
+  );
 }
 
-/** The proof of the sessions whose token is the key alone. */
-export const NO_SECRET = proofOf('');
+/** The secret hash of the sessions whose token is the id alone. */
+export const NO_SECRET_HASH = hashSecret('');
 
 /**
  * How many verified tokens a signer remembers, so that a client's next request need not be verified again. At some 400
@@ -46,8 +49,8 @@ export const NO_SECRET = proofOf('');
  */
 const REMEMBERED = 1024;
 
-/** What a token carries: a key and a secret, or the key alone, which is then the credential. */
-export type TokenKind = 'secret' | 'key';
+/** What a token carries: an id and a secret, or the id alone, which is then the credential. */
+export type TokenKind = 'secret' | 'id';
 
 /** Signs tokens with the first secret and verifies them with any. */
 export class TokenSigner {
@@ -59,7 +62,7 @@ export class TokenSigner {
   /**
    * @param secrets the first signs, all verify
    * @param kind what the store's tokens carry
-   * @param ownKeys whether keys come from an app's `genid` and so may have any shape
+   * @param ownKeys whether ids come from an app's `genid` and so may have any shape
    */
   constructor(secrets: readonly SigningSecret[], kind: TokenKind, ownKeys: boolean) {
     this.#secrets = secrets;
@@ -69,12 +72,12 @@ export class TokenSigner {
 
   /** The secret of a new token. */
   newSecret(): string {
-    return this.#kind === 'key' ? '' : randomName();
+    return this.#kind === 'id' ? '' : randomName();
   }
 
   /** The token as it travels: express-session's `s:<token>.<signature>`, with what cookies and headers cannot hold escaped. */
-  sign(key: string, secret: string): string {
-    const token = this.#kind === 'key' ? key : `${key}~${secret}`;
+  sign(id: string, secret: string): string {
+    const token = this.#kind === 'id' ? id : `${id}~${secret}`;
     return encodeURIComponent(`s:${sign(token, this.#secrets[0]!)}`);
   }
 
@@ -83,7 +86,8 @@ export class TokenSigner {
     const tokens: Token[] = [];
     for (const text of texts) {
       const token = this.verify(text);
-      if (!token || tokens.some(({ key, proof }) => key === token.key && proof === token.proof)) continue;
+      if (!token || tokens.some(({ id, secretHash }) => id === token.id && secretHash === token.secretHash))
+        continue;
       if (tokens.push(token) === MOST_TOKENS) break;
     }
     return tokens;
@@ -99,9 +103,9 @@ export class TokenSigner {
     return token;
   }
 
-  /** What names a session in a log: its key, unless that is a credential. */
-  nameOf(key: string): string {
-    return this.#kind === 'key' ? `with the SHA-256 ${proofOf(key)}` : key;
+  /** What names a session in a log: its id, unless that is a credential. */
+  nameOf(id: string): string {
+    return this.#kind === 'id' ? `with the SHA-256 ${hashSecret(id)}` : id;
   }
 
   #verify(text: string): Token | undefined {
@@ -119,13 +123,13 @@ export class TokenSigner {
   }
 
   #parse(token: string): Token | undefined {
-    if (this.#kind === 'key') return { key: token, secret: '', proof: NO_SECRET };
+    if (this.#kind === 'id') return { id: token, secret: '', secretHash: NO_SECRET_HASH };
     const at = token.lastIndexOf('~');
     if (at < 1) return undefined;
-    const key = token.slice(0, at);
+    const id = token.slice(0, at);
     const secret = token.slice(at + 1);
-    if (!RANDOM_NAME.test(secret) || !(this.#ownKeys || RANDOM_NAME.test(key))) return undefined;
-    return { key, secret, proof: proofOf(secret) };
+    if (!RANDOM_NAME.test(secret) || !(this.#ownKeys || RANDOM_NAME.test(id))) return undefined;
+    return { id, secret, secretHash: hashSecret(secret) };
   }
 }
 

@@ -37,16 +37,16 @@ describe('a worker killed in the middle of calls', () => {
     const listeners = cluster.listenerCount('message');
     const acknowledged: string[] = [];
     for (let index = 0; index < 5000; index++) {
-      const key = `k${index}`;
-      store.create(aRecord(key)).then(
-        () => acknowledged.push(key),
+      const id = `k${index}`;
+      store.create(aRecord(id)).then(
+        () => acknowledged.push(id),
         () => {},
       );
     }
     await eventually(() => acknowledged.length > 100);
     await killWorker(worker);
     expect(acknowledged.length).toBeLessThan(5000);
-    for (const key of acknowledged) expect(await here.read(key)).toBeDefined();
+    for (const id of acknowledged) expect(await here.read(id)).toBeDefined();
     expect(cluster.listenerCount('message')).toBe(listeners);
 
     worker = await forkWorker();
@@ -187,7 +187,7 @@ describe('messages of others', () => {
       if (message !== null) worker.send(message as object);
     expect(await count).toBe(0);
     await store.create(aRecord('k'));
-    expect(await store.read('k')).toMatchObject({ key: 'k' });
+    expect(await store.read('k')).toMatchObject({ id: 'k' });
   });
 });
 
@@ -231,7 +231,7 @@ describe('an error in the primary', () => {
           cause: expect.stringMatching(/expiresAt must be/),
         },
       });
-      expect(read).toMatchObject({ status: 'fulfilled', value: { key: 'k' } });
+      expect(read).toMatchObject({ status: 'fulfilled', value: { id: 'k' } });
     } finally {
       cluster.off('message', spoil);
       cluster.on('message', broken);
@@ -246,7 +246,7 @@ describe('two copies of the package', () => {
       const copied = new WorkerStore(worker, {}, copy.url);
       await copied.open();
       await copied.create(aRecord('k'));
-      expect(await store.read('k')).toMatchObject({ key: 'k' });
+      expect(await store.read('k')).toMatchObject({ id: 'k' });
       await store.update(aRecord('k'), { set: { b: '2' } });
       expect((await copied.read('k'))?.data).toEqual({ __proto__: null, a: '1', b: '2' });
       await copied.close();

@@ -88,28 +88,28 @@ export class WorkerStore extends SessionStore {
     return this.call('create', record);
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    return withoutPrototype(await this.call<SessionRecord | undefined>('read', key));
+  async read(id: string): Promise<SessionRecord | undefined> {
+    return withoutPrototype(await this.call<SessionRecord | undefined>('read', id));
   }
 
   update(
     record: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
     return this.call('update', record, change);
   }
 
   rotate(
     record: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    return this.call('rotate', record, presented, proof, grace);
+    return this.call('rotate', record, presented, secretHash, grace);
   }
 
-  destroy(key: string): Promise<boolean> {
-    return this.call('destroy', key);
+  destroy(id: string): Promise<boolean> {
+    return this.call('destroy', id);
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {

@@ -50,7 +50,7 @@ describe('a session alone costs one round trip for', () => {
     const trips = await proxy.roundTripsOf(async () => {
       await store.update(record, { set: { b: '2' } });
       await store.update(record, { touch: { from, to: from + 60_000 } });
-      await store.rotate(record, record.proof, 'another', 0);
+      await store.rotate(record, record.secretHash, 'another', 0);
     });
     expect(trips).toEqual([REPLACED, REPLACED, REPLACED]);
   });

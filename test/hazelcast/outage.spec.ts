@@ -35,7 +35,7 @@ beforeEach(async () => {
   onTestFinished(() => store.close());
 });
 
-function someKeys(count: number): string[] {
+function someIds(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `k${index}`);
 }
 
@@ -55,22 +55,22 @@ async function bothServe(): Promise<void> {
 }
 
 /** Each kind of call on some sessions: how it ended, and after how many milliseconds. */
-async function everyCall(keys: string[]): Promise<{ name: string; took: number; error: unknown }[]> {
-  const calls: Record<string, (key: string) => Promise<unknown>> = {
-    create: (key) => store.create(aRecord(`${key} new`)),
-    read: (key) => store.read(key),
-    update: (key) => store.update(aRecord(key), { set: { b: '2' } }),
-    rotate: (key) => store.rotate(aRecord(key), 'proof', 'another', 0),
-    destroy: (key) => store.destroy(`${key} that never was`),
+async function everyCall(ids: string[]): Promise<{ name: string; took: number; error: unknown }[]> {
+  const calls: Record<string, (id: string) => Promise<unknown>> = {
+    create: (id) => store.create(aRecord(`${id} new`)),
+    read: (id) => store.read(id),
+    update: (id) => store.update(aRecord(id), { set: { b: '2' } }),
+    rotate: (id) => store.rotate(aRecord(id), 'secretHash', 'another', 0),
+    destroy: (id) => store.destroy(`${id} that never was`),
     page: () => store.page({ limit: 10 }),
     'page of a group': () => store.page({ group: 'g', limit: 10 }),
     count: () => store.count(),
     clear: () => store.clear('nobody is in'),
   };
-  const made = keys.flatMap((key) =>
+  const made = ids.flatMap((id) =>
     Object.entries(calls).map(async ([name, call]) => {
       const begun = performance.now();
-      const error: unknown = await call(key).then(
+      const error: unknown = await call(id).then(
         () => undefined,
         (reason: unknown) => reason,
       );
@@ -83,8 +83,8 @@ async function everyCall(keys: string[]): Promise<{ name: string; took: number; 
 describe('of two members', () => {
   it('one freezes: each call ends in time, and goes through again when it thaws', async () => {
     await bothServe();
-    const keys = someKeys(8);
-    await Promise.all(keys.map((key) => store.create(aRecord(key, { groups: ['g'] }))));
+    const ids = someIds(8);
+    await Promise.all(ids.map((id) => store.create(aRecord(id, { groups: ['g'] }))));
     const patient = new HazelcastStore({ config, prefix: `${randomUUID()}:`, timeout: 2500 });
     await patient.open();
     onTestFinished(() => patient.close());
@@ -92,8 +92,8 @@ describe('of two members', () => {
     await frozen!.freeze();
     try {
       // Each is on the frozen one, or has its backup there.
-      const writing = Promise.allSettled(keys.map((key) => patient.create(aRecord(key))));
-      const ended = await everyCall(keys);
+      const writing = Promise.allSettled(ids.map((id) => patient.create(aRecord(id))));
+      const ended = await everyCall(ids);
       for (const { name, took, error } of ended) {
         // A page and a clear make more than one call, each with a deadline of its own.
         expect(took, name).toBeLessThan(3 * TIMEOUT + SLACK);
@@ -112,64 +112,61 @@ describe('of two members', () => {
       const late = new HazelcastStore({ config: { ...config, network }, prefix: `${randomUUID()}:` });
       await late.open();
       onTestFinished(() => late.close());
-      await Promise.any(keys.map((key) => late.read(key)));
+      await Promise.any(ids.map((id) => late.read(id)));
     } finally {
       await frozen!.thaw();
     }
     await eventually(async () => {
-      expect((await everyCall(keys)).map(({ error }) => error)).not.toContainEqual(expect.anything());
+      expect((await everyCall(ids)).map(({ error }) => error)).not.toContainEqual(expect.anything());
     }, RECOVERED);
-    for (const key of keys) expect(await store.read(key)).toBeDefined();
+    for (const id of ids) expect(await store.read(id)).toBeDefined();
   });
 
   it('one is killed: nothing that was acknowledged is lost, and no session is back from the dead', async () => {
     await bothServe();
-    const keys = someKeys(60);
-    const [dead, live] = [keys.slice(0, 20), keys.slice(20)];
-    await Promise.all(keys.map((key) => store.create(aRecord(key, { groups: ['g'] }))));
-    await Promise.all(dead.map((key) => store.destroy(key)));
+    const ids = someIds(60);
+    const [dead, live] = [ids.slice(0, 20), ids.slice(20)];
+    await Promise.all(ids.map((id) => store.create(aRecord(id, { groups: ['g'] }))));
+    await Promise.all(dead.map((id) => store.destroy(id)));
 
     const acknowledged = new Map<string, number>();
     const over = new AbortController();
-    const writers = live.slice(0, 10).map(async (key) => {
+    const writers = live.slice(0, 10).map(async (id) => {
       for (let count = 1; !over.signal.aborted; count++) {
-        const answer = await store.update(aRecord(key), { set: { count: String(count) } }).catch(() => null);
+        const answer = await store.update(aRecord(id), { set: { count: String(count) } }).catch(() => null);
         // What failed may have been done or not; a live session answered `undefined` would be lost.
-        if (answer === undefined) throw new Error(`${key} is lost`);
-        if (answer) acknowledged.set(key, count);
+        if (answer === undefined) throw new Error(`${id} is lost`);
+        if (answer) acknowledged.set(id, count);
       }
     });
     await eventually(() => acknowledged.size === 10);
     await cluster.members[1]!.kill();
     const before = new Map(acknowledged);
-    await eventually(
-      () => [...before].every(([key, count]) => acknowledged.get(key)! > count + 5),
-      RECOVERED,
-    );
+    await eventually(() => [...before].every(([id, count]) => acknowledged.get(id)! > count + 5), RECOVERED);
     over.abort();
     await Promise.all(writers);
 
-    for (const key of dead) expect(await store.read(key), key).toBeUndefined();
-    for (const key of live) {
-      const record = await store.read(key);
-      expect(record, key).toBeDefined();
-      expect(Number(record!.data['count'] ?? 0), key).toBeGreaterThanOrEqual(acknowledged.get(key) ?? 0);
+    for (const id of dead) expect(await store.read(id), id).toBeUndefined();
+    for (const id of live) {
+      const record = await store.read(id);
+      expect(record, id).toBeDefined();
+      expect(Number(record!.data['count'] ?? 0), id).toBeGreaterThanOrEqual(acknowledged.get(id) ?? 0);
     }
     expect([await store.count(), await store.count('g')]).toEqual([40, 40]);
-    for (const key of dead) expect(await store.update(aRecord(key), { set: { b: '2' } })).toBeUndefined();
+    for (const id of dead) expect(await store.update(aRecord(id), { set: { b: '2' } })).toBeUndefined();
     await cluster.members[1]!.start();
   });
 
   it('one is killed right after it acknowledged creates and changes: with one backup, none is lost', async () => {
     await bothServe();
-    const keys = someKeys(200);
-    const records = keys.map((key) => aRecord(key));
+    const ids = someIds(200);
+    const records = ids.map((id) => aRecord(id));
     await Promise.all(records.map((record) => store.create(record)));
     await Promise.all(records.map((record) => store.update(record, { set: { b: '2' } })));
     await cluster.members[1]!.kill();
-    const readAll = () => Promise.all(keys.map((key) => store.read(key)));
+    const readAll = () => Promise.all(ids.map((id) => store.read(id)));
     const found = await eventually(readAll, RECOVERED);
-    const lost = keys.filter((_, index) => found[index]?.data['b'] !== '2');
+    const lost = ids.filter((_, index) => found[index]?.data['b'] !== '2');
     expect(lost).toEqual([]);
     await cluster.members[1]!.start();
   });

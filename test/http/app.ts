@@ -69,9 +69,9 @@ export async function serveApp(
 export const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
 
 /** What travels in a session's cookie. */
-export function tokenOf(browser: Browser): { key: string; secret: string } {
-  const [key = '', secret = ''] = decodeURIComponent(browser.cookies.get('sid') ?? '')
+export function tokenOf(browser: Browser): { id: string; secret: string } {
+  const [id = '', secret = ''] = decodeURIComponent(browser.cookies.get('sid') ?? '')
     .slice('s:'.length)
     .split(/[~.]/);
-  return { key, secret };
+  return { id, secret };
 }

@@ -180,7 +180,7 @@ class Client {
 
 /** Remembers the order of each session's secrets. */
 class SecretsStore extends RecordingStore {
-  readonly #proofs = new Map<string, string[]>();
+  readonly #secretHashes = new Map<string, string[]>();
   rotations = 0;
 
   constructor(
@@ -191,19 +191,19 @@ class SecretsStore extends RecordingStore {
   }
 
   override async create(record: SessionRecord): Promise<void> {
-    this.#proofs.set(record.key, [record.proof]);
+    this.#secretHashes.set(record.id, [record.secretHash]);
     return super.create(record);
   }
 
-  override async read(key: string): Promise<SessionRecord | undefined> {
-    const record = await super.read(key);
+  override async read(id: string): Promise<SessionRecord | undefined> {
+    const record = await super.read(id);
     return record && this.see(record);
   }
 
-  override async rotate(record: SessionRecord, presented: string, proof: string, grace: number) {
-    const current = await super.rotate(record, presented, proof, grace);
-    if (current === proof) {
-      this.#proofs.get(record.key)!.push(proof);
+  override async rotate(record: SessionRecord, presented: string, secretHash: string, grace: number) {
+    const current = await super.rotate(record, presented, secretHash, grace);
+    if (current === secretHash) {
+      this.#secretHashes.get(record.id)!.push(secretHash);
       this.rotations++;
     }
     return current;
@@ -211,8 +211,8 @@ class SecretsStore extends RecordingStore {
 
   /** Which of its session's secrets a browser holds: 0 for the first. */
   generation(browser: Browser): number {
-    const { key, secret } = tokenOf(browser);
-    return this.#proofs.get(key)!.indexOf(hash('sha256', secret, 'base64url'));
+    const { id, secret } = tokenOf(browser);
+    return this.#secretHashes.get(id)!.indexOf(hash('sha256', secret, 'base64url'));
   }
 }
 

@@ -21,11 +21,11 @@ beforeAll(async () => {
   connection = await mongoose.createConnection(inject('mongo').url, { monitorCommands: true }).asPromise();
   store = new MongoStore({ connection, collection, timeout: 20_000 });
   await store.open();
-  const keys = Array.from({ length: SESSIONS }, (_, index) => `k${String(index).padStart(5, '0')}`);
+  const ids = Array.from({ length: SESSIONS }, (_, index) => `k${String(index).padStart(5, '0')}`);
   await Promise.all(
-    keys.map((key, index) =>
+    ids.map((id, index) =>
       store.create(
-        aRecord(key, {
+        aRecord(id, {
           groups: index % (SESSIONS / MEMBERS) === 0 ? ['g'] : [`other:${index}`],
           // Many at one instant, along which no query of one session may go.
           expiresAt: EXPIRES_AT,
@@ -51,7 +51,7 @@ async function sentBy(operation: () => Promise<unknown>): Promise<typeof sent> {
 
 const live = aRecord('k00001');
 const operations: [name: string, commands: string[], operation: () => Promise<unknown>][] = [
-  ['read', ['find'], () => store.read(live.key)],
+  ['read', ['find'], () => store.read(live.id)],
   [
     'update',
     ['findAndModify'],
@@ -67,7 +67,7 @@ const operations: [name: string, commands: string[], operation: () => Promise<un
     ['findAndModify', 'findAndModify'],
     () => store.update(live, { touch: { from: EXPIRES_AT - 1, to: EXPIRES_AT }, set: { c: '2' } }),
   ],
-  ['rotate', ['findAndModify'], () => store.rotate(live, 'proof', 'next', 1_000)],
+  ['rotate', ['findAndModify'], () => store.rotate(live, 'secretHash', 'next', 1_000)],
   ['create', ['findAndModify'], () => store.create(aRecord('new'))],
   ['destroy', ['findAndModify'], () => store.destroy('new')],
   ['destroy of a session that is gone', ['findAndModify', 'find'], () => store.destroy('gone')],

@@ -55,12 +55,12 @@ describe('a store refuses', () => {
     }
   });
 
-  it('to open on a collection that takes different keys for one', async () => {
+  it('to open on a collection that takes different ids for one', async () => {
     const collection = `collated-${randomUUID()}`;
     const connection = await mongoose.createConnection(url).asPromise();
     await connection.db!.createCollection(collection, { collation: { locale: 'en', strength: 2 } });
     const store = new MongoStore({ connection, collection });
-    await expect(store.open()).rejects.toThrow(/open: the collection has a collation, by which two keys/);
+    await expect(store.open()).rejects.toThrow(/open: the collection has a collation, by which two ids/);
     await connection.db!.dropCollection(collection);
     await connection.destroy();
   });
@@ -144,7 +144,10 @@ describe('a connection', () => {
     weak.getClient().on('commandStarted', ({ command }) => commands.push(command as Record<string, unknown>));
     const store = new MongoStore({ connection: weak, collection: `weak-${randomUUID()}` });
     await store.open();
-    const record = aRecord('k', { groups: ['g'], was: { proof: 'w', at: 5, grace: 2 ** 40, until: NEVER } });
+    const record = aRecord('k', {
+      groups: ['g'],
+      previous: { hash: 'w', replacedAt: 5, grace: 2 ** 40, validUntil: NEVER },
+    });
     await store.create(record);
     expect(await store.read('k')).toEqual(record);
     await store.update(record, { join: ['h'] });

@@ -27,24 +27,24 @@ afterEach(async () => {
   await set.stop();
 });
 
-/** One of each kind, on the session `key`. */
-const operations: Record<string, (key: string) => Promise<unknown>> = {
+/** One of each kind, on the session `id`. */
+const operations: Record<string, (id: string) => Promise<unknown>> = {
   create: () => store.create(aRecord(`new-${randomUUID()}`, { groups: ['new'] })),
-  read: (key) => store.read(key),
-  update: (key) => store.update(aRecord(key), { set: { late: '1' } }),
-  rotate: (key) => store.rotate(aRecord(key), 'proof', 'late', 1_000),
-  destroy: (key) => store.destroy(key),
+  read: (id) => store.read(id),
+  update: (id) => store.update(aRecord(id), { set: { late: '1' } }),
+  rotate: (id) => store.rotate(aRecord(id), 'secretHash', 'late', 1_000),
+  destroy: (id) => store.destroy(id),
   page: () => store.page({ limit: 10 }),
   count: () => store.count('g'),
   clear: () => store.clear('g'),
 };
 
 /** Each operation ends by its deadline, and says what it was. */
-async function allFailInTime(key = 'k'): Promise<void> {
+async function allFailInTime(id = 'k'): Promise<void> {
   await Promise.all(
     Object.entries(operations).map(async ([operation, call]) => {
       const begun = performance.now();
-      const error: unknown = await call(key).then(
+      const error: unknown = await call(id).then(
         () => `${operation} did not fail`,
         (reason: unknown) => reason,
       );
@@ -115,8 +115,8 @@ describe('a replica set of two', () => {
   });
 
   it('whose primary has lost the majority acknowledges no end of a session, nor that there was nothing to end any more', async () => {
-    for (const key of ['cleared', 'destroyed']) {
-      await eventually(() => store.create(aRecord(key, { groups: [key] })));
+    for (const id of ['cleared', 'destroyed']) {
+      await eventually(() => store.create(aRecord(id, { groups: [id] })));
     }
     const primary = await set.primary();
     const secondary = set.nodes.find((node) => node !== primary)!;
@@ -167,10 +167,10 @@ describe('a replica set of three', () => {
       expect(load.slowest).toBeLessThan(2_000 + SLACK);
       expect(load.strangeErrors).toEqual([]);
       expect(load.ended.size).toBeGreaterThan(0);
-      for (const key of load.ended) expect(await store.read(key)).toBeUndefined();
-      for (const [key, count] of load.counts) {
-        const record = await store.read(key);
-        expect(record, key).toBeDefined();
+      for (const id of load.ended) expect(await store.read(id)).toBeUndefined();
+      for (const [id, count] of load.counts) {
+        const record = await store.read(id);
+        expect(record, id).toBeDefined();
         expect(Number(record!.data['count'])).toBeGreaterThanOrEqual(count);
       }
     },
@@ -190,7 +190,7 @@ class Load {
   slowest = 0;
   readonly strangeErrors: unknown[] = [];
   readonly ended = new Set<string>();
-  /** The last count whose write was acknowledged, by the session's key. */
+  /** The last count whose write was acknowledged, by the session's id. */
   readonly counts = new Map<string, number>();
   #stopped = false;
 
@@ -207,21 +207,21 @@ class Load {
       const record = aRecord(randomUUID(), { groups: ['load'], expiresAt: NEVER });
       if (!(await this.#did(store.create(record)))) continue;
       await this.#change(record);
-      if (turn % 2 === 0 && (await this.#did(store.destroy(record.key)))) this.#end(record.key);
-      else if (turn % 2 === 0) this.counts.delete(record.key);
+      if (turn % 2 === 0 && (await this.#did(store.destroy(record.id)))) this.#end(record.id);
+      else if (turn % 2 === 0) this.counts.delete(record.id);
     }
   }
 
   async #change(record: SessionRecord): Promise<void> {
     for (let count = 1; count <= 3; count++) {
       if (await this.#did(store.update(record, { set: { count: String(count) } })))
-        this.counts.set(record.key, count);
+        this.counts.set(record.id, count);
     }
   }
 
-  #end(key: string): void {
-    this.ended.add(key);
-    this.counts.delete(key);
+  #end(id: string): void {
+    this.ended.add(id);
+    this.counts.delete(id);
   }
 
   async #did(call: Promise<unknown>): Promise<boolean> {

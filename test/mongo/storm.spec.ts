@@ -44,15 +44,14 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
     const random = new Random(seed);
     return until(async () => {
       const record = aRecord(randomUUID());
-      const { key } = record;
+      const { id } = record;
       await store.create(random.chance(0.5) ? { ...record, groups: ['doomed'] } : record);
-      if (random.chance(0.5) && (await store.update(record, { join: ['doomed'] })))
-        members.set(key, Symbol());
-      if (random.chance(0.5)) await store.rotate(record, 'proof', 'next', random.between(0, 1_000));
+      if (random.chance(0.5) && (await store.update(record, { join: ['doomed'] }))) members.set(id, Symbol());
+      if (random.chance(0.5)) await store.rotate(record, 'secretHash', 'next', random.between(0, 1_000));
       if (random.chance(0.5))
         await store.update(record, { expiresAt: Date.now() + random.between(1, 3) * HOUR });
       if (random.chance(0.3)) {
-        members.delete(key);
+        members.delete(id);
         await store.update(record, { leave: ['doomed'], join: ['left'] });
       }
     });
@@ -60,11 +59,11 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
 
   const disturb = (store: MongoStore | DistantStore, seed: number): Promise<void> => {
     const random = new Random(seed);
-    let proof = 'proof';
+    let secretHash = 'secretHash';
     return until(async () => {
       const record = random.pick(stayers);
       await store.update(record, { expiresAt: Date.now() + random.between(1, 3) * HOUR, join: ['a'] });
-      await store.rotate(record, proof, (proof = randomUUID()), 0);
+      await store.rotate(record, secretHash, (secretHash = randomUUID()), 0);
       await store.update(record, { leave: ['a'], set: { turn: JSON.stringify(random.next()) } });
     });
   };
@@ -72,20 +71,20 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
   let pagings = 0;
   const page = (): Promise<void> =>
     until(async () => {
-      const keys: string[] = [];
+      const ids: string[] = [];
       let after: string | undefined;
       do {
         // Page by page in another process.
-        const store = stores[keys.length % 2]!;
+        const store = stores[ids.length % 2]!;
         const { records, next } = await store.page({
           group: 'stay',
           limit: 7,
           ...(after !== undefined && { after }),
         });
-        keys.push(...records.map(({ key }) => key));
+        ids.push(...records.map(({ id }) => id));
         after = next;
       } while (after !== undefined);
-      expect(keys.toSorted()).toEqual(stayers.map(({ key }) => key).toSorted());
+      expect(ids.toSorted()).toEqual(stayers.map(({ id }) => id).toSorted());
       pagings++;
     });
 
@@ -98,12 +97,12 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
       expected += before.length;
       ended += await stores[round % 2]!.clear('doomed');
       const found = await Promise.all(
-        before.map(async ([key, join]) =>
-          (await there.read(key)) && members.get(key) === join ? key : undefined,
+        before.map(async ([id, join]) =>
+          (await there.read(id)) && members.get(id) === join ? id : undefined,
         ),
       );
-      expect(found.filter((key) => key !== undefined)).toEqual([]);
-      for (const [key] of before) members.delete(key);
+      expect(found.filter((id) => id !== undefined)).toEqual([]);
+      for (const [id] of before) members.delete(id);
     }
   };
 

@@ -213,7 +213,7 @@ describe.each(stores)('%s', (_name, abilities, make) => {
       @Get('note')
       note(@Session() data: Data, @Query('text') text?: string): unknown {
         if (text !== undefined) data['note'] = text;
-        return { note: data['note'], key: data.id };
+        return { note: data['note'], id: data.id };
       }
     }
 
@@ -229,11 +229,11 @@ describe.each(stores)('%s', (_name, abilities, make) => {
     await app.listen(0, '127.0.0.1');
     onTestFinished(() => app.close());
     const browser = new Browser(await app.getUrl());
-    const { key } = (await browser.get('/note?text=hello')).json<{ key: string }>();
-    expect((await browser.get('/note')).json()).toEqual({ note: 'hello', key });
+    const { id } = (await browser.get('/note?text=hello')).json<{ id: string }>();
+    expect((await browser.get('/note')).json()).toEqual({ note: 'hello', id });
 
     const sessions = app.get(SessionService);
-    expect((await sessions.find(key))?.data).toMatchObject({ note: 'hello' });
+    expect((await sessions.find(id))?.data).toMatchObject({ note: 'hello' });
     const cannot = /\[session:express:\w+\] an express-session store cannot .*; RedisStore.* can/;
     await expect(sessions.count('g')).rejects.toThrow(cannot);
     await expect(sessions.clearGroup('g')).rejects.toThrow(cannot);
@@ -244,23 +244,23 @@ describe.each(stores)('%s', (_name, abilities, make) => {
     const { session: created, token } = await sessions.create({ note: 'made' });
     const holder = new Browser(browser.url);
     holder.cookies.set('sid', token);
-    expect((await holder.get('/note')).json()).toEqual({ note: 'made', key: created.key });
+    expect((await holder.get('/note')).json()).toEqual({ note: 'made', id: created.id });
 
     if (abilities.lists) {
       const listed: string[] = [];
-      for await (const view of sessions.listAll()) listed.push(view.key);
-      expect(listed.toSorted()).toEqual([key, created.key].toSorted());
+      for await (const view of sessions.listAll()) listed.push(view.id);
+      expect(listed.toSorted()).toEqual([id, created.id].toSorted());
       expect((await sessions.pageAll({ limit: 1 })).next).toBeDefined();
-      expect(await sessions.clearAll({ except: key })).toBe(1);
+      expect(await sessions.clearAll({ except: id })).toBe(1);
     } else {
       await expect(sessions.pageAll()).rejects.toThrow(cannot);
-      await expect(sessions.clearAll({ except: key })).rejects.toThrow(cannot);
-      await sessions.destroy(created.key);
+      await expect(sessions.clearAll({ except: id })).rejects.toThrow(cannot);
+      await sessions.destroy(created.id);
     }
     expect((await holder.get('/note')).json()).not.toHaveProperty('note');
     expect(await sessions.clearAll()).toBe(1);
-    expect(await sessions.find(key)).toBeUndefined();
-    expect(logged.join('\n')).not.toContain(key);
+    expect(await sessions.find(id)).toBeUndefined();
+    expect(logged.join('\n')).not.toContain(id);
   });
 });
 
@@ -311,9 +311,9 @@ describe('fromExpressStore', () => {
     await browser.get('/count');
     expect((await browser.get('/read')).status).toBe(503);
     store.get = ((original) =>
-      function once(this: expressSession.Store, key: string, done: never) {
+      function once(this: expressSession.Store, id: string, done: never) {
         store.get = (_key, none) => none(null, null);
-        original.call(store, key, done);
+        original.call(store, id, done);
       })(store.get);
     expect((await browser.get('/read')).json()).toBe(1);
   });
@@ -322,8 +322,8 @@ describe('fromExpressStore', () => {
     const sessions = fromExpressStore(new expressSession.MemoryStore());
     const now = Date.now();
     const record = {
-      key: 'k',
-      proof: 'p',
+      id: 'k',
+      secretHash: 'p',
       data: { a: '1' },
       groups: [],
       createdAt: now,
@@ -331,7 +331,7 @@ describe('fromExpressStore', () => {
     };
     await sessions.create(record);
     await sessions.update(record, { set: { b: '2' } });
-    await sessions.update(record, { set: { c: '3' }, unset: ['a'] });
+    await sessions.update(record, { set: { c: '3' }, remove: ['a'] });
     expect((await sessions.read('k'))?.data).toMatchObject({ b: '2', c: '3' });
     expect((await sessions.read('k'))?.data).not.toHaveProperty('a');
   });

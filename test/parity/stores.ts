@@ -17,7 +17,7 @@ class ObservedStore extends expressSession.Store {
   failing: readonly string[] = [];
   code: string | undefined;
   readonly sessions = new Map<string, string>();
-  declare touch?: (key: string, session: Data, callback?: Callback) => void;
+  declare touch?: (id: string, session: Data, callback?: Callback) => void;
 
   constructor(readonly pace: Pace) {
     super();
@@ -25,27 +25,27 @@ class ObservedStore extends expressSession.Store {
     if (pace !== 'sync') this.touch = this.#touch;
   }
 
-  override get(key: string, callback: Callback<Data | null>): void {
-    this.#answer('get', callback, () => this.#live(key) ?? null);
+  override get(id: string, callback: Callback<Data | null>): void {
+    this.#answer('get', callback, () => this.#live(id) ?? null);
   }
 
-  override set(key: string, session: Data, callback?: Callback): void {
-    this.#answer('set', callback, () => void this.sessions.set(key, JSON.stringify(session)));
+  override set(id: string, session: Data, callback?: Callback): void {
+    this.#answer('set', callback, () => void this.sessions.set(id, JSON.stringify(session)));
   }
 
-  override destroy(key: string, callback?: Callback): void {
-    this.#answer('destroy', callback, () => void this.sessions.delete(key));
+  override destroy(id: string, callback?: Callback): void {
+    this.#answer('destroy', callback, () => void this.sessions.delete(id));
   }
 
-  #touch(key: string, session: Data, callback?: Callback): void {
+  #touch(id: string, session: Data, callback?: Callback): void {
     this.#answer('touch', callback, () => {
-      const live = this.#live(key);
-      if (live) this.sessions.set(key, JSON.stringify({ ...live, cookie: session.cookie }));
+      const live = this.#live(id);
+      if (live) this.sessions.set(id, JSON.stringify({ ...live, cookie: session.cookie }));
     });
   }
 
-  #live(key: string): Data | undefined {
-    const text = this.sessions.get(key);
+  #live(id: string): Data | undefined {
+    const text = this.sessions.get(id);
     if (text === undefined) return undefined;
     const session = JSON.parse(text) as Data;
     const { expires } = session.cookie ?? {};

@@ -32,9 +32,9 @@ function bridge(behind: SessionStore = new ClusterStore({ name: randomUUID() }))
   return store;
 }
 
-const get = (store: StoreForExpress, key: string) =>
-  ask<expressSession.SessionData>((done) => store.get(key, done)) as Promise<Data | null>;
-const set = (store: StoreForExpress, key: string, data: Data) => ask((done) => store.set(key, data, done));
+const get = (store: StoreForExpress, id: string) =>
+  ask<expressSession.SessionData>((done) => store.get(id, done)) as Promise<Data | null>;
+const set = (store: StoreForExpress, id: string, data: Data) => ask((done) => store.set(id, data, done));
 
 /** An app on plain express-session whose handlers can be held. */
 async function heldApp(store: StoreForExpress): Promise<{ browser: Browser; gates: Gates }> {
@@ -159,9 +159,9 @@ describe('toExpressStore', () => {
     expect(await behind.count('g')).toBe(1);
   });
 
-  it('gives sessions without an age their ttl', async () => {
+  it('gives sessions without an age their idleTimeout', async () => {
     const behind = new ClusterStore({ name: randomUUID() });
-    const store = toExpressStore(behind, { ttl: 5000 });
+    const store = toExpressStore(behind, { idleTimeout: 5000 });
     onTestFinished(() => store.close());
     await set(store, 'k', newSession({}, null));
     const { expiresAt } = (await behind.read('k'))!;
@@ -176,7 +176,7 @@ describe('toExpressStore', () => {
     await expect(set(store, 'k', newSession({ a: 1 }))).rejects.toMatchObject({ status: 503 });
   });
 
-  it('loads a session by its key for who has no request', async () => {
+  it('loads a session by its id for who has no request', async () => {
     const store = bridge();
     await set(store, 'k', newSession({ a: 1 }));
     const loaded = await ask<expressSession.SessionData>((done) => store.load('k', done));

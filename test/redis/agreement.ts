@@ -29,13 +29,13 @@ export async function agreement(
   ]);
   const live = new Map<string, SessionRecord>();
   for (const record of await Promise.all([...known].map((key) => store.read(key)))) {
-    if (record) live.set(record.key, record);
+    if (record) live.set(record.id, record);
   }
   const groups = new Set([...live.values()].flatMap((record) => record.groups));
   const membersOf = (group?: string) =>
     [...live.values()]
       .filter((record) => group === undefined || record.groups.includes(group))
-      .map((record) => record.key)
+      .map((record) => record.id)
       .toSorted();
 
   // On the servers.
@@ -73,7 +73,7 @@ export async function paged(store: SessionStore, group?: string): Promise<string
   let after: string | undefined;
   do {
     const page = await store.page({ group, after, limit: 1000 });
-    for (const { key } of page.records) keys.add(key);
+    for (const { id: key } of page.records) keys.add(key);
     after = page.next;
   } while (after !== undefined);
   return [...keys];

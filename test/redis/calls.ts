@@ -5,11 +5,11 @@ import { aRecord } from '../record.js';
 /** A call of each kind on `record`, or on a group of its own, by the operation that its error names. */
 export function callsOf(store: SessionStore, record: SessionRecord): Record<string, () => Promise<unknown>> {
   return {
-    create: () => store.create(aRecord(`${record.key} created`, { groups: ['g'] })),
-    read: () => store.read(record.key),
+    create: () => store.create(aRecord(`${record.id} created`, { groups: ['g'] })),
+    read: () => store.read(record.id),
     update: () => store.update(record, { set: { b: '2' }, join: ['h'], leave: ['g'] }),
-    rotate: () => store.rotate(record, record.proof, 'next', 1000),
-    destroy: () => store.destroy(record.key),
+    rotate: () => store.rotate(record, record.secretHash, 'next', 1000),
+    destroy: () => store.destroy(record.id),
     page: () => store.page({ group: 'g', limit: 10 }),
     count: () => store.count('g'),
     clear: () => store.clear('g'),

@@ -34,7 +34,7 @@ const update: Cuttable = {
   call: (store, record) =>
     store.update(record, {
       set: { b: '2' },
-      unset: ['a'],
+      remove: ['a'],
       join: ['h', 'i'],
       leave: ['g'],
       touch: { from: record.expiresAt, to: record.expiresAt + 1000 },
@@ -57,12 +57,12 @@ const cuttables: Cuttable[] = [
   { ...update, forgotten: true },
   {
     operation: 'rotate',
-    call: (store, record) => store.rotate(record, record.proof, 'next', 1000),
-    happened: (now) => now?.proof === 'next',
+    call: (store, record) => store.rotate(record, record.secretHash, 'next', 1000),
+    happened: (now) => now?.secretHash === 'next',
   },
   {
     operation: 'destroy',
-    call: (store, record) => store.destroy(record.key),
+    call: (store, record) => store.destroy(record.id),
     happened: (now) => now === undefined,
   },
   { operation: 'clear', members: 450, call: (store) => store.clear('g') },
@@ -114,7 +114,7 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
     await eventually(() => own.cut.read('nobody').then(() => true));
     const probe = aRecord(randomUUID());
     await eventually(() => own.cut.create(probe));
-    await own.beside.destroy(probe.key);
+    await own.beside.destroy(probe.id);
     if (forgotten) await direct.script('FLUSH');
     return records[0] as SessionRecord;
   }
@@ -126,7 +126,7 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
       for (const when of ['before', 'after'] as const) {
         for (let command = 1; ; command++) {
           const record = await prepared(cuttable);
-          const before = await beside.read(record.key);
+          const before = await beside.read(record.id);
           let wasCut = false;
           void proxy.cut({ command, when }).then(() => (wasCut = true));
           const [outcome] = await Promise.allSettled([cuttable.call(cut, record)]);
@@ -134,7 +134,7 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
           if (!wasCut) void proxy.cut({ matching: /^never$/ });
 
           await agreement(beside, [direct], prefix);
-          const now = await beside.read(record.key);
+          const now = await beside.read(record.id);
           const happened = cuttable.happened?.(now, before ?? record);
           if (outcome.status === 'rejected') {
             expect(outcome.reason).toBeInstanceOf(SessionStoreError);
@@ -147,7 +147,7 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
             if (cuttable.operation === 'destroy') expect(outcome.value).toBe(true);
             if (cuttable.operation === 'clear') expect(outcome.value).toBe(cuttable.members);
           }
-          await eventually(async () => (await cut.read(record.key))?.proof === now?.proof);
+          await eventually(async () => (await cut.read(record.id))?.secretHash === now?.secretHash);
           await beside.clear();
           if (!wasCut) {
             expect(outcome.status).toBe('fulfilled');
@@ -206,20 +206,20 @@ describe('a create that reached the server before the cut', () => {
     // Each shard's server has seen the script: the create is one command.
     const record = aRecord(randomUUID(), { groups: ['g'] });
     await cut.create(record);
-    await cut.destroy(record.key);
+    await cut.destroy(record.id);
     for (const proxy of proxies) proxy.reset();
     const isCut = Promise.race(
-      proxies.map((proxy) => proxy.cut({ matching: new RegExp(`^EVALSHA .*${record.key}`), when: 'after' })),
+      proxies.map((proxy) => proxy.cut({ matching: new RegExp(`^EVALSHA .*${record.id}`), when: 'after' })),
     );
     const creating = cut.create(record);
     const told = expect(creating).rejects.toMatchObject({ name: 'SessionStoreError', operation: 'create' });
     await isCut;
-    expect(await beside.destroy(record.key)).toBe(true);
+    expect(await beside.destroy(record.id)).toBe(true);
     await told;
     // Back, on the connection that creates and on the one that reads.
-    await eventually(() => cut.create(aRecord(`${record.key} again`)));
-    await eventually(async () => (await cut.read(`${record.key} again`)) !== undefined);
-    expect(await cut.read(record.key)).toBeUndefined();
+    await eventually(() => cut.create(aRecord(`${record.id} again`)));
+    await eventually(async () => (await cut.read(`${record.id} again`)) !== undefined);
+    expect(await cut.read(record.id)).toBeUndefined();
     expect(await beside.count('g')).toBe(0);
   }
 });

@@ -39,7 +39,7 @@ describe.each(['url', 'client'] as const)('a server that is frozen, and a store 
     const records = Array.from({ length: 8 }, (_, at) => aRecord(`k${at}`, { groups: ['g'] }));
     for (const record of records) await beside.create(record);
     // The server knows all scripts before, so that the calls need no second command.
-    for (const record of records) await beside.read(record.key);
+    for (const record of records) await beside.read(record.id);
     await warm(beside);
     const before = await agreement(beside, [direct], prefix);
     const run = await scriptsRun();
@@ -67,8 +67,8 @@ async function warm(store: RedisStore): Promise<void> {
   const record = aRecord(randomUUID());
   await store.create(record);
   await store.update(record, {});
-  await store.rotate(record, record.proof, 'next', 0);
-  await store.destroy(record.key);
+  await store.rotate(record, record.secretHash, 'next', 0);
+  await store.destroy(record.id);
   await store.count('nobody');
   await store.clear('nobody');
 }
@@ -80,7 +80,7 @@ it('works on when the server has forgotten the scripts, between any two calls', 
   for (const step of [
     () => store.create(record),
     () => store.update(record, { set: { b: '2' }, join: ['h'] }),
-    () => store.rotate(record, record.proof, 'next', 1000),
+    () => store.rotate(record, record.secretHash, 'next', 1000),
     () => store.count(),
     () => store.count('h'),
     () => store.page({ limit: 10 }).then((page) => page.records.length),
@@ -92,7 +92,7 @@ it('works on when the server has forgotten the scripts, between any two calls', 
   }
   expect(answers).toEqual([
     undefined,
-    { expiresAt: record.expiresAt, proof: 'proof' },
+    { expiresAt: record.expiresAt, secretHash: 'secretHash' },
     'next',
     1,
     1,
@@ -128,25 +128,25 @@ describe('nodes whose clocks are a minute fast and a minute slow', () => {
     const now = Math.floor(Number(seconds) * 1000 + Number(micros) / 1000);
     for (const [at, node] of nodes.entries()) {
       const other = nodes[1 - at] as (typeof nodes)[number];
-      const key = `k${at}`;
+      const id = `k${at}`;
       // For the fast node's clock it has expired half a minute ago, for the slow one's it lives long.
-      const record = aRecord(key, { groups: ['g'], expiresAt: now + 30_000 });
+      const record = aRecord(id, { groups: ['g'], expiresAt: now + 30_000 });
       await as(node, (store) => store.create(record));
       for (const reader of nodes) {
-        expect(await as(reader, (store) => store.read(key))).toMatchObject({ expiresAt: now + 30_000 });
+        expect(await as(reader, (store) => store.read(id))).toMatchObject({ expiresAt: now + 30_000 });
         expect(await as(reader, (store) => store.count('g'))).toBe(at + 1);
       }
       expect(await as(other, (store) => store.update(record, { set: { b: '2' } }))).toBeDefined();
-      expect(await as(other, (store) => store.rotate(record, 'proof', 'next', 5000))).toBe('next');
+      expect(await as(other, (store) => store.rotate(record, 'secretHash', 'next', 5000))).toBe('next');
       // When it was replaced is the server's time, as the grace is judged by it.
-      const { was } = (await as(node, (store) => store.read(key))) as SessionRecord;
-      expect(Math.abs((was?.at ?? 0) - now)).toBeLessThan(20_000);
+      const { previous } = (await as(node, (store) => store.read(id))) as SessionRecord;
+      expect(Math.abs((previous?.replacedAt ?? 0) - now)).toBeLessThan(20_000);
       expect((await as(node, (store) => store.page({ group: 'g', limit: 10 }))).records.length).toBe(at + 1);
 
-      const gone = aRecord(`gone ${key}`, { expiresAt: now + 500 });
+      const gone = aRecord(`gone ${id}`, { expiresAt: now + 500 });
       await as(node, (store) => store.create(gone));
-      await eventually(async () => (await as(other, (store) => store.read(gone.key))) === undefined);
-      expect(await as(node, (store) => store.read(gone.key))).toBeUndefined();
+      await eventually(async () => (await as(other, (store) => store.read(gone.id))) === undefined);
+      expect(await as(node, (store) => store.read(gone.id))).toBeUndefined();
       expect(await as(node, (store) => store.update(gone, { expiresAt: NEVER }))).toBeUndefined();
     }
     expect(await as(nodes[0], (store) => store.destroy('k1'))).toBe(true);

@@ -17,11 +17,11 @@ async function everything(store: RedisStore): Promise<void> {
   await store.create(two);
   await store.create(two);
   await store.read('1');
-  await store.update(one, { set: { b: '2' }, unset: ['a'], join: ['h', '*'], leave: ['g'] });
+  await store.update(one, { set: { b: '2' }, remove: ['a'], join: ['h', '*'], leave: ['g'] });
   await store.update(one, { touch: { from: one.expiresAt, to: one.expiresAt + 1 } });
   await store.update(one, { expiresAt: one.expiresAt + 2 });
-  await store.rotate(one, one.proof, 'next', 1000);
-  await store.update(one, { retire: { proof: 'next', until: Date.now() } });
+  await store.rotate(one, one.secretHash, 'next', 1000);
+  await store.update(one, { retirePrevious: { secretHash: 'next', validUntil: Date.now() } });
   await paged(store);
   await paged(store, 'h');
   await store.count();
@@ -171,7 +171,7 @@ describe('what a call costs', () => {
         return { count, bytes: bytesToServer + bytesToClients };
       };
       let n = 0;
-      const create = await cost(() => store.create({ ...large, key: `created ${n++}` }));
+      const create = await cost(() => store.create({ ...large, id: `created ${n++}` }));
       expect(create.count).toBe(1);
       await store.create(large);
       expect((await cost(() => store.read('k'))).count).toBe(1);
@@ -195,9 +195,9 @@ describe('what a call costs', () => {
       expect(moving.bytes).toBeLessThan(1000);
 
       const rotating = await cost(async () => {
-        const proof = (await store.read('k'))?.proof ?? '';
+        const secretHash = (await store.read('k'))?.secretHash ?? '';
         proxy.reset();
-        await store.rotate(large, proof, `proof ${n++}`, 0);
+        await store.rotate(large, secretHash, `secret hash ${n++}`, 0);
       });
       expect(rotating.count).toBe(1);
       expect(rotating.bytes).toBeLessThan(1000);

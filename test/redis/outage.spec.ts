@@ -187,13 +187,13 @@ describe.concurrent('a node of a Cluster', () => {
         const records = Array.from({ length: 48 }, (_, at) => aRecord(`k${at}`, { groups: ['g'] }));
         await Promise.all(records.map((record) => store.create(record)));
         const gone = records.slice(0, 24);
-        await Promise.all(gone.map((record) => store.destroy(record.key)));
+        await Promise.all(gone.map((record) => store.destroy(record.id)));
         const first = cluster.primaries[0] as Server;
         await replicated(first, cluster.replica);
 
         await first.kill();
         const begun = performance.now();
-        const outcomes = await Promise.allSettled(records.map((record) => store.read(record.key)));
+        const outcomes = await Promise.allSettled(records.map((record) => store.read(record.id)));
         expect(performance.now() - begun).toBeLessThan(TIMEOUT + 1000);
         // The other nodes' sessions are there, until the Cluster notices that a part is missing.
         expect(outcomes.some(({ status }) => status === 'rejected')).toBe(true);
@@ -204,8 +204,8 @@ describe.concurrent('a node of a Cluster', () => {
         }
 
         await eventually(async () => (await store.count('g')) === 24, FAILOVER);
-        for (const record of gone) expect(await store.read(record.key)).toBeUndefined();
-        for (const { key } of records.slice(24)) expect(await store.read(key)).toBeDefined();
+        for (const record of gone) expect(await store.read(record.id)).toBeUndefined();
+        for (const { id } of records.slice(24)) expect(await store.read(id)).toBeDefined();
         expect(await store.clear('g')).toBe(24);
       });
     } finally {

@@ -12,7 +12,7 @@ import { ownServer } from './own.server.js';
 
 const PASSWORD = 'the-password-nobody-may-see';
 const TEXT = 'the-text-nobody-may-see';
-const PROOF = 'the-proof-nobody-may-see';
+const PROOF = 'the-secret hash-nobody-may-see';
 
 const { server, direct } = await ownServer();
 
@@ -37,17 +37,17 @@ async function failsWithoutTelling(work: Promise<unknown>, problem: RegExp): Pro
   return error;
 }
 
-/** What writes data, a proof, or both, each once. */
-function writes(store: SessionStore, key: string): (() => Promise<unknown>)[] {
-  const record = aRecord(key, { groups: ['g'], proof: PROOF, data: { a: JSON.stringify(TEXT) } });
+/** What writes data, a secret hash, or both, each once. */
+function writes(store: SessionStore, id: string): (() => Promise<unknown>)[] {
+  const record = aRecord(id, { groups: ['g'], secretHash: PROOF, data: { a: JSON.stringify(TEXT) } });
   return [
-    () => store.create({ ...record, key: `${key} new` }),
+    () => store.create({ ...record, id: `${id} new` }),
     () => store.update(record, { set: { b: TEXT, [TEXT]: '1' }, join: ['h'] }),
-    () => store.rotate(record, 'proof', PROOF, 1000),
+    () => store.rotate(record, 'secretHash', PROOF, 1000),
   ];
 }
 
-describe('an error tells no session data, no proof and no password', () => {
+describe('an error tells no session data, no secret hash and no password', () => {
   it.each(['url', 'client'] as const)(
     'of calls that were cut, one by one and all at once (%s)',
     async (kind) => {
@@ -84,8 +84,8 @@ describe('an error tells no session data, no proof and no password', () => {
     try {
       await store.create(aRecord('k'));
       for (const name of ['s:taken', 'g:h', 'g:g']) await direct.set(`${prefix}{18}:${name}`, 'x');
-      for (const key of ['taken', 'k4']) {
-        const record = aRecord(key, { groups: ['h'], proof: PROOF, data: { a: TEXT } });
+      for (const id of ['taken', 'k4']) {
+        const record = aRecord(id, { groups: ['h'], secretHash: PROOF, data: { a: TEXT } });
         await failsWithoutTelling(store.create(record), /another program: choose another prefix/);
       }
       await failsWithoutTelling(store.read('taken'), /another program/);

@@ -42,7 +42,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
       /** Those that may have expired by themselves: lists hold them until somebody sweeps. */
       const expired = new Set<string>();
       let left = OPERATIONS / 2;
-      let proofs = 0;
+      let secretHashes = 0;
 
       const someGroups = () => GROUPS.filter(() => random.chance(0.3));
       const later = () => Date.now() + random.between(60_000, 600_000);
@@ -51,21 +51,21 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         const record = random.pick(records);
         const roll = random.next();
         if (roll < 0.3) {
-          // A proof of its own: who finds the key in use is told so.
+          // A secret hash of its own: who finds the id in use is told so.
           const fresh = { ...record, groups: someGroups(), expiresAt: random.chance(0.1) ? NEVER : later() };
           await store.create(fresh);
         } else if (roll < 0.5) {
           const join = someGroups();
           const leave = someGroups().filter((group) => !join.includes(group));
-          await store.update(record, { set: { n: String(proofs++) }, join, leave });
+          await store.update(record, { set: { n: String(secretHashes++) }, join, leave });
         } else if (roll < 0.62) {
-          const from = (await store.read(record.key))?.expiresAt ?? 0;
+          const from = (await store.read(record.id))?.expiresAt ?? 0;
           await store.update(record, { touch: { from, to: later() }, join: someGroups() });
         } else if (roll < 0.72) {
           const soon = random.chance(0.1);
           if (soon) {
-            // A key that has expired is never given to another session.
-            expired.add(record.key);
+            // An id that has expired is never given to another session.
+            expired.add(record.id);
             const at = records.indexOf(record);
             if (at >= 0) records[at] = aRecord(randomUUID());
           }
@@ -76,12 +76,12 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
               : later();
           await store.update(record, { expiresAt });
         } else if (roll < 0.82) {
-          const presented = (await store.read(record.key))?.proof ?? 'none';
-          await store.rotate(record, presented, `proof ${proofs++}`, random.pick([0, 20, 1000]));
+          const presented = (await store.read(record.id))?.secretHash ?? 'none';
+          await store.rotate(record, presented, `secret hash ${secretHashes++}`, random.pick([0, 20, 1000]));
         } else if (roll < 0.93) {
-          await store.destroy(record.key);
+          await store.destroy(record.id);
         } else if (roll < 0.96) {
-          await store.clear(random.pick(GROUPS), random.chance(0.3) ? [record.key] : []);
+          await store.clear(random.pick(GROUPS), random.chance(0.3) ? [record.id] : []);
         } else if (roll < 0.98) {
           await store.count(random.pick(GROUPS));
         } else {
@@ -99,7 +99,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         );
         // Those that are about to expire must not do it between two of the looks below.
         await eventually(async () => {
-          const ending = await Promise.all([...expired].map((key) => stores[0].read(key)));
+          const ending = await Promise.all([...expired].map((id) => stores[0].read(id)));
           return ending.every((record) => !record || record.expiresAt > Date.now() + 30_000);
         });
         const live = await agreement(stores[0], await primaries(), prefix, { expired });
@@ -132,14 +132,14 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
               () => store.update(record, { join: ['g', 'h'], set: { b: '1' } }),
               () => store.update(record, { expiresAt: Date.now() + random.between(60_000, 600_000) }),
               () => store.update(record, { touch: { from: record.expiresAt, to: record.expiresAt + 1000 } }),
-              () => store.rotate(record, record.proof, randomUUID(), 0),
+              () => store.rotate(record, record.secretHash, randomUUID(), 0),
               () => store.create(aRecord(randomUUID(), { groups: ['g'] })),
             ];
             await random.pick(change)();
           }
         });
         await random.pick(stores).clear('g');
-        const survivors = await Promise.all(members.map(({ key }) => stores[0].read(key)));
+        const survivors = await Promise.all(members.map(({ id }) => stores[0].read(id)));
         clear.done = true;
         await Promise.all(beside);
         expect(survivors.filter((one): one is SessionRecord => one !== undefined)).toEqual([]);

@@ -117,8 +117,8 @@ export interface GatewayApp {
   store: RecordingStore;
   sessions: SessionService;
   logged: string[];
-  /** Who has logged in; gives the session's key beside. */
-  login(): Promise<{ browser: Browser; key: string }>;
+  /** Who has logged in; gives the session's id beside. */
+  login(): Promise<{ browser: Browser; id: string }>;
   connect(browser?: Browser, headers?: Headers): Promise<SocketClient>;
   get<T>(type: new (...args: never[]) => T): T;
 }
@@ -155,7 +155,7 @@ export async function serveGateways(
     logged,
     async login() {
       const browser = new Browser(url);
-      return { browser, key: (await browser.post('/login')).text };
+      return { browser, id: (await browser.post('/login')).text };
     },
     connect: (browser, headers = {}) =>
       connect(url, { ...(browser && { cookie: cookieOf(browser) }), ...headers }),

@@ -102,30 +102,30 @@ describe('gateways on Socket.IO', () => {
 
   it('acknowledge what a handler returns, once it is stored', async () => {
     const { login, url, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connectIo(url, { cookie: cookieOf(browser) });
     expect(await client.timeout(5000).emitWithAck('put', { deep: [1] })).toBe('put by ann');
-    expect((await sessions.find(key))?.data).toMatchObject({ plain: { deep: [1] } });
+    expect((await sessions.find(id))?.data).toMatchObject({ plain: { deep: [1] } });
   });
 
   it('that listen to the same event each have a session', async () => {
     const { login, url, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connectIo(url, { cookie: cookieOf(browser) });
     client.emit('both');
     await eventually(async () => {
-      expect((await sessions.find(key))?.data).toMatchObject({ one: true, two: true });
+      expect((await sessions.find(id))?.data).toMatchObject({ one: true, two: true });
     });
   });
 
   it('hold an acknowledgement that a handler gives itself until its change is stored', async () => {
     const { login, url, store, get, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connectIo(url, { cookie: cookieOf(browser) });
     const answer = client.timeout(5000).emitWithAck('acknowledge');
     await get(Second).gates.reached('after');
     expect(await answer).toBe('done');
-    expect((await sessions.find(key))?.data).toMatchObject({ acknowledged: true });
+    expect((await sessions.find(id))?.data).toMatchObject({ acknowledged: true });
     get(Second).gates.open('after');
 
     const other = await login();
@@ -152,12 +152,12 @@ describe('gateways on Socket.IO', () => {
 
   it('lose all sockets of a connection when its session ends', async () => {
     const { login, url, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const main = await connectIo(url, { cookie: cookieOf(browser) }, { forceNew: false });
     const chat = await connectIo(`${url}/chat`, { cookie: cookieOf(browser) }, { forceNew: false });
     expect(chat.io).toBe(main.io);
     await main.timeout(5000).emitWithAck('put', 1);
-    await sessions.destroy(key);
+    await sessions.destroy(id);
     chat.emit('say', 'hello');
     await eventually(() => !main.connected && !chat.connected);
   });
@@ -182,18 +182,18 @@ describe('gateways on Socket.IO', () => {
 
   it('get a client back by itself, with the cookie it has by then', async () => {
     const { login, url, sessions, store } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const headers: Record<string, string> = { cookie: cookieOf(browser) };
     const client = await connectIo(url, headers, { reconnection: true, reconnectionDelay: 10 });
     expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
-    await sessions.destroy(key);
+    await sessions.destroy(id);
     const again = await login();
     client.io.opts.extraHeaders = { cookie: cookieOf(again.browser) };
     const lost = new Promise((resolve) => client.once('disconnect', resolve));
     client.emit('both');
     await lost;
     expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
-    expect(store.calls.at(-1)?.key).toBe(again.key);
+    expect(store.calls.at(-1)?.id).toBe(again.id);
   });
 });
 
@@ -208,12 +208,12 @@ describe('gateways on ws', () => {
 
   it('close a socket whose session has ended with the code for what the rules do not allow', async () => {
     const { login, url, sessions } = await serveGateways('ws', [OnAPath]);
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connectWs(url, { cookie: cookieOf(browser) }, '/events');
     const answer = new Promise((resolve) => client.once('message', resolve));
     client.send(JSON.stringify({ event: 'user' }));
     await answer;
-    await sessions.destroy(key);
+    await sessions.destroy(id);
     const closed = new Promise((resolve) =>
       client.once('close', (code, reason) => resolve([code, String(reason)])),
     );

@@ -181,23 +181,23 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it('that run side by side have a session each, and what each put is kept', async () => {
     const { login, connect, get, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     const { gates } = get(Gateway);
     for (const name of ['a', 'b']) client.send('put-slowly', name);
     await Promise.all([gates.reached('a'), gates.reached('b')]);
     gates.open('b');
     expect(await client.next('reply')).toBe('b');
-    expect((await sessions.find(key))?.data).toMatchObject({ b: true });
-    expect((await sessions.find(key))?.data).not.toHaveProperty('a');
+    expect((await sessions.find(id))?.data).toMatchObject({ b: true });
+    expect((await sessions.find(id))?.data).not.toHaveProperty('a');
     gates.open('a');
     await client.next('reply');
-    expect((await sessions.find(key))?.data).toMatchObject({ a: true, b: true });
+    expect((await sessions.find(id))?.data).toMatchObject({ a: true, b: true });
   });
 
   it('are answered when what they changed is stored, also if they throw', async () => {
     const { login, connect, store, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     let release!: () => void;
     const held = new Promise<void>((resolve) => (release = resolve));
@@ -210,7 +210,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     release();
     expect(await client.next('reply')).toBe('a');
     expect(await client.next<Told>('exception')).toMatchObject({ status: 'error', message: 'thrown' });
-    expect((await sessions.find(key))?.data).toMatchObject({ a: 1, thrown: true });
+    expect((await sessions.find(id))?.data).toMatchObject({ a: 1, thrown: true });
   });
 
   it('are not answered when what they changed cannot be stored: that is an error, for filters too', async () => {
@@ -272,11 +272,11 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it('of a socket whose session has ended are not handled: it is told so, and closed', async () => {
     const { login, connect, sessions, get } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     client.send('me');
     await client.next('reply');
-    await sessions.destroy(key);
+    await sessions.destroy(id);
     client.send('put', ['a', 1]);
     client.send('me');
     expect(await client.next<Told>('exception')).toMatchObject({
@@ -289,11 +289,11 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it('that change a session which ended meanwhile bring nothing back, and the socket is closed', async () => {
     const { login, connect, sessions, get } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     client.send('put-slowly', 'a');
     await get(Gateway).gates.reached('a');
-    await sessions.destroy(key);
+    await sessions.destroy(id);
     get(Gateway).gates.open('a');
     await client.next('reply');
     await closed(client);
@@ -311,7 +311,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it.each(['regenerate', 'rotate'])('cannot %s, which says what to do', async (method) => {
     const { login, connect, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     client.send('call', method);
     expect(await client.next('reply')).toMatch(
@@ -319,16 +319,16 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     );
     client.send('me');
     expect(await client.next('reply')).toMatchObject({ user: 'ann' });
-    expect((await sessions.find(key))?.data).toMatchObject({ user: 'ann' });
+    expect((await sessions.find(id))?.data).toMatchObject({ user: 'ann' });
   });
 
   it('put nothing of a login that cannot be done into the old session', async () => {
     const { login, connect, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     client.send('login');
     expect(await client.next('reply')).toBe('in');
-    expect((await sessions.find(key))?.data).toMatchObject({ user: 'ann' });
+    expect((await sessions.find(id))?.data).toMatchObject({ user: 'ann' });
   });
 
   it('of a socket without a session get an empty one, which cannot be saved', async () => {
@@ -350,17 +350,17 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it('that answer with several: what came before the first is stored before it, the rest at the end', async () => {
     const { login, connect, sessions, get, store } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     await eventually(() => get(Gateway).greeted.length === 1);
-    await eventually(async () => (await sessions.find(key))?.data['connected'] === true);
+    await eventually(async () => (await sessions.find(id))?.data['connected'] === true);
     store.take();
     client.send('stream');
     expect(await client.next('reply')).toBe('first');
-    expect((await sessions.find(key))?.data).toMatchObject({ first: true });
+    expect((await sessions.find(id))?.data).toMatchObject({ first: true });
     get(Gateway).gates.open('stream');
     expect(await client.next('reply')).toBe('last');
-    await eventually(async () => (await sessions.find(key))?.data['last'] === true);
+    await eventually(async () => (await sessions.find(id))?.data['last'] === true);
     expect(store.take().filter((operation) => operation === 'update')).toHaveLength(2);
   });
 
@@ -375,14 +375,14 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it('save what they change although the client has gone', async () => {
     const { login, connect, get, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     const client = await connect(browser);
     client.send('put-in-the-end', 'late');
     await get(Gateway).gates.reached('late');
     client.close();
     await eventually(() => get(Gateway).left === 1);
     get(Gateway).gates.open('late');
-    await eventually(async () => (await sessions.find(key))?.data['late'] === true);
+    await eventually(async () => (await sessions.find(id))?.data['late'] === true);
   });
 
   it('renew the expiry as requests do, not more often', async () => {
@@ -468,12 +468,12 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
 
   it('are preceded by handleConnection, which can have the session too', async () => {
     const { login, connect, get, sessions } = await serve();
-    const { browser, key } = await login();
+    const { browser, id } = await login();
     await connect();
     await connect(browser);
     await eventually(() => get(Gateway).greeted.length === 2);
     expect(get(Gateway).greeted.toSorted()).toEqual(['ann', null]);
-    await eventually(async () => (await sessions.find(key))?.data['connected'] === true);
+    await eventually(async () => (await sessions.find(id))?.data['connected'] === true);
   });
 
   it('can end a socket from elsewhere: within a period it is closed, and others stay', async () => {
@@ -489,7 +489,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await eventually(() => store.calls.length > 4);
     expect([gone.isOpen, logged.length]).toEqual([true, 1]);
     store.failing = false;
-    await sessions.destroy(ann.key);
+    await sessions.destroy(ann.id);
     await closed(gone);
     stays.send('me');
     expect(await stays.next('reply')).toMatchObject({ user: 'ann' });

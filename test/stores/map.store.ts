@@ -5,12 +5,12 @@ import {
   applyRotation,
   checkChange,
   checkGroup,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
   checkRotation,
   copyData,
-  exceptKeys,
+  exceptIds,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
@@ -25,51 +25,51 @@ export class MapStore extends SessionStore {
 
   async create(record: SessionRecord): Promise<void> {
     checkRecord(record);
-    const found = this.live(record.key);
-    if (found && found.proof !== record.proof) {
-      throw new SessionStoreError('map', 'create', 'the key is in use: genid must never give one twice');
+    const found = this.live(record.id);
+    if (found && found.secretHash !== record.secretHash) {
+      throw new SessionStoreError('map', 'create', 'the id is in use: genid must never give one twice');
     }
     if (!found) {
       this.keep({ ...record, data: copyData(record.data), groups: [...new Set(record.groups)] });
     }
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    checkKey(key);
-    return this.live(key);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    checkId(id);
+    return this.live(id);
   }
 
   async update(record: SessionRecord, change: SessionChange): Promise<SessionRecord | undefined> {
-    checkKey(record.key);
+    checkId(record.id);
     checkChange(change);
-    const found = this.live(record.key);
+    const found = this.live(record.id);
     return found && this.keep(applyChange(found, change));
   }
 
   async rotate(
     record: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    checkRotation(record.key, presented, proof, grace);
-    const found = this.live(record.key);
-    return found && this.keep(applyRotation(found, presented, proof, grace, Date.now()))?.proof;
+    checkRotation(record.id, presented, secretHash, grace);
+    const found = this.live(record.id);
+    return found && this.keep(applyRotation(found, presented, secretHash, grace, Date.now()))?.secretHash;
   }
 
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
-    return this.live(key) !== undefined && this.sessions.delete(key);
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
+    return this.live(id) !== undefined && this.sessions.delete(id);
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
     checkPage(options);
     const { group, after, limit } = options;
     const rest = this.members(group)
-      .filter(({ key }) => after === undefined || key > after)
-      .toSorted((one, other) => (one.key < other.key ? -1 : 1));
+      .filter(({ id }) => after === undefined || id > after)
+      .toSorted((one, other) => (one.id < other.id ? -1 : 1));
     const records = rest.slice(0, limit);
-    return rest.length > limit ? { records, next: records.at(-1)?.key } : { records };
+    return rest.length > limit ? { records, next: records.at(-1)?.id } : { records };
   }
 
   async count(group?: string): Promise<number> {
@@ -79,26 +79,26 @@ export class MapStore extends SessionStore {
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    const kept = exceptKeys(except);
-    const ended = this.members(group).filter(({ key }) => !kept.has(key));
-    for (const { key } of ended) this.sessions.delete(key);
+    const kept = exceptIds(except);
+    const ended = this.members(group).filter(({ id }) => !kept.has(id));
+    for (const { id } of ended) this.sessions.delete(id);
     return ended.length;
   }
 
-  protected live(key: string): SessionRecord | undefined {
-    const found = this.sessions.get(key);
+  protected live(id: string): SessionRecord | undefined {
+    const found = this.sessions.get(id);
     if (found && found.expiresAt > Date.now()) return found;
-    this.sessions.delete(key);
+    this.sessions.delete(id);
     return undefined;
   }
 
   protected keep(record: SessionRecord): SessionRecord | undefined {
-    this.sessions.set(record.key, record);
-    return this.live(record.key);
+    this.sessions.set(record.id, record);
+    return this.live(record.id);
   }
 
   protected members(group?: string): SessionRecord[] {
-    const live = [...this.sessions.keys()].flatMap((key) => this.live(key) ?? []);
+    const live = [...this.sessions.keys()].flatMap((id) => this.live(id) ?? []);
     return group === undefined ? live : live.filter(({ groups }) => groups.includes(group));
   }
 }

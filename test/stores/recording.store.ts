@@ -10,7 +10,7 @@ import {
 /** One call that reached a store. */
 export interface RecordedCall {
   operation: string;
-  key?: string;
+  id?: string;
   change?: SessionChange;
   record?: SessionRecord;
 }
@@ -49,36 +49,36 @@ export class RecordingStore extends SessionStore {
   }
 
   async create(record: SessionRecord): Promise<void> {
-    await this.#pass({ operation: 'create', key: record.key, record });
+    await this.#pass({ operation: 'create', id: record.id, record });
     return this.#do('create', this.store.create(record));
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    await this.#pass({ operation: 'read', key });
-    return this.store.read(key);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    await this.#pass({ operation: 'read', id });
+    return this.store.read(id);
   }
 
   async update(
     record: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    await this.#pass({ operation: 'update', key: record.key, change });
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    await this.#pass({ operation: 'update', id: record.id, change });
     return this.#do('update', this.store.update(record, change));
   }
 
   async rotate(
     record: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    await this.#pass({ operation: 'rotate', key: record.key });
-    return this.#do('rotate', this.store.rotate(record, presented, proof, grace));
+    await this.#pass({ operation: 'rotate', id: record.id });
+    return this.#do('rotate', this.store.rotate(record, presented, secretHash, grace));
   }
 
-  async destroy(key: string): Promise<boolean> {
-    await this.#pass({ operation: 'destroy', key });
-    return this.#do('destroy', this.store.destroy(key));
+  async destroy(id: string): Promise<boolean> {
+    await this.#pass({ operation: 'destroy', id });
+    return this.#do('destroy', this.store.destroy(id));
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {

@@ -20,7 +20,7 @@ export class Account {
   }
 
   whoami(session: Session): Whoami {
-    return { user: ((session as unknown as Bag)['user'] as string | undefined) ?? null, key: session.id };
+    return { user: ((session as unknown as Bag)['user'] as string | undefined) ?? null, id: session.id };
   }
 
   put(session: Session, name: string, value: unknown): void {

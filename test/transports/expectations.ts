@@ -35,20 +35,20 @@ export function expectSessions(transport: Transport): void {
     it('each client has a session of its own, which it keeps', async () => {
       const server = await start();
       const [ann, ben] = [server.client(), server.client()];
-      const key = await ann.login('ann');
+      const id = await ann.login('ann');
       await ben.login('ben');
-      expect(await ann.whoami()).toEqual({ user: 'ann', key });
+      expect(await ann.whoami()).toEqual({ user: 'ann', id });
       expect(await ben.whoami()).toMatchObject({ user: 'ben' });
     });
 
     it('what is put is stored when the answer comes, and there is one write for it', async () => {
       const server = await start();
       const ann = server.client();
-      const key = await ann.login('ann');
+      const id = await ann.login('ann');
       server.store.take();
       await ann.put('theme', 'dark');
       expect(server.store.take()).toEqual(['read', 'update']);
-      expect((await sessionsOf(server).find(key))?.data).toMatchObject({ theme: 'dark' });
+      expect((await sessionsOf(server).find(id))?.data).toMatchObject({ theme: 'dark' });
       expect(await ann.get('theme')).toBe('dark');
     });
 
@@ -64,54 +64,54 @@ export function expectSessions(transport: Transport): void {
       for (const name of ['a', 'b', 'c']) expect(await ann.get(name)).toBe(name);
     });
 
-    it('a login ends the session before, keeps nothing of it, and has a new key', async () => {
+    it('a login ends the session before, keeps nothing of it, and has a new id', async () => {
       const server = await start();
       const ann = server.client();
       await ann.put('theme', 'dark');
       const before = ann.clone();
-      const { key } = await ann.whoami();
-      expect(await ann.login('ann')).not.toBe(key);
+      const { id } = await ann.whoami();
+      expect(await ann.login('ann')).not.toBe(id);
       expect(await ann.get('theme')).toBeNull();
       expect(await before.get('theme')).toBeNull();
-      expect(await sessionsOf(server).find(key)).toBeUndefined();
+      expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
-    it('regenerate gives an empty session under a new key', async () => {
+    it('regenerate gives an empty session under a new id', async () => {
       const server = await start();
       const ann = server.client();
-      const key = await ann.login('ann');
+      const id = await ann.login('ann');
       await ann.regenerate();
       expect((await ann.whoami()).user).toBeNull();
-      expect(await sessionsOf(server).find(key)).toBeUndefined();
+      expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
     it('rotate gives another secret for the same session', async () => {
       const server = await start();
       const ann = server.client();
-      const key = await ann.login('ann');
+      const id = await ann.login('ann');
       const slower = ann.clone();
       await ann.rotate();
       expect(ann.setCookie).toMatch(/^sid=/);
-      expect(await slower.whoami()).toEqual({ user: 'ann', key });
-      expect(await ann.whoami()).toEqual({ user: 'ann', key });
+      expect(await slower.whoami()).toEqual({ user: 'ann', id });
+      expect(await ann.whoami()).toEqual({ user: 'ann', id });
     });
 
     it('a logout ends the session for all who hold it, and clears the cookie', async () => {
       const server = await start();
       const ann = server.client();
-      const key = await ann.login('ann');
+      const id = await ann.login('ann');
       const other = ann.clone();
       await ann.logout();
       expect(ann.setCookie).toMatch(/^sid=;/);
       expect(await ann.whoami()).toMatchObject({ user: null });
       expect(await other.whoami()).toMatchObject({ user: null });
-      expect(await sessionsOf(server).find(key)).toBeUndefined();
+      expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
     it('a logout is not undone by a slower call that writes', async () => {
       const server = await start();
       const ann = server.client();
-      const key = await ann.login('ann');
+      const id = await ann.login('ann');
       const slower = ann.clone();
       const call = slower.putSlowly('theme', 'dark', 'slow');
       const { gates } = accountOf(server);
@@ -121,7 +121,7 @@ export function expectSessions(transport: Transport): void {
       await call;
       expect(slower.setCookie).toBeUndefined();
       expect(await slower.whoami()).toMatchObject({ user: null });
-      expect(await sessionsOf(server).find(key)).toBeUndefined();
+      expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
     it('a user is logged out everywhere, and others are not', async () => {

@@ -11,7 +11,7 @@ class WhoamiType {
   user!: string | null;
 
   @Field(() => ID)
-  key!: string;
+  id!: string;
 }
 
 /** The account over GraphQL; values travel as JSON text. */
@@ -112,7 +112,7 @@ export class GraphqlClient implements TransportClient {
   }
 
   async whoami(): Promise<Whoami> {
-    return (await this.#ask<{ whoami: Whoami }>('{ whoami { user key } }')).whoami;
+    return (await this.#ask<{ whoami: Whoami }>('{ whoami { user id } }')).whoami;
   }
 
   async guarded(): Promise<string> {

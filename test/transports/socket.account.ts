@@ -149,9 +149,9 @@ class SocketClient implements TransportClient {
   }
 
   async login(user: string): Promise<string> {
-    const key = await this.#byHttp((http) => http.login(user));
+    const id = await this.#byHttp((http) => http.login(user));
     await this.whoami();
-    return key;
+    return id;
   }
 
   whoami(): Promise<Whoami> {

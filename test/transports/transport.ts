@@ -7,12 +7,12 @@ import { Account } from './account.js';
 /** Who a client is, as its server sees it. */
 export interface Whoami {
   user: string | null;
-  key: string;
+  id: string;
 }
 
 /** How a client of a transport does what all of them can do. Each rejects with `Refused` when it is refused. */
 export interface TransportClient {
-  /** A new session for `user`, in the group `user:<user>`; gives its key. */
+  /** A new session for `user`, in the group `user:<user>`; gives its id. */
   login(user: string): Promise<string>;
   whoami(): Promise<Whoami>;
   /** Who it is, from a handler behind a guard that lets nobody in without a user. */

@@ -59,25 +59,30 @@ export class RemoteSessions {
     return this.call('create', encodeRecord(record));
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    const record = await this.call<WireRecord | null>('read', key);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    const record = await this.call<WireRecord | null>('read', id);
     return record ? decodeRecord(record) : undefined;
   }
 
   async update(
-    key: string,
+    id: string,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    const current = await this.call<[number, string] | null>('update', key, encodeChange(change));
-    return current ? { expiresAt: current[0], proof: current[1] } : undefined;
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    const current = await this.call<[number, string] | null>('update', id, encodeChange(change));
+    return current ? { expiresAt: current[0], secretHash: current[1] } : undefined;
   }
 
-  async rotate(key: string, presented: string, proof: string, grace: number): Promise<string | undefined> {
-    return (await this.call<string | null>('rotate', key, presented, proof, grace)) ?? undefined;
+  async rotate(
+    id: string,
+    presented: string,
+    secretHash: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    return (await this.call<string | null>('rotate', id, presented, secretHash, grace)) ?? undefined;
   }
 
-  destroy(key: string): Promise<boolean> {
-    return this.call('destroy', key);
+  destroy(id: string): Promise<boolean> {
+    return this.call('destroy', id);
   }
 
   async page(group: string | undefined, after: number, limit: number): Promise<SessionSlice> {

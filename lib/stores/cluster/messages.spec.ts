@@ -28,9 +28,16 @@ describe('a message', () => {
       string,
       string
     >;
-    const was = { proof: 'old', at: 1, grace: 2 };
-    const record = { key: 'k', proof: 'p', data, groups: ['g', '', 'g'], createdAt: 3, expiresAt: 8.64e15 };
-    for (const some of [{}, { was }, { was: { ...was, until: 0 } }]) {
+    const previous = { hash: 'old', replacedAt: 1, grace: 2 };
+    const record = {
+      id: 'k',
+      secretHash: 'p',
+      data,
+      groups: ['g', '', 'g'],
+      createdAt: 3,
+      expiresAt: 8.64e15,
+    };
+    for (const some of [{}, { previous }, { previous: { ...previous, validUntil: 0 } }]) {
       const decoded = decodeRecord(throughJson(encodeRecord({ ...record, ...some })));
       expect(Object.entries(decoded.data)).toEqual(Object.entries(data));
       expect(Object.getPrototypeOf(decoded.data)).toBe(null);
@@ -39,9 +46,13 @@ describe('a message', () => {
   });
 
   it('carries a change with what it has, and nothing else', () => {
-    const retire = { proof: 'p', until: 5 };
+    const retirePrevious = { secretHash: 'p', validUntil: 5 };
     const touch = { from: 1, to: 2 };
-    for (const change of [{}, { unset: [''], join: [], leave: ['g'] }, { expiresAt: 0, touch, retire }]) {
+    for (const change of [
+      {},
+      { remove: [''], join: [], leave: ['g'] },
+      { expiresAt: 0, touch, retirePrevious },
+    ]) {
       const given = { ...change, touch: change.touch && { ...touch, more: 1n }, more: 1n };
       expect(decodeChange(throughJson(encodeChange(given)))).toStrictEqual(change);
     }

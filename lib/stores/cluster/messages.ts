@@ -30,55 +30,63 @@ export function isOurs(message: unknown): message is [tag: typeof TAG, ...rest: 
 }
 
 type Texts = string[];
-type WireWas = [proof: string, at: number, grace: number, until?: number];
+type WirePrevious = [hash: string, replacedAt: number, grace: number, validUntil?: number];
 export type WireRecord = [
-  key: string,
-  proof: string,
+  id: string,
+  secretHash: string,
   createdAt: number,
   expiresAt: number,
   groups: readonly string[],
   data: Texts,
-  was?: WireWas,
+  previous?: WirePrevious,
 ];
 export type WireChange = Omit<SessionChange, 'set'> & { set?: Texts };
 
 export function encodeRecord(record: SessionRecord): WireRecord {
-  const { key, proof, createdAt, expiresAt, groups, data, was } = record;
-  const wire: WireRecord = [key, proof, createdAt, expiresAt, groups, flatten(data)];
-  if (was) wire.push(encodeWas(was));
+  const { id, secretHash, createdAt, expiresAt, groups, data, previous } = record;
+  const wire: WireRecord = [id, secretHash, createdAt, expiresAt, groups, flatten(data)];
+  if (previous) wire.push(encodePrevious(previous));
   return wire;
 }
 
 export function decodeRecord([
-  key,
-  proof,
+  id,
+  secretHash,
   createdAt,
   expiresAt,
   groups,
   data,
-  was,
+  previous,
 ]: WireRecord): SessionRecord {
-  const record = { key, proof, data: unflatten(data), groups: [...new Set(groups)], createdAt, expiresAt };
-  return was ? { ...record, was: decodeWas(was) } : record;
+  const record = {
+    id,
+    secretHash,
+    data: unflatten(data),
+    groups: [...new Set(groups)],
+    createdAt,
+    expiresAt,
+  };
+  return previous ? { ...record, previous: decodePrevious(previous) } : record;
 }
 
 export function encodeChange({
   set,
-  unset,
+  remove,
   join,
   leave,
   expiresAt,
   touch,
-  retire,
+  retirePrevious,
 }: SessionChange): WireChange {
   const wire: WireChange = {};
   if (set) wire.set = flatten(set);
-  if (unset) wire.unset = unset;
+  if (remove) wire.remove = remove;
   if (join) wire.join = join;
   if (leave) wire.leave = leave;
   if (expiresAt !== undefined) wire.expiresAt = expiresAt;
   if (touch) wire.touch = { from: touch.from, to: touch.to };
-  if (retire) wire.retire = { proof: retire.proof, until: retire.until };
+  if (retirePrevious)
+    wire.retirePrevious = { secretHash: retirePrevious.secretHash, validUntil: retirePrevious.validUntil };
   return wire;
 }
 
@@ -97,12 +105,17 @@ export function decodeGroup(wire: unknown): string | undefined {
   return wire as string;
 }
 
-function encodeWas({ proof, at, grace, until }: NonNullable<SessionRecord['was']>): WireWas {
-  return until === undefined ? [proof, at, grace] : [proof, at, grace, until];
+function encodePrevious({
+  hash,
+  replacedAt,
+  grace,
+  validUntil,
+}: NonNullable<SessionRecord['previous']>): WirePrevious {
+  return validUntil === undefined ? [hash, replacedAt, grace] : [hash, replacedAt, grace, validUntil];
 }
 
-function decodeWas([proof, at, grace, until]: WireWas): SessionRecord['was'] {
-  return until === undefined ? { proof, at, grace } : { proof, at, grace, until };
+function decodePrevious([hash, replacedAt, grace, validUntil]: WirePrevious): SessionRecord['previous'] {
+  return validUntil === undefined ? { hash, replacedAt, grace } : { hash, replacedAt, grace, validUntil };
 }
 
 /** Names and texts by turns: as an object `__proto__` would not outlive `JSON.parse` and a copy. */

@@ -1,11 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import {
   checkChange,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
   checkRotation,
-  exceptKeys,
+  exceptIds,
 } from '../../contract/record.js';
 import {
   TAG,
@@ -125,15 +125,15 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
       const change = decodeChange(args[1] as WireChange);
       checkChange(change);
       const record = sessions.update(args[0] as string, change);
-      return record ? [record.expiresAt, record.proof] : null;
+      return record ? [record.expiresAt, record.secretHash] : null;
     }
     case 'rotate': {
-      const [key, presented, proof, grace] = args as [string, string, string, number];
-      checkRotation(key, presented, proof, grace);
-      return sessions.rotate(key, presented, proof, grace) ?? null;
+      const [id, presented, secretHash, grace] = args as [string, string, string, number];
+      checkRotation(id, presented, secretHash, grace);
+      return sessions.rotate(id, presented, secretHash, grace) ?? null;
     }
     case 'destroy':
-      checkKey(args[0]);
+      checkId(args[0]);
       return sessions.destroy(args[0] as string);
     case 'page': {
       const [group, after, limit] = args as [unknown, number, number];
@@ -145,7 +145,7 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
       return sessions.count(decodeGroup(args[0]));
     case 'clear': {
       const [group, kept, reach] = args as [unknown, string[], ClearReach | null];
-      return sessions.clear(decodeGroup(group), exceptKeys(kept), reach ?? undefined);
+      return sessions.clear(decodeGroup(group), exceptIds(kept), reach ?? undefined);
     }
     default:
       throw new TypeError('no such operation');

@@ -4,9 +4,9 @@ import { Sessions } from './sessions.js';
 
 const HOUR = 3_600_000;
 
-function aRecord(key: string, some: Partial<SessionRecord> = {}): SessionRecord {
+function aRecord(id: string, some: Partial<SessionRecord> = {}): SessionRecord {
   const now = Date.now();
-  return { key, proof: 'p', data: {}, groups: [], createdAt: now, expiresAt: now + HOUR, ...some };
+  return { id, secretHash: 'p', data: {}, groups: [], createdAt: now, expiresAt: now + HOUR, ...some };
 }
 
 function random(below: number): number {
@@ -19,15 +19,15 @@ function group(): string {
 
 /** How many things each of the structures inside holds. */
 function held(sessions: Sessions) {
-  const { byKey, all, groups, ungrouped, grouped } = sessions as unknown as {
-    byKey: Map<string, unknown>;
+  const { byId, all, groups, ungrouped, grouped } = sessions as unknown as {
+    byId: Map<string, unknown>;
     all: { size: number };
     groups: Map<string, { size: number }>;
     ungrouped: { sessions: unknown[] };
     grouped: { sessions: unknown[] };
   };
   return {
-    keys: byKey.size,
+    ids: byId.size,
     all: all.size,
     groups: groups.size,
     expiring: ungrouped.sessions.length + grouped.sessions.length,
@@ -46,34 +46,38 @@ function misplaced(sessions: Sessions) {
   return [...isWrong(ungrouped, false), ...isWrong(grouped, true)];
 }
 
-const nothing = { keys: 0, all: 0, groups: 0, expiring: 0 };
+const nothing = { ids: 0, all: 0, groups: 0, expiring: 0 };
 
-function keysOf({ records }: { records: SessionRecord[] }): string[] {
-  return records.map(({ key }) => key);
+function idsOf({ records }: { records: SessionRecord[] }): string[] {
+  return records.map(({ id }) => id);
 }
 
 describe('sessions in memory', () => {
   it('are copied in and cannot be altered by who wrote or read them', () => {
     const sessions = new Sessions();
-    const was = { proof: 'old', at: 1, grace: 2 };
-    const record = aRecord('k', { data: { a: '1' }, groups: ['g'], was });
+    const previous = { hash: 'old', replacedAt: 1, grace: 2 };
+    const record = aRecord('k', { data: { a: '1' }, groups: ['g'], previous });
     sessions.create(record);
     record.data['a'] = '2';
     record.groups.push('h');
-    was.at = 9;
+    previous.replacedAt = 9;
 
-    for (const change of [{}, { set: { b: '1' }, join: ['i'] }, { retire: { proof: 'p', until: 5 } }]) {
+    for (const change of [
+      {},
+      { set: { b: '1' }, join: ['i'] },
+      { retirePrevious: { secretHash: 'p', validUntil: 5 } },
+    ]) {
       sessions.update('k', change);
       const read = sessions.read('k') as SessionRecord;
-      expect(() => (read.proof = 'x')).toThrow(TypeError);
+      expect(() => (read.secretHash = 'x')).toThrow(TypeError);
       expect(() => (read.data['a'] = 'x')).toThrow(TypeError);
       expect(() => read.groups.push('x')).toThrow(TypeError);
-      expect(() => ((read.was as { at: number }).at = 7)).toThrow(TypeError);
+      expect(() => ((read.previous as { replacedAt: number }).replacedAt = 7)).toThrow(TypeError);
     }
     expect(sessions.read('k')).toMatchObject({
       data: { a: '1', b: '1' },
       groups: ['g', 'i'],
-      was: { at: 1 },
+      previous: { replacedAt: 1 },
     });
     expect(sessions.read('k')).toBe(sessions.read('k'));
   });
@@ -94,39 +98,39 @@ describe('sessions in memory', () => {
   it('leave nothing behind when they end, however that comes', () => {
     const sessions = new Sessions();
     const groups = ['g', 'h'];
-    const ends: Record<string, (key: string) => unknown> = {
-      destroyed: (key) => sessions.destroy(key),
-      changed: (key) => sessions.update(key, { expiresAt: 1, join: ['i'] }),
+    const ends: Record<string, (id: string) => unknown> = {
+      destroyed: (id) => sessions.destroy(id),
+      changed: (id) => sessions.update(id, { expiresAt: 1, join: ['i'] }),
       cleared: () => sessions.clear('h', new Set()),
       'cleared with all': () => sessions.clear(undefined, new Set()),
     };
-    for (const [key, end] of Object.entries(ends)) {
-      sessions.create(aRecord(key, { groups }));
-      sessions.update(key, { join: ['j'], leave: ['g'] });
-      end(key);
-      expect(held(sessions), key).toEqual(nothing);
+    for (const [id, end] of Object.entries(ends)) {
+      sessions.create(aRecord(id, { groups }));
+      sessions.update(id, { join: ['j'], leave: ['g'] });
+      end(id);
+      expect(held(sessions), id).toEqual(nothing);
     }
   });
 
   it('keep all structures of one mind through any changes', () => {
     const sessions = new Sessions(60);
     for (let step = 0; step < 20_000; step++) {
-      const key = `k${random(90)}`;
+      const id = `k${random(90)}`;
       const expiresAt = Date.now() + HOUR + random(1000);
       const change = random(7);
       if (change < 2)
-        sessions.create(aRecord(key, { groups: random(2) ? [group(), group()] : [], expiresAt }));
-      else if (change === 2) sessions.update(key, { expiresAt: random(4) ? expiresAt : 1 });
-      else if (change === 3) sessions.update(key, { join: [group()] });
-      else if (change === 4) sessions.update(key, { leave: [group()], expiresAt });
-      else if (change === 5) sessions.destroy(key);
+        sessions.create(aRecord(id, { groups: random(2) ? [group(), group()] : [], expiresAt }));
+      else if (change === 2) sessions.update(id, { expiresAt: random(4) ? expiresAt : 1 });
+      else if (change === 3) sessions.update(id, { join: [group()] });
+      else if (change === 4) sessions.update(id, { leave: [group()], expiresAt });
+      else if (change === 5) sessions.destroy(id);
       else if (random(20) === 0) sessions.clear(group(), new Set([`k${random(90)}`]));
 
       if (step % 100 > 0) continue;
       const { records } = sessions.page(undefined, 0, 1000);
       const groups = new Set(records.flatMap((record) => record.groups));
       expect(held(sessions)).toEqual({
-        keys: records.length,
+        ids: records.length,
         all: records.length,
         groups: groups.size,
         expiring: records.length,
@@ -134,8 +138,8 @@ describe('sessions in memory', () => {
       expect(misplaced(sessions)).toEqual([]);
       for (const name of groups) {
         const members = records.filter((record) => record.groups.includes(name));
-        expect(keysOf(sessions.page(name, 0, 1000)).toSorted()).toEqual(
-          keysOf({ records: members }).toSorted(),
+        expect(idsOf(sessions.page(name, 0, 1000)).toSorted()).toEqual(
+          idsOf({ records: members }).toSorted(),
         );
         expect(sessions.count(name)).toBe(members.length);
       }
@@ -154,10 +158,10 @@ describe('when there are more than maxSessions', () => {
 
     const gone: string[] = [];
     for (let index = 0; index < 4; index++) {
-      const before = keysOf(sessions.page(undefined, 0, 10));
+      const before = idsOf(sessions.page(undefined, 0, 10));
       sessions.create(aRecord(`new ${index}`, { expiresAt: NEVER, groups: ['new'] }));
-      const after = new Set(keysOf(sessions.page(undefined, 0, 10)));
-      gone.push(...before.filter((key) => !after.has(key)));
+      const after = new Set(idsOf(sessions.page(undefined, 0, 10)));
+      gone.push(...before.filter((id) => !after.has(id)));
       expect(sessions.count()).toBe(4);
     }
     expect(gone).toEqual(['first', 'second', 'grouped, first', 'grouped, second']);
@@ -170,7 +174,7 @@ describe('when there are more than maxSessions', () => {
     sessions.update('joins', { join: ['g'] });
     sessions.update('leaves', { leave: ['g'] });
     sessions.create(aRecord('new'));
-    expect(keysOf(sessions.page(undefined, 0, 10))).toEqual(['joins', 'new']);
+    expect(idsOf(sessions.page(undefined, 0, 10))).toEqual(['joins', 'new']);
   });
 });
 
@@ -185,7 +189,7 @@ describe('expired sessions', () => {
     }
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(1245);
-    expect(held(sessions)).toEqual({ keys: 25, all: 25, groups: 1, expiring: 25 });
+    expect(held(sessions)).toEqual({ ids: 25, all: 25, groups: 1, expiring: 25 });
     vi.advanceTimersByTime(1000);
     expect(held(sessions)).toEqual(nothing);
     expect(vi.getTimerCount()).toBe(0);
@@ -194,8 +198,8 @@ describe('expired sessions', () => {
   it('are gone at the very instant, before the timer had its turn', () => {
     const sessions = new Sessions();
     const expiresAt = Date.now() + 1000;
-    for (const key of ['a', 'b', 'c', 'd', 'e', 'f'])
-      sessions.create(aRecord(key, { groups: ['g'], expiresAt }));
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'f'])
+      sessions.create(aRecord(id, { groups: ['g'], expiresAt }));
     vi.setSystemTime(expiresAt - 1);
     expect(sessions.read('a')).toBeDefined();
     vi.setSystemTime(expiresAt);
@@ -203,8 +207,8 @@ describe('expired sessions', () => {
     expect(sessions.update('b', { expiresAt: NEVER })).toBeUndefined();
     expect(sessions.rotate('c', 'p', 'q', 1)).toBeUndefined();
     expect(sessions.destroy('d')).toBe(false);
-    expect(sessions.create({ ...aRecord('e'), proof: 'other' })).toBe(true);
-    expect(keysOf(sessions.page('g', 0, 10))).toEqual([]);
+    expect(sessions.create({ ...aRecord('e'), secretHash: 'other' })).toBe(true);
+    expect(idsOf(sessions.page('g', 0, 10))).toEqual([]);
     expect(sessions.count()).toBe(1);
   });
 
@@ -215,7 +219,7 @@ describe('expired sessions', () => {
     sessions.update('earlier', { expiresAt: Date.now() + 1000 });
     sessions.update('later', { expiresAt: Date.now() + 2000 });
     vi.advanceTimersByTime(1000);
-    expect(held(sessions).keys).toBe(1);
+    expect(held(sessions).ids).toBe(1);
     vi.advanceTimersByTime(1000);
     expect(held(sessions)).toEqual(nothing);
   });
@@ -225,7 +229,7 @@ describe('expired sessions', () => {
     const expiresAt = Date.now() + 1000;
     for (let index = 0; index < 2500; index++) sessions.create(aRecord(`k${index}`, { expiresAt }));
     vi.advanceTimersByTime(1000);
-    expect(held(sessions).keys).toBe(1500);
+    expect(held(sessions).ids).toBe(1500);
     expect(sessions.count()).toBe(0);
     vi.advanceTimersByTime(10);
     expect(held(sessions)).toEqual(nothing);
@@ -241,9 +245,9 @@ describe('expired sessions', () => {
     expect(fired.mock.calls.map(([, delay]) => delay)).toEqual([2 ** 31 - 1]);
     vi.unstubAllGlobals();
     vi.advanceTimersByTime(2 ** 31 - 1);
-    expect(held(sessions).keys).toBe(2);
+    expect(held(sessions).ids).toBe(2);
     vi.advanceTimersByTime(1);
-    expect(held(sessions).keys).toBe(1);
+    expect(held(sessions).ids).toBe(1);
   });
 });
 
@@ -252,14 +256,14 @@ describe('pages and clears', () => {
     const sessions = new Sessions();
     const text = 'x'.repeat(1024 * 1024);
     for (let index = 0; index < 10; index++) sessions.create(aRecord(`k${index}`, { data: { text } }));
-    const keys: string[] = [];
+    const ids: string[] = [];
     for (let next: number | undefined = 0; next !== undefined;) {
       const page = sessions.page(undefined, next, 1000);
       expect(page.records.length).toBeLessThanOrEqual(4);
-      keys.push(...keysOf(page));
+      ids.push(...idsOf(page));
       next = page.next;
     }
-    expect(keys.length).toBe(10);
+    expect(ids.length).toBe(10);
   });
 
   it('end a clear in bounded steps, none of which reaches who joins after the first', () => {
@@ -274,6 +278,6 @@ describe('pages and clears', () => {
       ended.push(step.ended);
     }
     expect(ended).toEqual([249, 250, 100]);
-    expect(keysOf(sessions.page('g', 0, 10))).toEqual(['k7', 'late']);
+    expect(idsOf(sessions.page('g', 0, 10))).toEqual(['k7', 'late']);
   });
 });

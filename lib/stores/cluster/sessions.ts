@@ -45,7 +45,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * change makes a new one, so that what was read stays what it was.
  */
 export class Sessions {
-  private readonly byKey = new Map<string, HeldSession>();
+  private readonly byId = new Map<string, HeldSession>();
   private readonly all = new Ledger<HeldSession>();
   private readonly groups = new Map<string, Ledger<HeldSession>>();
   private readonly ungrouped = new ExpiryHeap();
@@ -56,7 +56,7 @@ export class Sessions {
 
   constructor(public maxSessions = DEFAULT_MAX_SESSIONS) {}
 
-  /** Adds a copy of `record`; `false` and nothing written when its key is in use by another proof. */
+  /** Adds a copy of `record`; `false` and nothing written when its id is in use by another secret hash. */
   create(record: SessionRecord): boolean {
     return this.adopt(copyRecord(record));
   }
@@ -64,33 +64,33 @@ export class Sessions {
   /** As `create`, but of a record that is nobody else's. */
   adopt(record: SessionRecord): boolean {
     const now = Date.now();
-    const session = this.live(record.key, now);
-    if (session) return session.record.proof === record.proof;
+    const session = this.live(record.id, now);
+    if (session) return session.record.secretHash === record.secretHash;
     if (record.expiresAt > now) this.add(frozen(record), now);
     return true;
   }
 
-  read(key: string): SessionRecord | undefined {
-    return this.live(key, Date.now())?.record;
+  read(id: string): SessionRecord | undefined {
+    return this.live(id, Date.now())?.record;
   }
 
-  update(key: string, change: SessionChange): SessionRecord | undefined {
+  update(id: string, change: SessionChange): SessionRecord | undefined {
     const now = Date.now();
-    const session = this.live(key, now);
+    const session = this.live(id, now);
     return session && this.replace(session, applyChange(session.record, change), now);
   }
 
-  rotate(key: string, presented: string, proof: string, grace: number): string | undefined {
+  rotate(id: string, presented: string, secretHash: string, grace: number): string | undefined {
     const now = Date.now();
-    const session = this.live(key, now);
+    const session = this.live(id, now);
     return (
       session &&
-      this.replace(session, applyRotation(session.record, presented, proof, grace, now), now)?.proof
+      this.replace(session, applyRotation(session.record, presented, secretHash, grace, now), now)?.secretHash
     );
   }
 
-  destroy(key: string): boolean {
-    const session = this.live(key, Date.now());
+  destroy(id: string): boolean {
+    const session = this.live(id, Date.now());
     if (session) this.end(session);
     return session !== undefined;
   }
@@ -116,7 +116,7 @@ export class Sessions {
   }
 
   /**
-   * Ends some of the sessions but those with a key in `kept`; the first step, which has no `reach`, bounds the
+   * Ends some of the sessions but those with an id in `kept`; the first step, which has no `reach`, bounds the
    * rest to the positions taken until then, so that constant joins do not keep it going.
    */
   clear(group: string | undefined, kept: ReadonlySet<string>, reach?: ClearReach): ClearStep {
@@ -124,7 +124,7 @@ export class Sessions {
     const { after, until } = reach ?? { after: 0, until: this.position };
     const found = this.ledger(group)?.after(after, CLEARED_PER_STEP) ?? [];
     const members = found.filter(({ position }) => position <= until);
-    const ending = members.filter(({ member }) => !kept.has(member.record.key));
+    const ending = members.filter(({ member }) => !kept.has(member.record.id));
     for (const { member } of ending) this.end(member);
 
     const last = members.at(-1);
@@ -141,8 +141,8 @@ export class Sessions {
     this.wakesAt = Infinity;
   }
 
-  private live(key: string, now: number): HeldSession | undefined {
-    const session = this.byKey.get(key);
+  private live(id: string, now: number): HeldSession | undefined {
+    const session = this.byId.get(id);
     if (!session || session.record.expiresAt > now) return session;
     this.end(session);
     return undefined;
@@ -151,7 +151,7 @@ export class Sessions {
   private add(record: SessionRecord, now: number): void {
     this.makeRoom(now);
     const session: HeldSession = { record, slot: 0, place: ++this.position, places: [] };
-    this.byKey.set(record.key, session);
+    this.byId.set(record.id, session);
     this.all.add(session, session.place);
     this.regroup(session, [], record.groups);
     this.heap(record).add(session);
@@ -160,9 +160,9 @@ export class Sessions {
 
   /** Who is logged in, which is what groups are for, outstays who merely came by. */
   private makeRoom(now: number): void {
-    if (this.byKey.size < this.maxSessions) return;
+    if (this.byId.size < this.maxSessions) return;
     this.expire(now);
-    while (this.byKey.size >= this.maxSessions) {
+    while (this.byId.size >= this.maxSessions) {
       const session = this.ungrouped.first ?? this.grouped.first;
       if (!session) return;
       this.end(session);
@@ -190,7 +190,7 @@ export class Sessions {
 
   private end(session: HeldSession): void {
     const { record } = session;
-    this.byKey.delete(record.key);
+    this.byId.delete(record.id);
     this.all.remove(session.place);
     this.regroup(session, record.groups, []);
     this.heap(record).remove(session);
@@ -260,24 +260,33 @@ export class Sessions {
   }
 }
 
-function copyRecord({ key, proof, was, data, groups, createdAt, expiresAt }: SessionRecord): SessionRecord {
+function copyRecord({
+  id,
+  secretHash,
+  previous,
+  data,
+  groups,
+  createdAt,
+  expiresAt,
+}: SessionRecord): SessionRecord {
   const copy: SessionRecord = {
-    key,
-    proof,
+    id,
+    secretHash,
     data: copyData(data),
     groups: [...new Set(groups)],
     createdAt,
     expiresAt,
   };
-  if (was) copy.was = { proof: was.proof, at: was.at, grace: was.grace };
-  if (copy.was && was?.until !== undefined) copy.was.until = was.until;
+  if (previous)
+    copy.previous = { hash: previous.hash, replacedAt: previous.replacedAt, grace: previous.grace };
+  if (copy.previous && previous?.validUntil !== undefined) copy.previous.validUntil = previous.validUntil;
   return copy;
 }
 
 function frozen(record: SessionRecord): SessionRecord {
   Object.freeze(record.data);
   Object.freeze(record.groups);
-  if (record.was) Object.freeze(record.was);
+  if (record.previous) Object.freeze(record.previous);
   return Object.freeze(record);
 }
 

@@ -79,10 +79,10 @@ describe('in one process', () => {
     const store = await open();
     const stop = serveSessions({ maxSessions: 2 });
     try {
-      for (const key of ['a', 'b', 'c']) await store.create(aRecord(key));
+      for (const id of ['a', 'b', 'c']) await store.create(aRecord(id));
       expect(await store.count()).toBe(2);
       const later = await open({ name: 'other' });
-      for (const key of ['a', 'b', 'c']) await later.create(aRecord(key));
+      for (const id of ['a', 'b', 'c']) await later.create(aRecord(id));
       expect(await later.count()).toBe(2);
     } finally {
       stop();
@@ -129,12 +129,12 @@ describe('in one process', () => {
     await expect(store.read('k')).rejects.toMatchObject(refused);
   });
 
-  it('a key in use is refused with what to do about it', async () => {
+  it('an id in use is refused with what to do about it', async () => {
     const store = await open();
     await store.create(aRecord('k'));
     const message =
-      '[session:cluster] create: the key is in use by another session: genid must never give one twice';
-    await expect(store.create({ ...aRecord('k'), proof: 'other' })).rejects.toThrow(message);
+      '[session:cluster] create: the id is in use by another session: genid must never give one twice';
+    await expect(store.create({ ...aRecord('k'), secretHash: 'other' })).rejects.toThrow(message);
   });
 
   it('an `after` that no page gave out is refused', async () => {

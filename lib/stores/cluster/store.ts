@@ -6,11 +6,11 @@ import { SessionStoreError } from '../../contract/errors.js';
 import {
   checkChange,
   checkGroup,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
   checkRotation,
-  exceptKeys,
+  exceptIds,
 } from '../../contract/record.js';
 import {
   SessionStore,
@@ -68,37 +68,37 @@ export class ClusterStore extends SessionStore {
     throw new SessionStoreError(
       'cluster',
       'create',
-      'the key is in use by another session: genid must never give one twice',
+      'the id is in use by another session: genid must never give one twice',
     );
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    checkKey(key);
-    return await this.opened('read').read(key);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    checkId(id);
+    return await this.opened('read').read(id);
   }
 
   async update(
-    { key }: SessionRecord,
+    { id }: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    checkKey(key);
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    checkId(id);
     checkChange(change);
-    return await this.opened('update').update(key, change);
+    return await this.opened('update').update(id, change);
   }
 
   async rotate(
-    { key }: SessionRecord,
+    { id }: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    checkRotation(key, presented, proof, grace);
-    return await this.opened('rotate').rotate(key, presented, proof, grace);
+    checkRotation(id, presented, secretHash, grace);
+    return await this.opened('rotate').rotate(id, presented, secretHash, grace);
   }
 
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
-    return await this.opened('destroy').destroy(key);
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
+    return await this.opened('destroy').destroy(id);
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
@@ -116,7 +116,7 @@ export class ClusterStore extends SessionStore {
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    const kept = exceptKeys(except);
+    const kept = exceptIds(except);
     const sessions = this.opened('clear');
     let ended = 0;
     let reach: ClearReach | undefined;

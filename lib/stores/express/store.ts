@@ -3,14 +3,14 @@ import { checkNoOthers } from '../../contract/options.js';
 import { checkTimeout, withDeadline } from '../../contract/deadline.js';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
 import { SessionStoreError } from '../../contract/errors.js';
-import { NO_SECRET } from '../../token/signer.js';
+import { NO_SECRET_HASH } from '../../token/signer.js';
 import {
   applyChange,
   checkChange,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
-  exceptKeys,
+  exceptIds,
 } from '../../contract/record.js';
 import {
   NEVER,
@@ -36,7 +36,7 @@ type Done<T> = (error?: unknown, value?: T | null) => void;
 
 /**
  * A store for the module and for `sessionMiddleware` out of one that was written for express-session, which goes on
- * holding what it held: sessions and cookies of before stay good. The token is the bare key, as there, and so a
+ * holding what it held: sessions and cookies of before stay good. The token is the bare id, as there, and so a
  * credential.
  *
  * Such a store cannot keep what it was not made for, and who asks for it is told so:
@@ -59,7 +59,7 @@ export function isExpressStore(store: unknown): store is expressSession.Store {
 }
 
 class ExpressStore extends SessionStore {
-  override readonly tokens = 'key';
+  override readonly tokens = 'id';
   readonly #store: AnyStore;
   readonly #name: string;
   readonly #timeout: number;
@@ -93,11 +93,11 @@ class ExpressStore extends SessionStore {
     this.#current.set(record, kept);
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    checkKey(key);
-    const session = await this.#get('read', key);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    checkId(id);
+    const session = await this.#get('read', id);
     if (!session) return undefined;
-    const record = recordOf(key, session);
+    const record = recordOf(id, session);
     if (record.expiresAt <= Date.now()) return undefined;
     this.#current.set(record, { record, session });
     return record;
@@ -106,31 +106,31 @@ class ExpressStore extends SessionStore {
   async update(
     hint: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    checkKey(hint.key);
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    checkId(hint.id);
     checkChange(change);
     if (change.join || change.leave) throw this.#cannot('keep groups');
-    const kept = this.#current.get(hint) ?? (await this.#readAnew(hint.key));
+    const kept = this.#current.get(hint) ?? (await this.#readAnew(hint.id));
     if (!kept) return undefined;
 
     const next = applyChange(kept.record, change);
     if (next.expiresAt <= Date.now()) {
-      await this.destroy(hint.key);
+      await this.destroy(hint.id);
       return undefined;
     }
-    const wrote = change.set !== undefined || change.unset !== undefined || change.expiresAt !== undefined;
+    const wrote = change.set !== undefined || change.remove !== undefined || change.expiresAt !== undefined;
     if (wrote || typeof this.#store.touch !== 'function') await this.#set('update', kept, next);
     else if (!(await this.#touch(kept, next))) return undefined;
-    return { expiresAt: next.expiresAt, proof: NO_SECRET };
+    return { expiresAt: next.expiresAt, secretHash: NO_SECRET_HASH };
   }
 
   async rotate(): Promise<never> {
-    throw this.#cannot('rotate a secret; session.regenerate() gives a session a new key');
+    throw this.#cannot('rotate a secret; session.regenerate() gives a session a new id');
   }
 
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
-    await this.#call('destroy', (done) => this.#store.destroy(key, done as never));
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
+    await this.#call('destroy', (done) => this.#store.destroy(id, done as never));
     return true;
   }
 
@@ -140,12 +140,12 @@ class ExpressStore extends SessionStore {
     if (group !== undefined) throw this.#cannot('keep groups');
     const all = await this.#all('page');
     const records = [...all]
-      .filter(([key]) => after === undefined || key > after)
+      .filter(([id]) => after === undefined || id > after)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .slice(0, limit)
-      .map(([key, session]) => recordOf(key, session));
-    const more = records.length === limit && [...all.keys()].some((key) => key > records.at(-1)!.key);
-    return more ? { records, next: records.at(-1)!.key } : { records };
+      .map(([id, session]) => recordOf(id, session));
+    const more = records.length === limit && [...all.keys()].some((id) => id > records.at(-1)!.id);
+    return more ? { records, next: records.at(-1)!.id } : { records };
   }
 
   async count(group?: string): Promise<number> {
@@ -156,25 +156,25 @@ class ExpressStore extends SessionStore {
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) throw this.#cannot('keep groups');
-    const spared = exceptKeys(except);
+    const spared = exceptIds(except);
     if (spared.size === 0 && typeof this.#store.clear === 'function') {
       const ended = await this.count();
       await this.#call('clear', (done) => this.#store.clear!(done as never));
       return ended;
     }
-    const keys = [...(await this.#all('clear')).keys()].filter((key) => !spared.has(key));
-    for (const key of keys) await this.destroy(key);
-    return keys.length;
+    const ids = [...(await this.#all('clear')).keys()].filter((id) => !spared.has(id));
+    for (const id of ids) await this.destroy(id);
+    return ids.length;
   }
 
-  async #readAnew(key: string): Promise<Kept | undefined> {
-    const record = await this.read(key);
+  async #readAnew(id: string): Promise<Kept | undefined> {
+    const record = await this.read(id);
     return record && this.#current.get(record);
   }
 
-  async #get(operation: string, key: string): Promise<ExpressSessionJson | undefined> {
+  async #get(operation: string, id: string): Promise<ExpressSessionJson | undefined> {
     const session = await this.#call<expressSession.SessionData>(operation, (done) =>
-      this.#store.get(key, (error: unknown, value?: unknown) =>
+      this.#store.get(id, (error: unknown, value?: unknown) =>
         // As in express-session: a file that is not there is a session that is not there.
         (error as NodeJS.ErrnoException | null)?.code === 'ENOENT' ? done() : done(error, value as never),
       ),
@@ -185,7 +185,7 @@ class ExpressStore extends SessionStore {
   /** Writes a session whole, as `next` has it. */
   async #set(operation: string, kept: Kept, next: SessionRecord): Promise<void> {
     const session = sessionOf(kept, next);
-    await this.#call(operation, (done) => this.#store.set(next.key, session as never, done as never));
+    await this.#call(operation, (done) => this.#store.set(next.id, session as never, done as never));
     kept.record = next;
     kept.session = session;
   }
@@ -194,10 +194,10 @@ class ExpressStore extends SessionStore {
   async #touch(kept: Kept, next: SessionRecord): Promise<boolean> {
     const session = sessionOf(kept, next);
     try {
-      await this.#call('update', (done) => this.#store.touch!(next.key, session as never, done as never));
+      await this.#call('update', (done) => this.#store.touch!(next.id, session as never, done as never));
     } catch (error) {
       // Some stores call it an error that a session ended meanwhile.
-      if (await this.#get('update', next.key)) throw error;
+      if (await this.#get('update', next.id)) throw error;
       return false;
     }
     kept.record = next;
@@ -205,7 +205,7 @@ class ExpressStore extends SessionStore {
     return true;
   }
 
-  /** All live sessions by key. */
+  /** All live sessions by id. */
   async #all(operation: string): Promise<Map<string, ExpressSessionJson>> {
     if (typeof this.#store.all !== 'function') {
       throw this.#cannot(`${operation} all sessions, for it has no all()`);
@@ -214,14 +214,14 @@ class ExpressStore extends SessionStore {
     const sessions = new Map<string, ExpressSessionJson>();
     for (const [name, value] of Object.entries(all)) {
       // Where they come in an array, only some stores say which is which.
-      const { id, ...session } = value as ExpressSessionJson & { id?: unknown };
-      const key = Array.isArray(all) ? id : name;
-      if (typeof key !== 'string')
-        throw this.#cannot(`${operation} all sessions, for its all() does not give their keys`);
+      const { id: ownId, ...session } = value as ExpressSessionJson & { id?: unknown };
+      const id = Array.isArray(all) ? ownId : name;
+      if (typeof id !== 'string')
+        throw this.#cannot(`${operation} all sessions, for its all() does not give their ids`);
       const expiresAt = expiryOf(session.cookie);
       if (expiresAt === undefined || expiresAt > Date.now())
         sessions.set(
-          key,
+          id,
           Array.isArray(all) ? (session as ExpressSessionJson) : (value as ExpressSessionJson),
         );
     }
@@ -274,14 +274,14 @@ interface Kept {
   session: Record<string, unknown>;
 }
 
-function recordOf(key: string, session: ExpressSessionJson): SessionRecord {
+function recordOf(id: string, session: ExpressSessionJson): SessionRecord {
   const data = Object.create(null) as Record<string, string>;
   for (const name of Object.keys(session)) {
     const text = name === 'cookie' ? cookieText(session.cookie) : JSON.stringify(session[name]);
     if (text !== undefined) data[name] = text;
   }
   const expiresAt = expiryOf(session.cookie) ?? NEVER;
-  return { key, proof: NO_SECRET, data, groups: [], createdAt: 0, expiresAt };
+  return { id, secretHash: NO_SECRET_HASH, data, groups: [], createdAt: 0, expiresAt };
 }
 
 /** What express-session would hand to the store for the session as `next` has it. */

@@ -28,15 +28,15 @@ export class Envelopes {
   }
 
   /**
-   * The key in the maps of the session `key`. Without a prefix it stays as it is, but for what would make it one of
-   * another prefix, which no key has that comes from a token.
+   * The id in the maps of the session `id`. Without a prefix it stays as it is, but for what would make it one of
+   * another prefix, which no id has that comes from a token.
    */
-  keyOf(key: string): string {
-    return this.prefix === '' ? escaped(key) : this.ours + key;
+  keyOf(id: string): string {
+    return this.prefix === '' ? escaped(id) : this.ours + id;
   }
 
-  /** The session's key for a key in the maps. */
-  ownKeyOf(key: string): string {
+  /** The session's id for an id in the maps. */
+  idOf(key: string): string {
     return this.prefix === '' ? key.replace(/%2[5F]/g, decodeURIComponent) : key.slice(this.ours.length);
   }
 
@@ -60,20 +60,20 @@ export class Envelopes {
   }
 
   /** What a text holds; `undefined` when it is damaged. */
-  read(key: string, text: string): Envelope | undefined {
+  read(id: string, text: string): Envelope | undefined {
     try {
-      const { version, lifetime, proof, was, groups, createdAt, expiresAt, data } = JSON.parse(
+      const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = JSON.parse(
         text,
       ) as Written;
       const record: SessionRecord = {
-        key,
-        proof,
+        id,
+        secretHash,
         data: copyData(data),
         groups: groups.map((group) => group.slice(this.ours.length)),
         createdAt,
         expiresAt,
       };
-      if (was) record.was = was;
+      if (previous) record.previous = previous;
       return Number.isInteger(version + lifetime + createdAt + expiresAt)
         ? { record, version, lifetime, text }
         : undefined;
@@ -89,16 +89,16 @@ export class Envelopes {
   }
 
   private write(record: SessionRecord, version: number, lifetime: number): string {
-    const { key, proof, was, groups, createdAt, expiresAt, data } = record;
+    const { id, secretHash, previous, groups, createdAt, expiresAt, data } = record;
     return JSON.stringify({
       version,
       lifetime,
       prefix: this.prefix,
-      place: placeOf(key),
+      place: placeOf(id),
       expiresAt,
       createdAt,
-      proof,
-      was,
+      secretHash,
+      previous,
       groups: groups.map((group) => this.ours + group),
       data,
     } satisfies Written & { prefix: string; place: number });
@@ -109,13 +109,13 @@ function escaped(text: string): string {
   return text.replace(/[%/]/g, encodeURIComponent);
 }
 
-type Written = Omit<SessionRecord, 'key'> & { version: number; lifetime: number };
+type Written = Omit<SessionRecord, 'id'> & { version: number; lifetime: number };
 
 /** Whether two records of one session are alike; what a change did not touch is the same object in both. */
 function isSame(one: SessionRecord, other: SessionRecord): boolean {
   return (
-    one.proof === other.proof &&
-    one.was === other.was &&
+    one.secretHash === other.secretHash &&
+    one.previous === other.previous &&
     one.expiresAt === other.expiresAt &&
     (one.groups === other.groups || isSameList(one.groups, other.groups)) &&
     (one.data === other.data || isSameData(one.data, other.data))

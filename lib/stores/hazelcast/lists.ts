@@ -37,7 +37,7 @@ export class SessionLists {
   async keysOfGroup(group: string, after: string | undefined, limit: number): Promise<Keys> {
     const behind = after === undefined ? undefined : this.envelopes.keyOf(after);
     const keys = await this.keys(live(this.members(group)), behind, limit);
-    return keys.length < limit ? { keys } : { keys, next: this.envelopes.ownKeyOf(keys.at(-1) as string) };
+    return keys.length < limit ? { keys } : { keys, next: this.envelopes.idOf(keys.at(-1) as string) };
   }
 
   /** Up to `limit` keys of all sessions behind `after`: range by range, and in their own order within one. */
@@ -51,7 +51,7 @@ export class SessionLists {
       const found = await this.keys(this.inRange(range), behind, wanted);
       keys.push(...found);
       if (found.length === wanted) {
-        const last = this.envelopes.ownKeyOf(found.at(-1) as string);
+        const last = this.envelopes.idOf(found.at(-1) as string);
         return { keys, next: `${range.from}-${range.to}:${last}` };
       }
       // Of a range that a page before began, how many there were is not known.

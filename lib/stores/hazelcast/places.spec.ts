@@ -3,9 +3,9 @@ import { PLACES, firstRange, nextRange, placeOf, type Range } from './places.js'
 
 describe('places', () => {
   it.each([
-    ['counted keys', (index: number) => `k${index}`],
-    ['keys that differ at their beginning', (index: number) => `${index}-of-many`],
-    ['random keys', () => crypto.randomUUID()],
+    ['counted ids', (index: number) => `k${index}`],
+    ['ids that differ at their beginning', (index: number) => `${index}-of-many`],
+    ['random ids', () => crypto.randomUUID()],
   ])('spread %s evenly', (_, keyOf) => {
     const sixteenths = Array.from({ length: 16 }, () => 0);
     for (let index = 0; index < 16_000; index++) {

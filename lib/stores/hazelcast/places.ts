@@ -1,11 +1,11 @@
 /** How many places there are. Each session has one, for good, and all sessions are spread evenly over them. */
 export const PLACES = 2 ** 32;
 
-/** The place of the session `key`. */
-export function placeOf(key: string): number {
-  // FNV-1a, and the end of MurmurHash3, as the former leaves the high bits of short keys alike.
+/** The place of the session `id`. */
+export function placeOf(id: string): number {
+  // FNV-1a, and the end of MurmurHash3, as the former leaves the high bits of short ids alike.
   let hash = 0x811c9dc5;
-  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  for (let at = 0; at < id.length; at++) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;

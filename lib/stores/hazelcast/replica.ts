@@ -4,9 +4,9 @@ import { LONGEST, SLACK, type Envelope } from './envelope.js';
 import { problemOf } from './errors.js';
 import type { JsonMap } from './map.js';
 
-/** What a bean sees of a session: neither secret nor proof. */
+/** What a bean sees of a session: neither secret nor secret hash. */
 export interface ReplicatedSession {
-  readonly key: string;
+  readonly id: string;
   /** Parsed, as a handler sees it, without the cookie; a value whose text is damaged is left out. */
   readonly data: Readonly<Record<string, any>>;
   readonly groups: readonly string[];
@@ -24,7 +24,7 @@ export type SessionBean =
   | (new (session: ReplicatedSession) => object)
   | ((session: ReplicatedSession) => object | undefined);
 
-/** A further map that holds `bean(session)` under the session's key, as JSON with `expiresAt` and `version`. */
+/** A further map that holds `bean(session)` under the session's id, as JSON with `expiresAt` and `version`. */
 export interface ReplicaMap {
   mapName: string;
   bean: SessionBean;
@@ -32,7 +32,7 @@ export interface ReplicaMap {
    * Called when the bean throws; the session is saved and the entry stays as it was. By default the save fails.
    * Write to a log here.
    */
-  onBeanError?: (error: unknown, mapName: string, key: string) => void;
+  onBeanError?: (error: unknown, mapName: string, id: string) => void;
 }
 
 /** How long the replica of a session that never expires stays without a save: a year. Orphans must go some day. */
@@ -58,7 +58,7 @@ export class Replicas {
 
   constructor(
     private readonly options: ReplicaMap[],
-    private readonly keyOf: (key: string) => string,
+    private readonly keyOf: (id: string) => string,
   ) {
     for (const { mapName, bean, onBeanError } of options) {
       if (typeof bean !== 'function') {
@@ -88,8 +88,8 @@ export class Replicas {
   }
 
   /** What the maps hold now. */
-  held(key: string): Promise<(string | undefined)[]> {
-    return Promise.all(this.maps.map((map) => map.get(this.keyOf(key))));
+  held(id: string): Promise<(string | undefined)[]> {
+    return Promise.all(this.maps.map((map) => map.get(this.keyOf(id))));
   }
 
   /**
@@ -104,21 +104,21 @@ export class Replicas {
     current: () => Promise<Envelope | undefined>,
   ): Promise<void> {
     if (this.maps.length === 0) return;
-    const { key } = projected.envelope.record;
-    for (let { envelope, projections } = projected; ; held = await this.held(key)) {
+    const { id } = projected.envelope.record;
+    for (let { envelope, projections } = projected; ; held = await this.held(id)) {
       await Promise.all(
         this.maps.map((map, at) => this.put(map, envelope, projections[at] as Projection, held[at])),
       );
       const now = await current();
-      if (!now) return this.remove(key);
+      if (!now) return this.remove(id);
       if (now.version <= envelope.version) return;
       envelope = now;
       projections = this.projectOther(now);
     }
   }
 
-  async remove(key: string): Promise<void> {
-    await Promise.all(this.maps.map((map) => map.delete(this.keyOf(key))));
+  async remove(id: string): Promise<void> {
+    await Promise.all(this.maps.map((map) => map.delete(this.keyOf(id))));
   }
 
   /** The same of what another wrote: whether its beans fail is told to the other. */
@@ -137,7 +137,7 @@ export class Replicas {
     held: string | undefined,
   ): Promise<void> {
     if (projection === null) return;
-    const key = this.keyOf(envelope.record.key);
+    const key = this.keyOf(envelope.record.id);
     const ttl = ttlOf(envelope.record.expiresAt);
     let found = held;
     while (found === undefined || versionOf(found) <= envelope.version) {
@@ -188,7 +188,7 @@ function project(
         error,
       );
     }
-    onBeanError(error, mapName, session.key);
+    onBeanError(error, mapName, session.id);
     return null;
   }
 }
@@ -198,8 +198,8 @@ function isClass(bean: SessionBean): bean is new (session: ReplicatedSession) =>
   return Object.getOwnPropertyDescriptor(bean, 'prototype')?.writable === false;
 }
 
-function replicated({ key, data, groups, createdAt, expiresAt }: SessionRecord): ReplicatedSession {
-  return Object.freeze({ key, data: valuesOf(data), groups: [...groups], createdAt, expiresAt });
+function replicated({ id, data, groups, createdAt, expiresAt }: SessionRecord): ReplicatedSession {
+  return Object.freeze({ id, data: valuesOf(data), groups: [...groups], createdAt, expiresAt });
 }
 
 /** The version of a replica's text; of one that is not ours, lower than all. */

@@ -60,13 +60,13 @@ async function withStores(
 }
 
 /** What somebody who knows nothing of sessions finds under a key. */
-async function found(mapName: string, key: string): Promise<Record<string, unknown> | null> {
-  return (await clients[0].getMap<string, Record<string, unknown>>(mapName)).get(key);
+async function found(mapName: string, id: string): Promise<Record<string, unknown> | null> {
+  return (await clients[0].getMap<string, Record<string, unknown>>(mapName)).get(id);
 }
 
 /** How long an entry stays, in milliseconds. */
-async function ttlOf(mapName: string, key: string): Promise<number> {
-  const view = await (await clients[0].getMap<string, unknown>(mapName)).getEntryView(key);
+async function ttlOf(mapName: string, id: string): Promise<number> {
+  const view = await (await clients[0].getMap<string, unknown>(mapName)).getEntryView(id);
   return view.ttl.toNumber();
 }
 
@@ -120,10 +120,10 @@ describe('a store with a client of its own', () => {
 
   it('opens again after it was closed', async () => {
     const store = new HazelcastStore({ config, prefix: `${randomUUID()}:` });
-    for (const key of ['a', 'b']) {
+    for (const id of ['a', 'b']) {
       await store.open();
-      await store.create(aRecord(key));
-      expect(await store.count()).toBe(key === 'a' ? 1 : 2);
+      await store.create(aRecord(id));
+      expect(await store.count()).toBe(id === 'a' ? 1 : 2);
       await store.close();
     }
     await expect(store.count()).rejects.toThrow('the store is not open');
@@ -207,7 +207,7 @@ it('sessions of one name in two prefixes do not meet, however the prefixes are m
   await Promise.all(stores.map((store) => store.close()));
 });
 
-it('no key reaches a session of another prefix in the same map', async () => {
+it('no id reaches a session of another prefix in the same map', async () => {
   const maps: HazelcastStoreOptions['maps'] = [{ mapName: `Sessions of ${randomUUID()}` }];
   const stores = ['', 'app:', 'app:admin:', 'app:/'].map(
     (prefix) => new HazelcastStore({ client: clients[0], prefix, maps }),
@@ -219,15 +219,15 @@ it('no key reaches a session of another prefix in the same map', async () => {
   ]);
   for (const store of stores) await store.create(aRecord('k'));
   for (const store of stores) {
-    for (const key of foreign) {
-      expect(await store.read(key)).toBeUndefined();
-      expect(await store.destroy(key)).toBe(false);
+    for (const id of foreign) {
+      expect(await store.read(id)).toBeUndefined();
+      expect(await store.destroy(id)).toBe(false);
     }
-    expect(await store.read('k')).toMatchObject({ key: 'k' });
+    expect(await store.read('k')).toMatchObject({ id: 'k' });
     // And each is listed as it is called.
     await store.create(aRecord('%2F/k%'));
     const { records } = await store.page({ limit: 10 });
-    expect(records.map(({ key }) => key).toSorted()).toEqual(['%2F/k%', 'k']);
+    expect(records.map(({ id }) => id).toSorted()).toEqual(['%2F/k%', 'k']);
     await store.close();
   }
 });
@@ -257,15 +257,15 @@ describe('the lifetime of an entry', () => {
   it('of two seconds ends with its session, which is live to the last', () =>
     withStores(async ([store], prefix) => {
       const expiresAt = Date.now() + 2000;
-      const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
-      await Promise.all(keys.map((key) => store.create(aRecord(key, { expiresAt }))));
-      await Promise.all(keys.map((key) => store.update(aRecord(key), { set: { b: '2' } })));
-      const live = async () => (await Promise.all(keys.map((key) => store.read(key)))).filter(Boolean).length;
+      const ids = Array.from({ length: 20 }, (_, index) => `k${index}`);
+      await Promise.all(ids.map((id) => store.create(aRecord(id, { expiresAt }))));
+      await Promise.all(ids.map((id) => store.update(aRecord(id), { set: { b: '2' } })));
+      const live = async () => (await Promise.all(ids.map((id) => store.read(id)))).filter(Boolean).length;
       const early: { live: number; left: number }[] = [];
       while (Date.now() < expiresAt) {
         const still = await live();
         const left = expiresAt - Date.now();
-        if (left > 0 && still < keys.length) early.push({ live: still, left });
+        if (left > 0 && still < ids.length) early.push({ live: still, left });
       }
       expect(early).toEqual([]);
       expect(await live()).toBe(0);
@@ -280,7 +280,7 @@ describe('the lifetime of an entry', () => {
       const record = (await store.read('k'))!;
       const writes: (() => Promise<unknown>)[] = [
         () => store.update(record, { set: { b: '2' } }),
-        () => store.rotate(record, record.proof, 'another', 0),
+        () => store.rotate(record, record.secretHash, 'another', 0),
         // Shorter it must not get: who loses a race to a longer one would end that, too.
         () => store.update(record, { expiresAt: Date.now() + MINUTE }),
       ];
@@ -440,8 +440,8 @@ class Cart {
   }
 }
 
-const whoOf = ({ key, data, groups, createdAt }: ReplicatedSession): object | undefined =>
-  data['user'] === undefined ? undefined : { who: data['user'], key, groups, createdAt };
+const whoOf = ({ id, data, groups, createdAt }: ReplicatedSession): object | undefined =>
+  data['user'] === undefined ? undefined : { who: data['user'], id, groups, createdAt };
 
 describe('replica maps', () => {
   const maps: NonNullable<HazelcastStoreOptions['maps']> = [
@@ -450,19 +450,19 @@ describe('replica maps', () => {
     { mapName: 'Who', bean: whoOf },
   ];
   const onlyCarts: typeof maps = [maps[0], maps[1]!];
-  const both = (key: string) => Promise.all([found('Carts', key), found('Who', key)]);
+  const both = (id: string) => Promise.all([found('Carts', id), found('Who', id)]);
   const anyone: Partial<SessionRecord> = {
     data: { items: '[1,2]', user: '"ada"', cookie: '{}', damaged: '{' },
     groups: ['user:ada'],
   };
 
-  it('hold what the beans make of a session, with its expiry and version, under its key', () =>
+  it('hold what the beans make of a session, with its expiry and version, under its id', () =>
     withStores(
       async ([store, other], prefix) => {
         const record = aRecord('k', anyone);
-        const { key, createdAt, expiresAt } = record;
+        const { id, createdAt, expiresAt } = record;
         await store.create(record);
-        const who = { who: 'ada', key, groups: ['user:ada'], createdAt };
+        const who = { who: 'ada', id, groups: ['user:ada'], createdAt };
         expect(await both(`${prefix}/k`)).toEqual([
           { items: [1, 2], expiresAt, version: 1 },
           { ...who, expiresAt, version: 1 },
@@ -472,7 +472,7 @@ describe('replica maps', () => {
           { items: [3], expiresAt, version: 2 },
           { ...who, groups: [], expiresAt, version: 2 },
         ]);
-        await store.rotate(record, record.proof, 'another', 0);
+        await store.rotate(record, record.secretHash, 'another', 0);
         expect(await found('Carts', `${prefix}/k`)).toMatchObject({ version: 3 });
       },
       { maps },
@@ -483,7 +483,7 @@ describe('replica maps', () => {
       async ([store], prefix) => {
         const record = aRecord('k', anyone);
         await store.create(record);
-        await store.update(record, { unset: ['user'] });
+        await store.update(record, { remove: ['user'] });
         expect(await both(`${prefix}/k`)).toEqual([expect.objectContaining({ items: [1, 2] }), null]);
         await store.update(record, { set: { user: '"bob"' } });
         expect(await found('Who', `${prefix}/k`)).toMatchObject({ who: 'bob' });
@@ -542,11 +542,11 @@ describe('replica maps', () => {
   it('go with their session, when it is destroyed, cleared or set to expire', () =>
     withStores(
       async ([store, other], prefix) => {
-        const endings: ((key: string) => Promise<unknown>)[] = [
-          (key) => other.destroy(key),
+        const endings: ((id: string) => Promise<unknown>)[] = [
+          (id) => other.destroy(id),
           () => other.clear('user:ada'),
           () => other.clear(),
-          (key) => other.update(aRecord(key), { expiresAt: 0 }),
+          (id) => other.update(aRecord(id), { expiresAt: 0 }),
         ];
         for (const [index, end] of endings.entries()) {
           await store.create(aRecord(`k${index}`, anyone));
@@ -595,7 +595,7 @@ describe('replica maps', () => {
         await store.create(aRecord('k', { data: {} }));
         // Between the late writer's session and its replicas the user logs out.
         const late = onTheWay(clients[1], ['putIfAbsent'], (count) =>
-          count === 1 ? store.update(aRecord('k'), { unset: ['user'] }).then(() => {}) : Promise.resolve(),
+          count === 1 ? store.update(aRecord('k'), { remove: ['user'] }).then(() => {}) : Promise.resolve(),
         );
         const slow = new HazelcastStore({ client: late, prefix, maps });
         await slow.open();
@@ -675,7 +675,7 @@ describe('replica maps', () => {
       ));
   });
 
-  it('hold neither secret nor proof', () =>
+  it('hold neither secret nor secret hash', () =>
     withStores(async ([store], prefix) => {
       const seen = vi.fn<(session: ReplicatedSession) => object>(({ data }) => ({ ...data }));
       const watched = new HazelcastStore({
@@ -684,13 +684,15 @@ describe('replica maps', () => {
         maps: [{ mapName: 'Sessions' }, { mapName: 'Watched', bean: seen }],
       });
       await watched.open();
-      await watched.create(aRecord('k', { ...anyone, was: { proof: 'before', at: 1, grace: 1 } }));
+      await watched.create(
+        aRecord('k', { ...anyone, previous: { hash: 'before', replacedAt: 1, grace: 1 } }),
+      );
       expect(Object.keys(seen.mock.lastCall![0]).toSorted()).toEqual([
         'createdAt',
         'data',
         'expiresAt',
         'groups',
-        'key',
+        'id',
       ]);
       const { expiresAt } = (await store.read('k'))!;
       expect(await found('Watched', `${prefix}/k`)).toEqual({
@@ -724,7 +726,7 @@ describe('replica maps', () => {
       ));
 
     it('leave the entry as it was, and tell, where they are told to', async () => {
-      const onBeanError = vi.fn<(error: unknown, mapName: string, key: string) => void>();
+      const onBeanError = vi.fn<(error: unknown, mapName: string, id: string) => void>();
       await withStores(
         async ([store], prefix) => {
           await store.create(aRecord('k', anyone));
@@ -757,14 +759,14 @@ describe('replica maps', () => {
     withStores(
       async ([one, other], prefix) => {
         for (let round = 0; round < (LONG ? 200 : 20); round++) {
-          const key = `k${round}`;
-          const record = aRecord(key, anyone);
+          const id = `k${round}`;
+          const record = aRecord(id, anyone);
           await one.create(record);
-          const read = (await other.read(key))!;
+          const read = (await other.read(id))!;
           const saves = [one, other].map((store) => store.update(read, { set: { items: `[${round}]` } }));
           await new Promise((resolve) => setTimeout(resolve, round % 5));
-          await Promise.all([...saves, (round % 2 ? one : other).destroy(key)]);
-          expect(await both(`${prefix}/${key}`)).toEqual([null, null]);
+          await Promise.all([...saves, (round % 2 ? one : other).destroy(id)]);
+          expect(await both(`${prefix}/${id}`)).toEqual([null, null]);
         }
       },
       { maps },

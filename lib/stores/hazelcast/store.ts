@@ -6,11 +6,11 @@ import {
   applyRotation,
   checkChange,
   checkGroup,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
   checkRotation,
-  exceptKeys,
+  exceptIds,
 } from '../../contract/record.js';
 import {
   SessionStore,
@@ -101,7 +101,7 @@ export class HazelcastStore extends SessionStore {
     });
     this.envelopes = new Envelopes(prefix);
     this.lists = new SessionLists(this.envelopes, prefix, (operation, work) => this.query(operation, work));
-    this.replicas = new Replicas(replicas, (key) => this.envelopes.keyOf(key));
+    this.replicas = new Replicas(replicas, (id) => this.envelopes.keyOf(id));
   }
 
   override open(): Promise<void> {
@@ -114,23 +114,23 @@ export class HazelcastStore extends SessionStore {
 
   async create(record: SessionRecord): Promise<void> {
     checkRecord(record);
-    const key = this.envelopes.keyOf(record.key);
+    const key = this.envelopes.keyOf(record.id);
     await this.ask('create', async (call) => {
       const { sessions } = call;
       const made = this.envelopes.first(record, Date.now());
       const projected = this.replicas.project('create', made);
       for (;;) {
-        if (call.isOver()) await this.giveUp('create', call, record.key);
+        if (call.isOver()) await this.giveUp('create', call, record.id);
         const now = Date.now();
         const isDead = !isLive(made, now);
         const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
         // A client may send it twice, and then meets itself.
         if (found === undefined || found === made.text) break;
-        const other = this.envelopes.read(record.key, found);
+        const other = this.envelopes.read(record.id, found);
         if (other && isLive(other, now)) {
-          if (call.lost > 0) await this.keepAlive(sessions, record.key);
-          if (other.record.proof === record.proof) return;
-          throw problemOf('create', 'the key is in use by another session: genid must never give one twice');
+          if (call.lost > 0) await this.keepAlive(sessions, record.id);
+          if (other.record.secretHash === record.secretHash) return;
+          throw problemOf('create', 'the id is in use by another session: genid must never give one twice');
         }
         if (isDead || (await this.replace(sessions, found, made, now))) break;
         await this.pause(call);
@@ -139,38 +139,38 @@ export class HazelcastStore extends SessionStore {
     });
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    checkKey(key);
-    const text = await this.ask('read', ({ sessions }) => sessions.get(this.envelopes.keyOf(key)));
-    return text === undefined ? undefined : this.recordOf(key, text);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    checkId(id);
+    const text = await this.ask('read', ({ sessions }) => sessions.get(this.envelopes.keyOf(id)));
+    return text === undefined ? undefined : this.recordOf(id, text);
   }
 
   async update(
     record: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    checkKey(record.key);
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    checkId(record.id);
     checkChange(change);
     const changed = await this.revise('update', record, (found) => applyChange(found, change));
-    return changed && { expiresAt: changed.expiresAt, proof: changed.proof };
+    return changed && { expiresAt: changed.expiresAt, secretHash: changed.secretHash };
   }
 
   async rotate(
     record: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    checkRotation(record.key, presented, proof, grace);
+    checkRotation(record.id, presented, secretHash, grace);
     const rotated = await this.revise('rotate', record, (found, now) =>
-      applyRotation(found, presented, proof, grace, now),
+      applyRotation(found, presented, secretHash, grace, now),
     );
-    return rotated?.proof;
+    return rotated?.secretHash;
   }
 
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
-    return this.ask('destroy', ({ sessions }) => this.end(sessions, key));
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
+    return this.ask('destroy', ({ sessions }) => this.end(sessions, id));
   }
 
   async page(options: SessionPageOptions): Promise<SessionPage> {
@@ -181,7 +181,7 @@ export class HazelcastStore extends SessionStore {
       : this.lists.keysOfGroup(group, after, limit));
     const found = keys.length === 0 ? [] : await this.ask('page', ({ sessions }) => sessions.getAll(keys));
     const records = found.flatMap(([key, text]) => {
-      const record = text !== undefined && this.recordOf(this.envelopes.ownKeyOf(key), text);
+      const record = text !== undefined && this.recordOf(this.envelopes.idOf(key), text);
       // It may have ended or left since it was found.
       return record && (group === undefined || record.groups.includes(group)) ? [record] : [];
     });
@@ -195,14 +195,14 @@ export class HazelcastStore extends SessionStore {
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    const kept = exceptKeys(except);
+    const kept = exceptIds(except);
     let ended = 0;
     for await (const keys of this.lists.allKeys(group)) {
-      const ending = keys.map((key) => this.envelopes.ownKeyOf(key)).filter((key) => !kept.has(key));
+      const ending = keys.map((key) => this.envelopes.idOf(key)).filter((id) => !kept.has(id));
       for (let at = 0; at < ending.length; at += CLEARED_A_STEP) {
         const some = ending.slice(at, at + CLEARED_A_STEP);
         const were = await this.ask('clear', ({ sessions }) =>
-          Promise.all(some.map((key) => this.end(sessions, key))),
+          Promise.all(some.map((id) => this.end(sessions, id))),
         );
         ended += were.filter(Boolean).length;
       }
@@ -247,14 +247,14 @@ export class HazelcastStore extends SessionStore {
     hint: SessionRecord,
     change: (record: SessionRecord, now: number) => SessionRecord,
   ): Promise<SessionRecord | undefined> {
-    const { key } = hint;
-    const ownKey = this.envelopes.keyOf(key);
+    const { id } = hint;
+    const key = this.envelopes.keyOf(id);
     return this.ask(operation, async (call) => {
       const { sessions } = call;
       for (let known = this.hints.get(hint); ; known = undefined) {
-        const text = known ?? (await sessions.get(ownKey));
+        const text = known ?? (await sessions.get(key));
         const now = Date.now();
-        const found = text === undefined ? undefined : this.envelopes.read(key, text);
+        const found = text === undefined ? undefined : this.envelopes.read(id, text);
         const record = found && isLive(found, now) ? change(found.record, now) : undefined;
         const next = found && record && this.envelopes.next(found, record, now);
         if (!found || !record || !next) {
@@ -262,12 +262,12 @@ export class HazelcastStore extends SessionStore {
           if (known !== undefined) continue;
           return record;
         }
-        if (call.isOver()) await this.giveUp(operation, call, key);
+        if (call.isOver()) await this.giveUp(operation, call, id);
         if (isLive(next, now)) {
           const projected = this.replicas.project(operation, next);
           const [isDone, held] = await Promise.all([
             this.replace(sessions, found.text, next, now),
-            this.replicas.held(key),
+            this.replicas.held(id),
           ]);
           if (isDone) {
             this.hints.set(hint, next.text);
@@ -283,45 +283,45 @@ export class HazelcastStore extends SessionStore {
   }
 
   private async replace(sessions: JsonMap, from: string, next: Envelope, now: number): Promise<boolean> {
-    const { key } = next.record;
+    const { id } = next.record;
     try {
-      return await sessions.replace(this.envelopes.keyOf(key), from, next.text, ttlOf(next, now));
+      return await sessions.replace(this.envelopes.keyOf(id), from, next.text, ttlOf(next, now));
     } catch (error) {
       // Another may have won, and got our lifetime.
-      this.afterwards(() => this.keepAlive(sessions, key));
+      this.afterwards(() => this.keepAlive(sessions, id));
       throw error;
     }
   }
 
   /** Lets the replicas follow a session that was written. */
   private async follow(sessions: JsonMap, projected: Projected, held: (string | undefined)[]): Promise<void> {
-    const { key } = projected.envelope.record;
-    await this.leavingNoOrphan(sessions, key, () =>
-      this.replicas.follow(projected, held, () => this.current(sessions, key)),
+    const { id } = projected.envelope.record;
+    await this.leavingNoOrphan(sessions, id, () =>
+      this.replicas.follow(projected, held, () => this.current(sessions, id)),
     );
   }
 
-  private async current(sessions: JsonMap, key: string): Promise<Envelope | undefined> {
-    const text = await sessions.get(this.envelopes.keyOf(key));
-    return text === undefined ? undefined : this.envelopes.read(key, text);
+  private async current(sessions: JsonMap, id: string): Promise<Envelope | undefined> {
+    const text = await sessions.get(this.envelopes.keyOf(id));
+    return text === undefined ? undefined : this.envelopes.read(id, text);
   }
 
   /** Ends a session, then its replicas; resolves to whether it was live. */
-  private async end(sessions: JsonMap, key: string): Promise<boolean> {
-    const text = await this.leavingNoOrphan(sessions, key, async () => {
-      const removed = await sessions.remove(this.envelopes.keyOf(key));
-      await this.replicas.remove(key);
+  private async end(sessions: JsonMap, id: string): Promise<boolean> {
+    const text = await this.leavingNoOrphan(sessions, id, async () => {
+      const removed = await sessions.remove(this.envelopes.keyOf(id));
+      await this.replicas.remove(id);
       return removed;
     });
-    const ended = text === undefined ? undefined : this.envelopes.read(key, text);
+    const ended = text === undefined ? undefined : this.envelopes.read(id, text);
     return ended !== undefined && isLive(ended, Date.now());
   }
 
   /** Ends a session that is still what was found, then its replicas; resolves to whether it was. */
-  private endSame(sessions: JsonMap, { record: { key }, text }: Envelope): Promise<boolean> {
-    return this.leavingNoOrphan(sessions, key, async () => {
-      const isDone = await sessions.removeSame(this.envelopes.keyOf(key), text);
-      if (isDone) await this.replicas.remove(key);
+  private endSame(sessions: JsonMap, { record: { id }, text }: Envelope): Promise<boolean> {
+    return this.leavingNoOrphan(sessions, id, async () => {
+      const isDone = await sessions.removeSame(this.envelopes.keyOf(id), text);
+      if (isDone) await this.replicas.remove(id);
       return isDone;
     });
   }
@@ -330,13 +330,13 @@ export class HazelcastStore extends SessionStore {
    * Takes steps that may leave replicas of a session that is gone when one of them fails, as it may have been done. A
    * retry of a clear would not find them.
    */
-  private async leavingNoOrphan<T>(sessions: JsonMap, key: string, steps: () => Promise<T>): Promise<T> {
+  private async leavingNoOrphan<T>(sessions: JsonMap, id: string, steps: () => Promise<T>): Promise<T> {
     try {
       return await steps();
     } catch (error) {
       this.afterwards(async () => {
-        if (this.replicas.areNone || (await this.current(sessions, key))) return;
-        await this.replicas.remove(key);
+        if (this.replicas.areNone || (await this.current(sessions, id))) return;
+        await this.replicas.remove(id);
       });
       throw error;
     }
@@ -357,21 +357,21 @@ export class HazelcastStore extends SessionStore {
    * Who lost a race has set a lifetime that may be shorter than the winner's. The next try mends it; who gives up does
    * it here.
    */
-  private async keepAlive(sessions: JsonMap, key: string): Promise<void> {
-    const ownKey = this.envelopes.keyOf(key);
-    let text = await sessions.get(ownKey);
+  private async keepAlive(sessions: JsonMap, id: string): Promise<void> {
+    const key = this.envelopes.keyOf(id);
+    let text = await sessions.get(key);
     for (let found: Envelope | undefined; text !== undefined;) {
-      found = this.envelopes.read(key, text);
-      if (found) await sessions.setTtl(ownKey, ttlOf(found, Date.now()));
-      const now = await sessions.get(ownKey);
+      found = this.envelopes.read(id, text);
+      if (found) await sessions.setTtl(key, ttlOf(found, Date.now()));
+      const now = await sessions.get(key);
       if (now === text) return;
       text = now;
     }
   }
 
   /** Fails: what was not done in time must not pass for a session that is gone, or for done. */
-  private async giveUp(operation: string, { sessions, lost }: Call, key: string): Promise<never> {
-    if (lost > 0) await this.keepAlive(sessions, key);
+  private async giveUp(operation: string, { sessions, lost }: Call, id: string): Promise<never> {
+    if (lost > 0) await this.keepAlive(sessions, id);
     throw this.late(operation, lost);
   }
 
@@ -381,11 +381,11 @@ export class HazelcastStore extends SessionStore {
   }
 
   /** The live record that a text holds. A damaged one lacks its creation, so that whoever reads it sees it. */
-  private recordOf(key: string, text: string): SessionRecord | undefined {
-    const found = this.envelopes.read(key, text);
+  private recordOf(id: string, text: string): SessionRecord | undefined {
+    const found = this.envelopes.read(id, text);
     if (!found) {
       const data = Object.create(null) as Record<string, string>;
-      return { key, proof: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
+      return { id, secretHash: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
     }
     if (!isLive(found, Date.now())) return undefined;
     this.hints.set(found.record, text);

@@ -3,8 +3,8 @@ import { NEVER, type SessionRecord } from '../../contract/store.js';
 /** A session as the collection holds it. */
 export interface SessionDocument {
   _id: string;
-  proof: string;
-  was?: { proof: string; at: Date; grace: number; until?: Date };
+  secretHash: string;
+  previous?: { hash: string; replacedAt: Date; grace: number; validUntil?: Date };
   /** By encoded names: see `fieldOf`. */
   data: Record<string, string>;
   groups: string[];
@@ -14,36 +14,44 @@ export interface SessionDocument {
 }
 
 export function documentOf(record: SessionRecord): SessionDocument {
-  const { key, proof, was, data, groups, createdAt, expiresAt } = record;
+  const { id, secretHash, previous, data, groups, createdAt, expiresAt } = record;
   const document: SessionDocument = {
-    _id: key,
-    proof,
+    _id: id,
+    secretHash,
     data: fieldsOf(data),
     groups: [...new Set(groups)],
     createdAt: dateOf(createdAt),
     expiresAt: dateOf(expiresAt),
   };
-  if (was) {
-    document.was = { proof: was.proof, at: dateOf(was.at), grace: was.grace };
-    if (was.until !== undefined) document.was.until = dateOf(was.until);
+  if (previous) {
+    document.previous = {
+      hash: previous.hash,
+      replacedAt: dateOf(previous.replacedAt),
+      grace: previous.grace,
+    };
+    if (previous.validUntil !== undefined) document.previous.validUntil = dateOf(previous.validUntil);
   }
   return document;
 }
 
 /** The record in a document. What somebody else has damaged comes as it is: who reads it says so. */
 export function recordOf(document: SessionDocument): SessionRecord {
-  const { _id: key, proof, was, data, groups, createdAt, expiresAt } = document;
+  const { _id: id, secretHash, previous, data, groups, createdAt, expiresAt } = document;
   const record: SessionRecord = {
-    key,
-    proof,
+    id,
+    secretHash,
     data: dataOf(data),
     groups,
     createdAt: Number(createdAt),
     expiresAt: Number(expiresAt),
   };
-  if (was) {
-    record.was = { proof: was.proof, at: Number(was.at), grace: Number(was.grace) };
-    if (was.until !== undefined) record.was.until = Number(was.until);
+  if (previous) {
+    record.previous = {
+      hash: previous.hash,
+      replacedAt: Number(previous.replacedAt),
+      grace: Number(previous.grace),
+    };
+    if (previous.validUntil !== undefined) record.previous.validUntil = Number(previous.validUntil);
   }
   return record;
 }

@@ -36,7 +36,7 @@ export async function makeIndexes(
 }
 
 /**
- * Refuses a collection that does not tell all texts apart: keys, groups and proofs are compared as it does. Who may not
+ * Refuses a collection that does not tell all texts apart: ids, groups and secret hashes are compared as it does. Who may not
  * ask for that is believed.
  */
 export async function checkCollation(connection: MongoConnection, collection: string): Promise<void> {
@@ -49,7 +49,7 @@ export async function checkCollation(connection: MongoConnection, collection: st
     })) as { cursor: { firstBatch: { options?: { collation?: unknown } }[] } };
   if (!cursor.firstBatch[0]?.options?.collation) return;
   const problem =
-    'the collection has a collation, by which two keys may be one: choose another `collection`, or make it without';
+    'the collection has a collation, by which two ids may be one: choose another `collection`, or make it without';
   throw new SessionStoreError('mongo', 'open', problem);
 }
 

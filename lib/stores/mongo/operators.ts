@@ -12,9 +12,9 @@ interface Modification {
  * finds, and silent on others. `undefined` where it takes a pipeline.
  */
 export function operators(change: SessionChange): Modification | undefined {
-  const { set, unset, join, leave, expiresAt, touch, retire } = change;
+  const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
   // Two operators may not change one field, and none has a condition for a part of what it does.
-  if (retire || (join?.length && leave?.length)) return undefined;
+  if (retirePrevious || (join?.length && leave?.length)) return undefined;
   const fields: Record<string, unknown> = fieldsOf(set ?? {}, 'data.');
   const query: Record<string, unknown> = {};
   if (expiresAt !== undefined) {
@@ -25,8 +25,8 @@ export function operators(change: SessionChange): Modification | undefined {
   }
   const update: Record<string, unknown> = {};
   if (Object.keys(fields).length > 0) update['$set'] = fields;
-  if (unset?.length) {
-    update['$unset'] = Object.fromEntries(unset.map((name) => [`data.${fieldOf(name)}`, '']));
+  if (remove?.length) {
+    update['$unset'] = Object.fromEntries(remove.map((name) => [`data.${fieldOf(name)}`, '']));
   }
   if (join?.length) update['$addToSet'] = { groups: { $each: join } };
   if (leave?.length) update['$pullAll'] = { groups: leave };

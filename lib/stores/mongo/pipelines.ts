@@ -32,7 +32,15 @@ export function creation(document: SessionDocument, window: Window): Expression[
   return [{ $replaceWith: either(LIVE, '$$ROOT', { $mergeObjects: [literal(document), { expiresAt }] }) }];
 }
 
-export function changing({ set, unset, join, leave, expiresAt, touch, retire }: SessionChange): Expression[] {
+export function changing({
+  set,
+  remove,
+  join,
+  leave,
+  expiresAt,
+  touch,
+  retirePrevious,
+}: SessionChange): Expression[] {
   const fields: Expression = {
     expiresAt: touch
       ? either({ $eq: ['$expiresAt', dateOf(touch.from)] }, dateOf(touch.to), '$expiresAt')
@@ -43,36 +51,46 @@ export function changing({ set, unset, join, leave, expiresAt, touch, retire }: 
     const left = { $setDifference: ['$groups', literal(leave ?? [])] };
     fields['groups'] = { $setUnion: [left, literal(join ?? [])] };
   }
-  if (retire) {
-    const applies = { $and: [IS_UNSEEN, { $eq: ['$proof', literal(retire.proof)] }] };
-    const retired = { $mergeObjects: ['$was', { until: dateOf(retire.until) }] };
-    fields['was'] = either(applies, retired, '$was');
+  if (retirePrevious) {
+    const applies = { $and: [IS_UNSEEN, { $eq: ['$secretHash', literal(retirePrevious.secretHash)] }] };
+    const retired = { $mergeObjects: ['$previous', { validUntil: dateOf(retirePrevious.validUntil) }] };
+    fields['previous'] = either(applies, retired, '$previous');
   }
   for (const [path, text] of Object.entries(fieldsOf(set ?? {}, 'data.'))) fields[path] = literal(text);
 
   const stages: Expression[] = [{ $set: fields }];
-  if (unset?.length) stages.push({ $unset: unset.map((name) => `data.${fieldOf(name)}`) });
+  if (remove?.length) stages.push({ $unset: remove.map((name) => `data.${fieldOf(name)}`) });
   return stages;
 }
 
 /** The rules of `SessionStore.rotate`. */
-export function rotation(presented: string, proof: string, grace: number): Expression[] {
-  const isYoung = { $lt: [{ $subtract: ['$$NOW', '$was.at'] }, '$was.grace'] };
-  const isCurrent = { $eq: ['$proof', literal(presented)] };
-  const isUnseenBefore = { $and: [IS_UNSEEN, { $eq: ['$was.proof', literal(presented)] }] };
+export function rotation(presented: string, secretHash: string, grace: number): Expression[] {
+  const isYoung = { $lt: [{ $subtract: ['$$NOW', '$previous.replacedAt'] }, '$previous.grace'] };
+  const isCurrent = { $eq: ['$secretHash', literal(presented)] };
+  const isUnseenBefore = { $and: [IS_UNSEEN, { $eq: ['$previous.hash', literal(presented)] }] };
   const turns = {
     $and: [
-      { $ne: ['$proof', literal(proof)] },
+      { $ne: ['$secretHash', literal(secretHash)] },
       { $not: [{ $and: [IS_UNSEEN, isYoung] }] },
       { $or: [isCurrent, isUnseenBefore] },
     ],
   };
-  const before = { proof: literal(presented), at: '$$NOW', grace };
-  const was = grace === 0 ? either(isCurrent, '$$REMOVE', before) : before;
-  return [{ $set: { proof: either(turns, literal(proof), '$proof'), was: either(turns, was, '$was') } }];
+  const before = { hash: literal(presented), replacedAt: '$$NOW', grace };
+  const previous = grace === 0 ? either(isCurrent, '$$REMOVE', before) : before;
+  return [
+    {
+      $set: {
+        secretHash: either(turns, literal(secretHash), '$secretHash'),
+        previous: either(turns, previous, '$previous'),
+      },
+    },
+  ];
 }
 
 /** Whether there was a rotation whose new secret no client has presented yet. */
 const IS_UNSEEN: Expression = {
-  $and: [{ $eq: [{ $type: '$was' }, 'object'] }, { $eq: [{ $type: '$was.until' }, 'missing'] }],
+  $and: [
+    { $eq: [{ $type: '$previous' }, 'object'] },
+    { $eq: [{ $type: '$previous.validUntil' }, 'missing'] },
+  ],
 };

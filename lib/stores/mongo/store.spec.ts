@@ -117,10 +117,10 @@ describe('documents of others in the collection', () => {
     const documents = connection.db!.collection<{ _id: unknown }>(collection);
     await documents.insertMany(foreign);
     for (const group of ['g', undefined]) {
-      for (const key of ['a', 'b']) await store.create(aRecord(key, { groups: ['g'] }));
+      for (const id of ['a', 'b']) await store.create(aRecord(id, { groups: ['g'] }));
       const of = group === undefined ? {} : { group };
       const { records } = await store.page({ ...of, limit: 10 });
-      expect(records.map(({ key }) => key)).toEqual(['a', 'b']);
+      expect(records.map(({ id }) => id)).toEqual(['a', 'b']);
       expect(await store.count('g')).toBe(2);
       expect(await store.clear(group)).toBe(2);
       expect(await store.read('a')).toBeUndefined();
@@ -138,7 +138,7 @@ describe('a session that has expired by the clock of this primary, and might liv
     const collection = `expired-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
-    for (const key of ['expired', 'live']) await store.create(aRecord(key, { groups: ['g'] }));
+    for (const id of ['expired', 'live']) await store.create(aRecord(id, { groups: ['g'] }));
     const documents = connection.db!.collection<{ _id: string }>(collection);
     await documents.updateOne({ _id: 'expired' }, { $set: { expiresAt: new Date(Date.now() - 1) } });
     expect(await end(store)).toBe(outcome);
@@ -164,27 +164,27 @@ describe('many reads at once', () => {
     for (const record of [...large, ...small]) await store.create(record);
     sent.length = 0;
     const all = [...small, aRecord('gone'), ...large, ...small.slice(0, 10)];
-    const read = await Promise.all(all.map(({ key }) => reader.read(key)));
-    expect(read).toEqual(all.map((record) => (record.key === 'gone' ? undefined : record)));
+    const read = await Promise.all(all.map(({ id }) => reader.read(id)));
+    expect(read).toEqual(all.map((record) => (record.id === 'gone' ? undefined : record)));
     expect(sent.length).toBeLessThan(20);
     expect(sent).toContain('killCursors');
     await watching.destroy();
     await connection.db!.dropCollection(collection);
   });
 
-  it('do not fail with one of a damaged session, nor with one by a key that no command can hold', async () => {
+  it('do not fail with one of a damaged session, nor with one by an id that no command can hold', async () => {
     const collection = `damaged-${randomUUID()}`;
     const store = new MongoStore({ connection: connectionToAlone, collection });
     await store.open();
     const record = aRecord('k');
     await store.create(record);
     await insertDamaged(alone, collection, 'damaged');
-    for (const [key, problem] of [
+    for (const [id, problem] of [
       ['damaged', 'a document of the collection is damaged: remove it'],
       ['k'.repeat(17 * 2 ** 20), 'larger than the 16 MB'],
     ] as const) {
       const read = store.read('k');
-      const [failed] = await Promise.allSettled([store.read(key), read]);
+      const [failed] = await Promise.allSettled([store.read(id), read]);
       expect(failed).toMatchObject({ reason: { message: expect.stringContaining(problem) as string } });
       expect(await read).toEqual(record);
     }
@@ -237,7 +237,7 @@ describe('a document', () => {
       'data',
       'expiresAt',
       'groups',
-      'proof',
+      'secretHash',
     ]);
     expect(document).toMatchObject({
       groups: ['$g', 'a.b'],
@@ -261,7 +261,7 @@ describe('a document', () => {
         'é😀',
       ]),
     );
-    await store.update(record, { unset: names });
+    await store.update(record, { remove: names });
     expect((await store.read('k'))!.data).toEqual({});
     await connection.db!.dropCollection(collection);
   });
@@ -285,8 +285,8 @@ describe('a document', () => {
 });
 
 /** Inserts, by the bytes, what no driver sends: a document whose text is no UTF-8. */
-async function insertDamaged(server: Server, collection: string, key: string): Promise<void> {
-  const documents = [{ _id: key, data: { text: '??' }, expiresAt: new Date(NEVER) }];
+async function insertDamaged(server: Server, collection: string, id: string): Promise<void> {
+  const documents = [{ _id: id, data: { text: '??' }, expiresAt: new Date(NEVER) }];
   const body = Buffer.from(mongoose.mongo.BSON.serialize({ insert: collection, documents, $db: 'test' }));
   body.fill(0xff, body.indexOf('??'), body.indexOf('??') + 2);
   const header = Buffer.alloc(21);

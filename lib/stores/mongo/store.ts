@@ -5,11 +5,11 @@ import { Opening } from '../../contract/opening.js';
 import {
   checkChange,
   checkGroup,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
   checkRotation,
-  exceptKeys,
+  exceptIds,
 } from '../../contract/record.js';
 import {
   SessionStore,
@@ -51,13 +51,13 @@ const READ = { readConcern: { level: 'local' } };
 const WRITE = { writeConcern: { w: 'majority', j: true } };
 
 /** The fields of a document, and whether it lives; a filter would keep MongoDB off its quickest plan. */
-const WHOLE = { proof: 1, was: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
+const WHOLE = { secretHash: 1, previous: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
 
 /** What a write answers of the session. */
-const STATE = { _id: 0, proof: 1, expiresAt: 1 };
+const STATE = { _id: 0, secretHash: 1, expiresAt: 1 };
 
 interface Written {
-  proof: string;
+  secretHash: string;
   expiresAt: Date;
   /** If it was asked for. */
   live?: boolean;
@@ -73,7 +73,7 @@ export class MongoStore extends SessionStore {
   private readonly timeout: number;
   private readonly clock = new ServerClock();
   private readonly opening = new Opening();
-  private readonly reads = new MongoReads((keys) => this.readAll(keys), mayBeOfOne);
+  private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
 
   constructor(options: MongoStoreOptions = {}) {
     super();
@@ -98,7 +98,7 @@ export class MongoStore extends SessionStore {
     const document = documentOf(record);
     const created = await this.write('create', timeOf, async (send, window) => {
       const put = await this.findAndModify(send, {
-        query: { _id: record.key },
+        query: { _id: record.id },
         update: creation(document, window),
         upsert: true,
         fields: STATE,
@@ -106,33 +106,33 @@ export class MongoStore extends SessionStore {
       const isTooLate = Number(put?.expiresAt) === TOO_LATE.getTime();
       return isTooLate && record.expiresAt > TOO_LATE.getTime() ? undefined : put;
     });
-    if (created?.proof === record.proof) return;
+    if (created?.secretHash === record.secretHash) return;
     throw new SessionStoreError(
       'mongo',
       'create',
-      'the key is in use by another session: genid must never give one twice',
+      'the id is in use by another session: genid must never give one twice',
     );
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    checkKey(key);
-    return this.connection.inTime('read', this.reads.read(key));
+  async read(id: string): Promise<SessionRecord | undefined> {
+    checkId(id);
+    return this.connection.inTime('read', this.reads.read(id));
   }
 
   async update(
-    { key }: SessionRecord,
+    { id }: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    checkKey(key);
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    checkId(id);
     checkChange(change);
     const quick = operators(change);
     const updated = await this.write(
       'update',
-      this.timeIf({ _id: key, $expr: LIVE }),
+      this.timeIf({ _id: id, $expr: LIVE }),
       async (send, window) => {
-        const query = { _id: key, ...liveIn(window) };
+        const query = { _id: id, ...liveIn(window) };
         const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
-        // A condition on anything but the key would have MongoDB try other indexes, too.
+        // A condition on anything but the id would have MongoDB try other indexes, too.
         const rest = { fields, hint: { _id: 1 } };
         const done =
           quick &&
@@ -146,35 +146,35 @@ export class MongoStore extends SessionStore {
       },
     );
     return updated && updated.live !== false
-      ? { expiresAt: Number(updated.expiresAt), proof: updated.proof }
+      ? { expiresAt: Number(updated.expiresAt), secretHash: updated.secretHash }
       : undefined;
   }
 
   async rotate(
-    { key }: SessionRecord,
+    { id }: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    checkRotation(key, presented, proof, grace);
-    const update = rotation(presented, proof, grace);
-    const rotated = await this.write('rotate', this.timeIf({ _id: key, $expr: LIVE }), (send, window) =>
+    checkRotation(id, presented, secretHash, grace);
+    const update = rotation(presented, secretHash, grace);
+    const rotated = await this.write('rotate', this.timeIf({ _id: id, $expr: LIVE }), (send, window) =>
       this.findAndModify(send, {
-        query: { _id: key, ...liveIn(window) },
+        query: { _id: id, ...liveIn(window) },
         update,
         fields: STATE,
         hint: { _id: 1 },
       }),
     );
-    return rotated?.proof;
+    return rotated?.secretHash;
   }
 
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
     // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
-    const destroyed = await this.write('destroy', this.timeIf({ _id: key }), (send, window) =>
+    const destroyed = await this.write('destroy', this.timeIf({ _id: id }), (send, window) =>
       this.findAndModify(send, {
-        query: { _id: key, $expr: within(window) },
+        query: { _id: id, $expr: within(window) },
         remove: true,
         fields: { ...STATE, live: LIVE },
         hint: { _id: 1 },
@@ -186,12 +186,12 @@ export class MongoStore extends SessionStore {
   async page(options: SessionPageOptions): Promise<SessionPage> {
     checkPage(options);
     const { group, limit } = options;
-    const after = options.after === undefined ? undefined : keyIn(options.after);
+    const after = options.after === undefined ? undefined : idIn(options.after);
     return this.connection.call('page', async (send) => {
       const filter = { ...between({ group, after }), $expr: LIVE };
       const { found, isCut } = await this.findSome(send, { filter, sort: { _id: 1 }, limit });
       const records = found.map(recordOf);
-      const next = records.length === limit || isCut ? records.at(-1)?.key : undefined;
+      const next = records.length === limit || isCut ? records.at(-1)?.id : undefined;
       return next === undefined ? { records } : { records, next: NEXT + next };
     });
   }
@@ -216,17 +216,17 @@ export class MongoStore extends SessionStore {
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    const kept = exceptKeys(except);
-    // Whoever joins behind the last key is not waited for, or keys that grow would keep this going for ever.
-    const [last] = await this.keys({ group }, { sort: -1, limit: 1 });
+    const kept = exceptIds(except);
+    // Whoever joins behind the last id is not waited for, or ids that grow would keep this going for ever.
+    const [last] = await this.ids({ group }, { sort: -1, limit: 1 });
     if (last === undefined) return this.end(group, []);
     let sum = 0;
     let after: string | undefined;
     do {
-      const met = await this.keys({ group, after, last }, { sort: 1, limit: CLEARED_A_STEP });
+      const met = await this.ids({ group, after, last }, { sort: 1, limit: CLEARED_A_STEP });
       sum += await this.end(
         group,
-        met.filter((key) => !kept.has(key)),
+        met.filter((id) => !kept.has(id)),
       );
       after = met.length < CLEARED_A_STEP ? undefined : met.at(-1);
     } while (after !== undefined);
@@ -248,23 +248,23 @@ export class MongoStore extends SessionStore {
     }
   }
 
-  private readAll(keys: string[]): Promise<Map<string, SessionRecord>> {
+  private readAll(ids: string[]): Promise<Map<string, SessionRecord>> {
     return this.connection.call('read', async (send) => {
       const records = new Map<string, SessionRecord>();
       const read = async (some: string[]): Promise<void> => {
-        // By `$in`, one key would not go by MongoDB's quickest plan.
+        // By `$in`, one id would not go by MongoDB's quickest plan.
         const filter = { _id: some.length === 1 ? some[0] : { $in: some } };
         const query = { filter, projection: WHOLE, limit: some.length };
         const { found, isCut } = await this.findSome<SessionDocument & { live: boolean }>(send, query);
         for (const document of found) {
           const record = recordOf(document);
-          if (document.live) records.set(record.key, record);
+          if (document.live) records.set(record.id, record);
         }
         if (!isCut) return;
         const met = new Set(found.map(({ _id }) => _id));
-        await read(some.filter((key) => !met.has(key)));
+        await read(some.filter((id) => !met.has(id)));
       };
-      await read(keys);
+      await read(ids);
       return records;
     });
   }
@@ -274,14 +274,14 @@ export class MongoStore extends SessionStore {
    * sessions, too, it asks the server: another call may have ended those that were not met, and that is only for good
    * when the majority knows.
    */
-  private async end(group: string | undefined, keys: string[]): Promise<number> {
-    // Another session may have taken the key of a member that has expired since it was met.
-    const filter = { ...between({ group }), _id: { $in: keys } };
+  private async end(group: string | undefined, ids: string[]): Promise<number> {
+    // Another session may have taken the id of a member that has expired since it was met.
+    const filter = { ...between({ group }), _id: { $in: ids } };
     let sum = 0;
     await this.write('clear', this.timeIf(filter), async (send, window) => {
       const ended = await this.delete(send, { ...filter, ...liveIn(window) });
       sum += ended;
-      if (ended === keys.length) return true;
+      if (ended === ids.length) return true;
       // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
       await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
       return undefined;
@@ -289,8 +289,8 @@ export class MongoStore extends SessionStore {
     return sum;
   }
 
-  /** Some keys, in their order, of sessions that may have expired. */
-  private async keys(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
+  /** Some ids, in their order, of sessions that may have expired. */
+  private async ids(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
     const found = await this.find<{ _id: string }>('clear', {
       filter: between(range),
       projection: { _id: 1 },
@@ -388,16 +388,16 @@ export class MongoStore extends SessionStore {
   }
 }
 
-/** What stands before the key in the `next` of a page, so that nothing else passes for one. */
+/** What stands before the id in the `next` of a page, so that nothing else passes for one. */
 const NEXT = 'after:';
 
-/** The key that `page` gave out in `next`. */
-function keyIn(after: string): string {
+/** The id that `page` gave out in `next`. */
+function idIn(after: string): string {
   if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
   return after.slice(NEXT.length);
 }
 
-/** Sessions of a group, or all, behind a key and up to another. */
+/** Sessions of a group, or all, behind an id and up to another. */
 interface Range {
   group?: string | undefined;
   after?: string | undefined;

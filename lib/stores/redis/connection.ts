@@ -190,7 +190,7 @@ const PROBLEMS: [pattern: RegExp, problem: string][] = [
   [/^READONLY/, 'the server is a replica: connect to the primary, or to the Sentinels'],
   [/^OOM/, 'the server is out of memory: raise maxmemory, or shorten the lifetime of sessions'],
   [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)/, 'the server is not ready yet: try again soon'],
-  [/^WRONGTYPE/, 'a key of this prefix belongs to another program: choose another prefix'],
+  [/^WRONGTYPE/, 'an id of this prefix belongs to another program: choose another prefix'],
 ];
 
 /** A driver's error as a cause: without the commands, whose arguments are session data or a password. */

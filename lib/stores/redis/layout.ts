@@ -15,7 +15,7 @@ const SINGLE_TAGS = ['18'];
  * What is stored where. All keys of a shard have one hash tag, hence one slot, so that one script sees a session
  * together with all that lists it:
  *
- * - `<shard>s:<key>`: hash, a session. It expires with the session.
+ * - `<shard>s:<id>`: hash, a session. It expires with the session.
  * - `<shard>all`: sorted set, the shard's sessions in the order they came.
  * - `<shard>expiry`: sorted set, the shard's sessions by the instant they expire.
  * - `<shard>g:<group>`: sorted set, the group's sessions in this shard in the order they came.
@@ -33,18 +33,18 @@ export class Layout {
     this.shards = (isCluster ? CLUSTER_TAGS : SINGLE_TAGS).map((tag) => `${safe}{${tag}}:`);
   }
 
-  /** The number of the shard that has the session `key`. */
-  shardOf(key: string): number {
+  /** The number of the shard that has the session `id`. */
+  shardOf(id: string): number {
     if (this.shards.length === 1) return 0;
     let hash = 0;
-    for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) | 0;
-    // The high bits too: keys may differ in their first characters only.
+    for (let at = 0; at < id.length; at++) hash = (hash * 31 + id.charCodeAt(at)) | 0;
+    // The high bits too: ids may differ in their first characters only.
     return (hash ^ (hash >>> 16)) & (CLUSTER_TAGS.length - 1);
   }
 }
 
-export function sessionKey(shard: string, key: string): string {
-  return `${shard}s:${key}`;
+export function sessionKey(shard: string, id: string): string {
+  return `${shard}s:${id}`;
 }
 
 /** The set that lists a group's sessions of a shard, or all of them. */
@@ -63,8 +63,8 @@ const PACKED = 1000;
  * beats the pack: a write sends what changed and nothing else.
  */
 export function fieldsOf({
-  proof,
-  was,
+  secretHash,
+  previous,
   data,
   groups,
   createdAt,
@@ -73,8 +73,12 @@ export function fieldsOf({
   const names = Object.keys(data);
   const short = names.filter((name) => (data[name] as string).length <= PACKED);
   const packed = pack(createdAt, short, data);
-  const fields: (string | number)[] = ['proof', proof, 'expires', expiresAt, 'pack', packed];
-  if (was) fields.push('was', `${was.at}:${was.grace}:${was.until ?? ''}:${was.proof}`);
+  const fields: (string | number)[] = ['secretHash', secretHash, 'expires', expiresAt, 'pack', packed];
+  if (previous)
+    fields.push(
+      'previous',
+      `${previous.replacedAt}:${previous.grace}:${previous.validUntil ?? ''}:${previous.hash}`,
+    );
   if (groups.length > 0) fields.push('groups', JSON.stringify([...new Set(groups)]));
   for (const name of names) {
     const text = data[name] as string;
@@ -89,8 +93,8 @@ export function setFields(set: Record<string, string>): string[] {
 }
 
 /** The fields of names that a change removes, each followed by how the pack would have its name. */
-export function unsetFields(unset: string[]): string[] {
-  return unset.flatMap((name) => [`:${name}`, JSON.stringify(name)]);
+export function removedFields(remove: string[]): string[] {
+  return remove.flatMap((name) => [`:${name}`, JSON.stringify(name)]);
 }
 
 /** When it was created, then each name with the length of its text; behind a line break the texts. */
@@ -109,15 +113,15 @@ function pack(createdAt: number, names: string[], data: Record<string, string>):
  * The record that a hash holds; `undefined` when there is none. One that somebody else has damaged lacks its creation,
  * so that whoever reads it sees it.
  */
-export function recordOf(key: string, hash: Record<string, string>): SessionRecord | undefined {
-  const { proof, expires, pack: packed, groups, was } = hash;
+export function recordOf(id: string, hash: Record<string, string>): SessionRecord | undefined {
+  const { secretHash, expires, pack: packed, groups, previous } = hash;
   const fields = Object.keys(hash);
   if (fields.length === 0) return undefined;
 
   const data = Object.create(null) as Record<string, string>;
   const record: SessionRecord = {
-    key,
-    proof: proof as string,
+    id,
+    secretHash: secretHash as string,
     data,
     groups: [],
     createdAt: NaN,
@@ -127,7 +131,7 @@ export function recordOf(key: string, hash: Record<string, string>): SessionReco
     const createdAt = unpack(packed as string, data);
     for (const field of fields) if (field.startsWith(':')) put(data, field.slice(1), hash[field] as string);
     if (groups !== undefined) record.groups = JSON.parse(groups) as string[];
-    if (was !== undefined) record.was = wasOf(was);
+    if (previous !== undefined) record.previous = previousOf(previous);
     record.createdAt = createdAt;
   } catch {
     // Left without its creation.
@@ -154,13 +158,13 @@ function put(data: Record<string, string>, name: string, value: string): void {
   else data[name] = value.slice(1);
 }
 
-function wasOf(text: string): NonNullable<SessionRecord['was']> {
+function previousOf(text: string): NonNullable<SessionRecord['previous']> {
   const [at, grace, until] = text.split(':', 3) as [string, string, string];
-  const was: SessionRecord['was'] = {
-    proof: text.slice(at.length + grace.length + until.length + 3),
-    at: Number(at),
+  const previous: SessionRecord['previous'] = {
+    hash: text.slice(at.length + grace.length + until.length + 3),
+    replacedAt: Number(at),
     grace: Number(grace),
   };
-  if (until !== '') was.until = Number(until);
-  return was;
+  if (until !== '') previous.validUntil = Number(until);
+  return previous;
 }

@@ -28,7 +28,7 @@ function script(...parts: string[]): Script {
  * key. The sets that list it are not declared as keys, because only its hash tells its groups: all are in one slot.
  */
 const SESSION = `
-local hash, shard, key = KEYS[1], ARGV[3], ARGV[4]
+local hash, shard, id = KEYS[1], ARGV[3], ARGV[4]
 `;
 
 /** The lists of sessions, and how long Redis keeps them. */
@@ -97,7 +97,7 @@ end
 local function joinGroup(group, expires)
   local list = shard .. 'g:' .. group
   sweepGroup(list)
-  enter(list, key)
+  enter(list, id)
   keep(expires, list)
 end
 
@@ -108,7 +108,7 @@ local function leaveGroup(group, member, expires)
 end
 
 -- Removes a session and all that lists it, if it is in the group, when one is given; answers whether it was live. A
--- group's list may have a member that expired before another session took its key.
+-- group's list may have a member that expired before another session took its id.
 local function finish(member, group)
   local hash = shard .. 's:' .. member
   local held = redis.call('HMGET', hash, 'expires', 'groups')
@@ -136,7 +136,7 @@ end
 
 -- A name that may be in the pack needs a field that says that it is no more. It follows the field, as it would be
 -- written in the pack's head.
-local function unset(first, count)
+local function remove(first, count)
   local packed = count > 0 and redis.call('HGET', hash, 'pack')
   for at = first, first + count - 1, 2 do
     if packed and string.find(packed, ARGV[at + 1], 1, true) then
@@ -151,24 +151,24 @@ end
 /** Answers with the time, whatever the window. */
 export const TIME = acting('return { now }');
 
-/** ARGV: window, shard, key, proof, expiresAt, how many fields and values, they, the groups. Answers 0 when in use. */
+/** ARGV: window, shard, id, secretHash, expiresAt, how many fields and values, they, the groups. Answers 0 when in use. */
 export const CREATE = acting(
   SESSION,
   LISTS,
   FIELDS,
   `
-local held = redis.call('HMGET', hash, 'proof', 'expires')
+local held = redis.call('HMGET', hash, 'secretHash', 'expires')
 if held[1] and tonumber(held[2]) > now then return { now, held[1] == ARGV[5] and 1 or 0 } end
 
 local expires = tonumber(ARGV[6])
 if expires <= now then return { now, 1 } end
-if held[1] then finish(key) end
+if held[1] then finish(id) end
 
 -- Its hash comes last: a key that another program has taken stops the script while there is no session yet.
 sweep(4)
 for at = 8 + ARGV[7], #ARGV do joinGroup(ARGV[at], expires) end
-enter(all, key)
-redis.call('ZADD', expiry, expires, key)
+enter(all, id)
+redis.call('ZADD', expiry, expires, id)
 keep(expires, expiry, all)
 set(8, tonumber(ARGV[7]))
 redis.call('PEXPIREAT', hash, expires - 1)
@@ -177,43 +177,43 @@ return { now, 1 }
 );
 
 /**
- * ARGV: window, shard, key, expiresAt, touch.from, touch.to, retire.proof, retire.until (each of these may be empty),
- * how many words to set, how many to unset, how many groups to join, then these and the groups to leave. Answers the
- * expiry and the proof, or 0 when the session is gone.
+ * ARGV: window, shard, id, expiresAt, touch.from, touch.to, retirePrevious.secretHash, retirePrevious.validUntil (each of these may be empty),
+ * how many words to set, how many to remove, how many groups to join, then these and the groups to leave. Answers the
+ * expiry and the secretHash, or 0 when the session is gone.
  */
 export const UPDATE = acting(
   SESSION,
   FIELDS,
   `
-local held = redis.call('HMGET', hash, 'expires', 'proof', 'groups')
-local expires, proof = held[1], held[2]
+local held = redis.call('HMGET', hash, 'expires', 'secretHash', 'groups')
+local expires, secretHash = held[1], held[2]
 if not expires or tonumber(expires) <= now then return { now, 0 } end
 
 local wanted = expires
 if ARGV[5] ~= '' then wanted = ARGV[5] elseif ARGV[6] == expires then wanted = ARGV[7] end
 local expiresAt = tonumber(wanted)
 
-local sets, unsets, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local firstJoin = 13 + sets + unsets
+local sets, removals, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local firstJoin = 13 + sets + removals
 if expiresAt > now then
   -- A key that another program has taken stops the script here, before anything is written.
-  for at = firstJoin, #ARGV do redis.call('ZSCORE', shard .. 'g:' .. ARGV[at], key) end
+  for at = firstJoin, #ARGV do redis.call('ZSCORE', shard .. 'g:' .. ARGV[at], id) end
   set(13, sets)
-  unset(13 + sets, unsets)
+  remove(13 + sets, removals)
 
-  if ARGV[9] ~= '' and ARGV[8] == proof then
-    local at, was = string.match(redis.call('HGET', hash, 'was') or '', '^([-%d]+:%d+):(:.*)$')
-    if at then redis.call('HSET', hash, 'was', at .. ':' .. ARGV[9] .. was) end
+  if ARGV[9] ~= '' and ARGV[8] == secretHash then
+    local at, was = string.match(redis.call('HGET', hash, 'previous') or '', '^([-%d]+:%d+):(:.*)$')
+    if at then redis.call('HSET', hash, 'previous', at .. ':' .. ARGV[9] .. was) end
   end
 
   -- Most changes end here; even to define what follows would cost them a fifth of their time.
-  if wanted == expires and firstJoin > #ARGV then return { now, 1, expires, proof } end
+  if wanted == expires and firstJoin > #ARGV then return { now, 1, expires, secretHash } end
 end
 `,
   LISTS,
   `
 if expiresAt <= now then
-  finish(key)
+  finish(id)
   return { now, 0 }
 end
 
@@ -228,7 +228,7 @@ if firstJoin <= #ARGV then
   end
   for at = firstJoin + joins, #ARGV do
     isLeft[ARGV[at]] = true
-    leaveGroup(ARGV[at], key, tonumber(expires))
+    leaveGroup(ARGV[at], id, tonumber(expires))
   end
   for _, group in ipairs(groups) do
     if not isLeft[group] then table.insert(left, group) end
@@ -244,7 +244,7 @@ end
 if wanted ~= expires then
   redis.call('HSET', hash, 'expires', wanted)
   redis.call('PEXPIREAT', hash, expiresAt - 1)
-  redis.call('ZADD', expiry, expiresAt, key)
+  redis.call('ZADD', expiry, expiresAt, id)
   keep(expiresAt, expiry, all)
   for _, group in ipairs(groups) do keep(expiresAt, shard .. 'g:' .. group) end
   if tonumber(expires) == NEVER then
@@ -252,36 +252,36 @@ if wanted ~= expires then
     for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
   end
 end
-return { now, 1, wanted, proof }
+return { now, 1, wanted, secretHash }
 `,
 );
 
-/** ARGV: window, shard, key, presented, proof, grace. Answers the proof now current, or 0 when the session is gone. */
+/** ARGV: window, shard, id, presented, secretHash, grace. Answers the secretHash now current, or 0 when the session is gone. */
 export const ROTATE = acting(
   SESSION,
   `
-local held = redis.call('HMGET', hash, 'expires', 'proof', 'was')
+local held = redis.call('HMGET', hash, 'expires', 'secretHash', 'previous')
 if not held[1] or tonumber(held[1]) <= now then return { now, 0 } end
 
-local presented, proof, grace = ARGV[5], ARGV[6], ARGV[7]
+local presented, secretHash, grace = ARGV[5], ARGV[6], ARGV[7]
 local current = held[2]
 -- Without an until: no client has shown the secret that came after it.
 local at, its, unseen = string.match(held[3] or '', '^([-%d]+):(%d+)::(.*)$')
-if proof == current or (unseen and now < at + its) then return { now, 1, current } end
+if secretHash == current or (unseen and now < at + its) then return { now, 1, current } end
 if presented ~= current and presented ~= unseen then return { now, 1, current } end
 
-redis.call('HSET', hash, 'proof', proof)
+redis.call('HSET', hash, 'secretHash', secretHash)
 if presented == current and grace == '0' then
-  redis.call('HDEL', hash, 'was')
+  redis.call('HDEL', hash, 'previous')
 else
-  redis.call('HSET', hash, 'was', string.format('%.0f:%s::%s', now, grace, presented))
+  redis.call('HSET', hash, 'previous', string.format('%.0f:%s::%s', now, grace, presented))
 end
-return { now, 1, proof }
+return { now, 1, secretHash }
 `,
 );
 
-/** ARGV: window, shard, key. Answers whether the session was live. */
-export const DESTROY = acting(SESSION, LISTS, 'return { now, finish(key) }');
+/** ARGV: window, shard, id. Answers whether the session was live. */
+export const DESTROY = acting(SESSION, LISTS, 'return { now, finish(id) }');
 
 /** Counts all of a shard. KEYS[1] is its expiries. ARGV: window, shard. */
 export const COUNT_ALL = acting(
@@ -313,7 +313,7 @@ return { now, live, met[#met] }
 
 /**
  * One step of ending what a list holds. KEYS[1] is the list. ARGV: window, shard, after, until (empty in the first
- * step: the last that is in it now), limit, the keys to leave. Answers how many were live, and, unless it is done, the
+ * step: the last that is in it now), limit, the ids to leave. Answers how many were live, and, unless it is done, the
  * last met and `until`.
  */
 export const CLEAR_STEP = acting(

@@ -54,11 +54,11 @@ function anIoredis5(): Redis {
   return new Redis5(server.url) as unknown as Redis;
 }
 
-function aRecord(key: string): SessionRecord {
+function aRecord(id: string): SessionRecord {
   const now = Date.now();
   return {
-    key,
-    proof: 'proof',
+    id,
+    secretHash: 'secretHash',
     data: {},
     groups: ['g'],
     createdAt: now,
@@ -194,15 +194,15 @@ describe('a store', () => {
     expect(await store.page({ limit: 1, after: '0:1' })).toEqual({ records: [] });
   });
 
-  it('ends with a group no session that took the key of a member which had expired', async () => {
+  it('ends with a group no session that took the id of a member which had expired', async () => {
     await store.open();
     await store.create(aRecord('other'));
     await store.create({ ...aRecord('k'), expiresAt: Date.now() + 100 });
     await eventually(async () => (await store.read('k')) === undefined);
-    await store.create({ ...aRecord('k'), proof: 'another', groups: ['h'] });
-    expect((await store.page({ group: 'g', limit: 10 })).records.map(({ key }) => key)).toEqual(['other']);
+    await store.create({ ...aRecord('k'), secretHash: 'another', groups: ['h'] });
+    expect((await store.page({ group: 'g', limit: 10 })).records.map(({ id }) => id)).toEqual(['other']);
     expect(await store.clear('g')).toBe(1);
-    expect(await store.read('k')).toMatchObject({ proof: 'another', groups: ['h'] });
+    expect(await store.read('k')).toMatchObject({ secretHash: 'another', groups: ['h'] });
   });
 
   it('opens once, however often it is asked to', async () => {

@@ -6,11 +6,11 @@ import { Opening } from '../../contract/opening.js';
 import {
   checkChange,
   checkGroup,
-  checkKey,
+  checkId,
   checkPage,
   checkRecord,
   checkRotation,
-  exceptKeys,
+  exceptIds,
 } from '../../contract/record.js';
 import {
   SessionStore,
@@ -21,7 +21,7 @@ import {
 } from '../../contract/store.js';
 import { checkNoOthers, checkPrefix } from '../../contract/options.js';
 import { RedisConnection, type RedisConnectionOptions } from './connection.js';
-import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, unsetFields } from './layout.js';
+import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
 import {
   CLEAR_STEP,
   COUNT_ALL,
@@ -84,8 +84,8 @@ export class RedisStore extends SessionStore {
     checkRecord(record);
     const fields = fieldsOf(record);
     const groups = new Set(record.groups);
-    const [isCreated] = await this.act('create', CREATE, record.key, [
-      record.proof,
+    const [isCreated] = await this.act('create', CREATE, record.id, [
+      record.secretHash,
       record.expiresAt,
       fields.length,
       ...fields,
@@ -95,55 +95,55 @@ export class RedisStore extends SessionStore {
     throw new SessionStoreError(
       'redis',
       'create',
-      'the key is in use by another session: genid must never give one twice',
+      'the id is in use by another session: genid must never give one twice',
     );
   }
 
-  async read(key: string): Promise<SessionRecord | undefined> {
-    checkKey(key);
-    return this.find('read', key);
+  async read(id: string): Promise<SessionRecord | undefined> {
+    checkId(id);
+    return this.find('read', id);
   }
 
   async update(
-    { key }: SessionRecord,
+    { id }: SessionRecord,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; proof: string } | undefined> {
-    checkKey(key);
+  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+    checkId(id);
     checkChange(change);
-    const { set, unset = [], join = [], leave = [], expiresAt, touch, retire } = change;
+    const { set, remove = [], join = [], leave = [], expiresAt, touch, retirePrevious } = change;
     const sets = set ? setFields(set) : [];
-    const unsets = unsetFields(unset);
-    const [isLive, expires, proof] = await this.act('update', UPDATE, key, [
+    const removals = removedFields(remove);
+    const [isLive, expires, secretHash] = await this.act('update', UPDATE, id, [
       expiresAt ?? '',
       touch?.from ?? '',
       touch?.to ?? '',
-      retire?.proof ?? '',
-      retire?.until ?? '',
+      retirePrevious?.secretHash ?? '',
+      retirePrevious?.validUntil ?? '',
       sets.length,
-      unsets.length,
+      removals.length,
       join.length,
       ...sets,
-      ...unsets,
+      ...removals,
       ...join,
       ...leave,
     ]);
-    return isLive ? { expiresAt: Number(expires), proof: proof as string } : undefined;
+    return isLive ? { expiresAt: Number(expires), secretHash: secretHash as string } : undefined;
   }
 
   async rotate(
-    { key }: SessionRecord,
+    { id }: SessionRecord,
     presented: string,
-    proof: string,
+    secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    checkRotation(key, presented, proof, grace);
-    const [isLive, current] = await this.act('rotate', ROTATE, key, [presented, proof, grace]);
+    checkRotation(id, presented, secretHash, grace);
+    const [isLive, current] = await this.act('rotate', ROTATE, id, [presented, secretHash, grace]);
     return isLive ? (current as string) : undefined;
   }
 
-  async destroy(key: string): Promise<boolean> {
-    checkKey(key);
-    const [wasLive] = await this.act('destroy', DESTROY, key, []);
+  async destroy(id: string): Promise<boolean> {
+    checkId(id);
+    const [wasLive] = await this.act('destroy', DESTROY, id, []);
     return wasLive === 1;
   }
 
@@ -158,7 +158,7 @@ export class RedisStore extends SessionStore {
       for (;;) {
         const wanted = limit - records.length;
         const members = await this.members(shard, group, met, wanted);
-        const found = await Promise.all(members.map(([key]) => this.find('page', key)));
+        const found = await Promise.all(members.map(([id]) => this.find('page', id)));
         // It may have ended or left since it was listed.
         for (const record of found) {
           if (record && (group === undefined || record.groups.includes(group))) records.push(record);
@@ -181,7 +181,7 @@ export class RedisStore extends SessionStore {
 
   async clear(group?: string, except?: Iterable<string>): Promise<number> {
     if (group !== undefined) checkGroup(group);
-    const kept = [...exceptKeys(except)];
+    const kept = [...exceptIds(except)];
     const ended = this.layout.shards.map((_, shard) => this.clearShard(shard, group, kept));
     return (await Promise.all(ended)).reduce((sum, count) => sum + count, 0);
   }
@@ -205,9 +205,9 @@ export class RedisStore extends SessionStore {
     (this.clocks[shard] as ServerClock).learn(asked, Number(answer[0]));
   }
 
-  private async find(operation: string, key: string): Promise<SessionRecord | undefined> {
-    const hash = sessionKey(this.layout.shards[this.layout.shardOf(key)] as string, key);
-    return recordOf(key, await this.ask(operation, (client) => client.hgetall(hash)));
+  private async find(operation: string, id: string): Promise<SessionRecord | undefined> {
+    const hash = sessionKey(this.layout.shards[this.layout.shardOf(id)] as string, id);
+    return recordOf(id, await this.ask(operation, (client) => client.hgetall(hash)));
   }
 
   private async countAll(shard: number): Promise<number> {
@@ -232,7 +232,7 @@ export class RedisStore extends SessionStore {
 
   private async clearShard(shard: number, group: string | undefined, kept: string[]): Promise<number> {
     const list = listKey(this.layout.shards[shard] as string, group);
-    const keptHere = kept.filter((key) => this.layout.shardOf(key) === shard);
+    const keptHere = kept.filter((id) => this.layout.shardOf(id) === shard);
     let sum = 0;
     let met: Answer[number] | undefined = '0';
     let last: Answer[number] | undefined = '';
@@ -277,10 +277,10 @@ export class RedisStore extends SessionStore {
   }
 
   /** Runs a script on one session. */
-  private act(operation: string, script: Script, key: string, args: (string | number)[]): Promise<Answer> {
-    const shard = this.layout.shardOf(key);
-    const hash = sessionKey(this.layout.shards[shard] as string, key);
-    return this.run(operation, shard, script, hash, [key, ...args]);
+  private act(operation: string, script: Script, id: string, args: (string | number)[]): Promise<Answer> {
+    const shard = this.layout.shardOf(id);
+    const hash = sessionKey(this.layout.shards[shard] as string, id);
+    return this.run(operation, shard, script, hash, [id, ...args]);
   }
 
   /** Runs a script that acts before the deadline or never. */
@@ -321,8 +321,8 @@ export class RedisStore extends SessionStore {
   }
 }
 
-/** A session's key, and its place in a list. */
-type Member = [key: string, place: string];
+/** A session's id, and its place in a list. */
+type Member = [id: string, place: string];
 
 /** The connections that were asked something in this turn of the event loop. */
 const asked = new WeakSet<object>();

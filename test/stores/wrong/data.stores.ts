@@ -1,4 +1,4 @@
-import { applyChange, exceptKeys, type SessionRecord } from 'nestjs-session-stores';
+import { applyChange, exceptIds, type SessionRecord } from 'nestjs-session-stores';
 import { MapStore } from '../map.store.js';
 import { twoOf, type Clear, type Page, type Rotate, type Update, type WrongStore } from './wrong.store.js';
 
@@ -56,9 +56,9 @@ export const wrongInData: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const names = Object.keys(this.live(record.key)?.data ?? {});
-          const below = names.filter((name) => change.unset?.some((other) => name.startsWith(`${other}.`)));
-          return super.update(record, { ...change, unset: [...(change.unset ?? []), ...below] });
+          const names = Object.keys(this.live(record.id)?.data ?? {});
+          const below = names.filter((name) => change.remove?.some((other) => name.startsWith(`${other}.`)));
+          return super.update(record, { ...change, remove: [...(change.remove ?? []), ...below] });
         }
       },
     ),
@@ -151,47 +151,47 @@ export const wrongInData: WrongStore[] = [
     says: /its own sessions alone/,
   },
   {
-    name: 'destroys all keys that are alike',
+    name: 'destroys all ids that are alike',
     make: twoOf(
       class extends MapStore {
-        override async destroy(key: string) {
-          const found = await super.destroy(key);
+        override async destroy(id: string) {
+          const found = await super.destroy(id);
           for (const other of this.sessions.keys()) {
-            if (other.toLowerCase() === key.toLowerCase()) this.sessions.delete(other);
+            if (other.toLowerCase() === id.toLowerCase()) this.sessions.delete(other);
           }
           return found;
         }
       },
     ),
-    breaks: /^8 any well-formed key/,
-    says: /destroy of the key '.' must end one session/,
+    breaks: /^8 any well-formed id/,
+    says: /destroy of the id '.' must end one session/,
   },
 ];
 
 export const wrongInRefusals: WrongStore[] = [
   {
-    name: 'reads whatever it is given for a key',
+    name: 'reads whatever it is given for an id',
     make: twoOf(
       class extends MapStore {
-        override async read(key: string) {
-          return this.live(key);
+        override async read(id: string) {
+          return this.live(id);
         }
       },
     ),
-    breaks: /^8 a key that is not/,
-    says: /the key .* for read must be refused with a TypeError, but it was taken/,
+    breaks: /^8 an id that is not/,
+    says: /the id .* for read must be refused with a TypeError, but it was taken/,
   },
   {
-    name: 'ends what it was told before it finds a key that is none',
+    name: 'ends what it was told before it finds an id that is none',
     make: twoOf(
       class extends MapStore {
-        override async destroy(key: string) {
-          if (typeof key !== 'string') await super.clear();
-          return super.destroy(key);
+        override async destroy(id: string) {
+          if (typeof id !== 'string') await super.clear();
+          return super.destroy(id);
         }
       },
     ),
-    breaks: /^8 a key that is not/,
+    breaks: /^8 an id that is not/,
     says: /that is refused must write nothing/,
   },
   {
@@ -204,7 +204,7 @@ export const wrongInRefusals: WrongStore[] = [
         }
       },
     ),
-    breaks: /^8 a key that is not/,
+    breaks: /^8 an id that is not/,
     says: /the except .* for clear must be refused/,
   },
   {
@@ -236,24 +236,24 @@ export const wrongInRefusals: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const found = this.live(record.key);
+          const found = this.live(record.id);
           return found && this.keep(applyChange(found, change));
         }
       },
     ),
-    breaks: /^8 .*(key|group|name|proof|instant) (that is not|both)/,
+    breaks: /^8 .*(id|group|name|secret hash|instant) (that is not|both)/,
     says: /must be refused with a TypeError/,
   },
   {
-    name: 'rotates to whatever it is given for a proof',
+    name: 'rotates to whatever it is given for a secret hash',
     make: twoOf(
       class extends MapStore {
-        override async rotate(...[record, presented, proof, grace]: Rotate) {
-          return super.rotate(record, presented, String(proof), grace);
+        override async rotate(...[record, presented, secretHash, grace]: Rotate) {
+          return super.rotate(record, presented, String(secretHash), grace);
         }
       },
     ),
-    breaks: /^8 a proof that is not/,
+    breaks: /^8 a secret hash that is not/,
     says: /for rotate, as the new one must be refused/,
   },
   {
@@ -286,7 +286,7 @@ export const wrongInRefusals: WrongStore[] = [
       class extends MapStore {
         override async clear(...[group, except]: Clear) {
           if (group !== undefined && typeof group !== 'string') throw new Error('no group');
-          return super.clear(group, exceptKeys(except));
+          return super.clear(group, exceptIds(except));
         }
       },
     ),

@@ -24,8 +24,8 @@ export const wrongInExpiry: WrongStore[] = [
     name: 'reads the expired',
     make: twoOf(
       class extends LateStore {
-        override async read(key: string) {
-          return this.sessions.get(key);
+        override async read(id: string) {
+          return this.sessions.get(id);
         }
       },
     ),
@@ -37,7 +37,7 @@ export const wrongInExpiry: WrongStore[] = [
     make: twoOf(
       class extends LateStore {
         override async update(...[record, change]: Update) {
-          const found = this.sessions.get(record.key);
+          const found = this.sessions.get(record.id);
           return found && this.keep(applyChange(found, change));
         }
       },
@@ -49,9 +49,9 @@ export const wrongInExpiry: WrongStore[] = [
     name: 'rotates the expired',
     make: twoOf(
       class extends LateStore {
-        override async rotate(...[record, presented, proof, grace]: Rotate) {
-          const found = this.sessions.get(record.key);
-          return found && applyRotation(found, presented, proof, grace, Date.now()).proof;
+        override async rotate(...[record, presented, secretHash, grace]: Rotate) {
+          const found = this.sessions.get(record.id);
+          return found && applyRotation(found, presented, secretHash, grace, Date.now()).secretHash;
         }
       },
     ),
@@ -62,8 +62,8 @@ export const wrongInExpiry: WrongStore[] = [
     name: 'destroys the expired as if they were live',
     make: twoOf(
       class extends LateStore {
-        override async destroy(key: string) {
-          return this.sessions.delete(key);
+        override async destroy(id: string) {
+          return this.sessions.delete(id);
         }
       },
     ),
@@ -113,7 +113,7 @@ export const wrongInExpiry: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const found = this.live(record.key);
+          const found = this.live(record.id);
           const next = found && applyChange(found, change);
           return next && this.keep({ ...next, expiresAt: Math.max(found.expiresAt, next.expiresAt) });
         }
@@ -129,7 +129,7 @@ export const wrongInExpiry: WrongStore[] = [
         override async create(...[record]: Create) {
           await super.create(record);
           if (record.expiresAt - Date.now() > 60_000) return;
-          setTimeout(() => this.sessions.delete(record.key), record.expiresAt - Date.now());
+          setTimeout(() => this.sessions.delete(record.id), record.expiresAt - Date.now());
         }
       },
     ),
@@ -171,7 +171,7 @@ export const wrongInExpiry: WrongStore[] = [
         }
       },
     ),
-    breaks: /^5 a touch (never undoes a lifetime|that races an update|or a retire whose)/,
+    breaks: /^5 a touch (never undoes a lifetime|that races an update|or a retirePrevious whose)/,
     says: /the lifetime set meanwhile|must not undo a lifetime|must leave the expiry/,
   },
   {
@@ -179,7 +179,7 @@ export const wrongInExpiry: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, { touch, ...rest }]: Update) {
-          const current = this.live(record.key)?.expiresAt;
+          const current = this.live(record.id)?.expiresAt;
           if (touch === undefined || touch.from !== current) return super.update(record, rest);
           await pause();
           return super.update(record, { expiresAt: touch.to, ...rest });
@@ -194,28 +194,29 @@ export const wrongInExpiry: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const found = this.live(record.key);
+          const found = this.live(record.id);
           const fails = change.touch !== undefined && change.touch.from !== found?.expiresAt;
           return fails ? found : super.update(record, change);
         }
       },
     ),
-    breaks: /^5 a touch or a retire whose condition fails/,
+    breaks: /^5 a touch or a retirePrevious whose condition fails/,
     says: /a touch whose condition fails must leave the rest/,
   },
   {
-    name: 'drops a change whose retire fails',
+    name: 'drops a change whose retirePrevious fails',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const found = this.live(record.key);
-          const fails = change.retire !== undefined && change.retire.proof !== found?.proof;
+          const found = this.live(record.id);
+          const fails =
+            change.retirePrevious !== undefined && change.retirePrevious.secretHash !== found?.secretHash;
           return fails ? found : super.update(record, change);
         }
       },
     ),
-    breaks: /^5 a touch or a retire whose condition fails/,
-    says: /a retire whose condition fails must leave the rest/,
+    breaks: /^5 a touch or a retirePrevious whose condition fails/,
+    says: /a retirePrevious whose condition fails must leave the rest/,
   },
   {
     name: 'lets a touch beat an expiry that the change sets',
@@ -234,7 +235,7 @@ export const wrongInExpiry: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const found = this.live(record.key);
+          const found = this.live(record.id);
           await super.update(record, change);
           return found && applyChange(found, change);
         }
@@ -257,21 +258,21 @@ export const wrongInExpiry: WrongStore[] = [
     says: /must leave nothing|must end the session/,
   },
   {
-    name: 'keeps the key of a session created past its expiry in use',
+    name: 'keeps the id of a session created past its expiry in use',
     make: () => {
       const used = new Map<string, string>();
       return twoOf(
         class extends MapStore {
           override async create(...[record]: Create) {
-            const proof = used.get(record.key) ?? record.proof;
-            used.set(record.key, proof);
-            await super.create({ ...record, proof });
+            const secretHash = used.get(record.id) ?? record.secretHash;
+            used.set(record.id, secretHash);
+            await super.create({ ...record, secretHash });
           }
         },
       )();
     },
     breaks: /^5 a create whose expiry is past/,
-    says: /must not keep its key in use/,
+    says: /must not keep its id in use/,
   },
   {
     name: 'does not count a session that never expires',
@@ -293,7 +294,7 @@ export const wrongInExpiry: WrongStore[] = [
           const eternal = this.members(group).filter(({ expiresAt }) => expiresAt === NEVER);
           return super.clear(
             group,
-            eternal.map(({ key }) => key),
+            eternal.map(({ id }) => id),
           );
         }
       },

@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
-import { exceptKeys, type SessionRecord } from 'nestjs-session-stores';
+import { exceptIds, type SessionRecord } from 'nestjs-session-stores';
 import { MapStore } from '../map.store.js';
 import { pause, twoOf, type Clear, type Create, type Update, type WrongStore } from './wrong.store.js';
 
-/** Has an index of its groups beside the sessions, out of which keys get lost. */
+/** Has an index of its groups beside the sessions, out of which ids get lost. */
 class IndexStore extends MapStore {
   constructor(
     sessions: Map<string, SessionRecord>,
@@ -13,7 +13,7 @@ class IndexStore extends MapStore {
   }
 
   protected override members(group?: string) {
-    return super.members(group).filter(({ key }) => !this.lost.has(key));
+    return super.members(group).filter(({ id }) => !this.lost.has(id));
   }
 }
 
@@ -21,18 +21,18 @@ class IndexStore extends MapStore {
 class LateIndexStore extends IndexStore {
   override async create(...[record]: Create) {
     await super.create(record);
-    this.showLater(record.key);
+    this.showLater(record.id);
   }
 
   override async update(...[record, change]: Update) {
     const answer = await super.update(record, change);
-    if (change.join) this.showLater(record.key);
+    if (change.join) this.showLater(record.id);
     return answer;
   }
 
-  private showLater(key: string): void {
-    this.lost.add(key);
-    void setTimeout(3).then(() => this.lost.delete(key));
+  private showLater(id: string): void {
+    this.lost.add(id);
+    void setTimeout(3).then(() => this.lost.delete(id));
   }
 }
 
@@ -59,7 +59,7 @@ export const wrongInGroups: WrongStore[] = [
           const seen = new Set(this.members(group));
           await pause();
           for (const member of this.members(group)) {
-            if (![...seen].some(({ key }) => key === member.key)) this.lost.add(member.key);
+            if (![...seen].some(({ id }) => id === member.id)) this.lost.add(member.id);
           }
           return this.members(group).length;
         }
@@ -104,9 +104,9 @@ export const wrongInGroups: WrongStore[] = [
       class extends IndexStore {
         override async update(...[record, change]: Update) {
           if (change.expiresAt !== undefined) {
-            this.lost.add(record.key);
+            this.lost.add(record.id);
             await pause();
-            this.lost.delete(record.key);
+            this.lost.delete(record.id);
           }
           return super.update(record, change);
         }
@@ -121,9 +121,9 @@ export const wrongInGroups: WrongStore[] = [
       const dead: SessionRecord[] = [];
       return twoOf(
         class extends MapStore {
-          override async destroy(key: string) {
-            dead.push(...this.members().filter((member) => member.key === key));
-            return super.destroy(key);
+          override async destroy(id: string) {
+            dead.push(...this.members().filter((member) => member.id === id));
+            return super.destroy(id);
           }
           protected override members(group?: string) {
             return group === undefined ? super.members() : [...super.members(group), ...dead];
@@ -141,7 +141,7 @@ export const wrongInGroups: WrongStore[] = [
         override async clear(...[group, except]: Clear) {
           const ended = await super.clear(group, except);
           await pause();
-          for (const { key } of this.members(group)) this.lost.add(key);
+          for (const { id } of this.members(group)) this.lost.add(id);
           return ended;
         }
       },
@@ -184,7 +184,7 @@ export const wrongInGroups: WrongStore[] = [
           const kept = this.members().filter(
             ({ groups }) => !groups.some((other) => other.trim() === group?.trim()),
           );
-          return super.clear(undefined, [...exceptKeys(except), ...kept.map(({ key }) => key)]);
+          return super.clear(undefined, [...exceptIds(except), ...kept.map(({ id }) => id)]);
         }
       },
     ),
@@ -216,7 +216,7 @@ export const wrongInGroups: WrongStore[] = [
     says: /must keep the session that an array excepts/,
   },
   {
-    name: 'takes the letters of a key for keys to except',
+    name: 'takes the letters of an id for ids to except',
     make: twoOf(
       class extends MapStore {
         override async clear(...[group, except = []]: Clear) {
@@ -225,7 +225,7 @@ export const wrongInGroups: WrongStore[] = [
       },
     ),
     breaks: /^7 clear keeps the sessions/,
-    says: /must keep the session that one key as a string excepts/,
+    says: /must keep the session that one id as a string excepts/,
   },
   {
     name: 'goes through a group by expiry to clear it',
@@ -237,7 +237,7 @@ export const wrongInGroups: WrongStore[] = [
             const later = this.members(group).filter(({ expiresAt }) => expiresAt > last);
             const chunk = later.toSorted(byExpiry).slice(0, 5);
             const kept = this.members().filter((member) => !chunk.includes(member));
-            ended += await super.clear(undefined, [...exceptKeys(except), ...kept.map(({ key }) => key)]);
+            ended += await super.clear(undefined, [...exceptIds(except), ...kept.map(({ id }) => id)]);
             last = chunk.at(-1)?.expiresAt ?? 0;
             if (last === 0) return ended;
             await pause();
@@ -256,7 +256,7 @@ export const wrongInGroups: WrongStore[] = [
           const seen = new Set(this.members(group));
           await pause();
           const kept = this.members().filter((member) => !seen.has(member));
-          return super.clear(group, [...exceptKeys(except), ...kept.map(({ key }) => key)]);
+          return super.clear(group, [...exceptIds(except), ...kept.map(({ id }) => id)]);
         }
       },
     ),
@@ -269,7 +269,7 @@ export const wrongInGroups: WrongStore[] = [
       class extends MapStore {
         override async clear(...[group, except]: Clear) {
           let ended = 0;
-          // Nobody is left when nobody has come for a while: on a stalled machine once is no proof.
+          // Nobody is left when nobody has come for a while: on a stalled machine once is no secret hash.
           for (let quiet = 0; quiet < 20; quiet++) {
             ended += await super.clear(group, except);
             await pause();
@@ -288,7 +288,7 @@ export const wrongInGroups: WrongStore[] = [
       class extends MapStore {
         override async clear(...[group, except]: Clear) {
           const kept = this.members(group).slice(1000);
-          return super.clear(group, [...exceptKeys(except), ...kept.map(({ key }) => key)]);
+          return super.clear(group, [...exceptIds(except), ...kept.map(({ id }) => id)]);
         }
       },
     ),

@@ -16,7 +16,7 @@ const revivesOn = (is: (change: SessionChange) => boolean) =>
 /** Writes a record that it looked at a while ago, whatever became of the session. */
 class SlowStore extends MapStore {
   override async update(...[record, change]: Update) {
-    const found = this.live(record.key);
+    const found = this.live(record.id);
     await pause();
     return found && this.keep(applyChange(found, change));
   }
@@ -34,9 +34,9 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         private readonly cached = new Map<string, SessionRecord>();
-        override async read(key: string) {
-          const read = this.cached.get(key) ?? (await super.read(key));
-          if (read) this.cached.set(key, read);
+        override async read(id: string) {
+          const read = this.cached.get(id) ?? (await super.read(id));
+          if (read) this.cached.set(id, read);
           return read;
         }
       },
@@ -67,7 +67,7 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const [group] = this.live(record.key)?.groups ?? [];
+          const [group] = this.live(record.id)?.groups ?? [];
           const likeIt = group === undefined ? [] : this.members(group);
           for (const other of likeIt) this.keep(applyChange(other, change));
           return super.update(record, change);
@@ -81,8 +81,8 @@ export const wrongInLife: WrongStore[] = [
     name: 'resolves every destroy to true',
     make: twoOf(
       class extends MapStore {
-        override async destroy(key: string) {
-          await super.destroy(key);
+        override async destroy(id: string) {
+          await super.destroy(id);
           return true;
         }
       },
@@ -91,19 +91,19 @@ export const wrongInLife: WrongStore[] = [
     says: /must resolve to false/,
   },
   {
-    name: 'overwrites a session that has the key',
+    name: 'overwrites a session that has the id',
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
-          if (this.live(record.key)?.proof !== record.proof) this.keep(record);
+          if (this.live(record.id)?.secretHash !== record.secretHash) this.keep(record);
         }
       },
     ),
-    breaks: /^1 a create under a key in use/,
+    breaks: /^1 a create under an id in use/,
     says: /must reject/,
   },
   {
-    name: 'rejects a create under a key in use after writing its groups',
+    name: 'rejects a create under an id in use after writing its groups',
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
@@ -112,17 +112,17 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^1 a create under a key in use/,
+    breaks: /^1 a create under an id in use/,
     says: /must change nothing/,
   },
   {
-    name: 'lets two creates under one key race',
+    name: 'lets two creates under one id race',
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
-          const found = this.live(record.key);
+          const found = this.live(record.id);
           await pause();
-          if (!found) this.sessions.delete(record.key);
+          if (!found) this.sessions.delete(record.id);
           await super.create(record);
         }
       },
@@ -135,7 +135,7 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
-          if (this.live(record.key)?.proof === record.proof) this.keep(record);
+          if (this.live(record.id)?.secretHash === record.secretHash) this.keep(record);
           else await super.create(record);
         }
       },
@@ -162,17 +162,17 @@ export const wrongInLife: WrongStore[] = [
     says: /late touch after a destroy/,
   },
   {
-    name: 'revives on a late retire',
-    make: revivesOn(({ retire }) => retire !== undefined),
-    breaks: /^2 .* a late retire/,
-    says: /late retire after a destroy/,
+    name: 'revives on a late retirePrevious',
+    make: revivesOn(({ retirePrevious }) => retirePrevious !== undefined),
+    breaks: /^2 .* a late retirePrevious/,
+    says: /late retirePrevious after a destroy/,
   },
   {
     name: 'revives on a late rotation',
     make: twoOf(
       class extends MapStore {
-        override async rotate(...[record, presented, proof, grace]: Rotate) {
-          return this.keep(applyRotation(record, presented, proof, grace, Date.now()))?.proof;
+        override async rotate(...[record, presented, secretHash, grace]: Rotate) {
+          return this.keep(applyRotation(record, presented, secretHash, grace, Date.now()))?.secretHash;
         }
       },
     ),
@@ -190,7 +190,7 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 .* a late (update|join|touch|retire)/,
+    breaks: /^2 .* a late (update|join|touch|retirePrevious)/,
     says: /a late .* after a destroy must/,
   },
   {
@@ -203,10 +203,12 @@ export const wrongInLife: WrongStore[] = [
     name: 'revives a session that ends while it writes a rotation',
     make: twoOf(
       class extends MapStore {
-        override async rotate(...[record, presented, proof, grace]: Rotate) {
-          const found = this.live(record.key);
+        override async rotate(...[record, presented, secretHash, grace]: Rotate) {
+          const found = this.live(record.id);
           await pause();
-          return found && this.keep(applyRotation(found, presented, proof, grace, Date.now()))?.proof;
+          return (
+            found && this.keep(applyRotation(found, presented, secretHash, grace, Date.now()))?.secretHash
+          );
         }
       },
     ),
@@ -218,7 +220,7 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          return this.live(record.key) && this.keep(applyChange(record, change));
+          return this.live(record.id) && this.keep(applyChange(record, change));
         }
       },
     ),
@@ -230,7 +232,7 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const data = this.live(record.key)?.data ?? {};
+          const data = this.live(record.id)?.data ?? {};
           const set = Object.entries(change.set ?? {}).filter(([name]) => data[name] === record.data[name]);
           return super.update(record, { ...change, set: Object.fromEntries(set) });
         }
@@ -244,7 +246,7 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends SlowStore {
         override async update(...[record, change]: Update) {
-          return this.live(record.key) && super.update(record, change);
+          return this.live(record.id) && super.update(record, change);
         }
       },
     ),
@@ -267,8 +269,8 @@ export const wrongInLife: WrongStore[] = [
     name: 'writes the names of a change before its groups and expiry',
     make: twoOf(
       class extends MapStore {
-        override async update(...[record, { set, unset, ...rest }]: Update) {
-          await super.update(record, { set, unset });
+        override async update(...[record, { set, remove, ...rest }]: Update) {
+          await super.update(record, { set, remove });
           await pause();
           return super.update(record, rest);
         }
@@ -281,10 +283,10 @@ export const wrongInLife: WrongStore[] = [
     name: 'removes names after it sets others',
     make: twoOf(
       class extends MapStore {
-        override async update(...[record, { unset, ...rest }]: Update) {
+        override async update(...[record, { remove, ...rest }]: Update) {
           await super.update(record, rest);
           await pause();
-          return super.update(record, { unset });
+          return super.update(record, { remove });
         }
       },
     ),

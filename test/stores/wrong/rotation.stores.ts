@@ -2,56 +2,56 @@ import { applyRotation, type SessionRecord } from 'nestjs-session-stores';
 import { MapStore } from '../map.store.js';
 import { pause, twoOf, type Rotate, type Update, type WrongStore } from './wrong.store.js';
 
-type Rule = (record: SessionRecord, presented: string, proof: string, grace: number) => SessionRecord;
+type Rule = (record: SessionRecord, presented: string, secretHash: string, grace: number) => SessionRecord;
 
-const byTheRules: Rule = (record, presented, proof, grace) =>
-  applyRotation(record, presented, proof, grace, Date.now());
+const byTheRules: Rule = (record, presented, secretHash, grace) =>
+  applyRotation(record, presented, secretHash, grace, Date.now());
 
 /** Rotates by a rule of its own. */
 const rotatesBy = (rule: Rule) =>
   twoOf(
     class extends MapStore {
-      override async rotate(...[{ key }, presented, proof, grace]: Rotate) {
-        const found = this.live(key);
-        return found && this.keep(rule(found, presented, proof, grace))?.proof;
+      override async rotate(...[{ id }, presented, secretHash, grace]: Rotate) {
+        const found = this.live(id);
+        return found && this.keep(rule(found, presented, secretHash, grace))?.secretHash;
       }
     },
   );
 
 /** Rotates a record that it looked at a while ago. */
 class SlowStore extends MapStore {
-  override async rotate(...[{ key }, presented, proof, grace]: Rotate) {
-    const found = this.live(key);
+  override async rotate(...[{ id }, presented, secretHash, grace]: Rotate) {
+    const found = this.live(id);
     await pause();
-    return found && this.keep(byTheRules(found, presented, proof, grace))?.proof;
+    return found && this.keep(byTheRules(found, presented, secretHash, grace))?.secretHash;
   }
 }
 
 export const wrongInRotation: WrongStore[] = [
   {
     name: 'notes the grace of a rotation in seconds',
-    make: rotatesBy((record, presented, proof, grace) =>
-      byTheRules(record, presented, proof, Math.ceil(grace / 1000)),
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      byTheRules(record, presented, secretHash, Math.ceil(grace / 1000)),
     ),
-    breaks: /^6 a rotation makes its proof current/,
-    says: /must change the proof and `was` as it says/,
+    breaks: /^6 a rotation makes its secret hash current/,
+    says: /must change the secret hash and `previous` as it says/,
   },
   {
     name: 'notes the instant of a rotation in seconds',
-    make: rotatesBy((record, presented, proof, grace) =>
-      applyRotation(record, presented, proof, grace, Math.round(Date.now() / 1000)),
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      applyRotation(record, presented, secretHash, grace, Math.round(Date.now() / 1000)),
     ),
-    breaks: /^6 a rotation makes its proof current/,
+    breaks: /^6 a rotation makes its secret hash current/,
     says: /must be the instant of the rotation/,
   },
   {
     name: 'lets two rotations win',
     make: twoOf(SlowStore),
     breaks: /^6 of two racing rotations (one wins|that heal)/,
-    says: /must (both )?resolve to (one proof|the current proof)/,
+    says: /must (both )?resolve to (one secret hash|the current secret hash)/,
   },
   {
-    name: 'tells the loser of a rotation its own proof',
+    name: 'tells the loser of a rotation its own secret hash',
     make: twoOf(
       class extends MapStore {
         override async rotate(...args: Rotate) {
@@ -59,162 +59,178 @@ export const wrongInRotation: WrongStore[] = [
         }
       },
     ),
-    breaks: /^6 (of two racing rotations one wins|while the secret|a proof that is neither)/,
-    says: /must resolve to (one proof|the current proof)/,
+    breaks: /^6 (of two racing rotations one wins|while the secret|a secret hash that is neither)/,
+    says: /must resolve to (one secret hash|the current secret hash)/,
   },
   {
     name: 'rotates over a rotation whose secret is unseen',
-    make: rotatesBy((record, presented, proof, grace) =>
-      byTheRules({ ...record, was: record.was && { ...record.was, grace: 0 } }, presented, proof, grace),
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      byTheRules(
+        { ...record, previous: record.previous && { ...record.previous, grace: 0 } },
+        presented,
+        secretHash,
+        grace,
+      ),
     ),
     breaks: /^6 (while the secret|of two racing rotations one wins)/,
-    says: /within the grace of an unseen one|must resolve to one proof/,
+    says: /within the grace of an unseen one|must resolve to one secret hash/,
   },
   {
     name: 'writes a rotation again that was sent again',
-    make: rotatesBy((record, presented, proof, grace) => {
-      const again = proof === record.proof && record.was;
+    make: rotatesBy((record, presented, secretHash, grace) => {
+      const again = secretHash === record.secretHash && record.previous;
       return again
-        ? { ...record, was: { ...again, at: Date.now(), grace } }
-        : byTheRules(record, presented, proof, grace);
+        ? { ...record, previous: { ...again, replacedAt: Date.now(), grace } }
+        : byTheRules(record, presented, secretHash, grace);
     }),
-    breaks: /^6 a rotation to the proof that is current already/,
-    says: /to the current proof must write nothing/,
+    breaks: /^6 a rotation to the secret hash that is current already/,
+    says: /to the current secret hash must write nothing/,
   },
   {
     name: 'rotates once only',
-    make: rotatesBy((record, presented, proof, grace) =>
-      record.was ? record : byTheRules(record, presented, proof, grace),
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      record.previous ? record : byTheRules(record, presented, secretHash, grace),
     ),
     breaks: /^6 (once its secret was seen|after the grace of an unseen|a client that never saw)/,
     says: /must win/,
   },
   {
-    name: 'keeps the first proof that was through the next rotation',
-    make: rotatesBy((record, presented, proof, grace) => {
-      const next = byTheRules(record, presented, proof, grace);
-      return record.was && next.was ? { ...next, was: { ...next.was, proof: record.was.proof } } : next;
+    name: 'keeps the first secret hash that was through the next rotation',
+    make: rotatesBy((record, presented, secretHash, grace) => {
+      const next = byTheRules(record, presented, secretHash, grace);
+      return record.previous && next.previous
+        ? { ...next, previous: { ...next.previous, hash: record.previous.hash } }
+        : next;
     }),
     breaks: /^6 (once its secret was seen|after the grace of an unseen)/,
-    says: /`was` must be the proof it replaced|rotated away must become `was`/,
+    says: /`previous` must be the secret hash it replaced|rotated away must become `previous`/,
   },
   {
     name: 'keeps the until of the last grace for the next',
-    make: rotatesBy((record, presented, proof, grace) => {
-      const next = byTheRules(record, presented, proof, grace);
-      return next.was ? { ...next, was: { ...next.was, until: record.was?.until } } : next;
+    make: rotatesBy((record, presented, secretHash, grace) => {
+      const next = byTheRules(record, presented, secretHash, grace);
+      return next.previous
+        ? { ...next, previous: { ...next.previous, validUntil: record.previous?.validUntil } }
+        : next;
     }),
     breaks: /^6 once its secret was seen/,
-    says: /must be the proof it replaced, unseen/,
+    says: /must be the secret hash it replaced, unseen/,
   },
   {
     name: 'never heals a client that lost the answer',
-    make: rotatesBy((record, presented, proof, grace) =>
-      presented === record.proof ? byTheRules(record, presented, proof, grace) : record,
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      presented === record.secretHash ? byTheRules(record, presented, secretHash, grace) : record,
     ),
     breaks: /^6 (a client that never saw|of two racing rotations that heal)/,
     says: /must win after (its|the) grace/,
   },
   {
-    name: 'heals with the proof that no client has as the one that was',
-    make: rotatesBy((record, presented, proof, grace) => {
-      const heals = presented === record.was?.proof && record.was.until === undefined;
-      return byTheRules(record, heals ? record.proof : presented, proof, grace);
+    name: 'heals with the secret hash that no client has as the one that was',
+    make: rotatesBy((record, presented, secretHash, grace) => {
+      const heals = presented === record.previous?.hash && record.previous.validUntil === undefined;
+      return byTheRules(record, heals ? record.secretHash : presented, secretHash, grace);
     }),
     breaks: /^6 (a client that never saw|of two racing rotations that heal)/,
-    says: /must keep the proof the client holds as `was`/,
+    says: /must keep the secret hash the client holds as `previous`/,
   },
   {
     name: 'heals a client after its secret was replaced and its successor seen',
-    make: rotatesBy((record, presented, proof, grace) =>
-      presented === record.was?.proof && record.was.until !== undefined
-        ? { ...record, proof, was: { proof: presented, at: Date.now(), grace } }
-        : byTheRules(record, presented, proof, grace),
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      presented === record.previous?.hash && record.previous.validUntil !== undefined
+        ? { ...record, secretHash, previous: { hash: presented, replacedAt: Date.now(), grace } }
+        : byTheRules(record, presented, secretHash, grace),
     ),
-    breaks: /^6 a proof that is neither current/,
-    says: /no more good must resolve to the current proof/,
+    breaks: /^6 a secret hash that is neither current/,
+    says: /no more good must resolve to the current secret hash/,
   },
   {
     name: 'rotates for anybody',
-    make: rotatesBy((record, _, proof, grace) => byTheRules(record, record.proof, proof, grace)),
-    breaks: /^6 a proof that is neither current/,
-    says: /no more good must resolve to the current proof/,
+    make: rotatesBy((record, _, secretHash, grace) =>
+      byTheRules(record, record.secretHash, secretHash, grace),
+    ),
+    breaks: /^6 a secret hash that is neither current/,
+    says: /no more good must resolve to the current secret hash/,
   },
   {
-    name: 'keeps the proof that was without a grace',
-    make: rotatesBy((record, presented, proof, grace) =>
-      byTheRules(record, presented, proof, grace === 0 ? 1 : grace),
+    name: 'keeps the secret hash that was without a grace',
+    make: rotatesBy((record, presented, secretHash, grace) =>
+      byTheRules(record, presented, secretHash, grace === 0 ? 1 : grace),
     ),
     breaks: /^6 a rotation with grace 0/,
-    says: /must leave no `was`/,
+    says: /must leave no `previous`/,
   },
   {
     name: 'takes a session from its groups with a rotation',
-    make: rotatesBy((record, presented, proof, grace) => ({
-      ...byTheRules(record, presented, proof, grace),
+    make: rotatesBy((record, presented, secretHash, grace) => ({
+      ...byTheRules(record, presented, secretHash, grace),
       groups: [],
     })),
-    breaks: /^6 key, groups, data and instants/,
-    says: /must leave everything but the proof/,
+    breaks: /^6 id, groups, data and instants/,
+    says: /must leave everything but the secret hash/,
   },
   {
     name: 'loses what is written while it rotates',
     make: twoOf(SlowStore),
-    breaks: /^6 key, groups, data and instants/,
+    breaks: /^6 id, groups, data and instants/,
     says: /must all be kept/,
   },
   {
-    name: 'moves a grace with a second retire',
+    name: 'moves a grace with a second retirePrevious',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const found = this.live(record.key);
-          if (found?.was && change.retire?.proof === found.proof) delete found.was.until;
+          const found = this.live(record.id);
+          if (found?.previous && change.retirePrevious?.secretHash === found.secretHash)
+            delete found.previous.validUntil;
           return super.update(record, change);
         }
       },
     ),
-    breaks: /^6 a retire sets the end/,
-    says: /a second retire must not move `was.until`/,
+    breaks: /^6 retirePrevious sets when/,
+    says: /a second retirePrevious must not move `previous.validUntil`/,
   },
   {
-    name: 'never retires',
+    name: 'ignores retirePrevious',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          return super.update(record, { ...change, retire: undefined });
+          return super.update(record, { ...change, retirePrevious: undefined });
         }
       },
     ),
-    breaks: /^6 a retire sets the end/,
-    says: /must set `was.until`/,
+    breaks: /^6 retirePrevious sets when/,
+    says: /must set `previous.validUntil`/,
   },
   {
-    name: 'sets a grace with a late retire',
+    name: 'sets a grace with a late retirePrevious',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const proof = this.live(record.key)?.proof ?? '';
-          return super.update(record, { ...change, retire: change.retire && { ...change.retire, proof } });
+          const secretHash = this.live(record.id)?.secretHash ?? '';
+          return super.update(record, {
+            ...change,
+            retirePrevious: change.retirePrevious && { ...change.retirePrevious, secretHash },
+          });
         }
       },
     ),
-    breaks: /^6 a late retire/,
-    says: /must not set `was.until` of another rotation/,
+    breaks: /^6 a late retirePrevious/,
+    says: /must not set `previous.validUntil` of another rotation/,
   },
   {
-    name: 'sets the grace of a rotation that comes while it retires',
+    name: 'sets the grace of a rotation that comes while retirePrevious runs',
     make: twoOf(
       class extends MapStore {
-        override async update(...[record, { retire, ...change }]: Update) {
-          if (!retire || this.live(record.key)?.proof !== retire.proof) return super.update(record, change);
+        override async update(...[record, { retirePrevious, ...change }]: Update) {
+          if (!retirePrevious || this.live(record.id)?.secretHash !== retirePrevious.secretHash)
+            return super.update(record, change);
           await pause();
-          const proof = this.live(record.key)?.proof ?? '';
-          return super.update(record, { ...change, retire: { ...retire, proof } });
+          const secretHash = this.live(record.id)?.secretHash ?? '';
+          return super.update(record, { ...change, retirePrevious: { ...retirePrevious, secretHash } });
         }
       },
     ),
-    breaks: /^6 a retire that races/,
-    says: /must leave its `was` unseen/,
+    breaks: /^6 a retirePrevious that races/,
+    says: /must leave its `previous` unseen/,
   },
 ];

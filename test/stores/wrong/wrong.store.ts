@@ -20,7 +20,7 @@ export type Rotate = Parameters<SessionStore['rotate']>;
 export type Page = Parameters<SessionStore['page']>;
 export type Clear = Parameters<SessionStore['clear']>;
 
-/** Makes two stores of a class on one `Map`; `lost` are keys that both have lost from their groups. */
+/** Makes two stores of a class on one `Map`; `lost` are ids that both have lost from their groups. */
 export function twoOf(Store: new (sessions: Map<string, SessionRecord>, lost: Set<string>) => MapStore) {
   return (): [SessionStore, SessionStore] => {
     const sessions = new Map<string, SessionRecord>();
