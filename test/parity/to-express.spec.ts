@@ -124,7 +124,7 @@ describe('toExpressStore', () => {
     await set(store, 'k', session);
     const [call, ...others] = behind.calls;
     expect(others).toEqual([]);
-    expect(call!.change).toMatchObject({ set: { a: '10' }, unset: ['b'] });
+    expect(call!.change).toMatchObject({ set: { a: '10' }, remove: ['b'] });
     expect(Object.keys(call!.change!.set!)).toEqual(['a']);
 
     session['d'] = 4;
