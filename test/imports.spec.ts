@@ -3,12 +3,28 @@ import { dirname, join, relative } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
-/** A store's driver, by the store's word; stores without a backend have none. */
+/** A store's driver, by the store's word; stores without a backend of their own have none. */
 const DRIVERS: Record<string, string | undefined> = {
   cluster: undefined,
-  mongo: 'mongoose',
+  express: undefined,
   hazelcast: 'hazelcast-client',
+  mongo: 'mongoose',
   redis: 'ioredis',
+};
+
+/** The rooms of `lib/`, each with those that it may import beside itself. */
+const ROOMS: Record<string, readonly string[]> = {
+  contract: [],
+  'stores/shared': ['contract'],
+  laws: ['contract'],
+  cookie: ['contract'],
+  token: ['contract', 'cookie'],
+  session: ['contract', 'cookie', 'token'],
+  options: ['contract', 'cookie', 'token', 'session'],
+  http: ['contract', 'cookie', 'token', 'session', 'options'],
+  express: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'stores/express'],
+  nest: ['contract', 'cookie', 'token', 'session', 'options', 'http'],
+  sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'nest'],
 };
 
 const root = join(import.meta.dirname, '..');
@@ -16,7 +32,14 @@ const files = ['lib', 'sample-app', 'test', 'bench']
   .flatMap((folder) => filesUnder(folder))
   .filter((file) => /\.m?ts$|\.mjs$/.test(file));
 const sources = files.filter((file) => file.startsWith('lib/') && !file.endsWith('.spec.ts'));
-const stores = readdirSync(join(root, 'lib/stores'));
+const stores = readdirSync(join(root, 'lib/stores')).filter((folder) => folder !== 'shared');
+for (const store of stores) ROOMS[`stores/${store}`] = ['contract', 'stores/shared'];
+const rooms = Object.keys(ROOMS);
+
+/** The room that a file of `lib/` is in; `undefined` for an entry point. */
+function roomOf(file: string): string | undefined {
+  return rooms.find((room) => file.startsWith(`lib/${room}/`));
+}
 
 function filesUnder(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -86,74 +109,97 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
 }
 
 describe('who may import whom', () => {
-  it.each(
-    ['store', 'checks', 'errors', 'deadline', 'clock', 'opening'].map((part) => `lib/session.${part}.ts`),
-  )('%s imports nothing', (file) => {
-    expect(importsOf(file)).toEqual([]);
+  it('every file of lib/ is in a room, or is an entry point', () => {
+    expect(sources.filter((file) => roomOf(file) === undefined)).toEqual(['lib/index.ts', 'lib/store.ts']);
   });
 
-  it('a store imports the contract, the errors, the deadline, the clock, what opens, its own folder and its own driver', () => {
-    const shared = ['store', 'checks', 'record', 'errors', 'deadline', 'clock', 'opening'].map(
-      (part) => `lib/session.${part}.ts`,
+  it.each(rooms)('%s imports only the rooms below it', (room) => {
+    const wrong = sources
+      .filter((file) => roomOf(file) === room)
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((one) => one.file !== undefined && !one.dynamic)
+          .filter((one) => ![room, ...ROOMS[room]!].includes(roomOf(one.file!) ?? 'an entry point'))
+          .map(({ specifier }) => `${file} imports ${specifier}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it('the contract imports no package', () => {
+    const inContract = sources.filter((file) => roomOf(file) === 'contract');
+    expect(inContract.flatMap(importsOf).filter(({ file }) => file === undefined)).toEqual([]);
+  });
+
+  it.each(stores)('the store %s imports no package but its driver', (store) => {
+    expect(Object.keys(DRIVERS), 'name its driver in this spec').toContain(store);
+    // What express-session's stores are given is its cookie.
+    const driver = store === 'express' ? 'express-session' : DRIVERS[store];
+    const packages = sources
+      .filter((file) => roomOf(file) === `stores/${store}`)
+      .flatMap(importsOf)
+      .filter(({ file, specifier }) => file === undefined && !specifier.startsWith('node:'));
+    expect(packages.filter(({ specifier }) => specifier !== driver)).toEqual([]);
+  });
+
+  it('the laws import types alone from the contract, so that they judge a store of any copy of the package', () => {
+    const loaded = sources
+      .filter((file) => roomOf(file) === 'laws')
+      .flatMap(importsOf)
+      .filter(({ file, specifier, typeOnly }) =>
+        file === undefined ? !specifier.startsWith('node:') : roomOf(file) !== 'laws' && !typeOnly,
+      );
+    expect(loaded).toEqual([]);
+  });
+
+  it('only the module loads a store, the default one, when it is needed', () => {
+    const loaded = sources.flatMap((file) =>
+      importsOf(file)
+        .filter(({ dynamic }) => dynamic)
+        .map(({ specifier }) => `${file} loads ${specifier}`),
     );
-    for (const store of stores) {
-      for (const file of sources.filter((one) => one.startsWith(`lib/stores/${store}/`))) {
-        for (const { specifier, file: imported } of importsOf(file)) {
-          const allowed =
-            imported === undefined
-              ? specifier.startsWith('node:') || specifier === DRIVERS[store]
-              : shared.includes(imported) || imported.startsWith(`lib/stores/${store}/`);
-          expect(allowed, `${file} imports ${specifier}`).toBe(true);
-        }
-      }
-    }
+    expect(loaded).toEqual(['lib/nest/session.module.ts loads ../stores/cluster/index.js']);
   });
 
-  it('the laws import the types of the contract, their own folder and node:* only', () => {
-    for (const file of sources.filter((one) => one.startsWith('lib/testing/'))) {
-      for (const { specifier, file: imported, typeOnly } of importsOf(file)) {
-        const allowed =
-          imported === undefined
-            ? specifier.startsWith('node:')
-            : imported.startsWith('lib/testing/') || (imported === 'lib/session.store.ts' && typeOnly);
-        expect(allowed, `${file} imports ${specifier}`).toBe(true);
-      }
-    }
+  it('no files of lib/ import each other in a circle, types included', () => {
+    const circles: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string, path: string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      if (done.has(file)) return;
+      done.add(file);
+      for (const one of importsOf(file)) if (one.file && !one.dynamic) visit(one.file, [...path, file]);
+    };
+    for (const file of sources) visit(file, []);
+    expect(circles).toEqual([]);
   });
 
-  it('session.* imports no store and no laws, but for the default store, loaded when it is needed', () => {
-    const found: string[] = [];
-    for (const file of sources.filter((one) => /^lib\/[^/]+$/.test(one))) {
-      for (const { specifier, dynamic } of importsOf(file)) {
-        if (/stores\/|testing\//.test(specifier))
-          found.push(`${file} ${dynamic ? 'loads' : 'imports'} ${specifier}`);
-      }
-    }
-    expect(found).toEqual(['lib/session.module.ts loads ./stores/cluster/index.js']);
-  });
-
-  it('the index loads no driver and nothing of sockets, and ./express loads neither a driver nor Nest', () => {
+  it('an entry point for apps loads no driver, . nothing of sockets, and ./express nothing of Nest', () => {
     const drivers = Object.values(DRIVERS).filter((driver) => driver !== undefined);
-    for (const entry of ['lib/index.ts', 'lib/express.ts']) {
-      const loaded = [...loadedBy(entry)];
-      expect(loaded.filter((one) => drivers.includes(one) || one === '@nestjs/websockets')).toEqual([]);
-      if (entry === 'lib/express.ts')
-        expect(loaded.filter((one) => /^(@nestjs|rxjs|reflect)/.test(one))).toEqual([]);
-    }
+    const loaded = (entry: string): string[] => [...loadedBy(entry)];
+    expect(loaded('lib/index.ts').filter((one) => [...drivers, '@nestjs/websockets'].includes(one))).toEqual(
+      [],
+    );
+    expect(
+      loaded('lib/express/index.ts').filter(
+        (one) => drivers.includes(one) || /^(@nestjs|rxjs|reflect)/.test(one),
+      ),
+    ).toEqual([]);
   });
 
   it('what is no part of lib/ imports the package by its name, and so do specs but for their own pure file', () => {
     for (const file of files.filter((one) => !sources.includes(one))) {
-      // What the contract alone holds has no class that could stand twice.
+      // The types of a record have no class that could stand twice.
       const inLib = importsOf(file).filter(
-        (one) => one.file?.startsWith('lib/') && one.file !== 'lib/session.store.ts',
+        (one) => one.file?.startsWith('lib/') && one.file !== 'lib/contract/record.ts',
       );
       if (inLib.length === 0) continue;
       const own = file.replace('.spec.ts', '.ts');
+      const inItsFolder = inLib.map((one) => one.file!).filter((one) => dirname(one) === dirname(file));
       expect(
         inLib.map((one) => one.file),
         `${file} imports lib/ by path`,
-      ).toEqual([own]);
+      ).toEqual(inItsFolder);
+      expect(inItsFolder, `${file} is the spec of a file beside it`).toContain(own);
       const mixed = importsOf(file).some(({ specifier }) => specifier.startsWith('nestjs-session-stores'));
       expect(mixed, `${file} imports a file and the package: two copies of each class`).toBe(false);
     }
@@ -181,7 +227,8 @@ describe('a store folder is complete', () => {
     '%s has its files, its row in the README, its subpath, its peer and its server',
     async (store) => {
       expect(Object.keys(DRIVERS), 'name its driver in this spec').toContain(store);
-      for (const file of [`${store}.store.ts`, `${store}.store.spec.ts`, 'index.ts']) {
+      const spec = store === 'express' ? [] : ['store.spec.ts'];
+      for (const file of ['store.ts', 'index.ts', ...spec]) {
         expect(existsSync(join(root, 'lib/stores', store, file)), `lib/stores/${store}/${file}`).toBe(true);
       }
       expect(readme, 'a row of the README').toMatch(

@@ -1,4 +1,4 @@
-import type { SessionRecord } from 'nestjs-session-stores';
+import type { SessionRecord } from 'nestjs-session-stores/store';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { describe, expect, it } from 'vitest';
 import { MapStore } from './stores/map.store.js';

@@ -1,7 +1,8 @@
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NEVER, SessionModule, SessionService } from 'nestjs-session-stores';
-import { dataOf, serveApp, tokenOf, type Handler, type TestApp } from './http/app.js';
+import { SessionModule, SessionService } from 'nestjs-session-stores';
+import { NEVER } from 'nestjs-session-stores/store';
+import { dataOf, serveApp, serveDropIn, tokenOf, type Handler, type TestApp } from './http/app.js';
 import type { Answer, Browser } from './http/browser.js';
 import { Gates } from './http/gates.js';
 
@@ -72,35 +73,39 @@ describe('a session whose cookie was given thirty days', () => {
     expect((await browser.get('/')).json()).toEqual({});
   });
 
-  it('is not shortened by slower requests that began before, whether they read, write, join or renew', async () => {
-    for (const rolling of [undefined, true, false]) {
-      for (const resave of [false, true]) {
-        const gates = new Gates();
-        const slow: Record<string, Handler> = {
-          '/slow-read': () => gates.pass('/slow-read'),
-          '/slow-write': (session) => ((session['slow'] = true), gates.pass('/slow-write')),
-          '/slow-join': (session) => (void session.joinGroup('g'), gates.pass('/slow-join')),
-          '/slow-touch': (session) => (void session.touch(), gates.pass('/slow-touch')),
-        };
-        const app = await serveApp({ ...HANDLERS, ...slow }, { ...options, rolling, resave });
-        const browser = await loggedIn(app);
-        // The touch of each is due.
-        pass(AGE / 2);
-        const paths = Object.keys(slow);
-        const answers = paths.map((path) => browser.clone().get(path));
-        await Promise.all(paths.map((path) => gates.reached(path)));
-        expect(agesOf(await browser.get('/remember'))).toEqual([LONG]);
-        const until = Date.now() + LONG;
-        pass(MINUTE);
-        for (const path of paths) gates.open(path);
-        for (const answer of await Promise.all(answers)) expect(answer.setCookies).toEqual([]);
-        const record = await recordOf(app, browser);
-        expect(record.expiresAt).toBe(until);
-        expect(record.data['slow']).toBe('true');
-        expect(record.groups).toEqual(['g']);
-      }
-    }
-  });
+  it.each<[string, (handlers: Record<string, Handler>) => Promise<TestApp>]>([
+    ['by default', (handlers) => serveApp(handlers, options)],
+    ['with rolling: true', (handlers) => serveApp(handlers, { ...options, rolling: true })],
+    ['with rolling: false', (handlers) => serveApp(handlers, { ...options, rolling: false })],
+    ["with the drop-in's resave: true", (handlers) => serveDropIn(handlers, { ...options, resave: true })],
+  ])(
+    'is not shortened by slower requests that began before and read, write, join or renew, %s',
+    async (_, serve) => {
+      const gates = new Gates();
+      const slow: Record<string, Handler> = {
+        '/slow-read': () => gates.pass('/slow-read'),
+        '/slow-write': (session) => ((session['slow'] = true), gates.pass('/slow-write')),
+        '/slow-join': (session) => (void session.joinGroup('g'), gates.pass('/slow-join')),
+        '/slow-touch': (session) => (void session.touch(), gates.pass('/slow-touch')),
+      };
+      const app = await serve({ ...HANDLERS, ...slow });
+      const browser = await loggedIn(app);
+      // The touch of each is due.
+      pass(AGE / 2);
+      const paths = Object.keys(slow);
+      const responses = paths.map((path) => browser.clone().get(path));
+      await Promise.all(paths.map((path) => gates.reached(path)));
+      expect(agesOf(await browser.get('/remember'))).toEqual([LONG]);
+      const until = Date.now() + LONG;
+      pass(MINUTE);
+      for (const path of paths) gates.open(path);
+      for (const response of await Promise.all(responses)) expect(response.setCookies).toEqual([]);
+      const record = await recordOf(app, browser);
+      expect(record.expiresAt).toBe(until);
+      expect(record.data['slow']).toBe('true');
+      expect(record.groups).toEqual(['g']);
+    },
+  );
 
   it('gets a cookie for thirty days from a rotation that began before, as from the heal of a lost one', async () => {
     for (const cookie of [{ maxAge: AGE }, {}]) {

@@ -229,18 +229,15 @@ describe('SessionModule', () => {
     expect(store.closed).toBe(1);
   });
 
-  it.each([{ rolling: true }, { resave: true }])(
-    'renews the expiry once a request with %o',
-    async (options) => {
-      const store = newStore();
-      const cookie = { maxAge: 60_000 };
-      const { browser } = await run([SessionModule.forRoot({ secret, store, cookie, ...options })]);
-      await browser.post('/login', { user: 'ann' });
-      expect(store.take()).toEqual(['create']);
-      expect((await browser.get('/me')).setCookies).toHaveLength(1);
-      expect(store.take()).toEqual(['read', 'update']);
-    },
-  );
+  it('renews the expiry once a request with rolling: true', async () => {
+    const store = newStore();
+    const cookie = { maxAge: 60_000 };
+    const { browser } = await run([SessionModule.forRoot({ secret, store, cookie, rolling: true })]);
+    await browser.post('/login', { user: 'ann' });
+    expect(store.take()).toEqual(['create']);
+    expect((await browser.get('/me')).setCookies).toHaveLength(1);
+    expect(store.take()).toEqual(['read', 'update']);
+  });
 
   it('covers all paths, under a global prefix too', async () => {
     const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import type { SessionRecord } from 'nestjs-session-stores';
+import type { SessionRecord } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { dataOf, serveApp, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
 import type { Browser } from './http/browser.js';

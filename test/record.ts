@@ -1,4 +1,4 @@
-import type { SessionRecord } from 'nestjs-session-stores';
+import type { SessionRecord } from 'nestjs-session-stores/store';
 
 /** A record that lives for an hour. */
 export function aRecord(id: string, some: Partial<SessionRecord> = {}): SessionRecord {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { SessionRecord } from 'nestjs-session-stores';
+import type { SessionRecord } from 'nestjs-session-stores/store';
 import { Gates } from './http/gates.js';
 import { simulate } from './http/rotating.clients.js';
 import { dataOf, serveApp, tokenOf, type Handler, type TestApp } from './http/app.js';

@@ -1,17 +1,40 @@
+/** What errors of this package carry, so that those of another copy of it are recognised too. */
+const BRAND = Symbol.for('nestjs-session-stores/error');
+
+/** Gives the instances of an error class their brand, by which `instanceof` then goes. */
+function brand(errorClass: abstract new (...args: never[]) => Error, name: string): void {
+  Object.defineProperty(errorClass.prototype, BRAND, { value: name });
+  Object.defineProperty(errorClass, Symbol.hasInstance, {
+    value(this: unknown, error: unknown): boolean {
+      // A subclass of somebody's own is recognised as any class is.
+      if (this !== errorClass) return Function.prototype[Symbol.hasInstance].call(this, error);
+      return isBranded(error, name);
+    },
+  });
+}
+
+function isBranded(error: unknown, name: string): boolean {
+  return typeof error === 'object' && error !== null && Reflect.get(error, BRAND) === name;
+}
+
 /**
- * A store could not do what it was asked: its backend is away, slow or refused. Shaped as an HTTP 503 that does
- * not show its message to the client.
+ * A store could not do what it was called for: its backend is unreachable, slow or rejects the call. Shaped as an HTTP
+ * 503 whose message must not reach the client.
  */
 export class SessionStoreError extends Error {
   override readonly name = 'SessionStoreError';
   readonly status = 503;
   readonly statusCode = 503;
-  /** Nothing of the message is meant for the client. */
+  /** Nothing of the message is for the client. */
   readonly expose = false;
+
+  static {
+    brand(this, 'SessionStoreError');
+  }
 
   /**
    * @param store the store's word: `cluster`, `redis`, …
-   * @param operation what was asked of it: `read`, `update`, …
+   * @param operation what was called: `read`, `update`, …
    * @param problem what happened and what to do about it; no address, no secret, no session data
    * @param options the driver's own error as `cause`
    */
@@ -25,12 +48,16 @@ export class SessionStoreError extends Error {
   }
 }
 
-/** The session ended while a request was working on it, so what the request changed was not saved. */
+/** The session was destroyed or expired while a request was working on it, so its changes were not saved. */
 export class SessionGoneError extends Error {
   override readonly name = 'SessionGoneError';
   readonly status = 401;
   readonly statusCode = 401;
   readonly expose = true;
+
+  static {
+    brand(this, 'SessionGoneError');
+  }
 
   constructor(operation: string) {
     super(
@@ -39,16 +66,20 @@ export class SessionGoneError extends Error {
   }
 }
 
-/** A session's data would be more than `maxSize` bytes, so nothing of what was to be saved was saved. */
+/** A session's data would take more than `maxSize` bytes, so nothing of the change was saved. */
 export class SessionTooLargeError extends Error {
   override readonly name = 'SessionTooLargeError';
   readonly status = 500;
   readonly statusCode = 500;
   readonly expose = false;
 
+  static {
+    brand(this, 'SessionTooLargeError');
+  }
+
   /**
-   * @param size what the names and texts of the data would take, in bytes
-   * @param maxSize what they may take
+   * @param size how many bytes the names and texts of the data would take
+   * @param maxSize how many bytes they may take
    * @param largest the name of the largest property
    */
   constructor(
@@ -60,4 +91,19 @@ export class SessionTooLargeError extends Error {
       `the session would have ${size} bytes and may have ${maxSize} (maxSize), its largest property being ${JSON.stringify(largest)}: keep large data elsewhere and its key in the session`,
     );
   }
+}
+
+/** The error of a call to a store that is not open. */
+export function notOpen(store: string, operation: string): SessionStoreError {
+  return new SessionStoreError(store, operation, 'the store is not open: call open() first');
+}
+
+/** Whether an error is a store's, from any copy of this package. */
+export function isStoreError(error: unknown): error is SessionStoreError {
+  return isBranded(error, 'SessionStoreError');
+}
+
+/** Whether an error says that the session is gone, from any copy of this package. */
+export function isGoneError(error: unknown): error is SessionGoneError {
+  return isBranded(error, 'SessionGoneError');
 }

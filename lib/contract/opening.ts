@@ -1,20 +1,20 @@
-/** The opening of a store: done once, however often it is asked for; after a failure the next asks anew. */
+/** Opens something once, however often it is asked to. After a failure the next call tries again. */
 export class Opening {
-  private attempt: Promise<void> | undefined;
+  #attempt: Promise<void> | undefined;
 
   open(connect: () => Promise<void>): Promise<void> {
-    this.attempt ??= connect().catch((error: unknown) => {
-      this.attempt = undefined;
+    this.#attempt ??= connect().catch((error: unknown) => {
+      this.#attempt = undefined;
       throw error;
     });
-    return this.attempt;
+    return this.#attempt;
   }
 
   async close(disconnect: () => Promise<void>): Promise<void> {
-    const { attempt } = this;
+    const attempt = this.#attempt;
     await disconnect();
-    // An attempt that this cuts short must not close what the next opens.
+    // An attempt that was cut short by this must not close what the next one opens.
     await attempt?.catch(() => {});
-    this.attempt = undefined;
+    this.#attempt = undefined;
   }
 }

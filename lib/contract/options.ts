@@ -1,12 +1,26 @@
 // What options are checked for. Each throws a `TypeError` that says what to write instead.
 
-/** A misspelt option would silently be its default. */
-export function checkNoOthers(owner: string, others: object, known: string): void {
-  const first = Object.keys(others).find((name) => (others as Record<string, unknown>)[name] !== undefined);
-  if (first !== undefined) throw new TypeError(`${owner} has no option \`${first}\`: ${known} are all`);
+/**
+ * Rejects options that do not exist: a misspelt one would silently have its default.
+ *
+ * @param owner what takes the options, such as `RedisStore`
+ * @param others the options that nothing has read
+ * @param valid the names of all options, as a sentence lists them
+ * @param advice what to write instead of a name that exists elsewhere
+ */
+export function checkNoOthers(
+  owner: string,
+  others: object,
+  valid: string,
+  advice: Readonly<Record<string, string>> = {},
+): void {
+  const unknown = Object.keys(others).find((name) => (others as Record<string, unknown>)[name] !== undefined);
+  if (unknown === undefined) return;
+  const instead = Object.hasOwn(advice, unknown) ? `${advice[unknown]}.` : `Valid options: ${valid}`;
+  throw new TypeError(`Unknown ${owner} option "${unknown}". ${instead}`);
 }
 
-/** What keys cannot start with. */
+/** Checks the text that all keys of a store start with. */
 export function checkPrefix(prefix: unknown): void {
   if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
     throw new TypeError('prefix must be a well-formed string');

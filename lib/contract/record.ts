@@ -1,6 +1,88 @@
-import { NEVER, type SessionChange, type SessionPageOptions, type SessionRecord } from './store.js';
+/**
+ * A session as a store holds it. Instants are epoch milliseconds of the store's clock; a session that never expires has
+ * {@link NEVER} as `expiresAt`.
+ */
+export interface SessionRecord {
+  /** The session's public name. Never changes while the session lives. */
+  id: string;
+  /** SHA-256 (base64url) of the secret that only the client holds. */
+  secretHash: string;
+  /** The secret before the last rotation. Absent if there was none, or if it was replaced without a grace. */
+  previous?: {
+    /** SHA-256 (base64url) of that secret. */
+    hash: string;
+    /** When it was replaced. */
+    replacedAt: number;
+    /** How long it stays valid beside its successor, in milliseconds. */
+    grace: number;
+    /** When it stops being valid. Absent until a client presents the successor. */
+    validUntil?: number;
+  };
+  /** Property name → JSON text, on an object without a prototype. Stores never look inside a text. */
+  data: Record<string, string>;
+  /** The groups that the session is in: each once, in no particular order. */
+  groups: string[];
+  createdAt: number;
+  /** Exact, and checked on every read. */
+  expiresAt: number;
+  /**
+   * Opaque: what the store that read the record needs to change it without reading it again. A copy of a record keeps
+   * it; nobody but that store looks inside. Absent in stores that need none.
+   */
+  hint?: unknown;
+}
 
-/** The record after `change`, as a new object; the conditions of `touch` and `retirePrevious` are looked at here. */
+/** The part of a record that says which session a change is for. The hint may be missing or stale. */
+export type SessionRef = Pick<SessionRecord, 'id' | 'hint'>;
+
+/** What one request does to a record. Every part is optional; an empty change only asks what is current. */
+export interface SessionChange {
+  /** Property names to set, with their new JSON texts. */
+  set?: Record<string, string>;
+  /** Property names to remove. Must not be in `set`. */
+  remove?: string[];
+  /** Groups to join. */
+  join?: string[];
+  /** Groups to leave. Must not be in `join`. */
+  leave?: string[];
+  /** Sets the expiry, whatever `touch` says. An instant in the past ends the session. */
+  expiresAt?: number;
+  /** Moves the expiry only if it is still `from`, so that it never undoes a lifetime that was set meanwhile. */
+  touch?: { from: number; to: number };
+  /** Sets `previous.validUntil`, once: only while it is absent and `secretHash` is the current one. */
+  retirePrevious?: { secretHash: string; validUntil: number };
+}
+
+/** What a session has after an update. */
+export interface SessionUpdate {
+  expiresAt: number;
+  /** The current secret hash, which another request may have rotated. */
+  secretHash: string;
+}
+
+/** Which sessions to page over, and how far. */
+export interface SessionPageOptions {
+  /** A group. `undefined` means all sessions. */
+  group?: string;
+  /** The `next` of the page before. Absent for the first page. */
+  after?: string;
+  /** How many sessions at most: 1 to 1 000. */
+  limit: number;
+}
+
+/** Some live sessions, and where to go on. `next` is absent on the last page. */
+export interface SessionPage {
+  records: SessionRecord[];
+  next?: string;
+}
+
+/** The `expiresAt` of a session that never expires: the last instant a `Date` can hold. */
+export const NEVER = 8.64e15;
+
+/** The secret hash of a session whose token is the id alone: the SHA-256 (base64url) of nothing. */
+export const NO_SECRET_HASH = '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU';
+
+/** The record after `change`, as a new object. The conditions of `touch` and `retirePrevious` are checked here. */
 export function applyChange(record: SessionRecord, change: SessionChange): SessionRecord {
   const { set, remove, join, leave, touch, retirePrevious } = change;
   const next = { ...record };
@@ -30,7 +112,7 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   return next;
 }
 
-/** The record after a rotation at `now`; the same object when the rules of `SessionStore.rotate` leave it alone. */
+/** The record after a rotation at `now`. The same object if the rules of `SessionStore.rotate` change nothing. */
 export function applyRotation(
   record: SessionRecord,
   presented: string,
@@ -58,19 +140,19 @@ export function applyRotation(
   return record;
 }
 
-/** A null-prototype copy of `data`, with `more` on top: an own `__proto__` stays a name like any other. */
+/** A copy of `data` without a prototype, with `more` on top: `__proto__` is a name like any other. */
 export function copyData(
   data: Record<string, string>,
   more: Record<string, string> = {},
 ): Record<string, string> {
-  // Name by name: spreading an object without a prototype costs five times as much.
+  // Name by name, because spreading an object without a prototype costs five times as much.
   const copy = Object.create(null) as Record<string, string>;
   for (const name of Object.keys(data)) copy[name] = data[name] as string;
   for (const name of Object.keys(more)) copy[name] = more[name] as string;
   return copy;
 }
 
-/** The values of a session's data, without its own record of its cookie; what is not JSON is left out. */
+/** The values of a session's data, without the attributes of its cookie. A text that is not JSON is left out. */
 export function valuesOf(data: Record<string, string>): Record<string, unknown> {
   const values = Object.create(null) as Record<string, unknown>;
   for (const name of Object.keys(data)) {
@@ -78,140 +160,8 @@ export function valuesOf(data: Record<string, string>): Record<string, unknown> 
     try {
       values[name] = JSON.parse(data[name]!);
     } catch {
-      // The rest must not be lost by one text.
+      // One damaged text must not lose the rest.
     }
   }
   return values;
-}
-
-/** Throws a `TypeError` for an id that is not a well-formed string. */
-export function checkId(id: unknown): void {
-  checkString(id, 'id');
-}
-
-/** Throws a `TypeError` for a group that is not a well-formed string; `''` is a group. */
-export function checkGroup(group: unknown): void {
-  checkString(group, 'group');
-}
-
-/** Throws a `TypeError` for a record that no store may take. */
-export function checkRecord(record: SessionRecord): void {
-  checkObject(record, 'a record');
-  checkString(record.id, 'id');
-  checkString(record.secretHash, 'secretHash');
-  if (record.previous !== undefined) {
-    checkString(record.previous.hash, 'previous.hash');
-    checkInstant(record.previous.replacedAt, 'previous.replacedAt');
-    checkDuration(record.previous.grace, 'previous.grace');
-    if (record.previous.validUntil !== undefined)
-      checkInstant(record.previous.validUntil, 'previous.validUntil');
-  }
-  checkTexts(record.data, 'data');
-  checkStrings(record.groups, 'groups', 'group');
-  checkInstant(record.createdAt, 'createdAt');
-  checkInstant(record.expiresAt, 'expiresAt');
-}
-
-/** Throws a `TypeError` for a change that no store may take. */
-export function checkChange(change: SessionChange): void {
-  checkObject(change, 'a change');
-  const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
-  if (set !== undefined) checkTexts(set, 'set');
-  if (remove !== undefined) {
-    checkStrings(remove, 'remove', 'name');
-    for (const name of remove) {
-      if (set && Object.hasOwn(set, name)) throw new TypeError('a name must not be in both set and remove');
-    }
-  }
-  if (join !== undefined) checkStrings(join, 'join', 'group');
-  if (leave !== undefined) {
-    checkStrings(leave, 'leave', 'group');
-    if (join?.some((group) => leave.includes(group))) {
-      throw new TypeError('a group must not be in both join and leave');
-    }
-  }
-  if (expiresAt !== undefined) checkInstant(expiresAt, 'expiresAt');
-  if (touch !== undefined) {
-    checkInstant(touch.from, 'touch.from');
-    checkInstant(touch.to, 'touch.to');
-  }
-  if (retirePrevious !== undefined) {
-    checkString(retirePrevious.secretHash, 'retirePrevious.secretHash');
-    checkInstant(retirePrevious.validUntil, 'retirePrevious.validUntil');
-  }
-}
-
-/** Throws a `TypeError` for the arguments of a rotation that no store may take. */
-export function checkRotation(id: unknown, presented: unknown, secretHash: unknown, grace: unknown): void {
-  checkString(id, 'id');
-  checkString(presented, 'presented');
-  checkString(secretHash, 'secretHash');
-  checkDuration(grace, 'grace');
-}
-
-/** Throws a `TypeError` for a page that no store may be asked for. */
-export function checkPage({ group, after, limit }: SessionPageOptions): void {
-  if (group !== undefined) checkString(group, 'group');
-  if (after !== undefined) checkString(after, 'after');
-  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
-    throw new TypeError('limit must be a whole number from 1 to 1000');
-  }
-}
-
-/** The ids that `except` names, a lone string being one id; throws a `TypeError` for what is no id. */
-export function exceptIds(except: Iterable<string> = []): Set<string> {
-  if (except === null || typeof (except as Partial<Iterable<string>>)[Symbol.iterator] !== 'function') {
-    throw new TypeError('except must be an id or an iterable of ids');
-  }
-  const ids = new Set(typeof except === 'string' ? [except] : except);
-  for (const id of ids) checkString(id, 'except');
-  return ids;
-}
-
-function checkObject(value: unknown, what: string): void {
-  if (typeof value !== 'object' || value === null) {
-    throw new TypeError(`${what} must be an object, not ${kindOf(value)}`);
-  }
-}
-
-function checkString(value: unknown, what: string): void {
-  if (typeof value !== 'string' || !value.isWellFormed()) {
-    throw new TypeError(`${what} must be a well-formed string, not ${kindOf(value)}`);
-  }
-}
-
-function checkStrings(values: unknown, list: string, what: string): void {
-  if (!Array.isArray(values))
-    throw new TypeError(`${list} must be an array of strings, not ${kindOf(values)}`);
-  for (const value of values) checkString(value, `a ${what} in ${list}`);
-}
-
-function checkTexts(texts: unknown, what: string): void {
-  if (typeof texts !== 'object' || texts === null || Array.isArray(texts)) {
-    throw new TypeError(`${what} must be an object of JSON texts, not ${kindOf(texts)}`);
-  }
-  for (const name of Object.keys(texts)) {
-    checkString(name, `a name in ${what}`);
-    checkString((texts as Record<string, unknown>)[name], `a text in ${what}`);
-  }
-}
-
-function checkInstant(value: unknown, what: string): void {
-  if (!Number.isInteger(value) || (value as number) > NEVER) {
-    throw new TypeError(`${what} must be a whole number of epoch milliseconds, at most ${NEVER}`);
-  }
-}
-
-function checkDuration(value: unknown, what: string): void {
-  if (!Number.isInteger(value) || (value as number) < 0) {
-    throw new TypeError(`${what} must be a whole number of milliseconds, 0 or more`);
-  }
-}
-
-/** Names a value's kind without its content, which may be session data. */
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'string') return value.isWellFormed() ? 'a string' : 'a string with a lone surrogate';
-  return typeof value === 'object' ? 'an object' : typeof value;
 }

@@ -1,143 +1,289 @@
-/**
- * A session as a store holds it. Instants are epoch milliseconds; a session that never expires has
- * {@link NEVER} as `expiresAt`.
- */
-export interface SessionRecord {
-  /** The session's public name; never changes while it lives. */
-  id: string;
-  /** SHA-256 (base64url) of the secret that only the client holds. */
-  secretHash: string;
-  /** The secret before the last rotation; absent when there was none, or it was replaced without a grace. */
-  previous?: {
-    hash: string;
-    /** When it was replaced. */
-    replacedAt: number;
-    /** How long, in milliseconds, it stays good beside its successor. */
-    grace: number;
-    /** When it stops being good; unset until a client presents the successor. */
-    validUntil?: number;
-  };
-  /** Name → JSON text, one per top-level property, on a null prototype. Stores never look inside a text. */
-  data: Record<string, string>;
-  /** The groups it is in, each once, in no order. */
-  groups: string[];
-  createdAt: number;
-  /** Exact, and checked on every read. */
-  expiresAt: number;
+import {
+  checkChange,
+  checkGroup,
+  checkId,
+  checkPage,
+  checkRecord,
+  checkRef,
+  checkRotation,
+  exceptIds,
+} from './checks.js';
+import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
+import { SessionStoreError, isStoreError } from './errors.js';
+import { Opening } from './opening.js';
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
+} from './record.js';
+
+/** What a store can do that not every store can. */
+export interface SessionStoreCapabilities {
+  /**
+   * Whether the store keeps a secret hash. Where it has no place for one, a client's token is the session id alone,
+   * which is then a credential.
+   */
+  readonly secrets: boolean;
+  /** Whether the store keeps when a session was created. Where it does not, `createdAt` is 0. */
+  readonly createdAt: boolean;
 }
 
-/** What one request did to a record. Everything is optional; an empty change only asks what is current. */
-export interface SessionChange {
-  /** Names to set, with their new JSON texts. */
-  set?: Record<string, string>;
-  /** Names to remove; must not be in `set`. */
-  remove?: string[];
-  /** Groups to enter. */
-  join?: string[];
-  /** Groups to quit; must not be in `join`. */
-  leave?: string[];
-  /** Sets the expiry; beats `touch`. An instant that is past ends the session. */
-  expiresAt?: number;
-  /** Moves the expiry only while it is still `from`, so that it never undoes a lifetime set meanwhile. */
-  touch?: { from: number; to: number };
-  /** Sets `previous.validUntil` once: only while it is unset and `secretHash` is current. */
-  retirePrevious?: { secretHash: string; validUntil: number };
-}
+/** A public method of a store, as errors and logs name it. */
+export type SessionStoreOperation =
+  | 'open'
+  | 'create'
+  | 'read'
+  | 'update'
+  | 'rotate'
+  | 'destroy'
+  | 'page'
+  | 'count'
+  | 'clear';
 
-/** Which sessions to page over, and how far. */
-export interface SessionPageOptions {
-  /** A group; `undefined` means all sessions. */
-  group?: string;
-  /** The `next` of the page before; absent for the first. */
-  after?: string;
-  /** How many at most: 1 to 1 000. */
-  limit: number;
-}
-
-/** Some live sessions, and where to go on; `next` is absent on the last page. */
-export interface SessionPage {
-  records: SessionRecord[];
-  next?: string;
-}
-
-/** The `expiresAt` of a session that never expires: the last instant a `Date` can hold. */
-export const NEVER = 8.64e15;
+const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true, createdAt: true });
 
 /**
- * Where sessions live between requests. Extend it to add a store; inject it to use one.
+ * Where sessions live between requests. Inject it to use a store; extend it to write one.
  *
- * What every method promises is checked by the laws in `nestjs-session-stores/laws`. Every method refuses
- * malformed arguments with a `TypeError` (the `check…` functions do it) and fails with a `SessionStoreError`
- * when the backend cannot answer in time.
+ * The public methods check their arguments, give each call to the backend a deadline, and turn failures into a
+ * `SessionStoreError`. A store implements the protected `do…` methods, which receive checked arguments. Every promise
+ * made here is tested by the laws in `nestjs-session-stores/laws`.
+ *
+ * Every method rejects with a `TypeError` for malformed arguments, and with a `SessionStoreError` if the backend cannot
+ * do its part within the timeout.
  */
 export abstract class SessionStore {
-  /**
-   * `'id'` where a client's token is the id alone, which is then a credential: for stores with no place for a secret hash.
-   * Absent: the token carries a secret too.
-   */
-  declare readonly tokens?: 'id';
+  /** The store's word in errors: `redis`, `mongo`, … */
+  protected readonly storeName: string;
+  /** How long a call to the backend may take, in milliseconds. */
+  protected readonly timeout: number;
+  readonly #deadlines: Deadlines;
+  readonly #opening = new Opening();
 
-  /** Connects; constructors do no I/O. */
-  async open(): Promise<void> {}
+  /**
+   * @param name the store's word in errors
+   * @param timeout how long a call to the backend may take, in milliseconds; default 2 000
+   */
+  constructor(name: string, timeout?: number | typeof NO_DEADLINE) {
+    this.storeName = name;
+    this.timeout = timeout === NO_DEADLINE ? Infinity : checkTimeout(timeout);
+    this.#deadlines = new Deadlines(this.timeout);
+  }
+
+  /** What this store can do that not every store can. */
+  get capabilities(): SessionStoreCapabilities {
+    return ALL_CAPABILITIES;
+  }
+
+  /**
+   * The current time in epoch milliseconds, by the clock that decides when this store's sessions expire. All instants
+   * that are stored, or compared with stored ones, come from it. Default: the clock of this process.
+   */
+  now(): number {
+    return Date.now();
+  }
+
+  /** Connects, once, however often it is called; after a failure the next call tries again. Constructors do no I/O. */
+  open(): Promise<void> {
+    return this.#opening.open(() => this.call('open', () => this.connect()));
+  }
 
   /** Closes what `open` opened, never what was handed in. */
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#opening.close(() => this.disconnect());
+  }
 
   /**
-   * Adds a session with its groups, whole. Rejects an id in use by another secret hash; with the same secret hash it
-   * writes nothing and resolves.
+   * Adds a session with its groups, all or nothing. Rejects if the id is in use by a session with another secret hash;
+   * with the same secret hash it writes nothing and resolves.
    */
-  abstract create(record: SessionRecord): Promise<void>;
+  create(record: SessionRecord): Promise<void> {
+    return this.call('create', async () => {
+      checkRecord(record);
+      if (await this.within('create', (deadline) => this.doCreate(record, deadline))) return;
+      throw new SessionStoreError(
+        this.storeName,
+        'create',
+        'the id is in use by another session. Make genid return unique ids',
+      );
+    });
+  }
 
-  /** The live session under `id`; `undefined` when absent, destroyed or expired. Not to be mutated. */
-  abstract read(id: string): Promise<SessionRecord | undefined>;
+  /** The live session with this id. `undefined` if it is absent, destroyed or expired. Not to be changed. */
+  read(id: string): Promise<SessionRecord | undefined> {
+    return this.call('read', () => {
+      checkId(id);
+      return this.within('read', (deadline) => this.doRead(id, deadline));
+    });
+  }
 
   /**
-   * Applies `change` whole to the live session under `record.id`; resolves to the expiry and the secret hash it now
-   * has. `undefined`, and nothing written, when it is gone; `undefined` too when the change itself ended it.
+   * Applies `change`, all or nothing, to the live session `record.id`; resolves to the expiry and the secret hash that
+   * it then has. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change itself
+   * ended it.
    *
-   * Of `record` only `id` counts, the rest is a hint and may be stale. A condition that fails (`touch`,
-   * `retirePrevious`) leaves the rest of the change applied.
+   * Only the `id` of `record` counts, and its `hint` if it has one, which may be stale. A condition that does not hold
+   * (`touch`, `retirePrevious`) leaves the rest of the change applied.
    */
-  abstract update(
-    record: SessionRecord,
-    change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined>;
+  update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
+    return this.call('update', () => {
+      checkRef(record);
+      checkChange(change);
+      return this.within('update', (deadline) => this.doUpdate(record, change, deadline));
+    });
+  }
 
   /**
-   * Makes `secretHash` current for the client that presented `presented`; resolves to the secret hash now current,
-   * `undefined` when the session is gone.
+   * Makes `secretHash` the current one, for a client that presented the secret with the hash `presented`. Resolves to
+   * the secret hash that is current after it; `undefined` if the session is gone.
    *
-   * - `secretHash` is current already: done.
-   * - An earlier rotation's secret is unseen (`previous.validUntil` unset) and younger than its grace: nothing is written.
-   * - Else `presented` is current: it becomes `previous` (`grace` 0: no `previous`).
-   * - Else it is `previous` with `until` unset: it stays `previous`, with a new `at`.
+   * - `secretHash` is current already: nothing is written.
+   * - The secret of an earlier rotation has not been presented (`previous.validUntil` is absent), and its grace is not
+   *   over: nothing is written.
+   * - Otherwise, if `presented` is the current one, it becomes `previous` (with a `grace` of 0 there is no `previous`).
+   * - Otherwise, if `presented` is `previous` and `previous.validUntil` is absent, it stays `previous`, replaced now.
    *
-   * `grace` is in milliseconds. As in `update`, of `record` only `id` counts.
+   * `grace` is in milliseconds. As in `update`, only the `id` and the `hint` of `record` count.
    */
-  abstract rotate(
-    record: SessionRecord,
+  rotate(
+    record: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
-  ): Promise<string | undefined>;
+  ): Promise<string | undefined> {
+    return this.call('rotate', () => {
+      checkRef(record);
+      checkRotation(presented, secretHash, grace);
+      return this.within('rotate', (deadline) =>
+        this.doRotate(record, presented, secretHash, grace, deadline),
+      );
+    });
+  }
 
-  /** Ends a session; resolves to whether it was live. */
-  abstract destroy(id: string): Promise<boolean>;
+  /** Destroys a session. Resolves to whether it was live. */
+  destroy(id: string): Promise<boolean> {
+    return this.call('destroy', () => {
+      checkId(id);
+      return this.within('destroy', (deadline) => this.doDestroy(id, deadline));
+    });
+  }
 
   /**
-   * Up to `limit` live sessions of a group, or of all, after `after`. A session live throughout comes at least
-   * once over all pages, a dead one never. A page may hold fewer than `limit` and still have a `next`.
+   * Up to `limit` live sessions of a group, or of all, from `after` on. A session that is live throughout comes at least
+   * once over all pages, a dead one never. A page may hold fewer than `limit` sessions and still have a `next`.
    */
-  abstract page(options: SessionPageOptions): Promise<SessionPage>;
+  page(options: SessionPageOptions): Promise<SessionPage> {
+    return this.call('page', () => {
+      checkPage(options);
+      return this.within('page', (deadline) => this.doPage(options, deadline));
+    });
+  }
 
-  /** How many live sessions a group has, or there are in all. */
-  abstract count(group?: string): Promise<number>;
+  /** How many live sessions a group has; without a group, how many there are. */
+  count(group?: string): Promise<number> {
+    return this.call('count', () => {
+      if (group !== undefined) checkGroup(group);
+      return this.doCount(group);
+    });
+  }
 
   /**
-   * Ends every session that was a member when it was called (of all sessions without a group), but `except`, a
-   * id or ids; one that joins meanwhile may end too. Resolves to how many were live. Ends even under constant
-   * joins.
+   * Destroys every session that was in the group when it was called (without a group: every session), but those with an
+   * id in `except`. A session that joins meanwhile may be destroyed too. Resolves to how many were live. Comes to an end
+   * even while sessions keep joining.
    */
-  abstract clear(group?: string, except?: Iterable<string>): Promise<number>;
+  clear(group?: string, except?: Iterable<string>): Promise<number> {
+    return this.call('clear', () => {
+      if (group !== undefined) checkGroup(group);
+      return this.doClear(group, exceptIds(except));
+    });
+  }
+
+  /** Connects to the backend. Rejects with nothing left open. Default: nothing to do. */
+  protected async connect(): Promise<void> {}
+
+  /** Closes what `connect` opened. Default: nothing to do. */
+  protected async disconnect(): Promise<void> {}
+
+  /** Resolves to `false`, and writes nothing, if the id is in use by another secret hash; otherwise as `create`. */
+  protected abstract doCreate(record: SessionRecord, deadline: Deadline): boolean | PromiseLike<boolean>;
+
+  protected abstract doRead(
+    id: string,
+    deadline: Deadline,
+  ): SessionRecord | undefined | PromiseLike<SessionRecord | undefined>;
+
+  protected abstract doUpdate(
+    record: SessionRef,
+    change: SessionChange,
+    deadline: Deadline,
+  ): SessionUpdate | undefined | PromiseLike<SessionUpdate | undefined>;
+
+  protected abstract doRotate(
+    record: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+    deadline: Deadline,
+  ): string | undefined | PromiseLike<string | undefined>;
+
+  protected abstract doDestroy(id: string, deadline: Deadline): boolean | PromiseLike<boolean>;
+
+  protected abstract doPage(
+    options: SessionPageOptions,
+    deadline: Deadline,
+  ): SessionPage | PromiseLike<SessionPage>;
+
+  /** May take longer than one deadline: a store gives each of its steps one of its own, by `within`. */
+  protected abstract doCount(group: string | undefined): number | PromiseLike<number>;
+
+  /** May take longer than one deadline: a store gives each of its steps one of its own, by `within`. */
+  protected abstract doClear(
+    group: string | undefined,
+    except: ReadonlySet<string>,
+  ): number | PromiseLike<number>;
+
+  /** What to check if a call times out, as a sentence. */
+  protected get advice(): string {
+    return 'Is its backend reachable and not overloaded?';
+  }
+
+  /** What a call rejects with for what the backend's driver threw. Default: an error with that as its cause. */
+  protected failure(operation: SessionStoreOperation, cause: unknown): Error {
+    return new SessionStoreError(this.storeName, operation, 'the backend failed. Its error is the cause', {
+      cause,
+    });
+  }
+
+  /** What a call rejects with when its time is over, with `cause` if it is known what holds it up. */
+  protected late(operation: SessionStoreOperation, deadline?: Deadline, cause?: unknown): SessionStoreError {
+    const problem = `timed out after ${this.timeout} ms. ${deadline?.advice ?? this.advice}`;
+    return new SessionStoreError(
+      this.storeName,
+      operation,
+      problem,
+      cause === undefined ? undefined : { cause },
+    );
+  }
+
+  /** Every public method runs in here: the one place to count, log or trace the calls of a store. */
+  protected async call<T>(operation: SessionStoreOperation, work: () => T | PromiseLike<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      // A wrong argument may also be found by the store itself: the `after` of a page, say.
+      throw isStoreError(error) || error instanceof TypeError ? error : this.failure(operation, error);
+    }
+  }
+
+  /** Runs `work` under a deadline of its own. */
+  protected within<T>(
+    operation: SessionStoreOperation,
+    work: (deadline: Deadline) => T | PromiseLike<T>,
+  ): T | PromiseLike<T> {
+    return this.#deadlines.run(work, (deadline) => this.late(operation, deadline));
+  }
 }

@@ -1,6 +1,7 @@
 import { stringifySetCookie } from 'cookie';
 import { describe, expect, it } from 'vitest';
-import { SessionCookie, type CookieAttributes } from './cookie.js';
+import { SessionCookie } from './cookie.js';
+import type { CookieAttributes } from './attributes.js';
 
 const expiresAt = Date.UTC(2030, 4, 6, 7, 8, 9);
 const value = 's:key~secret.sig+/=';

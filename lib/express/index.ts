@@ -1,13 +1,15 @@
 import depd from 'depd';
 import expressSession, { Cookie, MemoryStore, Session, Store } from 'express-session';
-import { fromExpressStore, isExpressStore } from '../stores/express/store.js';
+import { isExpressStore, isSessionStore } from '../contract/shapes.js';
+import { fromExpressStore } from '../stores/express/store.js';
 import { toExpressStore } from './to-store.js';
 import { resolveExpressOptions, type ExpressSessionOptions } from './options.js';
 import { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../contract/errors.js';
-import { cookieIdentity, headerIdentity } from '../token/identity.js';
+import { cookieIdentity } from '../token/cookie-identity.js';
+import { headerIdentity } from '../token/header-identity.js';
 import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
-import { checkStore } from '../options/options.js';
-import { SessionRequest } from '../session/work.js';
+import { checkStore } from '../options/store.js';
+import { workOf } from '../http/exchange.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
@@ -40,7 +42,7 @@ function makeSession(given?: unknown): Handler {
   const complete = Object.create(options, defaults) as ExpressSessionOptions;
 
   const { store } = options;
-  if (!store || (isExpressStore(store) && !isOurs(store)))
+  if (!store || (isExpressStore(store) && !isSessionStore(store)))
     return expressSession(complete as expressSession.SessionOptions);
 
   if (unset && unset !== 'destroy' && unset !== 'keep')
@@ -61,7 +63,7 @@ function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionM
   const { idleTimeout, cookie, secret } = options;
   const attributes = typeof cookie === 'object' ? cookie : {};
   const sessionStore = toExpressStore(store, { idleTimeout, cookie: attributes });
-  sessionStore.generate = (req: unknown) => SessionRequest.of(req)?.start();
+  sessionStore.generate = (req: unknown) => workOf(req)?.start();
   const middlewareFor = (signing: SigningSecret | SigningSecret[]): SessionMiddleware =>
     middlewareOf({ ...resolveExpressOptions(options, store, signing, deprecate), sessionStore });
   if (secret) return middlewareFor(secret);
@@ -79,12 +81,6 @@ function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionM
     for (const one of bySecret.values()) await one.close();
   };
   return Object.assign(session, { close });
-}
-
-/** A store of ours may have methods of other stores' names. */
-function isOurs(store: expressSession.Store | SessionStore): store is SessionStore {
-  const methods = store as Partial<SessionStore>;
-  return typeof methods.create === 'function' && typeof methods.update === 'function';
 }
 
 /** express-session's drop-in, which is also what `require('nestjs-session-stores/express')` gives. */
@@ -123,7 +119,10 @@ export type { ExpressSessionOptions } from './options.js';
 export { fromExpressStore, type ExpressStoreOptions } from '../stores/express/store.js';
 export { toExpressStore, type StoreForExpress, type ToExpressStoreOptions } from './to-store.js';
 export { sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
-export type { SessionCookieFactory, SessionLogger, SessionOptions } from '../options/options.js';
-export type { SessionCookieOptions } from '../cookie/cookie.js';
-export { cookieIdentity, headerIdentity, type SessionIdentity } from '../token/identity.js';
+export type { SessionCookieFactory, SessionOptions } from '../options/options.js';
+export type { SessionLogger } from '../session/config.js';
+export type { SessionCookieOptions } from '../cookie/attributes.js';
+export { cookieIdentity } from '../token/cookie-identity.js';
+export { headerIdentity } from '../token/header-identity.js';
+export type { SessionIdentity } from '../token/identity.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../contract/errors.js';

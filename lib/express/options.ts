@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { sign } from 'cookie-signature';
 import type expressSession from 'express-session';
-import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from '../cookie/cookie.js';
-import { cookieIdentity, pathOf, type SessionIdentity } from '../token/identity.js';
-import { resolveOptions, type SessionConfig, type SessionOptions } from '../options/options.js';
+import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from '../cookie/attributes.js';
+import { cookieIdentity } from '../token/cookie-identity.js';
+import { pathOf } from '../token/scope.js';
+import type { SessionIdentity } from '../token/identity.js';
+import { resolveOptions, type SessionOptions } from '../options/options.js';
+import type { SessionConfig } from '../session/config.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
@@ -67,11 +70,7 @@ export function resolveExpressOptions(
     secret,
     store,
     genid: (genid || undefined) as SessionOptions['genid'],
-    proxy: typeof proxy === 'boolean' ? proxy : undefined,
-    resave: Boolean(options.resave),
-    saveUninitialized: Boolean(options.saveUninitialized),
     rolling: Boolean(options.rolling),
-    unset: options.unset || 'keep',
   });
   const identity = expressIdentity(
     options.name || options.key || 'connect.sid',
@@ -91,6 +90,10 @@ export function resolveExpressOptions(
   const fixed = withCookie(isFixed ? resolved(cookie) : resolveCookie({}, COOKIE_DEFAULTS));
   return {
     ...config,
+    resave: Boolean(options.resave),
+    saveUninitialized: Boolean(options.saveUninitialized),
+    unset: options.unset || 'keep',
+    proxy: typeof proxy === 'boolean' ? proxy : undefined,
     identities: [fixed],
     cookieByRequest: !isFixed,
     identitiesFor(req) {

@@ -1,12 +1,16 @@
 import expressSession from 'express-session';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from '../stores/express/cookie.js';
 import { ownProperty, serialise } from '../session/data.js';
-import { valuesOf } from '../contract/record.js';
+import {
+  valuesOf,
+  NEVER,
+  type SessionChange,
+  type SessionRecord,
+  NO_SECRET_HASH,
+} from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
 import { checkLifetime, checkNoOthers } from '../contract/options.js';
-import { checkStore } from '../options/options.js';
-import { NO_SECRET_HASH } from '../token/signer.js';
-import { Opening } from '../contract/opening.js';
-import { NEVER, type SessionChange, type SessionRecord, type SessionStore } from '../contract/store.js';
+import { checkStore } from '../options/store.js';
 
 /** How sessions look to express-session. Durations are milliseconds. */
 export interface ToExpressStoreOptions {
@@ -51,14 +55,13 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   readonly #store: SessionStore;
   readonly #idleTimeout: number;
   readonly #cookie: object;
-  readonly #opening = new Opening();
   /** What was stored for a session object when it was loaded or last saved; `undefined` for one that never was. */
   readonly #known = new WeakMap<object, SessionRecord | undefined>();
   #generate: ((req: { session?: object }) => void) | undefined;
 
   constructor(store: SessionStore, { idleTimeout = DAY, cookie = {}, ...others }: ToExpressStoreOptions) {
     super();
-    checkNoOthers('toExpressStore', others, 'idleTimeout and cookie');
+    checkNoOthers('toExpressStore', others, 'idleTimeout, cookie');
     this.#store = checkStore(store);
     this.#idleTimeout = checkLifetime('idleTimeout', idleTimeout, 'use Infinity for sessions that never end');
     this.#cookie = cookie;
@@ -108,7 +111,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
         const before = await this.#store.read(id);
         if (before) return this.#change(id, session, texts, before);
       }
-      const now = Date.now();
+      const now = this.#store.now();
       const expiresAt = this.#expiry(session, now);
       if (expiresAt <= now) return;
       const record = { id, secretHash: NO_SECRET_HASH, data: texts, groups: [], createdAt: now, expiresAt };
@@ -121,7 +124,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     this.#answer(callback, async () => {
       const record = this.#known.get(session) ?? (await this.#store.read(id));
       if (!record) return;
-      const to = this.#expiry(session, Date.now());
+      const to = this.#expiry(session, this.#store.now());
       const answer = await this.#store.update(record, { touch: { from: record.expiresAt, to } });
       if (answer && this.#known.has(session)) {
         this.#known.set(session, { ...record, expiresAt: answer.expiresAt });
@@ -158,7 +161,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   close(): Promise<void> {
-    return this.#opening.close(async () => this.#store.close?.());
+    return Promise.resolve(this.#store.close?.());
   }
 
   /** Writes what differs from `before`, and nothing when the session has ended. */
@@ -178,7 +181,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     const gone = Object.keys(before.data).filter((name) => !(name in texts));
     if (gone.length > 0) change.remove = gone;
 
-    const to = this.#expiry(session, Date.now());
+    const to = this.#expiry(session, this.#store.now());
     if (change.set?.['cookie'] !== undefined) change.expiresAt = to;
     else if (to !== before.expiresAt) change.touch = { from: before.expiresAt, to };
 
@@ -204,8 +207,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   #answer<T>(callback: Callback<T> | undefined, work: () => Promise<T>): void {
-    this.#opening
-      .open(async () => this.#store.open?.())
+    Promise.resolve(this.#store.open?.())
       .then(work)
       // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
       .then(

@@ -1,11 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { SessionStoreError } from '../contract/errors.js';
-import {
-  resolveOptions,
-  type ResolvedIdentity,
-  type SessionConfig,
-  type SessionOptions,
-} from '../options/options.js';
+import { isStoreError, type SessionStoreError } from '../contract/errors.js';
+import { resolveOptions, type SessionOptions } from '../options/options.js';
+import type { SessionConfig } from '../session/config.js';
 import {
   NO_TOKEN_ON_SOCKET,
   reasonOf,
@@ -13,6 +9,8 @@ import {
   SessionRequest,
   type SessionIncomingMessage,
 } from '../session/work.js';
+import { identify } from '../token/presented.js';
+import { attach, workOf } from './exchange.js';
 import { sealResponse } from './seal.js';
 
 /** A function of Express's form. */
@@ -24,8 +22,8 @@ export interface SessionMiddleware extends SessionHandler {
   close(): Promise<void>;
 }
 
-/** Who answers when the commit of a sealed response fails: the next error handler, or the middleware itself. */
-export type FailureAnswer = 'next' | 'self';
+/** What responds when the commit of a sealed response fails: the next error handler, or the middleware itself. */
+export type FailureTarget = 'next' | 'self';
 
 /**
  * Sessions for plain Express: `app.use(sessionMiddleware({ secret, store: new ClusterStore() }))`. The store is opened
@@ -44,7 +42,7 @@ export function middlewareOf(config: SessionConfig): SessionMiddleware {
 /** The middleware over checked options; `ready` is awaited before a store is first read. */
 export function createMiddleware(
   config: SessionConfig,
-  failureAnswer: FailureAnswer,
+  failureGoesTo: FailureTarget,
   ready?: () => Promise<void> | undefined,
 ): SessionHandler {
   const { signer, onStoreError, logger } = config;
@@ -61,7 +59,7 @@ export function createMiddleware(
     const req = incoming as SessionIncomingMessage;
     const res = outgoing as ServerResponse;
     // Another session middleware, or this one mounted twice, was here before.
-    if (req.session !== undefined || SessionRequest.of(req)) return next();
+    if (req.session !== undefined || workOf(req)) return next();
     // Socket.IO shows middleware of `io.engine.use` a response of its own making when a socket opens: what is set on it
     // is read at once, so that nothing can be held back for it.
     const opensSocket = typeof res.getHeaders !== 'function';
@@ -79,8 +77,9 @@ export function createMiddleware(
         presented.by,
         req,
         res,
-        failureAnswer === 'next' ? next : undefined,
+        failureGoesTo === 'next' ? next : undefined,
       );
+      attach(req, request);
       if (opensSocket) request.noToken = NO_TOKEN_ON_SOCKET;
       const opening = ready?.();
       if (tokens.length === 0 && !opening) {
@@ -93,7 +92,7 @@ export function createMiddleware(
             begin();
           },
           (error: unknown) => {
-            if (onStoreError === 'anonymous' && error instanceof SessionStoreError) {
+            if (onStoreError === 'anonymous' && isStoreError(error)) {
               serveAnonymously(request, error);
               return begin();
             }
@@ -111,54 +110,23 @@ export function createMiddleware(
   };
 }
 
-/**
- * What a request presents, and the identity that decides about it; `undefined` when none applies. A header is there
- * because a client's own code put it there, a cookie comes by itself: so headers are asked first.
- */
-export function identify(
-  identities: readonly ResolvedIdentity[],
-  req: SessionIncomingMessage,
-): { by: ResolvedIdentity; texts: readonly string[] } | undefined {
-  let first: ResolvedIdentity | undefined;
-  let cookie: { by: ResolvedIdentity; texts: readonly string[] } | undefined;
-  for (const by of identities) {
-    const { identity, isCookie } = by;
-    if (identity.appliesTo && !identity.appliesTo(req)) continue;
-    first ??= by;
-    const texts = isCookie && cookie ? undefined : identity.get(req);
-    if (texts === undefined) continue;
-    if (!isCookie) return { by, texts };
-    cookie = { by, texts };
-  }
-  return cookie ?? (first && { by: first, texts: [] });
-}
-
-/** Opens a store once, at the first request; a failed attempt is made again by the next. */
+/** Opens a store at the first request, and closes it if it was opened. */
 function opener({ store }: SessionConfig): {
   open: () => Promise<void> | undefined;
   close: () => Promise<void>;
 } {
-  let opening: Promise<void> | undefined;
-  let isOpen = false;
+  let state: 'closed' | 'opening' | 'open' = 'closed';
   return {
     open() {
-      if (isOpen) return undefined;
-      opening ??= Promise.resolve(store.open?.()).then(
-        () => {
-          isOpen = true;
-        },
-        (error: unknown) => {
-          opening = undefined;
-          throw error;
-        },
-      );
-      return opening;
+      if (state === 'open') return undefined;
+      state = 'opening';
+      return Promise.resolve(store.open?.()).then(() => {
+        state = 'open';
+      });
     },
     async close() {
-      await opening?.catch(() => {});
-      if (!isOpen) return;
-      isOpen = false;
-      opening = undefined;
+      if (state === 'closed') return;
+      state = 'closed';
       await store.close?.();
     },
   };

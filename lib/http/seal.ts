@@ -1,11 +1,7 @@
-import {
-  validateHeaderName,
-  validateHeaderValue,
-  type OutgoingHttpHeaders,
-  type ServerResponse,
-} from 'node:http';
-import type { Socket } from 'node:net';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import { applyHead, headersSent } from './head.js';
+import { anyHeld, drop, Held, setFinished, type AnyMethod, type Method, type Response } from './held.js';
 import { Overlay } from './overlay.js';
 
 /** What a sealed response asks of the request's session. */
@@ -22,55 +18,52 @@ export interface SealedSession {
   readonly guarded: boolean;
   /** Why a commit failed, once one has. */
   readonly failure: { error: unknown } | undefined;
-  /** Kept here for the response. */
-  seal: Seal | undefined;
+  /** Asks whether the response is held; set when it is sealed. */
+  isHeld: (() => boolean) | undefined;
 }
 
 const WORK = Symbol('session');
 
-/** An object that keeps the session's work of a request. */
-interface WorkHolder {
-  [WORK]?: SealedSession;
+/** A request's session work, and the seal on its response. */
+interface Kept {
+  session: SealedSession;
+  seal: Seal | undefined;
 }
 
-/** A request with the state of its stream, which its types leave out; imitations of requests may have none. */
-type Streamed = WorkHolder & { _readableState?: WorkHolder };
+/** An object that keeps the session work of a request. */
+interface Keeper {
+  [WORK]?: Kept;
+}
 
-/** The session's work of a request, the response's with it; `undefined` where there is none. */
-export function workOf(req: object | undefined): SealedSession | undefined {
+/** A request with the state of its stream, which its types leave out. Imitations of requests may have none. */
+type Streamed = Keeper & { _readableState?: Keeper };
+
+function keptFor(req: object | undefined): Kept | undefined {
   const streamed = req as Streamed | undefined;
   return (streamed?._readableState ?? streamed)?.[WORK];
 }
 
-/**
- * Keeps the session's work of a request in the state of its stream: a property on the request itself costs 2.6 µs
- * once Express has changed its prototype, because V8 then makes a new shape for each object; here it costs nothing.
- */
-export function keepWork(req: object, work: SealedSession): void {
-  const streamed = req as Streamed;
-  (streamed._readableState ?? streamed)[WORK] = work;
+/** The session work that was kept for a request; `undefined` if there is none. */
+export function keptWork(req: object | undefined): SealedSession | undefined {
+  return keptFor(req)?.session;
 }
 
-type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
-
-/** Node's response, with the parts that its types leave out. */
-type Response = ServerResponse & { _implicitHeader?: () => void };
-type AnyMethod = (this: Response, ...args: unknown[]) => unknown;
+/**
+ * Keeps the session work of a request in the state of its stream. A property on the request itself costs 2.6 µs once
+ * Express has changed its prototype, because V8 then makes a new shape for each object; here it costs nothing.
+ */
+export function keepWork(req: object, session: SealedSession): void {
+  const streamed = req as Streamed;
+  (streamed._readableState ?? streamed)[WORK] = { session, seal: undefined };
+}
 
 function sealOf(res: Response): Seal | undefined {
-  return workOf(res.req)?.seal;
+  return keptFor(res.req)?.seal;
 }
-
-/** How many responses are held: while none is, no header method looks for its own. */
-let heldNow = 0;
 
 function isHeld(res: Response): boolean {
-  return heldNow > 0 && sealOf(res)?.holds === true;
+  return anyHeld() && sealOf(res)?.holds === true;
 }
-
-/** Where a socket keeps the response that is held on it. */
-const HELD = Symbol('held');
-type HoldingSocket = Socket & { [HELD]?: Held | undefined };
 
 /**
  * Holds `res` back until the session is committed: the first `writeHead`, `write`, `end` or `flushHeaders` seals it,
@@ -78,7 +71,9 @@ type HoldingSocket = Socket & { [HELD]?: Held | undefined };
  */
 export function sealResponse(res: ServerResponse, session: SealedSession): void {
   const wasThere = OVERLAY.put(res);
-  session.seal = new Seal(res, session, !wasThere);
+  const seal = new Seal(res, session, !wasThere);
+  session.isHeld = () => seal.holds;
+  keptFor(res.req)!.seal = seal;
 }
 
 /** Drops what was set on a response since its session was loaded: an error answer must not carry the handler's headers. */
@@ -375,169 +370,4 @@ export class Seal {
   #pass(method: Method, args: unknown[]): unknown {
     return (this.#own?.[method] ?? this.#originals![method]!).apply(this.res, args);
   }
-}
-
-/**
- * A response that looks sent while it is not: what is seen as unsent is answered twice, by frameworks as by handlers.
- * The status is that of the moment it was sealed.
- */
-class Held {
-  readonly calls: [method: Method, args: unknown[]][] = [];
-  ended = false;
-  /** Error handlers that see an answer on its way destroy its socket, which would cut off what is held. */
-  destroyAsked = false;
-  readonly #res: Response;
-  readonly #socket: HoldingSocket | null;
-  readonly #statusCode: number;
-  readonly #statusMessage: string | undefined;
-
-  constructor(
-    res: Response,
-    private readonly takesMore: boolean,
-  ) {
-    this.#res = res;
-    this.#statusCode = res.statusCode;
-    // HTTP/2 has none, and warns of who asks.
-    this.#statusMessage = Object.hasOwn(res, 'statusMessage') ? res.statusMessage : undefined;
-    this.#socket = res.socket;
-    if (this.#socket) {
-      deferDestroy(this.#socket);
-      this.#socket[HELD] = this;
-    }
-    heldNow++;
-  }
-
-  /** The status of the answer, whatever was assigned after it was sealed. */
-  get status(): number {
-    const [method, args] = this.calls[0]!;
-    return method === 'writeHead' ? (args[0] as number) : this.#statusCode;
-  }
-
-  take(method: Method, args: unknown[]): unknown {
-    const res = this.#res;
-    if (this.calls.length === 0 && method !== 'writeHead') checkHead([res.statusCode]);
-    switch (method) {
-      case 'flushHeaders':
-        if (this.calls.length === 0) this.calls.push([method, args]);
-        return undefined;
-      case 'writeHead':
-        if (this.calls.length > 0) throw headersSent('write');
-        checkHead(args);
-        res.statusCode = args[0] as number;
-        this.calls.push([method, args]);
-        return res;
-      case 'write':
-        checkChunk(args[0], false);
-        // As Node would: what comes after the end is not sent.
-        if (this.ended) drop(args, new Error('write came after the answer had ended'));
-        else this.calls.push([method, args]);
-        return this.takesMore;
-      case 'end':
-        if (this.ended) return res;
-        checkChunk(args[0], true);
-        this.calls.push([method, args]);
-        this.ended = true;
-        setFinished(res, true);
-        return res;
-    }
-  }
-
-  /** Lets the response look as it is again. */
-  stop(): void {
-    heldNow--;
-    const res = this.#res;
-    if (this.ended) setFinished(res, false);
-    res.statusCode = this.#statusCode;
-    if (this.#statusMessage !== undefined) res.statusMessage = this.#statusMessage;
-    if (this.#socket) this.#socket[HELD] = undefined;
-  }
-}
-
-/** Makes `destroy` wait while a response is held on this socket; an error still ends it at once. */
-function deferDestroy(socket: HoldingSocket): void {
-  if (HELD in socket) return;
-  const { destroy } = socket;
-  socket.destroy = function (this: HoldingSocket, error?: Error): Socket {
-    const held = this[HELD];
-    if (!held || error) return destroy.call(this, error);
-    held.destroyAsked = true;
-    return this;
-  };
-}
-
-/** Lets the response say that it has ended, or what is true again. */
-function setFinished(res: Response, finished: boolean): void {
-  // In HTTP/1 a property, which `writableEnded` reads; in HTTP/2 both are getters of the class.
-  const ofHttp2 = 'stream' in res;
-  for (const name of ofHttp2 ? ['finished', 'writableEnded'] : ['finished']) {
-    if (ofHttp2 && !finished) Reflect.deleteProperty(res, name);
-    else
-      Object.defineProperty(res, name, {
-        value: finished,
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
-  }
-}
-
-/** Tells the callback of a call that is not made, if it has one. */
-function drop(args: unknown[], error: unknown): void {
-  const callback = args.findLast((arg) => typeof arg === 'function');
-  if (callback) process.nextTick(callback as (error: unknown) => void, error);
-}
-
-/** Checks the arguments of a `writeHead` that is applied later, so that its caller sees what is wrong. */
-function checkHead(args: unknown[]): void {
-  const status = Number(args[0]);
-  if (!(status >= 100 && status <= 999)) {
-    throw Object.assign(new RangeError(`Invalid status code: ${String(args[0])}`), {
-      code: 'ERR_HTTP_INVALID_STATUS_CODE',
-    });
-  }
-  for (const [name, value] of headersOf(args)) {
-    validateHeaderName(name);
-    for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one as string);
-  }
-}
-
-/** Refuses what Node refuses to write, while there is a caller to tell. */
-function checkChunk(chunk: unknown, isEnd: boolean): void {
-  if (typeof chunk === 'string' || chunk instanceof Uint8Array) return;
-  if (isEnd && (chunk === undefined || chunk === null || typeof chunk === 'function')) return;
-  throw Object.assign(
-    new TypeError(`a chunk must be a string, a Buffer or a Uint8Array, not ${typeof chunk}`),
-    {
-      code: 'ERR_INVALID_ARG_TYPE',
-    },
-  );
-}
-
-/** Sets the headers of a `writeHead` on the response, as Node would; returns the arguments that are left. */
-function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
-  const headers = headersOf(args);
-  for (const [name] of headers) res.removeHeader(name);
-  for (const [name, value] of headers) {
-    if (value !== undefined) {
-      res.appendHeader(name, (typeof value === 'number' ? String(value) : value) as string | string[]);
-    }
-  }
-  return typeof args[1] === 'string' ? [args[0], args[1]] : [args[0]];
-}
-
-/** The headers of a `writeHead` in any of the forms that Node takes: an object, a flat array, an array of pairs. */
-function headersOf(args: unknown[]): [string, unknown][] {
-  const headers = typeof args[1] === 'string' ? args[2] : (args[1] ?? args[2]);
-  if (headers === undefined || headers === null) return [];
-  if (!Array.isArray(headers)) return Object.entries(headers as object).filter(([name]) => name !== '');
-  if (Array.isArray(headers[0])) return headers as [string, unknown][];
-  const pairs: [string, unknown][] = [];
-  for (let at = 0; at < headers.length; at += 2) pairs.push([String(headers[at]), headers[at + 1]]);
-  return pairs;
-}
-
-function headersSent(verb: string): Error {
-  return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), {
-    code: 'ERR_HTTP_HEADERS_SENT',
-  });
 }

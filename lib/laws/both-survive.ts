@@ -1,4 +1,4 @@
-import type { SessionChange } from '../contract/store.js';
+import type { SessionChange } from '../contract/record.js';
 import {
   GRACE,
   aSecretHash,
@@ -10,6 +10,7 @@ import {
   inMinutes,
   isRecord,
   rounds,
+  bothWays,
 } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
@@ -159,6 +160,29 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
           read,
           { ...changed, secretHash, previous: read?.previous },
           'a rotation of a hand-made record must alter only the secret hash',
+        );
+      }
+    },
+  },
+  {
+    name: '3 the hint of a record helps its own session alone, however old it is',
+    async holds(stores) {
+      for (const [here, there] of bothWays(stores)) {
+        const [one, other] = [aRecord({ data: { a: '1' } }), aRecord({ data: { a: '2' } })];
+        for (const record of [one, other]) await there.create(record);
+        const read = await here.read(one.id);
+        await there.update(one, { set: { b: '1' } });
+        await here.update({ ...read, id: one.id }, { set: { c: '1' } });
+        await bothRead(
+          stores,
+          { ...one, data: { a: '1', b: '1', c: '1' } },
+          'an update with a hint that is out of date must keep what was written meanwhile',
+        );
+        await here.update({ id: other.id, hint: read?.hint }, { set: { c: '2' } });
+        await bothRead(
+          stores,
+          { ...other, data: { a: '2', c: '2' } },
+          "an update with another session's hint must change the session with its id",
         );
       }
     },

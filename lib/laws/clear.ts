@@ -1,4 +1,5 @@
-import type { SessionRecord, SessionStore } from '../contract/store.js';
+import type { SessionRecord } from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
 import {
   GRACE,
   aSecretHash,

@@ -1,4 +1,5 @@
-import type { SessionChange, SessionRecord, SessionStore } from '../contract/store.js';
+import type { SessionChange, SessionRecord } from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
 import {
   GRACE,
   aSecretHash,

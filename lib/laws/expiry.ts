@@ -1,4 +1,4 @@
-import type { SessionChange } from '../contract/store.js';
+import type { SessionChange } from '../contract/record.js';
 import {
   GRACE,
   MARGIN,

@@ -1,5 +1,6 @@
 import { bothSurviveLaws } from './both-survive.js';
 import { clearLaws } from './clear.js';
+import { clockLaws } from './clock.js';
 import { createLaws } from './create.js';
 import { dataLaws } from './data.js';
 import { deleteWinsLaws } from './delete-wins.js';
@@ -25,6 +26,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...wholeLaws,
   ...expiredLaws,
   ...expiryLaws,
+  ...clockLaws,
   ...rotationLaws,
   ...retirePreviousLaws,
   ...groupLaws,

@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../contract/store.js';
+import type { SessionRecord } from '../contract/record.js';
 import {
   GRACE,
   aSecretHash,

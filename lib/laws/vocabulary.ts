@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { inspect, isDeepStrictEqual } from 'node:util';
-import type { SessionRecord, SessionStore } from '../contract/store.js';
+import type { SessionRecord } from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
 
 type Stores = readonly [SessionStore, SessionStore];
 

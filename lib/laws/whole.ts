@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../contract/store.js';
+import type { SessionRecord } from '../contract/record.js';
 import { aRecord, beside, breathe, equals, inMinutes, must, rounds, show, upTo } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 

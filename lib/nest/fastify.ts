@@ -1,4 +1,5 @@
 import type { HttpServer } from '@nestjs/common';
+import { workOf } from '../http/exchange.js';
 import type { SessionHandler } from '../http/middleware.js';
 import { SessionRequest, type SessionIncomingMessage } from '../session/work.js';
 
@@ -62,8 +63,8 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
   }
   // Just before the handler's guards, when what plugins add to every answer is there.
   fastify.addHook('preHandler', (request, reply, done) => {
-    const session = SessionRequest.of(request.raw);
-    if (session) session.replyHeaders = copyOf(reply.getHeaders());
+    const work = workOf(request.raw);
+    if (work) work.replyHeaders = copyOf(reply.getHeaders());
     done();
   });
 }

@@ -1,8 +1,9 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
 import { rawRequest } from './fastify.js';
 import type { Session as SessionType } from '../session/session.js';
-import { SessionMessage } from '../sockets/message.js';
-import { SessionRequest, type SessionIncomingMessage } from '../session/work.js';
+import { workOf } from '../http/exchange.js';
+import { messageOf } from './message.js';
+import type { SessionIncomingMessage } from '../session/work.js';
 
 /** What a handler holds: your data, and what a session can do. */
 export type Session = SessionType;
@@ -15,9 +16,10 @@ type Pipe = Type<PipeTransform> | PipeTransform;
  */
 export function sessionOf(context: ExecutionContext): Session {
   const request = requestOf(context);
-  if (request?.session === undefined && !SessionRequest.of(request)) {
+  const isMessage = context.getType() === 'ws';
+  if (request?.session === undefined && !(isMessage ? request : workOf(request))) {
     throw new Error(
-      context.getType() === 'ws'
+      isMessage
         ? 'no session here: write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, with withSessions from nestjs-session-stores/sockets'
         : 'no session here: import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
     );
@@ -65,13 +67,13 @@ function requestOf(context: ExecutionContext): SessionIncomingMessage | undefine
     const { req } = (context.getArgByIndex(2) ?? {}) as { req?: object };
     const info = context.getArgByIndex(3) as { operation?: { operation?: string } } | undefined;
     const request = req && rawRequest(req);
-    if (!SessionRequest.of(request) && (info?.operation?.operation === 'subscription' || isSocket(request))) {
+    if (!workOf(request) && (info?.operation?.operation === 'subscription' || isSocket(request))) {
       throw new Error(
         'GraphQL over a WebSocket, as for subscriptions, has no session: its operations come without HTTP requests of their own. Do what needs the session in a query or mutation over HTTP, and hand a subscription what it needs in connectionParams',
       );
     }
     return request;
   }
-  if (type === 'ws') return SessionMessage.of(context.switchToWs().getClient())?.req;
+  if (type === 'ws') return messageOf(context.switchToWs().getClient())?.req;
   return type === 'http' ? rawRequest(context.switchToHttp().getRequest<object>()) : undefined;
 }

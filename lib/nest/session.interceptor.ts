@@ -7,11 +7,12 @@ import {
 } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
 import { catchError, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
-import { SessionGoneError, SessionStoreError } from '../contract/errors.js';
+import { isGoneError, isStoreError } from '../contract/errors.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from './fastify.js';
-import { SessionMessage } from '../sockets/message.js';
+import { workOf } from '../http/exchange.js';
+import { messageOf } from './message.js';
 import { SessionRecheck } from '../session/recheck.js';
-import { sayWhenToRetry, SessionRequest } from '../session/work.js';
+import { sayWhenToRetry, type SessionRequest } from '../session/work.js';
 import { dropHeaders } from '../http/seal.js';
 
 /** Nest marks handlers of server-sent events with this metadata; they answer long before they end. */
@@ -24,14 +25,14 @@ export class SessionInterceptor implements NestInterceptor {
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (context.getType() === 'ws') {
-      const message = SessionMessage.of(context.switchToWs().getClient());
+      const message = messageOf(context.switchToWs().getClient());
       return message ? message.handled(next) : next.handle();
     }
     // The resolvers of one operation share a session, which is committed once, before the operation's answer.
     if ((context.getType() as string) === 'graphql') return next.handle().pipe(catchError(rethrowAsHttp));
     if (context.getType() !== 'http') return next.handle();
     const http = context.switchToHttp();
-    const request = SessionRequest.of(rawRequest(http.getRequest<object>()));
+    const request = workOf(rawRequest(http.getRequest<object>()));
     if (!request) return next.handle();
     if (Reflect.hasMetadata(SSE_METADATA, context.getHandler())) {
       return next.handle().pipe(takeUntil(this.endOf(request)));
@@ -52,7 +53,7 @@ export class SessionInterceptor implements NestInterceptor {
 
 /** GraphQL drivers know the status of Nest's exceptions only, and send the message of all others as it is. */
 function rethrowAsHttp(error: unknown): never {
-  if (!(error instanceof SessionStoreError || error instanceof SessionGoneError)) throw error;
+  if (!isStoreError(error) && !isGoneError(error)) throw error;
   const { statusCode, expose } = error;
   const message = expose ? error.message : STATUS_CODES[statusCode]!;
   throw new HttpException({ statusCode, message }, statusCode, { cause: error });
@@ -85,7 +86,7 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
     if (isHijacked(response)) request.answerFailure(failure.error);
     throw failure.error;
   }
-  if (thrown?.error instanceof SessionStoreError) startOver(response, request, thrown.error);
+  if (isStoreError(thrown?.error)) startOver(response, request, thrown.error);
   if (thrown) throw thrown.error;
   return value;
 }

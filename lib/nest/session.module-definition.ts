@@ -3,6 +3,9 @@ import type { SessionOptions } from '../options/options.js';
 
 type Routes = ReturnType<MiddlewareConsumer['apply']>;
 
+/** The checked options, for what is injected. */
+export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
+
 /** What `SessionModule.forRoot` and `forRootAsync` take. */
 export interface SessionModuleOptions extends SessionOptions {
   /** The routes that have sessions, as for Nest's `MiddlewareConsumer`; default: all paths. */

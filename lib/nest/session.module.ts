@@ -18,10 +18,13 @@ import {
   OPTIONS_TYPE,
   SESSION_OPTIONS,
   type SessionModuleOptions,
+  SESSION_CONFIG,
 } from './session.module-definition.js';
-import { checkStore, resolveOptions, type SessionConfig } from '../options/options.js';
+import { checkStore } from '../options/store.js';
+import { resolveOptions } from '../options/options.js';
+import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';
-import { SESSION_CONFIG, SessionService } from './session.service.js';
+import { SessionService } from './session.service.js';
 import { SessionStore } from '../contract/store.js';
 
 /** The middleware that the module mounts, for an app that mounts it itself: `app.use(app.get(SESSION_MIDDLEWARE))`. */

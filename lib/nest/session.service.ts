@@ -1,15 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { SESSION_CONFIG } from './session.module-definition.js';
 import { checkLifetime } from '../contract/options.js';
 import { checkSize, diffData, NO_SNAPSHOT } from '../session/data.js';
-import type { SessionConfig } from '../options/options.js';
-import { checkGroup, checkId, checkPage, valuesOf } from '../contract/record.js';
+import type { SessionConfig } from '../session/config.js';
+import { checkGroup, checkId, checkPage } from '../contract/checks.js';
+import { valuesOf, type SessionRecord } from '../contract/record.js';
+import { SessionStore } from '../contract/store.js';
 import { expiryAfter } from '../session/state.js';
-import { SessionStore, type SessionRecord } from '../contract/store.js';
-import { hashSecret, randomName } from '../token/signer.js';
+import { hashSecret, randomName } from '../token/token.js';
 import type { SessionData } from '../session/session.js';
-
-/** The checked options, for what is injected. */
-export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
 
 /** What is shown of a session: no secret, no secret hash. Frozen, all the way down. */
 export interface SessionView {
@@ -89,7 +88,7 @@ export class SessionService {
     }
     const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? idleTimeout;
     const secret = signer.newSecret();
-    const createdAt = Date.now();
+    const createdAt = this.store.now();
     const record: SessionRecord = {
       id: randomName(),
       secretHash: hashSecret(secret),

@@ -1,17 +1,13 @@
 import { createHmac } from 'node:crypto';
+import type { SessionConfig, SessionLogger } from '../session/config.js';
+import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
+import { checkStore } from './store.js';
 import type { IncomingMessage } from 'node:http';
-import { isExpressStore } from '../stores/express/store.js';
 import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/options.js';
-import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from '../cookie/cookie.js';
-import { cookieIdentity, type SessionIdentity } from '../token/identity.js';
+import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
+import { cookieIdentity } from '../token/cookie-identity.js';
 import { TokenSigner, type SigningSecret } from '../token/signer.js';
 import type { SessionStore } from '../contract/store.js';
-
-/** Where the session layer says what it cannot say in an answer. Nest's `Logger` and `console` fit. */
-export interface SessionLogger {
-  warn(message: string): void;
-  error(message: string, cause?: unknown): void;
-}
 
 /** What `sessionMiddleware` and `SessionModule` take. Durations are milliseconds. */
 export interface SessionOptions {
@@ -38,16 +34,8 @@ export interface SessionOptions {
    * user is never logged out; `true`: with every response; `false`: only when the session changed.
    */
   rolling?: boolean;
-  /** Whether every request renews the expiry, not only one after a tenth of the lifetime; default `false`. */
-  resave?: boolean;
-  /** Whether a new session is stored although nothing was put into it; default `false`. */
-  saveUninitialized?: boolean;
-  /** What taking `req.session` away (`= null`, `delete`) does: `'keep'` (default) leaves it stored, `'destroy'` ends it. */
-  unset?: 'keep' | 'destroy';
   /** Makes the id of a new session; must never give one twice. Default: 24 random bytes, base64url. */
   genid?(req: IncomingMessage): string;
-  /** Whether `X-Forwarded-Proto` says what `secure: 'auto'` asks; default: as Express's `trust proxy` has it. */
-  proxy?: boolean;
   /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
   maxSize?: number;
   /**
@@ -71,50 +59,23 @@ export type SessionCookieFactory = {
   of(req: IncomingMessage): SessionCookieOptions;
 }['of'];
 
-/** An identity, and the cookie that its sessions begin with. */
-export interface ResolvedIdentity {
-  identity: SessionIdentity;
-  cookie: ResolvedCookie;
-  /** Whether browsers send its token by themselves, and only over HTTPS if its cookie says so. */
-  isCookie: boolean;
-}
-
-/** Options after checks and defaults: what the request path reads. */
-export interface SessionConfig {
-  store: SessionStore;
-  /** What `req.sessionStore` is, where it is not the store itself. */
-  sessionStore?: unknown;
-  signer: TokenSigner;
-  identities: readonly ResolvedIdentity[];
-  /** The identities of one request, where they depend on it. */
-  identitiesFor: ((req: IncomingMessage) => readonly ResolvedIdentity[]) | undefined;
-  /** Whether requests differ in the cookie that sessions begin with. */
-  cookieByRequest: boolean;
-  idleTimeout: number;
-  absoluteTimeout: number;
-  rolling: boolean | undefined;
-  resave: boolean;
-  saveUninitialized: boolean;
-  unset: 'keep' | 'destroy';
-  genid: ((req: IncomingMessage) => string) | undefined;
-  proxy: boolean | undefined;
-  maxSize: number;
-  onStoreError: 'fail' | 'anonymous';
-  onReplacedToken: 'refuse' | 'destroy';
-  noStore: boolean;
-  /** The request headers that answers say they depend on. */
-  vary: readonly string[];
-  logger: SessionLogger;
-}
-
 const DAY = 24 * 60 * 60_000;
 
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, resave, saveUninitialized, unset, genid, proxy, maxSize, onStoreError, onReplacedToken, noStore, varyCookie and logger (in SessionModule also forRoutes, exclude, recheck and isGlobal)';
+  'secret, store, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
-const STORE_METHODS = ['create', 'read', 'update', 'rotate', 'destroy', 'page', 'count', 'clear'] as const;
+/** What to write instead of options that other session packages have. */
+const ADVICE = {
+  resave: 'Leave it out: a session is saved if it changed, and its expiry is renewed by itself',
+  saveUninitialized:
+    'Leave it out: a session is stored once something is put into it. To store an empty one, call session.save()',
+  unset: 'Leave it out, and call session.destroy()',
+  proxy: "Set Express's 'trust proxy', or Fastify's trustProxy",
+  ttl: 'Write idleTimeout, in milliseconds',
+  expires: 'Write cookie: { maxAge }, in milliseconds',
+};
 
 /** Checks options and fills in defaults. Throws a `TypeError` that says what to write instead. */
 export function resolveOptions(options: SessionOptions): SessionConfig {
@@ -130,11 +91,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     idleTimeout = DAY,
     absoluteTimeout = Infinity,
     rolling,
-    resave = false,
-    saveUninitialized = false,
-    unset = 'keep',
     genid,
-    proxy,
     maxSize = MEBIBYTE,
     onStoreError = 'fail',
     onReplacedToken = 'refuse',
@@ -143,15 +100,12 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     logger = console,
     ...others
   } = options;
-  checkNoOthers('the session layer', others, OPTIONS);
+  checkNoOthers('session', others, OPTIONS, ADVICE);
   if (typeof Object(logger).warn !== 'function' || typeof Object(logger).error !== 'function') {
     throw new TypeError("logger must have the functions warn and error, as console and Nest's Logger have");
   }
   for (const [option, flag] of Object.entries({
     rolling,
-    resave,
-    saveUninitialized,
-    proxy,
     noStore,
     varyCookie,
   }))
@@ -162,25 +116,26 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof maxSize !== 'number' || !(maxSize > 0))
     throw new TypeError('maxSize must be a positive number of bytes; use Infinity for none');
   const checkedStore = checkStore(store);
-  if (checkedStore.tokens === 'id' && absoluteTimeout !== Infinity) {
+  const { secrets, createdAt } = checkedStore.capabilities;
+  if (!createdAt && absoluteTimeout !== Infinity) {
     throw new TypeError(
-      'absoluteTimeout needs a store that keeps when a session was made, which an express-session store does not',
+      'absoluteTimeout needs a store that keeps when a session was created, which an express-session store does not',
     );
   }
   const resolved = resolveIdentities({ name, cookie, identities });
   return {
     store: checkedStore,
-    signer: new TokenSigner(checkSecrets(secret), checkedStore.tokens ?? 'secret', genid !== undefined),
+    signer: new TokenSigner(checkSecrets(secret), secrets, genid !== undefined),
     ...resolved,
     cookieByRequest: resolved.identitiesFor !== undefined,
     idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'use Infinity for sessions that never end'),
     absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for none'),
     rolling,
-    resave,
-    saveUninitialized,
-    unset: checkWord('unset', unset, ['keep', 'destroy']),
+    resave: false,
+    saveUninitialized: false,
+    unset: 'keep',
     genid,
-    proxy,
+    proxy: undefined,
     maxSize,
     onStoreError: checkWord('onStoreError', onStoreError, ['fail', 'anonymous']),
     onReplacedToken: checkWord('onReplacedToken', onReplacedToken, ['refuse', 'destroy']),
@@ -240,30 +195,6 @@ function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
     );
   }
   return { identity, cookie: resolveCookie(cookie), isCookie: header.toLowerCase() === 'cookie' };
-}
-
-/** The store in `store`, recognised by its methods: a class from another copy of the package is another class. */
-export function checkStore(store: unknown): SessionStore {
-  if (store === undefined) {
-    throw new TypeError(
-      'store is required: store: new ClusterStore(), from nestjs-session-stores/stores/cluster',
-    );
-  }
-  if (typeof Object(store).then === 'function') {
-    throw new TypeError('store must be a store, not a promise of one: await it, in forRootAsync');
-  }
-  const missing = STORE_METHODS.filter((method) => typeof Object(store)[method] !== 'function');
-  if (missing.length > 0 && isExpressStore(store)) {
-    throw new TypeError(
-      'store is one for express-session: wrap it, store: fromExpressStore(store), from nestjs-session-stores/express',
-    );
-  }
-  if (missing.length > 0) {
-    throw new TypeError(
-      `store must be a SessionStore such as new ClusterStore(), but it has no ${missing.join(', ')}: pass an instance of a class that extends SessionStore`,
-    );
-  }
-  return store as SessionStore;
 }
 
 function checkSecrets(secret: unknown): SigningSecret[] {

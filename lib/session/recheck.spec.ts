@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionRecheck, type HeldSession } from './recheck.js';
-import type { SessionRecord } from '../contract/store.js';
+import type { SessionRecord } from '../contract/record.js';
 
 const PERIOD = 30_000;
 
@@ -19,6 +19,7 @@ const log = (message: string): void => void logged.push(message);
 
 function start(options: { every?: number; absoluteTimeout?: number } = {}): SessionRecheck {
   const store = {
+    now: () => Date.now(),
     async read(id: string): Promise<SessionRecord | undefined> {
       asked.push(id);
       if (failing) throw new Error('away');

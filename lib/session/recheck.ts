@@ -1,6 +1,6 @@
-import type { SessionLogger } from '../options/options.js';
+import type { SessionLogger } from './config.js';
 import type { SessionStore } from '../contract/store.js';
-import { isGoodHash } from '../token/signer.js';
+import { isGoodHash } from '../token/token.js';
 
 /** How often what stays open is checked again unless told otherwise, in milliseconds. */
 export const DEFAULT_RECHECK = 30_000;
@@ -24,7 +24,7 @@ interface Open {
 }
 
 export interface RecheckOptions {
-  store: Pick<SessionStore, 'read'>;
+  store: Pick<SessionStore, 'read' | 'now'>;
   logger: SessionLogger;
   /** How often, in milliseconds; `Infinity` for never. Default {@link DEFAULT_RECHECK}. */
   every?: number | undefined;
@@ -121,7 +121,7 @@ export class SessionRecheck {
       }
       return false;
     }
-    const now = Date.now();
+    const now = this.#store.now();
     const isLive = record !== undefined && now < record.createdAt + this.#absoluteTimeout;
     for (const [open, secretHash] of opens) {
       if (isLive && isGoodHash(record!, secretHash, now)) continue;

@@ -2,7 +2,6 @@ import { inspect } from 'node:util';
 import expressSession from 'express-session';
 import { ownProperty, PARSE, type DataHolder } from './data.js';
 import { SessionCookie } from '../cookie/cookie.js';
-import type { SessionRequest } from './work.js';
 import type { SessionState } from './state.js';
 
 /**
@@ -71,9 +70,24 @@ export interface SessionMethods {
 /** What a handler holds: your data, and what a session can do. */
 export type Session = SessionMethods & Partial<SessionData> & expressSession.Session;
 
+/** What a session object has its work done by. */
+export interface SessionWork {
+  /** The request that it is on. */
+  readonly req: object;
+  /** The name of the identity that the token comes by. */
+  readonly identity: string;
+  save(session: LiveSession): Promise<void>;
+  reload(session: LiveSession, inPlace: boolean): Promise<void>;
+  destroy(session: LiveSession): Promise<void>;
+  regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
+  rotate(session: LiveSession, grace: number): Promise<void>;
+  /** Logs a text that is not JSON. */
+  unreadable(id: string, name: string): void;
+}
+
 /** The object at `req.session`. Its own enumerable properties are the data; all else is on the prototype. */
 export class LiveSession implements SessionMethods, DataHolder {
-  readonly #request: SessionRequest;
+  readonly #work: SessionWork;
   #state: SessionState;
 
   static {
@@ -86,8 +100,8 @@ export class LiveSession implements SessionMethods, DataHolder {
   /** As in express-session an own, enumerable property: apps set its `maxAge`, and print it. */
   cookie: SessionCookie;
 
-  constructor(request: SessionRequest, state: SessionState) {
-    this.#request = request;
+  constructor(work: SessionWork, state: SessionState) {
+    this.#work = work;
     this.#state = state;
     this.cookie = state.cookie;
   }
@@ -112,7 +126,7 @@ export class LiveSession implements SessionMethods, DataHolder {
   }
 
   get identity(): string {
-    return this.#request.identity;
+    return this.#work.identity;
   }
 
   // As with the methods, data of this name beats ours.
@@ -121,35 +135,35 @@ export class LiveSession implements SessionMethods, DataHolder {
   }
 
   get req(): object {
-    return this.#request.req;
+    return this.#work.req;
   }
 
   save(): Promise<void>;
   save(callback: SessionCallback): this;
   save(callback?: SessionCallback): Promise<void> | this {
-    return this.#answer(this.#request.save(this), callback);
+    return this.#settle(this.#work.save(this), callback);
   }
 
   reload(): Promise<void>;
   reload(callback: SessionCallback): this;
   reload(callback?: SessionCallback): Promise<void> | this {
-    return this.#answer(this.#request.reload(this, callback === undefined), callback);
+    return this.#settle(this.#work.reload(this, callback === undefined), callback);
   }
 
   destroy(): Promise<void>;
   destroy(callback: SessionCallback): this;
   destroy(callback?: SessionCallback): Promise<void> | this {
-    return this.#answer(this.#request.destroy(this), callback);
+    return this.#settle(this.#work.destroy(this), callback);
   }
 
   regenerate(): Promise<void>;
   regenerate(callback: SessionCallback): this;
   regenerate(callback?: SessionCallback): Promise<void> | this {
-    return this.#answer(this.#request.regenerate(this, callback === undefined), callback);
+    return this.#settle(this.#work.regenerate(this, callback === undefined), callback);
   }
 
   rotate({ grace = 30_000 }: RotateOptions = {}): Promise<void> {
-    return this.#answer(this.#request.rotate(this, grace)) as Promise<void>;
+    return this.#settle(this.#work.rotate(this, grace)) as Promise<void>;
   }
 
   touch(): Promise<void> {
@@ -192,7 +206,7 @@ export class LiveSession implements SessionMethods, DataHolder {
     try {
       return JSON.parse(snapshot.texts[name]!);
     } catch {
-      this.#request.unreadable(id, name);
+      this.#work.unreadable(id, name);
       return undefined;
     }
   }
@@ -212,14 +226,14 @@ export class LiveSession implements SessionMethods, DataHolder {
     ownProperty(this, '__proto__', value);
   }
 
-  #answer(work: Promise<void>, callback?: SessionCallback): Promise<void> | this {
+  #settle(done: Promise<void>, callback?: SessionCallback): Promise<void> | this {
     if (callback === undefined) {
       // A caller who does not await it must not lose the process; one who does still sees the rejection.
-      work.catch(() => {});
-      return work;
+      done.catch(() => {});
+      return done;
     }
     // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
-    work.then(
+    done.then(
       () => process.nextTick(callback),
       (error: unknown) => process.nextTick(callback, error),
     );

@@ -1,8 +1,8 @@
 import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './data.js';
 import { SessionCookie } from '../cookie/cookie.js';
 import type { SessionStoreError } from '../contract/errors.js';
-import { checkGroup } from '../contract/record.js';
-import { NEVER, type SessionRecord } from '../contract/store.js';
+import { checkGroup } from '../contract/checks.js';
+import { NEVER, type SessionRecord } from '../contract/record.js';
 
 /** What a request knows of one session: what was stored, and what it will change. */
 export class SessionState {

@@ -1,17 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import expressSession from 'express-session';
 import { checkSize, diffData, loadData, type DataChange } from './data.js';
-import { Overlay } from '../http/overlay.js';
 import { SessionCookie } from '../cookie/cookie.js';
-import { SessionGoneError, SessionStoreError } from '../contract/errors.js';
-import type { ResolvedIdentity, SessionConfig } from '../options/options.js';
+import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
+import type { ResolvedIdentity } from '../token/identity.js';
+import type { SessionConfig } from './config.js';
 import type { HeldSession } from './recheck.js';
-import { checkId } from '../contract/record.js';
-import { keepWork, workOf, type Seal, type SealedSession } from '../http/seal.js';
+import { checkId } from '../contract/checks.js';
+import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
-import { isGoodHash, hashSecret, randomName, type Token } from '../token/signer.js';
-import { type SessionChange, type SessionRecord } from '../contract/store.js';
-import { LiveSession } from './session.js';
+import { isGoodHash, hashSecret, randomName, type Token } from '../token/token.js';
+import { LiveSession, type SessionWork } from './session.js';
 
 /** A request as Node gives it, with what Express and we put on it. */
 export interface SessionIncomingMessage extends IncomingMessage {
@@ -22,30 +21,6 @@ export interface SessionIncomingMessage extends IncomingMessage {
   secure?: boolean;
   /** Put here for middleware by Fastify, which trusts proxies as it is told to. */
   protocol?: string;
-}
-
-/** What the session layer adds to a request, beside `session` itself, which handlers may delete. */
-const OVERLAY = new Overlay((below) => ({
-  sessionID: requestProperty(below, 'sessionID', (request) => request.id),
-  sessionStore: requestProperty(below, 'sessionStore', (request) => request.sessionStore),
-}));
-
-/** A property of a request that handlers may set as any other. */
-function requestProperty(
-  below: object,
-  name: string,
-  valueOf: (request: SessionRequest) => unknown,
-): PropertyDescriptor {
-  return {
-    configurable: true,
-    get(this: SessionIncomingMessage): unknown {
-      const request = SessionRequest.of(this);
-      return request ? valueOf(request) : Reflect.get(below, name, this);
-    },
-    set(this: object, value: unknown) {
-      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
-    },
-  };
 }
 
 /** How far an answered expiry may be from our own before it is another request's lifetime; clocks differ by less. */
@@ -74,14 +49,15 @@ interface Save {
 }
 
 /** One request's work on its session: loads it, runs what the handler asks for, commits what changed. */
-export class SessionRequest implements SealedSession {
+export class SessionRequest implements SessionWork {
   /** Set while a Nest interceptor waits for the handler: told of a commit that failed, it hands it to the filters. */
   guard: ((error: unknown) => void) | undefined;
   /** Set once the first byte is on its way: no cookie can be sent any more. */
   headersGone = false;
   /** Why this client can be given no token at all, with what to do instead; `undefined` where an answer can carry one. */
   noToken: string | undefined;
-  seal: Seal | undefined;
+  /** Whether the response is sealed and held: nothing can be added to it any more. Set by what seals it. */
+  isHeld: (() => boolean) | undefined;
   /** The headers that Fastify's reply had before the handler; only an app on Fastify has them. */
   replyHeaders: Record<string, unknown> | undefined;
   /** Why the commit failed; nothing is tried again after that. */
@@ -125,13 +101,6 @@ export class SessionRequest implements SealedSession {
     this.#res = res;
     this.#next = next;
     this.#secure = isSecure(req, config.proxy);
-    keepWork(req, this);
-    OVERLAY.put(req);
-  }
-
-  /** The session work of `req`; `undefined` where the middleware did not run. */
-  static of(req: unknown): SessionRequest | undefined {
-    return workOf(req as object | undefined) as SessionRequest | undefined;
   }
 
   get guarded(): boolean {
@@ -241,7 +210,7 @@ export class SessionRequest implements SealedSession {
     }
     if (this.#isTooOld(record)) return undefined;
 
-    const now = Date.now();
+    const now = this.#config.store.now();
     const { previous } = record;
     const state = new SessionState(record.id, this.#cookie(record.data['cookie']), idleTimeout);
     state.secret = token.secret;
@@ -271,7 +240,7 @@ export class SessionRequest implements SealedSession {
   }
 
   #isTooOld({ createdAt }: SessionRecord): boolean {
-    return Date.now() >= createdAt + this.#config.absoluteTimeout;
+    return this.#config.store.now() >= createdAt + this.#config.absoluteTimeout;
   }
 
   /**
@@ -280,7 +249,11 @@ export class SessionRequest implements SealedSession {
    */
   async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
     const { previous } = record;
-    if (!previous || previous.validUntil !== undefined || Date.now() < previous.replacedAt + previous.grace)
+    if (
+      !previous ||
+      previous.validUntil !== undefined ||
+      this.#config.store.now() < previous.replacedAt + previous.grace
+    )
       return true;
     if (this.noToken !== undefined) return true;
     const secret = this.#config.signer.newSecret();
@@ -450,7 +423,7 @@ export class SessionRequest implements SealedSession {
       if (state.ended) throw new SessionGoneError('rotate');
       if (!state.record || state.outdated) return;
       // One old secret is kept, and this one's turn has not come: the client's slower requests carry the one before.
-      if (grace > 0 && Date.now() < state.graceEnds) return;
+      if (grace > 0 && this.#config.store.now() < state.graceEnds) return;
 
       const secret = this.#config.signer.newSecret();
       const current = await this.#config.store.rotate(
@@ -472,7 +445,7 @@ export class SessionRequest implements SealedSession {
   #noTokenFor(operation: string): Error | undefined {
     if (this.noToken !== undefined) return new Error(`${operation}: ${this.noToken}`);
     // The handler may have begun its answer, although that is still held.
-    return this.headersGone || this.seal?.holds ? tooLate(operation) : undefined;
+    return this.headersGone || this.isHeld?.() ? tooLate(operation) : undefined;
   }
 
   /** Takes the outcome of a rotation to `secret`, after which `current` is the secret hash. */
@@ -579,7 +552,7 @@ export class SessionRequest implements SealedSession {
     try {
       await this.#store(state, save);
     } catch (error) {
-      if (onStoreError === 'fail' || save.changed || !(error instanceof SessionStoreError)) throw error;
+      if (onStoreError === 'fail' || save.changed || !isStoreError(error)) throw error;
       logger.warn(`session ${this.#nameOf(state.id)}: its expiry was not renewed: ${error.message}`);
     }
   }
@@ -594,8 +567,7 @@ export class SessionRequest implements SealedSession {
   /** Waits for the calls in flight. One that found the session ended is no failure of the answer. */
   async #settle(inFlight: Set<Promise<unknown>>): Promise<void> {
     for (const outcome of await Promise.allSettled(inFlight)) {
-      if (outcome.status === 'rejected' && !(outcome.reason instanceof SessionGoneError))
-        throw outcome.reason;
+      if (outcome.status === 'rejected' && !isGoneError(outcome.reason)) throw outcome.reason;
     }
   }
 
@@ -633,7 +605,7 @@ export class SessionRequest implements SealedSession {
       session.cookie = state.cookie;
     }
     const config = this.#config;
-    const now = Date.now();
+    const now = this.#config.store.now();
     const lifetime = SessionCookie.lifetime(state.cookie, config.idleTimeout);
     const data = diffData(session, state.snapshot);
     const groups = state.groupChange();
@@ -681,7 +653,7 @@ export class SessionRequest implements SealedSession {
    * so that it stays as it was made, and where others take the cookie from the store.
    */
   get #keepsWholeCookie(): boolean {
-    return this.#config.cookieByRequest || this.#config.store.tokens === 'id';
+    return this.#config.cookieByRequest || !this.#config.store.capabilities.secrets;
   }
 
   /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
@@ -697,7 +669,7 @@ export class SessionRequest implements SealedSession {
   async #store(state: SessionState, save: Save): Promise<boolean> {
     const { changed, data, groups, cookieText, lifetime, expiresAt } = save;
     if (state.ended) return false;
-    if (expiresAt <= Date.now()) {
+    if (expiresAt <= this.#config.store.now()) {
       // `maxAge` of zero or less, or an absolute timeout that has come: the session ends as if destroyed.
       await this.#end(state);
       return false;
@@ -740,7 +712,7 @@ export class SessionRequest implements SealedSession {
       secretHash: state.secretHash,
       data: texts,
       groups: groups?.join ?? [],
-      createdAt: Date.now(),
+      createdAt: this.#config.store.now(),
       expiresAt,
     };
     await store.create(record);
@@ -813,7 +785,7 @@ export class SessionRequest implements SealedSession {
   /** Answers a failed commit where nobody else will. */
   answerFailure(error: unknown): void {
     const { res } = this;
-    const status = error instanceof SessionStoreError ? error.statusCode : 500;
+    const status = isStoreError(error) ? error.statusCode : 500;
     const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
     const body = JSON.stringify({ statusCode: status, message });
     res.statusCode = status;
@@ -844,7 +816,7 @@ export class SessionRequest implements SealedSession {
       if (this.#last === work) this.#last = undefined;
     };
     work.then(done, (error: unknown) => {
-      if (error instanceof SessionStoreError) this.#storeFailed = true;
+      if (isStoreError(error)) this.#storeFailed = true;
       done();
     });
   }
@@ -870,7 +842,7 @@ function addVary(res: ServerResponse, header: string): void {
 
 /** Tells the client when to try again, if it is the store that failed. */
 export function sayWhenToRetry(res: ServerResponse, error: unknown): void {
-  if (error instanceof SessionStoreError && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
+  if (isStoreError(error) && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
 }
 
 /** Takes all data off a session, so that it is empty; returns what puts it back. */

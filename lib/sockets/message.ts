@@ -1,14 +1,13 @@
 import type { CallHandler } from '@nestjs/common';
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { catchError, concatMap, concatWith, defer, EMPTY, from, mergeMap, of, type Observable } from 'rxjs';
+import { runMessage, type GatewayMessage } from '../nest/message.js';
 import type { SessionIncomingMessage, SessionRequest } from '../session/work.js';
 
 /** An acknowledgement of Socket.IO's, which the client waits for. */
 type Acknowledge = (...values: unknown[]) => void;
 
 /** One message's work on the session of its socket. What runs inside it finds it by the socket. */
-export class SessionMessage {
-  static readonly #running = new AsyncLocalStorage<SessionMessage>();
+export class SessionMessage implements GatewayMessage {
   /** A failed commit was handed to exception filters: what answers from here on is theirs. */
   #handed = false;
 
@@ -17,17 +16,11 @@ export class SessionMessage {
    * @param refusal why the handler must not run; `undefined` when it may
    */
   constructor(
-    private readonly client: unknown,
+    readonly client: unknown,
     private readonly request: SessionRequest,
     private readonly waits: (commit: Promise<void>) => void,
     private readonly refusal?: { error: unknown },
   ) {}
-
-  /** The message of `client` that is being handled here; `undefined` where none is, or sockets have no sessions. */
-  static of(client: unknown): SessionMessage | undefined {
-    const message = SessionMessage.#running.getStore();
-    return message?.client === client ? message : undefined;
-  }
 
   /** Where the session is, as for a request. Throws for a message that is refused. */
   get req(): SessionIncomingMessage {
@@ -37,7 +30,7 @@ export class SessionMessage {
 
   /** Runs `work` and all that comes of it inside this message. */
   run<T>(work: () => T): T {
-    return SessionMessage.#running.run(this, work);
+    return runMessage(this, work);
   }
 
   /** Runs a handler, unless the message is refused: that reaches exception filters, and so does a failed commit. */

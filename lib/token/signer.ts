@@ -1,83 +1,46 @@
-import { hash, randomBytes, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { sign, unsign } from 'cookie-signature';
 import { LRUCache } from 'lru-cache';
-import type { SessionRecord } from '../contract/store.js';
+import { NO_SECRET_HASH } from '../contract/record.js';
+import { hashSecret, isRandomName, randomName, type Token } from './token.js';
 
 /** What signs tokens: a string, bytes or a `KeyObject`. */
 export type SigningSecret = string | Buffer | KeyObject;
 
-/** What a client presents: which session it means, and that it may. */
-export interface Token {
-  id: string;
-  secret: string;
-  /** SHA-256 of the secret, as the record holds it. */
-  secretHash: string;
-  /** The token as it came, if it was signed with the secret that signs: it need not be signed again. */
-  signed?: string;
-}
-
 /** How many tokens of one request are looked up: cookies of one name can be many, and each costs a read. */
 const MOST_TOKENS = 4;
-/** 24 random bytes in base64url: what `randomName` gives, and the shape of every secret. */
-const RANDOM_NAME = /^[\w-]{32}$/;
-
-/** A new id or secret: 24 random bytes, base64url. */
-export function randomName(): string {
-  return randomBytes(24).toString('base64url');
-}
-
-/** The secret hash of a secret: its SHA-256, base64url. */
-export function hashSecret(secret: string): string {
-  return hash('sha256', secret, 'base64url');
-}
-
-/** Whether who presents `secretHash` may use the session at `now`: it is the current one, or the one before in its grace. */
-export function isGoodHash(record: SessionRecord, secretHash: string, now: number): boolean {
-  const { previous } = record;
-  return (
-    secretHash === record.secretHash ||
-    (secretHash === previous?.hash && (previous.validUntil === undefined || now < previous.validUntil))
-  );
-}
-
-/** The secret hash of the sessions whose token is the id alone. */
-export const NO_SECRET_HASH = hashSecret('');
-
 /**
  * How many verified tokens a signer remembers, so that a client's next request need not be verified again. At some 400
  * bytes each they take half a megabyte.
  */
 const REMEMBERED = 1024;
 
-/** What a token carries: an id and a secret, or the id alone, which is then the credential. */
-export type TokenKind = 'secret' | 'id';
-
 /** Signs tokens with the first secret and verifies them with any. */
 export class TokenSigner {
   readonly #secrets: readonly SigningSecret[];
-  readonly #kind: TokenKind;
-  readonly #ownKeys: boolean;
+  readonly #hasSecrets: boolean;
+  readonly #ownIds: boolean;
   readonly #verified = new LRUCache<string, Token>({ max: REMEMBERED });
 
   /**
    * @param secrets the first signs, all verify
-   * @param kind what the store's tokens carry
-   * @param ownKeys whether ids come from an app's `genid` and so may have any shape
+   * @param hasSecrets whether a token carries a secret; `false`: the id alone, which is then the credential
+   * @param ownIds whether ids come from an app's `genid`, and so may have any shape
    */
-  constructor(secrets: readonly SigningSecret[], kind: TokenKind, ownKeys: boolean) {
+  constructor(secrets: readonly SigningSecret[], hasSecrets: boolean, ownIds: boolean) {
     this.#secrets = secrets;
-    this.#kind = kind;
-    this.#ownKeys = ownKeys;
+    this.#hasSecrets = hasSecrets;
+    this.#ownIds = ownIds;
   }
 
   /** The secret of a new token. */
   newSecret(): string {
-    return this.#kind === 'id' ? '' : randomName();
+    return this.#hasSecrets ? randomName() : '';
   }
 
   /** The token as it travels: express-session's `s:<token>.<signature>`, with what cookies and headers cannot hold escaped. */
   sign(id: string, secret: string): string {
-    const token = this.#kind === 'id' ? id : `${id}~${secret}`;
+    const token = this.#hasSecrets ? `${id}~${secret}` : id;
     return encodeURIComponent(`s:${sign(token, this.#secrets[0]!)}`);
   }
 
@@ -105,7 +68,7 @@ export class TokenSigner {
 
   /** What names a session in a log: its id, unless that is a credential. */
   nameOf(id: string): string {
-    return this.#kind === 'id' ? `with the SHA-256 ${hashSecret(id)}` : id;
+    return this.#hasSecrets ? id : `with the SHA-256 ${hashSecret(id)}`;
   }
 
   #verify(text: string): Token | undefined {
@@ -123,12 +86,12 @@ export class TokenSigner {
   }
 
   #parse(token: string): Token | undefined {
-    if (this.#kind === 'id') return { id: token, secret: '', secretHash: NO_SECRET_HASH };
+    if (!this.#hasSecrets) return { id: token, secret: '', secretHash: NO_SECRET_HASH };
     const at = token.lastIndexOf('~');
     if (at < 1) return undefined;
     const id = token.slice(0, at);
     const secret = token.slice(at + 1);
-    if (!RANDOM_NAME.test(secret) || !(this.#ownKeys || RANDOM_NAME.test(id))) return undefined;
+    if (!isRandomName(secret) || !(this.#ownIds || isRandomName(id))) return undefined;
     return { id, secret, secretHash: hashSecret(secret) };
   }
 }

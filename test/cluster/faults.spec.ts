@@ -75,7 +75,7 @@ describe('a primary that was frozen', () => {
     freeze(500);
     const [refused, done] = await Promise.allSettled(calls);
     expect(refused).toMatchObject({
-      reason: { message: expect.stringMatching(/create: no answer .* 100 ms/) },
+      reason: { message: expect.stringMatching(/create: timed out after 100 ms/) },
     });
     expect(done).toMatchObject({ status: 'fulfilled' });
     expect(await here.read('in time')).toBeDefined();

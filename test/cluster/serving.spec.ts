@@ -9,7 +9,7 @@ import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
 
 const missing = (operation: string, timeout: number) => ({
   name: 'SessionStoreError',
-  message: `[session:cluster] ${operation}: no answer from the primary in ${timeout} ms: call serveSessions() in the primary before forking`,
+  message: `[session:cluster] ${operation}: timed out after ${timeout} ms. Does the primary call serveSessions() before it forks?`,
   status: 503,
 });
 

@@ -2,12 +2,15 @@ import cluster, { type ClusterSettings, type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { deserialize, serialize } from 'node:v8';
 import {
+  NO_DEADLINE,
   SessionStore,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
-} from 'nestjs-session-stores';
+  type SessionRef,
+  type SessionUpdate,
+} from 'nestjs-session-stores/store';
 import type { ClusterStoreOptions } from 'nestjs-session-stores/stores/cluster';
 
 interface Driven {
@@ -57,7 +60,7 @@ export class WorkerStore extends SessionStore {
     options: ClusterStoreOptions = {},
     copy = 'nestjs-session-stores/stores/cluster',
   ) {
-    super();
+    super('cluster', NO_DEADLINE);
     this.drive(0, 'new', [options, copy]);
   }
 
@@ -66,78 +69,79 @@ export class WorkerStore extends SessionStore {
     this.drive(0, 'say', [message]);
   }
 
-  override open(): Promise<void> {
-    return this.call('open');
-  }
-
-  override close(): Promise<void> {
-    return this.call('close');
-  }
-
   /** Lets the worker call `serveSessions()`. */
   serve(): Promise<void> {
-    return this.call('serve');
+    return this.ask('serve');
   }
 
   /** Lets the worker count twice in each of some turns of its loop. */
   countInTicks(ticks: number): Promise<number[]> {
-    return this.call('countInTicks', ticks);
+    return this.ask('countInTicks', ticks);
   }
 
-  create(record: SessionRecord): Promise<void> {
-    return this.call('create', record);
+  protected override connect(): Promise<void> {
+    return this.ask('open');
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    return withoutPrototype(await this.call<SessionRecord | undefined>('read', id));
+  protected override disconnect(): Promise<void> {
+    return this.ask('close');
   }
 
-  update(
-    record: SessionRecord,
-    change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    return this.call('update', record, change);
+  protected override async doCreate(record: SessionRecord): Promise<boolean> {
+    await this.ask('create', record);
+    return true;
   }
 
-  rotate(
-    record: SessionRecord,
+  protected override async doRead(id: string): Promise<SessionRecord | undefined> {
+    return withoutPrototype(await this.ask<SessionRecord | undefined>('read', id));
+  }
+
+  protected override doUpdate(ref: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
+    return this.ask('update', ref, change);
+  }
+
+  protected override doRotate(
+    ref: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    return this.call('rotate', record, presented, secretHash, grace);
+    return this.ask('rotate', ref, presented, secretHash, grace);
   }
 
-  destroy(id: string): Promise<boolean> {
-    return this.call('destroy', id);
+  protected override doDestroy(id: string): Promise<boolean> {
+    return this.ask('destroy', id);
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
-    const page = await this.call<SessionPage>('page', options);
+  protected override async doPage(options: SessionPageOptions): Promise<SessionPage> {
+    const page = await this.ask<SessionPage>('page', options);
     page.records.forEach(withoutPrototype);
     return page;
   }
 
-  count(group?: string): Promise<number> {
-    return this.call('count', group);
+  protected override doCount(group: string | undefined): Promise<number> {
+    return this.ask('count', group);
   }
 
-  clear(group?: string, except?: Iterable<string>): Promise<number> {
-    // Iterators do not travel.
-    const travels = typeof except !== 'object' || except === null || !(Symbol.iterator in except);
-    return this.call('clear', group, travels ? except : [...except]);
+  protected override doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    return this.ask('clear', group, except);
   }
 
-  private call<T>(method: string, ...args: unknown[]): Promise<T> {
+  /** As the worker's store rejected. */
+  protected override failure(_operation: string, error: unknown): Error {
+    return error as Error;
+  }
+
+  private ask<T>(method: string, ...args: unknown[]): Promise<T> {
     const id = ++calls;
-    const answer = new Promise<T>((resolve, reject) => {
+    const response = new Promise<T>((resolve, reject) => {
       waiting.set(id, ({ value, error }) => {
         if (error) reject(Object.assign(new Error(error.message), error));
         else resolve(value as T);
       });
     });
     this.drive(id, method, args);
-    return answer;
+    return response;
   }
 
   private drive(id: number, method: string, args: unknown[]): void {

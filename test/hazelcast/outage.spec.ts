@@ -100,7 +100,7 @@ describe('of two members', () => {
         if (error !== undefined) expect(error, name).toBeInstanceOf(SessionStoreError);
       }
       expect(ended.map(({ error }) => (error as Error | undefined)?.message)).toContain(
-        '[session:hazelcast] read: no answer from the members in 1000 ms: are they running, and not overloaded?',
+        '[session:hazelcast] read: timed out after 1000 ms. Are the members reachable and not overloaded?',
       );
       const written = await writing;
       expect(written.filter(({ status }) => status === 'fulfilled')).toEqual([]);

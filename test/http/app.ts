@@ -3,9 +3,11 @@ import { onTestFinished } from 'vitest';
 import {
   sessionMiddleware,
   type Session,
+  type SessionMiddleware,
   type SessionOptions,
   type SessionStore,
 } from 'nestjs-session-stores';
+import expressSession, { type ExpressSessionOptions } from 'nestjs-session-stores/express';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { RecordingStore } from '../stores/recording.store.js';
 import { Browser } from './browser.js';
@@ -33,9 +35,26 @@ function newStore(): SessionStore {
 }
 
 /** Serves `handlers` by path; what one returns, unless it answered itself, is the JSON answer. */
-export async function serveApp(
+export function serveApp(
   handlers: Record<string, Handler>,
   options: Partial<SessionOptions> = {},
+): Promise<TestApp> {
+  return serveWith<Partial<SessionOptions>>(sessionMiddleware, handlers, options);
+}
+
+/** The same with the drop-in for express-session, and its options. */
+export function serveDropIn(
+  handlers: Record<string, Handler>,
+  options: Omit<Partial<ExpressSessionOptions>, 'store'> & { store?: SessionStore } = {},
+): Promise<TestApp> {
+  const defaults = { name: 'sid', resave: false, saveUninitialized: false };
+  return serveWith((given) => expressSession({ ...defaults, ...given }), handlers, options);
+}
+
+async function serveWith<Options extends object>(
+  make: (options: Options & { secret: string; store: SessionStore }) => SessionMiddleware,
+  handlers: Record<string, Handler>,
+  options: Options & { store?: SessionStore },
 ): Promise<TestApp> {
   const { store: behind = newStore(), ...rest } = options;
   const store = behind instanceof RecordingStore ? behind : new RecordingStore(behind);
@@ -44,7 +63,7 @@ export async function serveApp(
     warn: (message: string) => logged.push(message),
     error: (message: string) => logged.push(message),
   };
-  const middleware = sessionMiddleware({ secret: 'app', store, logger, ...rest });
+  const middleware = make({ secret: 'app', logger, ...rest, store } as never);
   const handler = express();
   handler.use(middleware as RequestHandler);
   for (const [path, handle] of Object.entries(handlers)) {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { vi } from 'vitest';
-import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+import type { SessionStore, SessionRecord } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { RecordingStore } from '../stores/recording.store.js';
 import { serveApp, tokenOf } from './app.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import mongoose from 'mongoose';
-import { NEVER, SessionStoreError } from 'nestjs-session-stores';
+import { SessionStoreError, NEVER } from 'nestjs-session-stores/store';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import mongoose from 'mongoose';
-import { NEVER, SessionStoreError, type SessionRecord } from 'nestjs-session-stores';
+import { SessionStoreError, NEVER, type SessionRecord } from 'nestjs-session-stores/store';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../eventually.js';
@@ -51,7 +51,7 @@ async function allFailInTime(id = 'k'): Promise<void> {
       expect(performance.now() - begun).toBeLessThan(TIMEOUT + SLACK);
       expect(error).toBeInstanceOf(SessionStoreError);
       expect(error).toMatchObject({ store: 'mongo', operation, statusCode: 503 });
-      expect((error as Error).message).toMatch(new RegExp(`^\\[session:mongo\\] ${operation}: .+: .+\\?$`));
+      expect((error as Error).message).toMatch(new RegExp(`^\\[session:mongo\\] ${operation}: .+\\. .+\\?$`));
     }),
   );
 }

@@ -10,13 +10,13 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import expressSession from 'express-session';
 import memorystore from 'memorystore';
 import {
-  fromExpressStore,
   Session,
   SessionModule,
   SessionService,
   type Session as AnySession,
   type SessionLogger,
 } from 'nestjs-session-stores';
+import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import session, { sessionMiddleware } from 'nestjs-session-stores/express';
 import { createClient } from 'redis';
 import fileStore from 'session-file-store';

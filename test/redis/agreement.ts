@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Redis } from 'ioredis';
-import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+import type { SessionStore, SessionRecord } from 'nestjs-session-stores/store';
 
 /** What one prefix has on some servers, by what it is. */
 interface Held {

@@ -1,4 +1,4 @@
-import { SessionStoreError, type SessionRecord, type SessionStore } from 'nestjs-session-stores';
+import { SessionStoreError, type SessionStore, type SessionRecord } from 'nestjs-session-stores/store';
 import { expect } from 'vitest';
 import { aRecord } from '../record.js';
 

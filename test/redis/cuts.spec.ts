@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
-import { SessionStoreError, type SessionRecord, type SessionStore } from 'nestjs-session-stores';
+import { SessionStoreError, type SessionStore, type SessionRecord } from 'nestjs-session-stores/store';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores/store';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { aRecord } from '../record.js';
@@ -49,7 +49,7 @@ describe.each(['url', 'client'] as const)('a server that is frozen, and a store 
       server.thaw(),
     );
     for (const { message } of Object.values(errors)) {
-      expect(message).toContain('no answer from the server in 300 ms: is it reachable');
+      expect(message).toContain('timed out after 300 ms. Is the server reachable');
     }
     // All that was sent arrives: six scripts, and the four of `warm` to come.
     await eventually(async () => (await scriptsRun()) >= run + 6);

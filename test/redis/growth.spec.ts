@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { NEVER } from 'nestjs-session-stores';
+import { NEVER } from 'nestjs-session-stores/store';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { expect, it } from 'vitest';
 import { aRecord } from '../record.js';

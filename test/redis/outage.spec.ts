@@ -60,7 +60,7 @@ describe.concurrent('one server', () => {
               expect(cause).toMatchObject({ code: 'ECONNREFUSED' });
             }
           });
-          expect(refused['create']?.message).toMatch(/no connection to the server: is it running/);
+          expect(refused['create']?.message).toMatch(/no connection to the server. Is it running/);
 
           await server.start({ empty: true });
           await eventually(() => store.create(record));

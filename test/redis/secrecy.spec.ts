@@ -150,7 +150,10 @@ describe('an error tells no session data, no secret hash and no password', () =>
     });
     try {
       const store = new RedisStore({ url: bare.url, prefix: '', timeout: 300 });
-      const error = await failsWithoutTelling(store.open(), /the server refused it; its words are the cause/);
+      const error = await failsWithoutTelling(
+        store.open(),
+        /the server rejected the command. Its message is in the cause/,
+      );
       expect((error.cause as Error).message).toMatch(/unknown command .evalsha.$/i);
       expect(inspect(error)).not.toContain('{18}');
     } finally {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Cluster, type Redis } from 'ioredis';
-import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores/store';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { eventually } from '../eventually.js';

@@ -332,7 +332,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
   });
 
   it('of a socket without a session get an empty one, which cannot be saved', async () => {
-    const { connect, sessions, store } = await serve({ saveUninitialized: true });
+    const { connect, sessions, store } = await serve();
     const client = await connect();
     client.send('me');
     expect(await client.next('reply')).toEqual({});

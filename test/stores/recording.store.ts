@@ -1,11 +1,13 @@
 import {
-  SessionStore,
+  SessionStoreDecorator,
   SessionStoreError,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
-} from 'nestjs-session-stores';
+  type SessionRef,
+  type SessionUpdate,
+} from 'nestjs-session-stores/store';
 
 /** One call that reached a store. */
 export interface RecordedCall {
@@ -15,10 +17,10 @@ export interface RecordedCall {
   record?: SessionRecord;
 }
 
-/** A store that tells what was asked of it, and can be made slow or failing; all else is the store behind it. */
-export class RecordingStore extends SessionStore {
+/** Records what a store is called for, and can be made slow or failing; all else is the store inside. */
+export class RecordingStore extends SessionStoreDecorator {
   calls: RecordedCall[] = [];
-  /** The operations that change something and that the store behind has done. */
+  /** The operations that change something and that the store inside has done. */
   done: string[] = [];
   /** Waited for before each call, when set. */
   before: ((operation: string) => Promise<void>) | undefined;
@@ -27,11 +29,7 @@ export class RecordingStore extends SessionStore {
   opened = 0;
   closed = 0;
 
-  constructor(private readonly store: SessionStore) {
-    super();
-  }
-
-  /** The operations asked for since the last time, and forgets them. */
+  /** The operations that were called since the last time, and forgets them. */
   take(): string[] {
     const operations = this.calls.map(({ operation }) => operation);
     this.calls = [];
@@ -40,60 +38,60 @@ export class RecordingStore extends SessionStore {
 
   override async open(): Promise<void> {
     this.opened++;
-    await this.store.open();
+    await super.open();
   }
 
   override async close(): Promise<void> {
     this.closed++;
-    await this.store.close();
+    await super.close();
   }
 
-  async create(record: SessionRecord): Promise<void> {
+  protected override async doCreate(record: SessionRecord): Promise<boolean> {
     await this.#pass({ operation: 'create', id: record.id, record });
-    return this.#do('create', this.store.create(record));
+    return this.#do('create', super.doCreate(record));
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
+  protected override async doRead(id: string): Promise<SessionRecord | undefined> {
     await this.#pass({ operation: 'read', id });
-    return this.store.read(id);
+    return super.doRead(id);
   }
 
-  async update(
-    record: SessionRecord,
+  protected override async doUpdate(
+    ref: SessionRef,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    await this.#pass({ operation: 'update', id: record.id, change });
-    return this.#do('update', this.store.update(record, change));
+  ): Promise<SessionUpdate | undefined> {
+    await this.#pass({ operation: 'update', id: ref.id, change });
+    return this.#do('update', super.doUpdate(ref, change));
   }
 
-  async rotate(
-    record: SessionRecord,
+  protected override async doRotate(
+    ref: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    await this.#pass({ operation: 'rotate', id: record.id });
-    return this.#do('rotate', this.store.rotate(record, presented, secretHash, grace));
+    await this.#pass({ operation: 'rotate', id: ref.id });
+    return this.#do('rotate', super.doRotate(ref, presented, secretHash, grace));
   }
 
-  async destroy(id: string): Promise<boolean> {
+  protected override async doDestroy(id: string): Promise<boolean> {
     await this.#pass({ operation: 'destroy', id });
-    return this.#do('destroy', this.store.destroy(id));
+    return this.#do('destroy', super.doDestroy(id));
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
+  protected override async doPage(options: SessionPageOptions): Promise<SessionPage> {
     await this.#pass({ operation: 'page' });
-    return this.store.page(options);
+    return super.doPage(options);
   }
 
-  async count(group?: string): Promise<number> {
+  protected override async doCount(group: string | undefined): Promise<number> {
     await this.#pass({ operation: 'count' });
-    return this.store.count(group);
+    return super.doCount(group);
   }
 
-  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     await this.#pass({ operation: 'clear' });
-    return this.store.clear(group, except);
+    return super.doClear(group, except);
   }
 
   async #do<T>(operation: string, work: Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SessionStoreError } from '../../contract/errors.js';
-import type { SessionChange, SessionRecord } from '../../contract/store.js';
+import type { Deadline } from '../../contract/deadline.js';
+import type { SessionChange, SessionRecord, SessionUpdate } from '../../contract/record.js';
 import {
   TAG,
   decodeRecord,
@@ -9,7 +10,7 @@ import {
   encodeGroup,
   encodeRecord,
   isOurs,
-  type Answer,
+  type Reply,
   type Call,
   type CallsMessage,
   type Operation,
@@ -19,13 +20,11 @@ import type { ClearReach, ClearStep, SessionSlice } from './sessions.js';
 
 interface Pending {
   operation: string;
-  /** On the clock of `performance.now()`, which nobody sets. */
-  lateAt: number;
-  resolve(answer: unknown): void;
+  resolve(reply: unknown): void;
   reject(error: Error): void;
 }
 
-/** The sessions of one name as a worker reaches them: what `Sessions` does, answered by the primary. */
+/** The sessions of one name as a worker reaches them: what `Sessions` does, done by the primary. */
 export class RemoteSessions {
   private readonly id = randomBytes(9).toString('base64url');
   private readonly pending = new Map<number, Pending>();
@@ -33,18 +32,14 @@ export class RemoteSessions {
   private calls = GREETING;
   private served = false;
   private sending = false;
-  private timer: NodeJS.Timeout | undefined;
 
-  constructor(
-    private readonly name: string,
-    private readonly timeout: number,
-  ) {}
+  constructor(private readonly name: string) {}
 
   /** Resolves when the primary serves; calls made before that wait. */
-  open(): Promise<void> {
+  open(deadline: Deadline): Promise<void> {
     if (remotes.size === 0) listen();
     remotes.set(this.id, this);
-    const greeted = this.answerTo<void>(GREETING, 'open');
+    const greeted = this.replyTo<void>(GREETING, 'open', deadline);
     this.send([]);
     return greeted;
   }
@@ -52,23 +47,20 @@ export class RemoteSessions {
   close(): void {
     remotes.delete(this.id);
     if (remotes.size === 0) stopListening();
-    this.fail('the store was closed before the primary answered');
+    this.fail('the store was closed before the primary replied');
   }
 
-  create(record: SessionRecord): Promise<boolean> {
-    return this.call('create', encodeRecord(record));
+  create(record: SessionRecord, deadline: Deadline): Promise<boolean> {
+    return this.call(deadline, 'create', encodeRecord(record));
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    const record = await this.call<WireRecord | null>('read', id);
+  async read(id: string, deadline: Deadline): Promise<SessionRecord | undefined> {
+    const record = await this.call<WireRecord | null>(deadline, 'read', id);
     return record ? decodeRecord(record) : undefined;
   }
 
-  async update(
-    id: string,
-    change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    const current = await this.call<[number, string] | null>('update', id, encodeChange(change));
+  async update(id: string, change: SessionChange, deadline: Deadline): Promise<SessionUpdate | undefined> {
+    const current = await this.call<[number, string] | null>(deadline, 'update', id, encodeChange(change));
     return current ? { expiresAt: current[0], secretHash: current[1] } : undefined;
   }
 
@@ -77,16 +69,24 @@ export class RemoteSessions {
     presented: string,
     secretHash: string,
     grace: number,
+    deadline: Deadline,
   ): Promise<string | undefined> {
-    return (await this.call<string | null>('rotate', id, presented, secretHash, grace)) ?? undefined;
+    const current = await this.call<string | null>(deadline, 'rotate', id, presented, secretHash, grace);
+    return current ?? undefined;
   }
 
-  destroy(id: string): Promise<boolean> {
-    return this.call('destroy', id);
+  destroy(id: string, deadline: Deadline): Promise<boolean> {
+    return this.call(deadline, 'destroy', id);
   }
 
-  async page(group: string | undefined, after: number, limit: number): Promise<SessionSlice> {
+  async page(
+    group: string | undefined,
+    after: number,
+    limit: number,
+    deadline: Deadline,
+  ): Promise<SessionSlice> {
     const [records, next] = await this.call<[WireRecord[], number | null]>(
+      deadline,
       'page',
       encodeGroup(group),
       after,
@@ -95,19 +95,24 @@ export class RemoteSessions {
     return { records: records.map(decodeRecord), next: next ?? undefined };
   }
 
-  count(group?: string): Promise<number> {
-    return this.call('count', encodeGroup(group));
+  count(group: string | undefined, deadline: Deadline): Promise<number> {
+    return this.call(deadline, 'count', encodeGroup(group));
   }
 
-  clear(group: string | undefined, kept: ReadonlySet<string>, reach?: ClearReach): Promise<ClearStep> {
-    return this.call('clear', encodeGroup(group), [...kept], reach);
+  clear(
+    group: string | undefined,
+    kept: ReadonlySet<string>,
+    reach: ClearReach | undefined,
+    deadline: Deadline,
+  ): Promise<ClearStep> {
+    return this.call(deadline, 'clear', encodeGroup(group), [...kept], reach);
   }
 
-  /** Takes what the primary sent; what nobody waits for any more is dropped. */
-  settle(answers: Answer[]): void {
-    for (const answer of answers) {
-      if (!Array.isArray(answer)) continue;
-      const [id, value, problem] = answer;
+  /** Takes what the primary sent. A reply that is no longer waited for is dropped. */
+  settle(replies: Reply[]): void {
+    for (const reply of replies) {
+      if (!Array.isArray(reply)) continue;
+      const [id, value, problem] = reply;
       if (problem === undefined) this.take(id)?.resolve(value);
       else this.refuse(id, 'the primary failed, for the reason in `cause`', new Error(problem));
     }
@@ -124,36 +129,20 @@ export class RemoteSessions {
     for (const id of this.pending.keys()) this.refuse(id, problem);
   }
 
-  private call<T>(operation: Operation, ...args: unknown[]): Promise<T> {
+  private call<T>(deadline: Deadline, operation: Operation, ...args: unknown[]): Promise<T> {
     const id = ++this.calls;
-    const answer = this.answerTo<T>(id, operation);
-    this.unsent.push([id, Date.now() + this.timeout, operation, ...args]);
+    const reply = this.replyTo<T>(id, operation, deadline);
+    this.unsent.push([id, Date.now() + Math.ceil(deadline.left), operation, ...args]);
     this.schedule();
-    return answer;
+    return reply;
   }
 
-  private answerTo<T>(id: number, operation: string): Promise<T> {
+  private replyTo<T>(id: number, operation: string, deadline: Deadline): Promise<T> {
     if (!process.connected) return Promise.reject(new SessionStoreError('cluster', operation, GONE));
+    deadline.whenOver = () => void this.take(id);
     return new Promise<T>((resolve, reject) => {
-      const lateAt = performance.now() + this.timeout;
-      this.pending.set(id, { operation, lateAt, resolve: resolve as Pending['resolve'], reject });
-      this.watch(this.timeout);
+      this.pending.set(id, { operation, resolve: resolve as Pending['resolve'], reject });
     });
-  }
-
-  /** One timer for all calls, whose deadlines come in their order: one each costs a tenth of a call. */
-  private watch(delay: number): void {
-    // After a turn for what came in while this worker was busy.
-    this.timer ??= setTimeout(() => setImmediate(() => this.refuseLate()), delay).unref();
-  }
-
-  private refuseLate(): void {
-    this.timer = undefined;
-    const now = performance.now();
-    for (const [id, { lateAt }] of this.pending) {
-      if (lateAt > now) return this.watch(Math.ceil(lateAt - now));
-      this.refuse(id, `no answer from the primary in ${this.timeout} ms: ${SERVE}`);
-    }
   }
 
   /** The calls of a tick go together, a few to a message: requests that arrived at once cost few messages. */
@@ -196,12 +185,11 @@ export class RemoteSessions {
 
 /**
  * With all calls of a tick in one message, worker and primary wait for each other by turns; with few in each the primary
- * answers the first while the worker sends the rest. Of 1, 4, 8, 16 and all, 8 gave the most calls a second with 32 in
+ * replies to the first while the worker sends the rest. Of 1, 4, 8, 16 and all, 8 gave the most calls a second with 32 in
  * flight on two processors, twice as many as all (`npm run bench -- cluster`).
  */
 const CALLS_PER_MESSAGE = 8;
 const GREETING = 0;
-const SERVE = 'call serveSessions() in the primary before forking';
 const GONE = 'the channel to the primary is closed: it has ended or let this worker go';
 
 const remotes = new Map<string, RemoteSessions>();
@@ -218,9 +206,9 @@ function stopListening(): void {
 
 function receive(message: unknown): void {
   if (!isOurs(message)) return;
-  const [, to, answers] = message;
+  const [, to, replies] = message;
   if (message.length === 1) for (const remote of remotes.values()) remote.begin();
-  else if (typeof to === 'string' && Array.isArray(answers)) remotes.get(to)?.settle(answers);
+  else if (typeof to === 'string' && Array.isArray(replies)) remotes.get(to)?.settle(replies);
 }
 
 function failAll(): void {

@@ -1,4 +1,15 @@
-import type { HeldSession } from './sessions.js';
+import type { SessionRecord } from '../../contract/record.js';
+
+/** A session in the map, with its places in the structures that find it. */
+export interface HeldSession {
+  record: SessionRecord;
+  /** Where it is in its heap. */
+  slot: number;
+  /** Its position among all sessions. */
+  place: number;
+  /** Its position in each of its groups, in the order of `record.groups`. */
+  places: number[];
+}
 
 /**
  * Sessions ordered by expiry, the nearest first. Each knows its own slot, so that one that ends or moves leaves

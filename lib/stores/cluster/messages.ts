@@ -1,5 +1,5 @@
-import { checkGroup, copyData } from '../../contract/record.js';
-import type { SessionChange, SessionRecord } from '../../contract/store.js';
+import { checkGroup } from '../../contract/checks.js';
+import { copyData, type SessionChange, type SessionRecord } from '../../contract/record.js';
 
 /** What workers ask for. */
 export type Operation = 'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'page' | 'count' | 'clear';
@@ -7,19 +7,19 @@ export type Operation = 'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'p
 /** A call; past `deadline`, in epoch milliseconds, it must not act. */
 export type Call = [id: number, deadline: number, operation: Operation, ...args: unknown[]];
 
-/** The answer to a call, or what went wrong with it. */
-export type Answer = [id: number, answer: unknown, problem?: string];
+/** The reply to a call, or what went wrong with it. */
+export type Reply = [id: number, value: unknown, problem?: string];
 
 /** What tells our messages from those of others, and those of another protocol from ours. */
 export const TAG = 'nestjs-session-stores/cluster/1';
 
 // Arrays, because a short message in an object costs twice as much to write and to parse.
 
-/** From a worker: the calls of one store. Without any it is a greeting, to be answered with a `ReadyMessage`. */
+/** From a worker: the calls of one store. Without any it is a greeting, which a `ReadyMessage` replies to. */
 export type CallsMessage = [tag: typeof TAG, from: string, name: string, calls: Call[]];
 
-/** From the primary: the answers to one message of calls. */
-export type AnswersMessage = [tag: typeof TAG, to: string, answers: Answer[]];
+/** From the primary: the replies to one message of calls. */
+export type RepliesMessage = [tag: typeof TAG, to: string, replies: Reply[]];
 
 /** From the primary: it serves. */
 export type ReadyMessage = [tag: typeof TAG];

@@ -6,7 +6,7 @@ import {
   checkRecord,
   checkRotation,
   exceptIds,
-} from '../../contract/record.js';
+} from '../../contract/checks.js';
 import {
   TAG,
   decodeChange,
@@ -15,8 +15,8 @@ import {
   deliver,
   encodeRecord,
   isOurs,
-  type Answer,
-  type AnswersMessage,
+  type Reply,
+  type RepliesMessage,
   type Call,
   type CallsMessage,
   type ReadyMessage,
@@ -85,12 +85,12 @@ function receive(worker: Worker, message: unknown): void {
 
   const sessions = sessionsOf(name);
   const now = Date.now();
-  const answers: Answer[] = [];
+  const replies: Reply[] = [];
   for (const call of calls) {
-    if (Array.isArray(call) && call[1] >= now) answers.push(answer(sessions, call));
+    if (Array.isArray(call) && call[1] >= now) replies.push(reply(sessions, call));
   }
   deliver(
-    answers,
+    replies,
     (some) => send(worker, [TAG, from, some]),
     ([id], error) => send(worker, [TAG, from, [[id, null, String(error)]]]),
   );
@@ -101,7 +101,7 @@ function isCalls(message: [string, ...unknown[]]): message is CallsMessage {
   return typeof from === 'string' && typeof name === 'string' && Array.isArray(calls);
 }
 
-function answer(sessions: Sessions, [id, , operation, ...args]: Call): Answer {
+function reply(sessions: Sessions, [id, , operation, ...args]: Call): Reply {
   try {
     return [id, perform(sessions, operation, args)];
   } catch (error) {
@@ -129,7 +129,8 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
     }
     case 'rotate': {
       const [id, presented, secretHash, grace] = args as [string, string, string, number];
-      checkRotation(id, presented, secretHash, grace);
+      checkId(id);
+      checkRotation(presented, secretHash, grace);
       return sessions.rotate(id, presented, secretHash, grace) ?? null;
     }
     case 'destroy':
@@ -152,7 +153,7 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
   }
 }
 
-/** A worker that died meanwhile needs no answer, and must not take the primary with it. */
-function send(worker: Worker, message: AnswersMessage | ReadyMessage): void {
+/** A worker that died meanwhile needs no reply, and must not take the primary with it. */
+function send(worker: Worker, message: RepliesMessage | ReadyMessage): void {
   worker.send(message, () => {});
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NEVER, type SessionRecord } from '../../contract/store.js';
+import { NEVER, type SessionRecord } from '../../contract/record.js';
 import { Sessions } from './sessions.js';
 
 const HOUR = 3_600_000;

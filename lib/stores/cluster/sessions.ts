@@ -1,18 +1,13 @@
-import { applyChange, applyRotation, copyData } from '../../contract/record.js';
-import { NEVER, type SessionChange, type SessionRecord } from '../../contract/store.js';
-import { ExpiryHeap } from './heap.js';
+import {
+  applyChange,
+  applyRotation,
+  copyData,
+  NEVER,
+  type SessionChange,
+  type SessionRecord,
+} from '../../contract/record.js';
+import { ExpiryHeap, type HeldSession } from './heap.js';
 import { Ledger } from './ledger.js';
-
-/** A session in the map, with its places in the structures that find it. */
-export interface HeldSession {
-  record: SessionRecord;
-  /** Where it is in its heap. */
-  slot: number;
-  /** Its position among all sessions. */
-  place: number;
-  /** Its position in each of its groups, in the order of `record.groups`. */
-  places: number[];
-}
 
 /** Some live sessions, and the position to go on from; `next` is absent when these are the last. */
 export interface SessionSlice {
@@ -252,7 +247,7 @@ export class Sessions {
     this.timer = setTimeout(() => this.wake(), delay).unref();
   }
 
-  /** Many that expire at once end over several turns, so that calls are answered in between. */
+  /** Many that expire at once end over several turns, so that other calls have their turn in between. */
   private wake(): void {
     this.wakesAt = Infinity;
     this.expire(Date.now(), EXPIRED_PER_TURN);

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
-import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+import type { SessionStore, SessionRecord } from 'nestjs-session-stores/store';
 import { ClusterStore, serveSessions, type ClusterStoreOptions } from 'nestjs-session-stores/stores/cluster';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -133,7 +133,7 @@ describe('in one process', () => {
     const store = await open();
     await store.create(aRecord('k'));
     const message =
-      '[session:cluster] create: the id is in use by another session: genid must never give one twice';
+      '[session:cluster] create: the id is in use by another session. Make genid return unique ids';
     await expect(store.create({ ...aRecord('k'), secretHash: 'other' })).rejects.toThrow(message);
   });
 

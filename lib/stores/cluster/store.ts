@@ -1,24 +1,17 @@
 import cluster from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
+import type { Deadline } from '../../contract/deadline.js';
+import { notOpen } from '../../contract/errors.js';
 import { checkNoOthers } from '../../contract/options.js';
-import { checkTimeout } from '../../contract/deadline.js';
-import { SessionStoreError } from '../../contract/errors.js';
-import {
-  checkChange,
-  checkGroup,
-  checkId,
-  checkPage,
-  checkRecord,
-  checkRotation,
-  exceptIds,
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
 } from '../../contract/record.js';
-import {
-  SessionStore,
-  type SessionChange,
-  type SessionPage,
-  type SessionPageOptions,
-  type SessionRecord,
-} from '../../contract/store.js';
+import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
 import { RemoteSessions } from './channel.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach, Sessions } from './sessions.js';
@@ -38,116 +31,104 @@ export interface ClusterStoreOptions {
  */
 export class ClusterStore extends SessionStore {
   private readonly name: string;
-  private readonly timeout: number;
   private sessions: Sessions | RemoteSessions | undefined;
-  private opening: Promise<void> | undefined;
 
   constructor({ name = 'sessions', timeout, ...others }: ClusterStoreOptions = {}) {
-    super();
-    checkNoOthers('ClusterStore', others, 'name and timeout');
+    super('cluster', timeout);
+    checkNoOthers('ClusterStore', others, 'name, timeout');
     if (typeof name !== 'string') throw new TypeError('name must be a string');
     this.name = name;
-    this.timeout = checkTimeout(timeout);
   }
 
-  override open(): Promise<void> {
-    this.opening ??= cluster.isPrimary ? this.openHere() : this.openRemotely();
-    return this.opening;
+  protected override get advice(): string {
+    return 'Does the primary call serveSessions() before it forks?';
   }
 
-  override async close(): Promise<void> {
+  protected override async connect(): Promise<void> {
+    if (cluster.isPrimary) {
+      this.sessions = openSessions(this.name);
+      return;
+    }
+    const sessions = new RemoteSessions(this.name);
+    this.sessions = sessions;
+    try {
+      await this.within('open', (deadline) => sessions.open(deadline));
+    } catch (error) {
+      if (this.sessions === sessions) await this.disconnect();
+      throw error;
+    }
+  }
+
+  protected override async disconnect(): Promise<void> {
     const { sessions } = this;
-    this.sessions = this.opening = undefined;
+    this.sessions = undefined;
     if (sessions instanceof RemoteSessions) sessions.close();
     else if (sessions) closeSessions(this.name);
   }
 
-  async create(record: SessionRecord): Promise<void> {
-    checkRecord(record);
-    if (await this.opened('create').create(record)) return;
-    throw new SessionStoreError(
-      'cluster',
-      'create',
-      'the id is in use by another session: genid must never give one twice',
-    );
+  protected override doCreate(record: SessionRecord, deadline: Deadline): boolean | Promise<boolean> {
+    return this.opened('create').create(record, deadline);
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    checkId(id);
-    return await this.opened('read').read(id);
+  protected override doRead(
+    id: string,
+    deadline: Deadline,
+  ): SessionRecord | undefined | Promise<SessionRecord | undefined> {
+    return this.opened('read').read(id, deadline);
   }
 
-  async update(
-    { id }: SessionRecord,
+  protected override doUpdate(
+    { id }: SessionRef,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    checkId(id);
-    checkChange(change);
-    return await this.opened('update').update(id, change);
+    deadline: Deadline,
+  ): SessionUpdate | undefined | Promise<SessionUpdate | undefined> {
+    return this.opened('update').update(id, change, deadline);
   }
 
-  async rotate(
-    { id }: SessionRecord,
+  protected override doRotate(
+    { id }: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
-  ): Promise<string | undefined> {
-    checkRotation(id, presented, secretHash, grace);
-    return await this.opened('rotate').rotate(id, presented, secretHash, grace);
+    deadline: Deadline,
+  ): string | undefined | Promise<string | undefined> {
+    return this.opened('rotate').rotate(id, presented, secretHash, grace, deadline);
   }
 
-  async destroy(id: string): Promise<boolean> {
-    checkId(id);
-    return await this.opened('destroy').destroy(id);
+  protected override doDestroy(id: string, deadline: Deadline): boolean | Promise<boolean> {
+    return this.opened('destroy').destroy(id, deadline);
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
-    checkPage(options);
-    const { group, after, limit } = options;
+  protected override async doPage(
+    { group, after, limit }: SessionPageOptions,
+    deadline: Deadline,
+  ): Promise<SessionPage> {
     const position = after === undefined ? 0 : positionIn(after);
-    const { records, next } = await this.opened('page').page(group, position, limit);
+    const { records, next } = await this.opened('page').page(group, position, limit, deadline);
     return next === undefined ? { records } : { records, next: String(next) };
   }
 
-  async count(group?: string): Promise<number> {
-    if (group !== undefined) checkGroup(group);
-    return await this.opened('count').count(group);
+  protected override async doCount(group: string | undefined): Promise<number> {
+    return this.within('count', (deadline) => this.opened('count').count(group, deadline));
   }
 
-  async clear(group?: string, except?: Iterable<string>): Promise<number> {
-    if (group !== undefined) checkGroup(group);
-    const kept = exceptIds(except);
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     const sessions = this.opened('clear');
     let ended = 0;
     let reach: ClearReach | undefined;
     do {
       // Others have their turn between two steps.
       if (reach) await setImmediate();
-      const step = await sessions.clear(group, kept, reach);
+      const step = await this.within('clear', (deadline) => sessions.clear(group, except, reach, deadline));
       ended += step.ended;
       reach = step.next;
     } while (reach);
     return ended;
   }
 
-  private async openHere(): Promise<void> {
-    this.sessions = openSessions(this.name);
-  }
-
-  private async openRemotely(): Promise<void> {
-    const sessions = new RemoteSessions(this.name, this.timeout);
-    this.sessions = sessions;
-    try {
-      await sessions.open();
-    } catch (error) {
-      if (this.sessions === sessions) await this.close();
-      throw error;
-    }
-  }
-
-  private opened(operation: string): Sessions | RemoteSessions {
+  private opened(operation: SessionStoreOperation): Sessions | RemoteSessions {
     if (this.sessions) return this.sessions;
-    throw new SessionStoreError('cluster', operation, 'the store is not open: call open() first');
+    throw notOpen('cluster', operation);
   }
 }
 

@@ -1,5 +1,5 @@
 import expressSession from 'express-session';
-import { NEVER } from '../../contract/store.js';
+import { NEVER } from '../../contract/record.js';
 
 // Its types leave the argument out.
 const Cookie = expressSession.Cookie as unknown as new (attributes: object) => expressSession.Cookie;

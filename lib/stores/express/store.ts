@@ -1,25 +1,24 @@
 import type expressSession from 'express-session';
-import { checkNoOthers } from '../../contract/options.js';
-import { checkTimeout, withDeadline } from '../../contract/deadline.js';
-import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
 import { SessionStoreError } from '../../contract/errors.js';
-import { NO_SECRET_HASH } from '../../token/signer.js';
+import { checkNoOthers } from '../../contract/options.js';
 import {
   applyChange,
-  checkChange,
-  checkId,
-  checkPage,
-  checkRecord,
-  exceptIds,
-} from '../../contract/record.js';
-import {
   NEVER,
-  SessionStore,
+  NO_SECRET_HASH,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
+  type SessionRef,
+  type SessionUpdate,
+} from '../../contract/record.js';
+import {
+  SessionStore,
+  type SessionStoreCapabilities,
+  type SessionStoreOperation,
 } from '../../contract/store.js';
+import { isExpressStore } from '../../contract/shapes.js';
+import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
 
 /** How to call a store that was written for express-session. */
 export interface ExpressStoreOptions {
@@ -52,70 +51,57 @@ export function fromExpressStore(store: AnyStore, options: ExpressStoreOptions =
   return new ExpressStore(store, options);
 }
 
-/** Whether `store` is one for express-session. */
-export function isExpressStore(store: unknown): store is expressSession.Store {
-  const methods = Object(store) as Record<string, unknown>;
-  return ['get', 'set', 'destroy'].every((method) => typeof methods[method] === 'function');
-}
+const CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: false, createdAt: false });
 
 class ExpressStore extends SessionStore {
-  override readonly tokens = 'id';
   readonly #store: AnyStore;
-  readonly #name: string;
-  readonly #timeout: number;
-  /** The store said that it lost its backend, and has not said yet that it is back. */
-  #away = false;
-  /** What each record that was read or created is by now. */
-  readonly #current = new WeakMap<SessionRecord, Kept>();
+  /** The store said that it lost its backend, and has not said since that it is back. */
+  #isOffline = false;
 
   constructor(store: AnyStore, { timeout, ...others }: ExpressStoreOptions) {
-    super();
+    super(`express:${Object(store).constructor?.name || 'store'}`, timeout);
     checkNoOthers('fromExpressStore', others, 'timeout');
     if (!isExpressStore(store)) {
       throw new TypeError('fromExpressStore needs an express-session store, with get, set and destroy');
     }
     this.#store = store;
-    this.#timeout = checkTimeout(timeout);
-    this.#name = `express:${(store as object).constructor?.name || 'store'}`;
     store.on?.('disconnect', () => {
-      this.#away = true;
+      this.#isOffline = true;
     });
     store.on?.('connect', () => {
-      this.#away = false;
+      this.#isOffline = false;
     });
   }
 
-  async create(record: SessionRecord): Promise<void> {
-    checkRecord(record);
+  override get capabilities(): SessionStoreCapabilities {
+    return CAPABILITIES;
+  }
+
+  protected override get advice(): string {
+    return 'Is its backend reachable, and the timeout long enough?';
+  }
+
+  protected override async doCreate(record: SessionRecord): Promise<boolean> {
     if (record.groups.length > 0) throw this.#cannot('keep groups');
-    const kept = { record, session: {} };
-    await this.#set('create', kept, record);
-    this.#current.set(record, kept);
+    await this.#set('create', { record, session: {} }, record);
+    return true;
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    checkId(id);
-    const session = await this.#get('read', id);
-    if (!session) return undefined;
-    const record = recordOf(id, session);
-    if (record.expiresAt <= Date.now()) return undefined;
-    this.#current.set(record, { record, session });
-    return record;
+  protected override async doRead(id: string): Promise<SessionRecord | undefined> {
+    return (await this.#read('read', id))?.record;
   }
 
-  async update(
-    hint: SessionRecord,
+  protected override async doUpdate(
+    { id, hint }: SessionRef,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    checkId(hint.id);
-    checkChange(change);
+  ): Promise<SessionUpdate | undefined> {
     if (change.join || change.leave) throw this.#cannot('keep groups');
-    const kept = this.#current.get(hint) ?? (await this.#readAnew(hint.id));
+    const kept = isKept(hint) ? hint : await this.#read('update', id);
     if (!kept) return undefined;
 
     const next = applyChange(kept.record, change);
-    if (next.expiresAt <= Date.now()) {
-      await this.destroy(hint.id);
+    if (next.expiresAt <= this.now()) {
+      await this.doDestroy(id);
       return undefined;
     }
     const wrote = change.set !== undefined || change.remove !== undefined || change.expiresAt !== undefined;
@@ -124,19 +110,16 @@ class ExpressStore extends SessionStore {
     return { expiresAt: next.expiresAt, secretHash: NO_SECRET_HASH };
   }
 
-  async rotate(): Promise<never> {
+  protected override doRotate(): Promise<never> {
     throw this.#cannot('rotate a secret; session.regenerate() gives a session a new id');
   }
 
-  async destroy(id: string): Promise<boolean> {
-    checkId(id);
+  protected override async doDestroy(id: string): Promise<boolean> {
     await this.#call('destroy', (done) => this.#store.destroy(id, done as never));
     return true;
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
-    checkPage(options);
-    const { group, after, limit } = options;
+  protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
     if (group !== undefined) throw this.#cannot('keep groups');
     const all = await this.#all('page');
     const records = [...all]
@@ -148,31 +131,47 @@ class ExpressStore extends SessionStore {
     return more ? { records, next: records.at(-1)!.id } : { records };
   }
 
-  async count(group?: string): Promise<number> {
+  protected override async doCount(group: string | undefined): Promise<number> {
     if (group !== undefined) throw this.#cannot('keep groups');
-    if (typeof this.#store.length !== 'function') return (await this.#all('count')).size;
-    return (await this.#call<number>('count', (done) => this.#store.length!(done as never))) ?? 0;
+    if (typeof this.#store.length !== 'function') {
+      return (await this.within('count', () => this.#all('count'))).size;
+    }
+    return (
+      (await this.within('count', () =>
+        this.#call<number>('count', (done) => this.#store.length!(done as never)),
+      )) ?? 0
+    );
   }
 
-  async clear(group?: string, except?: Iterable<string>): Promise<number> {
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     if (group !== undefined) throw this.#cannot('keep groups');
-    const spared = exceptIds(except);
-    if (spared.size === 0 && typeof this.#store.clear === 'function') {
-      const ended = await this.count();
-      await this.#call('clear', (done) => this.#store.clear!(done as never));
+    if (except.size === 0 && typeof this.#store.clear === 'function') {
+      const ended = await this.doCount(undefined);
+      await this.within('clear', () => this.#call('clear', (done) => this.#store.clear!(done as never)));
       return ended;
     }
-    const ids = [...(await this.#all('clear')).keys()].filter((id) => !spared.has(id));
-    for (const id of ids) await this.destroy(id);
+    const all = await this.within('clear', () => this.#all('clear'));
+    const ids = [...all.keys()].filter((id) => !except.has(id));
+    for (const id of ids) await this.within('clear', () => this.doDestroy(id));
     return ids.length;
   }
 
-  async #readAnew(id: string): Promise<Kept | undefined> {
-    const record = await this.read(id);
-    return record && this.#current.get(record);
+  protected override failure(operation: SessionStoreOperation, cause: unknown): Error {
+    if (cause instanceof CannotError) return cause;
+    return new SessionStoreError(this.storeName, operation, 'the store failed: see the cause', { cause });
   }
 
-  async #get(operation: string, id: string): Promise<ExpressSessionJson | undefined> {
+  async #read(operation: SessionStoreOperation, id: string): Promise<Kept | undefined> {
+    const session = await this.#get(operation, id);
+    if (!session) return undefined;
+    const record = recordOf(id, session);
+    if (record.expiresAt <= this.now()) return undefined;
+    const kept: Kept = { record, session };
+    record.hint = kept;
+    return kept;
+  }
+
+  async #get(operation: SessionStoreOperation, id: string): Promise<ExpressSessionJson | undefined> {
     const session = await this.#call<expressSession.SessionData>(operation, (done) =>
       this.#store.get(id, (error: unknown, value?: unknown) =>
         // As in express-session: a file that is not there is a session that is not there.
@@ -183,7 +182,7 @@ class ExpressStore extends SessionStore {
   }
 
   /** Writes a session whole, as `next` has it. */
-  async #set(operation: string, kept: Kept, next: SessionRecord): Promise<void> {
+  async #set(operation: SessionStoreOperation, kept: Kept, next: SessionRecord): Promise<void> {
     const session = sessionOf(kept, next);
     await this.#call(operation, (done) => this.#store.set(next.id, session as never, done as never));
     kept.record = next;
@@ -206,7 +205,7 @@ class ExpressStore extends SessionStore {
   }
 
   /** All live sessions by id. */
-  async #all(operation: string): Promise<Map<string, ExpressSessionJson>> {
+  async #all(operation: SessionStoreOperation): Promise<Map<string, ExpressSessionJson>> {
     if (typeof this.#store.all !== 'function') {
       throw this.#cannot(`${operation} all sessions, for it has no all()`);
     }
@@ -219,7 +218,7 @@ class ExpressStore extends SessionStore {
       if (typeof id !== 'string')
         throw this.#cannot(`${operation} all sessions, for its all() does not give their ids`);
       const expiresAt = expiryOf(session.cookie);
-      if (expiresAt === undefined || expiresAt > Date.now())
+      if (expiresAt === undefined || expiresAt > this.now())
         sessions.set(
           id,
           Array.isArray(all) ? (session as ExpressSessionJson) : (value as ExpressSessionJson),
@@ -228,18 +227,20 @@ class ExpressStore extends SessionStore {
     return sessions;
   }
 
-  /** One call of the store, with a deadline, which such stores do not have. */
-  async #call<T>(operation: string, work: (done: Done<T>) => unknown): Promise<T | null | undefined> {
-    if (this.#away) {
+  /** One call of the store, which takes a callback, and may return a promise or throw as well. */
+  #call<T>(
+    operation: SessionStoreOperation,
+    work: (done: Done<T>) => unknown,
+  ): Promise<T | null | undefined> {
+    if (this.#isOffline) {
       throw new SessionStoreError(
-        this.#name,
+        this.storeName,
         operation,
         'the store has emitted `disconnect`, and no `connect` since: is its backend up?',
       );
     }
-    const called = new Promise<T | null | undefined>((resolve, reject) => {
-      const failed = (cause: unknown): void =>
-        reject(new SessionStoreError(this.#name, operation, 'the store failed: see the cause', { cause }));
+    return new Promise<T | null | undefined>((resolve, reject) => {
+      const failed = (error: unknown): void => reject(this.failure(operation, error));
       try {
         const returned = work((error, value) => (error ? failed(error) : resolve(value)));
         // One that gives a promise too must not end the process by it.
@@ -248,30 +249,30 @@ class ExpressStore extends SessionStore {
         failed(error);
       }
     });
-    return withDeadline(
-      called,
-      this.#timeout,
-      () =>
-        new SessionStoreError(
-          this.#name,
-          operation,
-          `no answer in ${this.#timeout} ms: is its backend up, or timeout too short?`,
-        ),
-    );
   }
 
-  #cannot(what: string): Error {
-    return new Error(
-      `[session:${this.#name}] an express-session store cannot ${what}; RedisStore, MongoStore, HazelcastStore and ClusterStore of nestjs-session-stores/stores/* can`,
+  #cannot(what: string): CannotError {
+    return new CannotError(
+      `[session:${this.storeName}] an express-session store cannot ${what}; RedisStore, MongoStore, HazelcastStore and ClusterStore of nestjs-session-stores/stores/* can`,
     );
   }
 }
 
-/** A session as it stands, in our form and in express-session's. */
+/** What an express-session store was not made for. */
+class CannotError extends Error {
+  override readonly name = 'Error';
+}
+
+/** A session as it stands, in our form and in express-session's: the hint of its record. */
 interface Kept {
   record: SessionRecord;
   /** As the store gave it: a store may rely on values of its own in there that JSON does not hold. */
   session: Record<string, unknown>;
+}
+
+function isKept(hint: unknown): hint is Kept {
+  const { record, session } = Object(hint) as Partial<Kept>;
+  return record !== undefined && session !== undefined;
 }
 
 function recordOf(id: string, session: ExpressSessionJson): SessionRecord {

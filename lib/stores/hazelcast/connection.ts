@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client, JsonStringDeserializationPolicy, ReconnectMode, type ClientConfig } from 'hazelcast-client';
-import { withDeadline } from '../../contract/deadline.js';
+import { Deadlines } from '../../contract/deadline.js';
+import { notOpen } from '../../contract/errors.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
 
-type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
+export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
 /** Which client to use: one of `client` and `config`. */
 export interface HazelcastConnectionOptions {
@@ -23,6 +24,7 @@ export interface HazelcastConnectionOptions {
 export class HazelcastConnection {
   private client: HazelcastClient | undefined;
   private listener: string | undefined;
+  private readonly deadlines: Deadlines;
 
   /**
    * @param mapNames the maps that the client must not cache
@@ -34,6 +36,7 @@ export class HazelcastConnection {
     private readonly timeout: number,
     private readonly memberAdded: () => void,
   ) {
+    this.deadlines = new Deadlines(timeout);
     const given = [options.client, options.config].filter((one) => one !== undefined && one !== null);
     if (given.length !== 1) {
       const found = given.length === 0 ? 'none of them is set' : 'both are set';
@@ -72,7 +75,7 @@ export class HazelcastConnection {
 
   /** Throws when no call can get through: a client that waits for its cluster would make it later, or never. */
   check(operation: string): void {
-    if (!this.client) throw problemOf(operation, 'the store is not open: call open() first');
+    if (!this.client) throw notOpen('hazelcast', operation);
     if (!this.client.getLifecycleService().isRunning()) throw problemOf(operation, SHUT_DOWN);
     if (this.client.getLocalEndpoint().localAddress === null) throw problemOf(operation, OFFLINE);
   }
@@ -80,7 +83,10 @@ export class HazelcastConnection {
   private async given(): Promise<HazelcastClient> {
     const given = Promise.resolve(this.options.client as HazelcastClient);
     try {
-      return await withDeadline(given, this.timeout, () => new Error('it did not settle'));
+      return await this.deadlines.run(
+        () => given,
+        () => new Error('it did not settle'),
+      );
     } catch (error) {
       throw problemOf('open', `the promise of a client gave none in ${this.timeout} ms`, error);
     }
@@ -105,10 +111,13 @@ export class HazelcastConnection {
       () => {},
     );
     try {
-      return await withDeadline(work, this.timeout, () => {
-        isLate = true;
-        return new Error(`no member answered in ${this.timeout} ms`);
-      });
+      return await this.deadlines.run(
+        () => work,
+        () => {
+          isLate = true;
+          return new Error(`no member responded within ${this.timeout} ms`);
+        },
+      );
     } catch (error) {
       throw notConnected(error instanceof AggregateError ? error.errors[0] : error);
     }

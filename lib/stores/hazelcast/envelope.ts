@@ -1,5 +1,4 @@
-import { copyData } from '../../contract/record.js';
-import { NEVER, type SessionRecord } from '../../contract/store.js';
+import { copyData, NEVER, type SessionRecord } from '../../contract/record.js';
 import { placeOf } from './places.js';
 
 /** A session as it lies in its map, as one JSON text. */

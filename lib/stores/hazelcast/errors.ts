@@ -2,9 +2,8 @@ import { SessionStoreError } from '../../contract/errors.js';
 
 /** The store's error for what the client threw, or what became of a call. */
 export function failed(operation: string, error: unknown): Error {
-  if (error instanceof SessionStoreError || error instanceof TypeError) return error;
   const [, problem] = PROBLEMS.find(([names]) => names.includes(kindOf(error))) ?? [];
-  return problemOf(operation, problem ?? 'a member refused it; its words are the cause', error);
+  return problemOf(operation, problem ?? 'a member rejected the call. Its message is in the cause', error);
 }
 
 export function problemOf(operation: string, problem: string, cause?: unknown): SessionStoreError {

@@ -1,4 +1,5 @@
 import { Aggregators, Predicates } from 'hazelcast-client';
+import type { SessionStoreOperation } from '../../contract/store.js';
 import type { Envelopes } from './envelope.js';
 import { problemOf } from './errors.js';
 import type { JsonMap, Predicate } from './map.js';
@@ -11,7 +12,7 @@ export interface Keys {
 }
 
 /** Runs a call that needs the indexes. */
-type Query = <T>(operation: string, work: (sessions: JsonMap) => Promise<T>) => Promise<T>;
+type Query = <T>(operation: SessionStoreOperation, work: (sessions: JsonMap) => Promise<T>) => Promise<T>;
 
 /** About how many sessions a walk through all asks for at a time. */
 const WALKED_A_STEP = 1000;
@@ -81,7 +82,7 @@ export class SessionLists {
     return this.query('page', (sessions) => sessions.keys(Predicates.paging(rest, limit)));
   }
 
-  private async firstRange(operation: string, wanted: number): Promise<Range> {
+  private async firstRange(operation: SessionStoreOperation, wanted: number): Promise<Range> {
     return firstRange(await this.query(operation, (sessions) => sessions.size()), wanted);
   }
 

@@ -1,5 +1,4 @@
-import { valuesOf } from '../../contract/record.js';
-import type { SessionRecord } from '../../contract/store.js';
+import { valuesOf, type SessionRecord } from '../../contract/record.js';
 import { LONGEST, SLACK, type Envelope } from './envelope.js';
 import { problemOf } from './errors.js';
 import type { JsonMap } from './map.js';

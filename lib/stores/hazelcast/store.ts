@@ -1,28 +1,20 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { checkTimeout, withDeadline } from '../../contract/deadline.js';
-import { Opening } from '../../contract/opening.js';
+import { Deadlines, type Deadline } from '../../contract/deadline.js';
+import { checkNoOthers, checkPrefix } from '../../contract/options.js';
 import {
   applyChange,
   applyRotation,
-  checkChange,
-  checkGroup,
-  checkId,
-  checkPage,
-  checkRecord,
-  checkRotation,
-  exceptIds,
-} from '../../contract/record.js';
-import {
-  SessionStore,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
-} from '../../contract/store.js';
-import { checkNoOthers, checkPrefix } from '../../contract/options.js';
-import { HazelcastConnection, type HazelcastConnectionOptions } from './connection.js';
+  type SessionRef,
+  type SessionUpdate,
+} from '../../contract/record.js';
+import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './envelope.js';
-import { failed, problemOf } from './errors.js';
+import { failed } from './errors.js';
 import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
 import { Replicas, type Projected, type ReplicaMap } from './replica.js';
@@ -57,10 +49,14 @@ const LONGEST_PAUSE = 50;
 /** A call that is under way. */
 interface Call {
   sessions: JsonMap;
-  /** Whether its caller has given up: nothing may begin after. */
-  isOver(): boolean;
+  deadline: Deadline;
   /** How often others were quicker. */
   lost: number;
+}
+
+/** What was last read or written of a session: a write that starts from it needs no read. */
+interface Hint {
+  text: string;
 }
 
 /**
@@ -73,16 +69,11 @@ export class HazelcastStore extends SessionStore {
   private readonly envelopes: Envelopes;
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
-  private readonly timeout: number;
   private sessions: JsonMap | undefined;
   /** Until a member comes that may be one of a cluster that was started anew, and has no indexes. */
   private isIndexed = false;
-  private readonly opening = new Opening();
-  /** What was last read or written of a record that a caller has: a write that starts from it needs no read. */
-  private readonly hints = new WeakMap<SessionRecord, string>();
 
   constructor(options: HazelcastStoreOptions) {
-    super();
     const {
       maps = [{ mapName: 'Sessions' }],
       prefix = '',
@@ -91,11 +82,11 @@ export class HazelcastStore extends SessionStore {
       config,
       ...others
     } = options ?? {};
-    checkNoOthers('HazelcastStore', others, 'client, config, maps, prefix and timeout');
+    super('hazelcast', timeout);
+    checkNoOthers('HazelcastStore', others, 'client, config, maps, prefix, timeout');
     checkPrefix(prefix);
     const [, ...replicas] = maps;
     this.mapNames = checkNames(maps);
-    this.timeout = checkTimeout(timeout);
     this.connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
       this.isIndexed = false;
     });
@@ -104,82 +95,88 @@ export class HazelcastStore extends SessionStore {
     this.replicas = new Replicas(replicas, (id) => this.envelopes.keyOf(id));
   }
 
-  override open(): Promise<void> {
-    return this.opening.open(() => this.connect());
+  protected override get advice(): string {
+    return 'Are the members reachable and not overloaded?';
   }
 
-  override close(): Promise<void> {
-    return this.opening.close(() => this.connection.close());
+  protected override async connect(): Promise<void> {
+    try {
+      const client = await this.connection.open();
+      this.isIndexed = false;
+      await this.within('open', () => this.prepare(client));
+    } catch (error) {
+      await this.connection.close();
+      throw error;
+    }
   }
 
-  async create(record: SessionRecord): Promise<void> {
-    checkRecord(record);
+  protected override disconnect(): Promise<void> {
+    return this.connection.close();
+  }
+
+  protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
     const key = this.envelopes.keyOf(record.id);
-    await this.ask('create', async (call) => {
-      const { sessions } = call;
-      const made = this.envelopes.first(record, Date.now());
-      const projected = this.replicas.project('create', made);
-      for (;;) {
-        if (call.isOver()) await this.giveUp('create', call, record.id);
-        const now = Date.now();
-        const isDead = !isLive(made, now);
-        const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
-        // A client may send it twice, and then meets itself.
-        if (found === undefined || found === made.text) break;
-        const other = this.envelopes.read(record.id, found);
-        if (other && isLive(other, now)) {
-          if (call.lost > 0) await this.keepAlive(sessions, record.id);
-          if (other.record.secretHash === record.secretHash) return;
-          throw problemOf('create', 'the id is in use by another session: genid must never give one twice');
-        }
-        if (isDead || (await this.replace(sessions, found, made, now))) break;
-        await this.pause(call);
+    const call = this.begin('create', deadline);
+    const { sessions } = call;
+    const made = this.envelopes.first(record, this.now());
+    const projected = this.replicas.project('create', made);
+    for (;;) {
+      if (deadline.isOver) await this.giveUp('create', call, record.id);
+      const now = this.now();
+      const isDead = !isLive(made, now);
+      const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
+      // A client may send it twice, and then meets itself.
+      if (found === undefined || found === made.text) break;
+      const other = this.envelopes.read(record.id, found);
+      if (other && isLive(other, now)) {
+        if (call.lost > 0) await this.keepAlive(sessions, record.id);
+        return other.record.secretHash === record.secretHash;
       }
-      if (isLive(made, Date.now())) await this.follow(sessions, projected, []);
-    });
+      if (isDead || (await this.replace(sessions, found, made, now))) break;
+      await this.pause(call);
+    }
+    if (isLive(made, this.now())) await this.follow(sessions, projected, []);
+    return true;
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    checkId(id);
-    const text = await this.ask('read', ({ sessions }) => sessions.get(this.envelopes.keyOf(id)));
+  protected override async doRead(id: string, deadline: Deadline): Promise<SessionRecord | undefined> {
+    const { sessions } = this.begin('read', deadline);
+    const text = await sessions.get(this.envelopes.keyOf(id));
     return text === undefined ? undefined : this.recordOf(id, text);
   }
 
-  async update(
-    record: SessionRecord,
+  protected override async doUpdate(
+    ref: SessionRef,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    checkId(record.id);
-    checkChange(change);
-    const changed = await this.revise('update', record, (found) => applyChange(found, change));
+    deadline: Deadline,
+  ): Promise<SessionUpdate | undefined> {
+    const changed = await this.revise('update', ref, deadline, (found) => applyChange(found, change));
     return changed && { expiresAt: changed.expiresAt, secretHash: changed.secretHash };
   }
 
-  async rotate(
-    record: SessionRecord,
+  protected override async doRotate(
+    ref: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
+    deadline: Deadline,
   ): Promise<string | undefined> {
-    checkRotation(record.id, presented, secretHash, grace);
-    const rotated = await this.revise('rotate', record, (found, now) =>
+    const rotated = await this.revise('rotate', ref, deadline, (found, now) =>
       applyRotation(found, presented, secretHash, grace, now),
     );
     return rotated?.secretHash;
   }
 
-  async destroy(id: string): Promise<boolean> {
-    checkId(id);
-    return this.ask('destroy', ({ sessions }) => this.end(sessions, id));
+  protected override doDestroy(id: string, deadline: Deadline): Promise<boolean> {
+    return this.end(this.begin('destroy', deadline).sessions, id);
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
-    checkPage(options);
+  protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, after, limit } = options;
     const { keys, next } = await (group === undefined
       ? this.lists.keysOfAll(after, limit)
       : this.lists.keysOfGroup(group, after, limit));
-    const found = keys.length === 0 ? [] : await this.ask('page', ({ sessions }) => sessions.getAll(keys));
+    const found = keys.length === 0 ? [] : await this.begin('page', deadline).sessions.getAll(keys);
     const records = found.flatMap(([key, text]) => {
       const record = text !== undefined && this.recordOf(this.envelopes.idOf(key), text);
       // It may have ended or left since it was found.
@@ -188,47 +185,44 @@ export class HazelcastStore extends SessionStore {
     return next === undefined ? { records } : { records, next };
   }
 
-  async count(group?: string): Promise<number> {
-    if (group !== undefined) checkGroup(group);
+  protected override doCount(group: string | undefined): Promise<number> {
     return this.lists.count(group);
   }
 
-  async clear(group?: string, except?: Iterable<string>): Promise<number> {
-    if (group !== undefined) checkGroup(group);
-    const kept = exceptIds(except);
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     let ended = 0;
     for await (const keys of this.lists.allKeys(group)) {
-      const ending = keys.map((key) => this.envelopes.idOf(key)).filter((id) => !kept.has(id));
+      const ending = keys.map((key) => this.envelopes.idOf(key)).filter((id) => !except.has(id));
       for (let at = 0; at < ending.length; at += CLEARED_A_STEP) {
         const some = ending.slice(at, at + CLEARED_A_STEP);
-        const were = await this.ask('clear', ({ sessions }) =>
-          Promise.all(some.map((id) => this.end(sessions, id))),
-        );
+        const were = await this.within('clear', (deadline) => {
+          const { sessions } = this.begin('clear', deadline);
+          return Promise.all(some.map((id) => this.end(sessions, id)));
+        });
         ended += were.filter(Boolean).length;
       }
     }
     return ended;
   }
 
-  private async connect(): Promise<void> {
-    const client = await this.connection.open();
-    this.isIndexed = false;
-    const prepare = async (): Promise<void> => {
-      const maps = await Promise.all(this.mapNames.map((name) => client.getMap<string, unknown>(name)));
-      const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
-      this.sessions = sessions;
-      this.replicas.open(replicas);
-      // A member that stays mute holds up indexes, but no start: without them lists take longer, and are as right.
-      const isSlow = new Error();
-      await withDeadline(this.index(sessions), Math.ceil(this.timeout / 2), () => isSlow).catch((error) => {
-        if (error !== isSlow) throw error;
-      });
-    };
+  protected override failure(operation: SessionStoreOperation, error: unknown): Error {
+    return failed(operation, error);
+  }
+
+  private async prepare(client: HazelcastClient): Promise<void> {
+    const maps = await Promise.all(this.mapNames.map((name) => client.getMap<string, unknown>(name)));
+    const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
+    this.sessions = sessions;
+    this.replicas.open(replicas);
+    // A member that does not respond holds up indexes, but no start: without them lists take longer, and are as right.
+    const isSlow = new Error('the indexes are not there yet');
     try {
-      await withDeadline(prepare(), this.timeout, () => this.late('open', 0));
+      await new Deadlines(Math.ceil(this.timeout / 2)).run(
+        () => this.index(sessions),
+        () => isSlow,
+      );
     } catch (error) {
-      await this.connection.close();
-      throw failed('open', error);
+      if (error !== isSlow) throw error;
     }
   }
 
@@ -242,44 +236,44 @@ export class HazelcastStore extends SessionStore {
   }
 
   /** Reads a session, or takes it from the hint, changes it, and writes it if it is still what was read. */
-  private revise(
-    operation: string,
-    hint: SessionRecord,
+  private async revise(
+    operation: SessionStoreOperation,
+    { id, hint }: SessionRef,
+    deadline: Deadline,
     change: (record: SessionRecord, now: number) => SessionRecord,
   ): Promise<SessionRecord | undefined> {
-    const { id } = hint;
     const key = this.envelopes.keyOf(id);
-    return this.ask(operation, async (call) => {
-      const { sessions } = call;
-      for (let known = this.hints.get(hint); ; known = undefined) {
-        const text = known ?? (await sessions.get(key));
-        const now = Date.now();
-        const found = text === undefined ? undefined : this.envelopes.read(id, text);
-        const record = found && isLive(found, now) ? change(found.record, now) : undefined;
-        const next = found && record && this.envelopes.next(found, record, now);
-        if (!found || !record || !next) {
-          // A hint may be out of date, so it cannot tell that there is nothing to do.
-          if (known !== undefined) continue;
+    const call = this.begin(operation, deadline);
+    const { sessions } = call;
+    for (let known = isHint(hint) ? hint.text : undefined; ; known = undefined) {
+      const text = known ?? (await sessions.get(key));
+      const now = this.now();
+      const found = text === undefined ? undefined : this.envelopes.read(id, text);
+      const record = found && isLive(found, now) ? change(found.record, now) : undefined;
+      const next = found && record && this.envelopes.next(found, record, now);
+      if (!found || !record || !next) {
+        // A hint may be out of date, so it cannot tell that there is nothing to do.
+        if (known !== undefined) continue;
+        return record;
+      }
+      if (deadline.isOver) await this.giveUp(operation, call, id);
+      if (isLive(next, now)) {
+        const projected = this.replicas.project(operation, next);
+        const [isDone, held] = await Promise.all([
+          this.replace(sessions, found.text, next, now),
+          this.replicas.held(id),
+        ]);
+        if (isDone) {
+          // The next change of whoever has the record starts from here.
+          if (isHint(hint)) hint.text = next.text;
+          await this.follow(sessions, projected, held);
           return record;
         }
-        if (call.isOver()) await this.giveUp(operation, call, id);
-        if (isLive(next, now)) {
-          const projected = this.replicas.project(operation, next);
-          const [isDone, held] = await Promise.all([
-            this.replace(sessions, found.text, next, now),
-            this.replicas.held(id),
-          ]);
-          if (isDone) {
-            this.hints.set(hint, next.text);
-            await this.follow(sessions, projected, held);
-            return record;
-          }
-        } else if (await this.endSame(sessions, found)) {
-          return undefined;
-        }
-        await this.pause(call);
+      } else if (await this.endSame(sessions, found)) {
+        return undefined;
       }
-    });
+      await this.pause(call);
+    }
   }
 
   private async replace(sessions: JsonMap, from: string, next: Envelope, now: number): Promise<boolean> {
@@ -314,7 +308,7 @@ export class HazelcastStore extends SessionStore {
       return removed;
     });
     const ended = text === undefined ? undefined : this.envelopes.read(id, text);
-    return ended !== undefined && isLive(ended, Date.now());
+    return ended !== undefined && isLive(ended, this.now());
   }
 
   /** Ends a session that is still what was found, then its replicas; resolves to whether it was. */
@@ -362,7 +356,7 @@ export class HazelcastStore extends SessionStore {
     let text = await sessions.get(key);
     for (let found: Envelope | undefined; text !== undefined;) {
       found = this.envelopes.read(id, text);
-      if (found) await sessions.setTtl(key, ttlOf(found, Date.now()));
+      if (found) await sessions.setTtl(key, ttlOf(found, this.now()));
       const now = await sessions.get(key);
       if (now === text) return;
       text = now;
@@ -370,14 +364,21 @@ export class HazelcastStore extends SessionStore {
   }
 
   /** Fails: what was not done in time must not pass for a session that is gone, or for done. */
-  private async giveUp(operation: string, { sessions, lost }: Call, id: string): Promise<never> {
+  private async giveUp(
+    operation: SessionStoreOperation,
+    { sessions, lost, deadline }: Call,
+    id: string,
+  ): Promise<never> {
     if (lost > 0) await this.keepAlive(sessions, id);
-    throw this.late(operation, lost);
+    throw this.late(operation, deadline);
   }
 
   /** Waits a little before the next try, longer the more often others were quicker, and not at all at first. */
   private async pause(call: Call): Promise<void> {
-    if (call.lost++ > 0) await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
+    if (++call.lost > 1) {
+      call.deadline.advice = `Others wrote the same session first, ${call.lost} times. Spread its writes, or raise the timeout`;
+      await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
+    }
   }
 
   /** The live record that a text holds. A damaged one lacks its creation, so that whoever reads it sees it. */
@@ -387,43 +388,32 @@ export class HazelcastStore extends SessionStore {
       const data = Object.create(null) as Record<string, string>;
       return { id, secretHash: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
     }
-    if (!isLive(found, Date.now())) return undefined;
-    this.hints.set(found.record, text);
-    return found.record;
+    if (!isLive(found, this.now())) return undefined;
+    return { ...found.record, hint: { text } satisfies Hint };
   }
 
-  /** Runs a call that needs the indexes. */
-  private query<T>(operation: string, work: (sessions: JsonMap) => Promise<T>): Promise<T> {
-    return this.ask(operation, async ({ sessions }) => {
+  /** Runs one step of a call, which needs the indexes. */
+  private async query<T>(
+    operation: SessionStoreOperation,
+    work: (sessions: JsonMap) => Promise<T>,
+  ): Promise<T> {
+    return this.within(operation, async (deadline) => {
+      const { sessions } = this.begin(operation, deadline);
       // Without them it takes longer, and is as right.
       await this.index(sessions).catch(() => {});
       return work(sessions);
     });
   }
 
-  /** Runs a call that ends within the timeout, however the client fares. */
-  private async ask<T>(operation: string, work: (call: Call) => Promise<T>): Promise<T> {
+  /** Begins a call, if one can get through. */
+  private begin(operation: SessionStoreOperation, deadline: Deadline): Call {
     this.connection.check(operation);
-    const end = performance.now() + this.timeout;
-    const call: Call = {
-      sessions: this.sessions as JsonMap,
-      isOver: () => performance.now() >= end,
-      lost: 0,
-    };
-    try {
-      return await withDeadline(work(call), this.timeout, () => this.late(operation, call.lost));
-    } catch (error) {
-      throw failed(operation, error);
-    }
+    return { sessions: this.sessions as JsonMap, deadline, lost: 0 };
   }
+}
 
-  private late(operation: string, lost: number): Error {
-    const problem =
-      lost > 1
-        ? `others wrote the same session first, ${lost} times in ${this.timeout} ms: spread its writes, or raise the timeout`
-        : `no answer from the members in ${this.timeout} ms: are they running, and not overloaded?`;
-    return problemOf(operation, problem);
-  }
+function isHint(hint: unknown): hint is Hint {
+  return typeof (hint as Hint | undefined)?.text === 'string';
 }
 
 function checkNames(maps: { mapName: string }[]): string[] {

@@ -1,7 +1,6 @@
 import mongoose, { type Connection, type ConnectOptions } from 'mongoose';
-import { withDeadline } from '../../contract/deadline.js';
-import { SessionStoreError } from '../../contract/errors.js';
-import { failed, late } from './errors.js';
+import { Deadlines, type Deadline } from '../../contract/deadline.js';
+import { SessionStoreError, notOpen } from '../../contract/errors.js';
 
 /** Where the sessions' database is: `connection`, `uri`, or neither for mongoose's default connection. */
 export interface MongoConnectionOptions {
@@ -28,28 +27,23 @@ export class MongoConnection {
   private connection: Connection | undefined;
   /** What calls had to be given up by and were not: making one costs more than all that a call does with it. */
   private readonly unused: AbortController[] = [];
+  private readonly closing: Deadlines;
 
   constructor(
     private readonly options: MongoConnectionOptions,
     private readonly timeout: number,
   ) {
     checkOptions(options);
+    this.closing = new Deadlines(timeout);
   }
 
-  /** Connects what is ours, and waits for what was handed in; rejects with nothing left open. */
+  /** Connects what is ours, and waits for what was handed in. */
   async open(): Promise<void> {
     const { connection = mongoose.connection, uri } = this.options;
     this.connection = uri === undefined ? connection : this.make(uri);
-    try {
-      const isOpening = this.connection.readyState === mongoose.ConnectionStates.connecting;
-      if (isOpening || uri !== undefined) {
-        await withDeadline(this.connection.asPromise(), this.timeout, () => this.late('open'));
-      }
-      this.databaseFor('open');
-    } catch (error) {
-      await this.close();
-      throw failed('open', error);
-    }
+    const isOpening = this.connection.readyState === mongoose.ConnectionStates.connecting;
+    if (isOpening || uri !== undefined) await this.connection.asPromise();
+    this.databaseFor('open');
   }
 
   /** Throws on a server, by its answer to `hello`, where the store could not keep its word. */
@@ -70,56 +64,49 @@ export class MongoConnection {
     }
   }
 
-  /** Disconnects what is ours; a server that is away is not waited for. */
+  /** Disconnects what is ours. A server that is unreachable is not waited for. */
   async close(): Promise<void> {
     const { connection } = this;
     this.connection = undefined;
     if (this.options.uri === undefined || !connection) return;
-    await withDeadline(connection.destroy(true), this.timeout, () => this.late('close')).catch(() => {});
+    const isLate = new Error('not closed in time');
+    await Promise.resolve(
+      this.closing.run(
+        () => connection.destroy(true),
+        () => isLate,
+      ),
+    ).catch(() => {});
   }
 
-  /** Does the work of one operation, of one command or more, by the deadline; what is under way then is given up. */
-  async call<T>(operation: string, work: (send: Send) => Promise<T>): Promise<T> {
+  /** Does the work of one operation, in one command or more. Once its time is over, what is under way is canceled. */
+  async call<T>(operation: string, deadline: Deadline, work: (send: Send) => Promise<T>): Promise<T> {
     const database = this.databaseFor(operation);
     const call = this.unused.pop() ?? new AbortController();
-    const deadline = performance.now() + this.timeout;
+    deadline.whenOver = () => call.abort();
     const send: Send = async (command) =>
       acknowledged(
         await database.command(
-          // What is left of the call's time; no time at all would mean no limit.
-          { ...command, maxTimeMS: Math.max(1, Math.ceil(deadline - performance.now())) },
+          // What is left of the call's time; 0 would mean no limit.
+          { ...command, maxTimeMS: Math.max(1, Math.ceil(deadline.left)) },
           { readPreference: 'primary', signal: call.signal },
         ),
       );
     try {
-      return await withDeadline(work(send), this.timeout, () => {
-        call.abort();
-        return this.late(operation);
-      });
-    } catch (error) {
-      throw failed(operation, error);
+      return await work(send);
     } finally {
+      deadline.whenOver = undefined;
       if (!call.signal.aborted) this.unused.push(call);
     }
   }
 
-  /** What an operation comes to, by the deadline, whatever becomes of the work. */
-  inTime<T>(operation: string, work: Promise<T>): Promise<T> {
-    return withDeadline(work, this.timeout, () => this.late(operation));
-  }
-
   /** Sends a command that may take longer than the timeout, and settles as it does. */
   async sendPatiently(operation: string, command: Record<string, unknown>): Promise<void> {
-    try {
-      acknowledged(await this.databaseFor(operation).command(command, { readPreference: 'primary' }));
-    } catch (error) {
-      throw failed(operation, error);
-    }
+    acknowledged(await this.databaseFor(operation).command(command, { readPreference: 'primary' }));
   }
 
   private databaseFor(operation: string): NonNullable<Connection['db']> {
     if (!this.connection) {
-      throw new SessionStoreError('mongo', operation, 'the store is not open: call open() first');
+      throw notOpen('mongo', operation);
     }
     const { db } = this.connection;
     if (db) return db;
@@ -142,10 +129,6 @@ export class MongoConnection {
       // Sessions are read where they are written, whatever `uri` says.
       readPreference: 'primary',
     });
-  }
-
-  private late(operation: string): SessionStoreError {
-    return late(operation, this.timeout);
   }
 }
 

@@ -1,4 +1,4 @@
-import { NEVER, type SessionRecord } from '../../contract/store.js';
+import { NEVER, type SessionRecord } from '../../contract/record.js';
 
 /** A session as the collection holds it. */
 export interface SessionDocument {

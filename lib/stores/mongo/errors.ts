@@ -1,27 +1,20 @@
 import { SessionStoreError } from '../../contract/errors.js';
 
-export function late(operation: string, timeout: number): SessionStoreError {
-  const problem = `no answer from the primary in ${timeout} ms: is it reachable, not held up by slow queries, and in touch with a majority of its replica set?`;
-  return new SessionStoreError('mongo', operation, problem);
-}
-
 /** The store's error for what a driver threw. */
 export function failed(operation: string, error: unknown): Error {
-  if (error instanceof SessionStoreError || error instanceof TypeError) return error;
   const { codeName, name } = error as DriverError;
   const problem = PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
-      ? 'no connection to a primary: is the server running, is its address right, and has its replica set a majority?'
-      : 'the server refused it; its words are the cause';
+      ? 'no connection to a primary. Is the server running, is its address right, and has its replica set a majority?'
+      : 'the server rejected the command. Its message is in the cause';
   return new SessionStoreError('mongo', operation, problem ?? unknown, { cause: withoutCommand(error) });
 }
 
-/** Whether what `failed` gave may be due to one of many sessions: one that is damaged, or too large. */
+/** Whether what the driver threw may be due to one of many sessions: one that is damaged, or too large. */
 export function mayBeOfOne(error: unknown): boolean {
-  const { codeName, name } = ((error as Error).cause ?? {}) as Partial<DriverError>;
-  const known = codeName ?? name;
-  return known !== undefined && [TOO_LARGE, DAMAGED].some((names) => names.test(known));
+  const { codeName, name } = error as DriverError;
+  return [TOO_LARGE, DAMAGED].some((names) => names.test(codeName ?? name));
 }
 
 const TOO_LARGE = /^(BSONObjectTooLarge|Location17419|Location10334|Location17420|RangeError)$/;

@@ -1,4 +1,4 @@
-import type { SessionChange } from '../../contract/store.js';
+import type { SessionChange } from '../../contract/record.js';
 import { dateOf, fieldOf, fieldsOf } from './document.js';
 
 /** What a change needs of a session, and what it then does. */

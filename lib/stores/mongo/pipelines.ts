@@ -1,6 +1,6 @@
 // What happens to a document, as the aggregation expressions and stages that MongoDB works out by itself: a condition
 // and what depends on it are one step. Texts stand under `$literal`, or one that starts with `$` would be a path.
-import type { SessionChange } from '../../contract/store.js';
+import type { SessionChange } from '../../contract/record.js';
 import type { Window } from '../shared/clock.js';
 import { dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
 

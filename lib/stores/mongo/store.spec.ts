@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import mongoose, { type Connection } from 'mongoose';
-import { NEVER, type SessionRecord } from 'nestjs-session-stores';
+import { NEVER, type SessionRecord } from 'nestjs-session-stores/store';
 import { MongoStore, type MongoStoreOptions } from 'nestjs-session-stores/stores/mongo';
 import { sessionStoreLaws, type SessionStoreLaw } from 'nestjs-session-stores/laws';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';

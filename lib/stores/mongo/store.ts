@@ -1,27 +1,18 @@
-import { ServerClock, type Window } from '../shared/clock.js';
-import { checkTimeout } from '../../contract/deadline.js';
-import { SessionStoreError } from '../../contract/errors.js';
-import { Opening } from '../../contract/opening.js';
-import {
-  checkChange,
-  checkGroup,
-  checkId,
-  checkPage,
-  checkRecord,
-  checkRotation,
-  exceptIds,
-} from '../../contract/record.js';
-import {
-  SessionStore,
-  type SessionChange,
-  type SessionPage,
-  type SessionPageOptions,
-  type SessionRecord,
-} from '../../contract/store.js';
+import type { Deadline } from '../../contract/deadline.js';
 import { checkNoOthers } from '../../contract/options.js';
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
+} from '../../contract/record.js';
+import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import { ServerClock, type Window } from '../shared/clock.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
 import { documentOf, recordOf, type SessionDocument } from './document.js';
-import { mayBeOfOne } from './errors.js';
+import { failed, mayBeOfOne } from './errors.js';
 import { checkCollation, makeIndexes } from './indexes.js';
 import { operators } from './operators.js';
 import { MongoReads } from './reads.js';
@@ -70,33 +61,50 @@ interface Written {
 export class MongoStore extends SessionStore {
   private readonly connection: MongoConnection;
   private readonly collection: string;
-  private readonly timeout: number;
   private readonly clock = new ServerClock();
-  private readonly opening = new Opening();
   private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
 
   constructor(options: MongoStoreOptions = {}) {
-    super();
     const { collection = 'sessions', timeout, connection, uri, options: driver, ...others } = options;
-    checkNoOthers('MongoStore', others, 'connection, uri, options, collection and timeout');
+    super('mongo', timeout);
+    checkNoOthers('MongoStore', others, 'connection, uri, options, collection, timeout');
     checkCollection(collection);
     this.collection = collection;
-    this.timeout = checkTimeout(timeout);
     this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
   }
 
-  override open(): Promise<void> {
-    return this.opening.open(() => this.connect());
+  /** By the clock of the primary. */
+  override now(): number {
+    return this.clock.now();
   }
 
-  override close(): Promise<void> {
-    return this.opening.close(() => this.connection.close());
+  protected override get advice(): string {
+    return 'Is the primary reachable, not blocked by slow queries, and in touch with a majority of its replica set?';
   }
 
-  async create(record: SessionRecord): Promise<void> {
-    checkRecord(record);
+  protected override async connect(): Promise<void> {
+    try {
+      await this.within('open', () => this.connection.open());
+      const asked = performance.now();
+      const hello = await this.inTime('open', (send) => send({ hello: 1 }));
+      this.clock.learn(asked, (hello['localTime'] as Date).getTime());
+      this.connection.checkServer(hello);
+      const setUp = { connection: this.connection, collection: this.collection, send: this.openingSend };
+      await checkCollation(setUp);
+      await makeIndexes(setUp, this.timeout);
+    } catch (error) {
+      await this.connection.close();
+      throw error;
+    }
+  }
+
+  protected override disconnect(): Promise<void> {
+    return this.connection.close();
+  }
+
+  protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
     const document = documentOf(record);
-    const created = await this.write('create', timeOf, async (send, window) => {
+    const created = await this.write('create', deadline, timeOf, async (send, window) => {
       const put = await this.findAndModify(send, {
         query: { _id: record.id },
         update: creation(document, window),
@@ -106,59 +114,50 @@ export class MongoStore extends SessionStore {
       const isTooLate = Number(put?.expiresAt) === TOO_LATE.getTime();
       return isTooLate && record.expiresAt > TOO_LATE.getTime() ? undefined : put;
     });
-    if (created?.secretHash === record.secretHash) return;
-    throw new SessionStoreError(
-      'mongo',
-      'create',
-      'the id is in use by another session: genid must never give one twice',
-    );
+    return created?.secretHash === record.secretHash;
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    checkId(id);
-    return this.connection.inTime('read', this.reads.read(id));
+  protected override doRead(id: string): Promise<SessionRecord | undefined> {
+    return this.reads.read(id);
   }
 
-  async update(
-    { id }: SessionRecord,
+  protected override async doUpdate(
+    { id }: SessionRef,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    checkId(id);
-    checkChange(change);
+    deadline: Deadline,
+  ): Promise<SessionUpdate | undefined> {
     const quick = operators(change);
-    const updated = await this.write(
-      'update',
-      this.timeIf({ _id: id, $expr: LIVE }),
-      async (send, window) => {
-        const query = { _id: id, ...liveIn(window) };
-        const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
-        // A condition on anything but the id would have MongoDB try other indexes, too.
-        const rest = { fields, hint: { _id: 1 } };
-        const done =
-          quick &&
-          (await this.findAndModify(send, {
-            query: { ...query, ...quick.query },
-            update: quick.update,
-            ...rest,
-          }));
-        if (done || (quick && !change.touch)) return done;
-        return this.findAndModify(send, { query, update: changing(change), ...rest });
-      },
-    );
+    const timeIfRefused = this.timeIf({ _id: id, $expr: LIVE });
+    const updated = await this.write('update', deadline, timeIfRefused, async (send, window) => {
+      const query = { _id: id, ...liveIn(window) };
+      const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
+      // A condition on anything but the id would have MongoDB try other indexes, too.
+      const rest = { fields, hint: { _id: 1 } };
+      const done =
+        quick &&
+        (await this.findAndModify(send, {
+          query: { ...query, ...quick.query },
+          update: quick.update,
+          ...rest,
+        }));
+      if (done || (quick && !change.touch)) return done;
+      return this.findAndModify(send, { query, update: changing(change), ...rest });
+    });
     return updated && updated.live !== false
       ? { expiresAt: Number(updated.expiresAt), secretHash: updated.secretHash }
       : undefined;
   }
 
-  async rotate(
-    { id }: SessionRecord,
+  protected override async doRotate(
+    { id }: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
+    deadline: Deadline,
   ): Promise<string | undefined> {
-    checkRotation(id, presented, secretHash, grace);
     const update = rotation(presented, secretHash, grace);
-    const rotated = await this.write('rotate', this.timeIf({ _id: id, $expr: LIVE }), (send, window) =>
+    const timeIfRefused = this.timeIf({ _id: id, $expr: LIVE });
+    const rotated = await this.write('rotate', deadline, timeIfRefused, (send, window) =>
       this.findAndModify(send, {
         query: { _id: id, ...liveIn(window) },
         update,
@@ -169,10 +168,9 @@ export class MongoStore extends SessionStore {
     return rotated?.secretHash;
   }
 
-  async destroy(id: string): Promise<boolean> {
-    checkId(id);
+  protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
     // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
-    const destroyed = await this.write('destroy', this.timeIf({ _id: id }), (send, window) =>
+    const destroyed = await this.write('destroy', deadline, this.timeIf({ _id: id }), (send, window) =>
       this.findAndModify(send, {
         query: { _id: id, $expr: within(window) },
         remove: true,
@@ -183,11 +181,10 @@ export class MongoStore extends SessionStore {
     return destroyed?.live === true;
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
-    checkPage(options);
+  protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, limit } = options;
     const after = options.after === undefined ? undefined : idIn(options.after);
-    return this.connection.call('page', async (send) => {
+    return this.connection.call('page', deadline, async (send) => {
       const filter = { ...between({ group, after }), $expr: LIVE };
       const { found, isCut } = await this.findSome(send, { filter, sort: { _id: 1 }, limit });
       const records = found.map(recordOf);
@@ -196,9 +193,8 @@ export class MongoStore extends SessionStore {
     });
   }
 
-  async count(group?: string): Promise<number> {
-    if (group !== undefined) checkGroup(group);
-    return this.connection.call('count', async (send) => {
+  protected override doCount(group: string | undefined): Promise<number> {
+    return this.inTime('count', async (send) => {
       // With the time as a value MongoDB counts along the index on `expiresAt` and reads no session.
       const match =
         group === undefined
@@ -214,9 +210,7 @@ export class MongoStore extends SessionStore {
     });
   }
 
-  async clear(group?: string, except?: Iterable<string>): Promise<number> {
-    if (group !== undefined) checkGroup(group);
-    const kept = exceptIds(except);
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     // Whoever joins behind the last id is not waited for, or ids that grow would keep this going for ever.
     const [last] = await this.ids({ group }, { sort: -1, limit: 1 });
     if (last === undefined) return this.end(group, []);
@@ -226,30 +220,26 @@ export class MongoStore extends SessionStore {
       const met = await this.ids({ group, after, last }, { sort: 1, limit: CLEARED_A_STEP });
       sum += await this.end(
         group,
-        met.filter((id) => !kept.has(id)),
+        met.filter((id) => !except.has(id)),
       );
       after = met.length < CLEARED_A_STEP ? undefined : met.at(-1);
     } while (after !== undefined);
     return sum;
   }
 
-  private async connect(): Promise<void> {
-    await this.connection.open();
-    try {
-      const asked = performance.now();
-      const hello = await this.connection.call('open', (send) => send({ hello: 1 }));
-      this.clock.learn(asked, (hello['localTime'] as Date).getTime());
-      this.connection.checkServer(hello);
-      await checkCollation(this.connection, this.collection);
-      await makeIndexes(this.connection, this.collection, this.timeout);
-    } catch (error) {
-      await this.connection.close();
-      throw error;
-    }
+  protected override failure(operation: SessionStoreOperation, error: unknown): Error {
+    return failed(operation, error);
   }
 
+  /** Sends commands under one deadline of their own. */
+  private async inTime<T>(operation: SessionStoreOperation, work: (send: Send) => Promise<T>): Promise<T> {
+    return this.within(operation, (deadline) => this.connection.call(operation, deadline, work));
+  }
+
+  private readonly openingSend: Send = (command) => this.inTime('open', (send) => send(command));
+
   private readAll(ids: string[]): Promise<Map<string, SessionRecord>> {
-    return this.connection.call('read', async (send) => {
+    return this.inTime('read', async (send) => {
       const records = new Map<string, SessionRecord>();
       const read = async (some: string[]): Promise<void> => {
         // By `$in`, one id would not go by MongoDB's quickest plan.
@@ -278,31 +268,24 @@ export class MongoStore extends SessionStore {
     // Another session may have taken the id of a member that has expired since it was met.
     const filter = { ...between({ group }), _id: { $in: ids } };
     let sum = 0;
-    await this.write('clear', this.timeIf(filter), async (send, window) => {
-      const ended = await this.delete(send, { ...filter, ...liveIn(window) });
-      sum += ended;
-      if (ended === ids.length) return true;
-      // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
-      await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
-      return undefined;
-    });
+    await this.within('clear', (deadline) =>
+      this.write('clear', deadline, this.timeIf(filter), async (send, window) => {
+        const ended = await this.delete(send, { ...filter, ...liveIn(window) });
+        sum += ended;
+        if (ended === ids.length) return true;
+        // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+        await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
+        return undefined;
+      }),
+    );
     return sum;
   }
 
   /** Some ids, in their order, of sessions that may have expired. */
   private async ids(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
-    const found = await this.find<{ _id: string }>('clear', {
-      filter: between(range),
-      projection: { _id: 1 },
-      sort: { _id: sort },
-      limit,
-    });
+    const query = { filter: between(range), projection: { _id: 1 }, sort: { _id: sort }, limit };
+    const found = await this.inTime('clear', (send) => this.findAll<{ _id: string }>(send, query));
     return found.map(({ _id }) => _id);
-  }
-
-  /** Finds what surely goes into one answer. */
-  private find<T>(operation: string, query: Record<string, unknown>): Promise<T[]> {
-    return this.connection.call(operation, (send) => this.findIn<T>(send, query));
   }
 
   /** Finds up to `limit`, and says whether there were more of them than go into one answer. */
@@ -322,7 +305,8 @@ export class MongoStore extends SessionStore {
     return { found: cursor.firstBatch, isCut };
   }
 
-  private async findIn<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
+  /** Finds what surely goes into one response. */
+  private async findAll<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
     const { limit } = query as { limit: number };
     const answer = await send({
       find: this.collection,
@@ -358,14 +342,14 @@ export class MongoStore extends SessionStore {
    * learns and tries again.
    */
   private write<T>(
-    operation: string,
+    operation: SessionStoreOperation,
+    deadline: Deadline,
     timeIfRefused: (send: Send) => Promise<Date | undefined>,
     attempt: (send: Send, window: Window) => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    const begun = performance.now();
-    return this.connection.call(operation, async (send) => {
+    return this.connection.call(operation, deadline, async (send) => {
       for (;;) {
-        const done = await attempt(send, this.clock.window(begun, this.timeout));
+        const done = await attempt(send, this.clock.window(deadline));
         if (done !== undefined) return done;
         const asked = performance.now();
         const now = await timeIfRefused(send);
@@ -378,7 +362,7 @@ export class MongoStore extends SessionStore {
   /** The server's time, or nothing when no document matches `filter`. */
   private timeIf(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
     return async (send) => {
-      const [met] = await this.findIn<{ now: Date }>(send, {
+      const [met] = await this.findAll<{ now: Date }>(send, {
         filter,
         projection: { _id: 0, now: '$$NOW' },
         limit: 1,

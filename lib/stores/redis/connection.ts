@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { Cluster, Redis, type ClusterNode, type ClusterOptions, type RedisOptions } from 'ioredis';
-import { withDeadline } from '../../contract/deadline.js';
-import { SessionStoreError } from '../../contract/errors.js';
+import { notOpen } from '../../contract/errors.js';
 
 /** Where the server is: one of `client`, `url`, `redisOptions` (which may come beside `url`) and `cluster`. */
 export interface RedisConnectionOptions {
@@ -53,8 +52,8 @@ export class RedisConnection {
   private readonly own: (Redis | Cluster)[] = [];
   private client: Redis | Cluster | undefined;
   private sender: Redis | Cluster | undefined;
-  /** What broke a connection of our own last; undefined while it is well. */
-  private trouble: unknown;
+  /** What last broke a connection of our own. `undefined` while it works. */
+  trouble: unknown;
 
   constructor(
     private readonly options: RedisConnectionOptions,
@@ -64,7 +63,7 @@ export class RedisConnection {
     this.isCluster = options.cluster !== undefined || options.client?.isCluster === true;
   }
 
-  /** Connects what is ours; rejects when that fails or takes longer than the timeout, with nothing left open. */
+  /** Connects what is ours. */
   async open(): Promise<void> {
     const { client } = this.options;
     this.client = client ?? this.make();
@@ -72,12 +71,7 @@ export class RedisConnection {
     this.own.push(this.sender);
     this.sender.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
     this.sender.on('ready', () => (this.trouble = undefined));
-    try {
-      await withDeadline(connect(this.sender), this.timeout, () => this.late('open'));
-    } catch (error) {
-      await this.close();
-      throw this.failed('open', error);
-    }
+    await connect(this.sender);
   }
 
   async close(): Promise<void> {
@@ -90,31 +84,25 @@ export class RedisConnection {
   for(operation: string): Redis | Cluster {
     const connection = NEVER_TWICE.includes(operation) ? this.sender : this.client;
     if (connection) return connection;
-    throw new SessionStoreError('redis', operation, 'the store is not open: call open() first');
+    throw notOpen('redis', operation);
   }
 
-  late(operation: string): SessionStoreError {
-    const problem = `no answer from the server in ${this.timeout} ms: is it reachable, and not held up by a slow command?`;
-    return new SessionStoreError('redis', operation, problem, this.trouble ? { cause: this.trouble } : {});
-  }
-
-  /** The store's error for what a driver threw. */
-  failed(operation: string, error: unknown): Error {
-    if (error instanceof SessionStoreError) return error;
+  /** What an error of the driver means, and the error without session data. */
+  explain(error: unknown): { problem: string | typeof SILENT; cause: unknown } {
     // A call that found no connection does not know why there is none.
-    const isAnswer = (error as Error).name === 'ReplyError';
-    const known = isAnswer ? undefined : this.trouble;
+    const isReply = (error as Error).name === 'ReplyError';
+    const known = isReply ? undefined : this.trouble;
     const cause = withoutCommands(known ?? error);
     const { lastNodeError } = cause as { lastNodeError?: unknown };
     const words = [error, cause, lastNodeError].map(messageOf);
 
     const [, problem] = PROBLEMS.find(([pattern]) => words.some((one) => pattern.test(one))) ?? [];
-    if (problem) return new SessionStoreError('redis', operation, problem, { cause });
-    if (SILENCE.test(messageOf(known))) return this.late(operation);
-    const otherwise = isAnswer
-      ? 'the server refused it; its words are the cause'
-      : 'no connection to the server: is it running, and is its address right?';
-    return new SessionStoreError('redis', operation, otherwise, { cause });
+    if (problem) return { problem, cause };
+    if (SILENCE.test(messageOf(known))) return { problem: SILENT, cause };
+    const otherwise = isReply
+      ? 'the server rejected the command. Its message is in the cause'
+      : 'no connection to the server. Is it running, and is its address right?';
+    return { problem: otherwise, cause };
   }
 
   private make(): Redis | Cluster {
@@ -210,7 +198,10 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : '';
 }
 
-/** How ioredis gives up a connection whose server does not answer. */
+/** What `explain` finds where the server does not respond. */
+export const SILENT = Symbol('silent');
+
+/** How ioredis gives up a connection whose server does not respond. */
 const SILENCE = /^Socket timeout/;
 
 const ARGUMENTS = /, with args beginning with:.*/;

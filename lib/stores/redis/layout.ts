@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../../contract/store.js';
+import type { SessionRecord } from '../../contract/record.js';
 
 /**
  * In a Cluster sessions are spread over sixteen shards. Each shard's hash tag was chosen to fall into the middle of

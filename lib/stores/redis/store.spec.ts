@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis-5';
-import type { SessionRecord } from 'nestjs-session-stores';
+import type { SessionRecord } from 'nestjs-session-stores/store';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -81,7 +81,7 @@ describe('options', () => {
     [{ url: 'redis://127.0.0.1/abc' }, /^url must be redis:\/\//],
     [{ url: `${server.url}?keyPrefix=x` }, /no options behind a `\?`: put them into redisOptions/],
     [{ redisOptions: 'localhost' }, /redisOptions must be an object/],
-    [{ ...server, prefx: 'x' }, /RedisStore has no option `prefx`: client, url/],
+    [{ ...server, prefx: 'x' }, /^Unknown RedisStore option "prefx"\. Valid options: client, url/],
     [{ cluster: [] }, /cluster must be \{ nodes: \[/],
     [{ client: {} }, /client must be a Redis or a Cluster of ioredis/],
     [{ ...server, prefix: null }, /prefix must be a well-formed string/],
@@ -255,7 +255,7 @@ describe('a store', () => {
     for (let attempt = 0; attempt < 2; attempt++) {
       await expect(late.open()).rejects.toMatchObject({
         name: 'SessionStoreError',
-        message: expect.stringMatching(/^\[session:redis\] open: no connection .* is it running/),
+        message: expect.stringMatching(/^\[session:redis\] open: no connection .* Is it running/),
         cause: { code: 'ECONNREFUSED' },
       });
     }

@@ -1,26 +1,18 @@
 import type { Cluster, Redis } from 'ioredis';
-import { ServerClock } from '../shared/clock.js';
-import { checkTimeout, withDeadline } from '../../contract/deadline.js';
+import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError } from '../../contract/errors.js';
-import { Opening } from '../../contract/opening.js';
-import {
-  checkChange,
-  checkGroup,
-  checkId,
-  checkPage,
-  checkRecord,
-  checkRotation,
-  exceptIds,
-} from '../../contract/record.js';
-import {
-  SessionStore,
-  type SessionChange,
-  type SessionPage,
-  type SessionPageOptions,
-  type SessionRecord,
-} from '../../contract/store.js';
 import { checkNoOthers, checkPrefix } from '../../contract/options.js';
-import { RedisConnection, type RedisConnectionOptions } from './connection.js';
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
+} from '../../contract/record.js';
+import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import { ServerClock } from '../shared/clock.js';
+import { RedisConnection, SILENT, type RedisConnectionOptions } from './connection.js';
 import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
 import {
   CLEAR_STEP,
@@ -46,8 +38,8 @@ export interface RedisStoreOptions extends RedisConnectionOptions {
 const COUNTED_A_STEP = 1000;
 const CLEARED_A_STEP = 200;
 
-/** What a script answered, behind the time. */
-type Answer = (string | number | null)[];
+/** What a script returned, after the time. */
+type Reply = (string | number | null)[];
 
 /**
  * Sessions in Redis (6.2 or newer, or Valkey): one server, Sentinel or Cluster. Each write is one script on one slot,
@@ -56,64 +48,68 @@ type Answer = (string | number | null)[];
 export class RedisStore extends SessionStore {
   private readonly connection: RedisConnection;
   private readonly layout: Layout;
-  private readonly timeout: number;
   /** One for each shard: in a Cluster they are on several servers. */
-  private readonly clocks: ServerClock[];
-  private readonly opening = new Opening();
+  private readonly clocks: [ServerClock, ...ServerClock[]];
 
   constructor(options: RedisStoreOptions) {
-    super();
     const { prefix = 'session:', timeout, client, url, redisOptions, cluster, ...others } = options ?? {};
-    checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix and timeout');
+    super('redis', timeout);
+    checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix, timeout');
     checkPrefix(prefix);
-    this.timeout = checkTimeout(timeout);
     this.connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
     this.layout = new Layout(prefix, this.connection.isCluster);
-    this.clocks = this.layout.shards.map(() => new ServerClock());
+    this.clocks = this.layout.shards.map(() => new ServerClock()) as [ServerClock];
   }
 
-  override open(): Promise<void> {
-    return this.opening.open(() => this.connect());
+  /** By the server's clock; in a Cluster by that of the server which has the first shard. */
+  override now(): number {
+    return this.clocks[0].now();
   }
 
-  override close(): Promise<void> {
-    return this.opening.close(() => this.connection.close());
+  protected override get advice(): string {
+    return 'Is the server reachable, and not blocked by a slow command?';
   }
 
-  async create(record: SessionRecord): Promise<void> {
-    checkRecord(record);
+  protected override async connect(): Promise<void> {
+    try {
+      await this.within('open', () => this.connection.open());
+      await Promise.all(this.layout.shards.map((_, shard) => this.learnTime(shard)));
+    } catch (error) {
+      await this.connection.close();
+      throw error;
+    }
+  }
+
+  protected override disconnect(): Promise<void> {
+    return this.connection.close();
+  }
+
+  protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
     const fields = fieldsOf(record);
     const groups = new Set(record.groups);
-    const [isCreated] = await this.act('create', CREATE, record.id, [
+    const [isCreated] = await this.act('create', deadline, CREATE, record.id, [
       record.secretHash,
       record.expiresAt,
       fields.length,
       ...fields,
       ...groups,
     ]);
-    if (isCreated === 1) return;
-    throw new SessionStoreError(
-      'redis',
-      'create',
-      'the id is in use by another session: genid must never give one twice',
-    );
+    return isCreated === 1;
   }
 
-  async read(id: string): Promise<SessionRecord | undefined> {
-    checkId(id);
+  protected override doRead(id: string): Promise<SessionRecord | undefined> {
     return this.find('read', id);
   }
 
-  async update(
-    { id }: SessionRecord,
+  protected override async doUpdate(
+    { id }: SessionRef,
     change: SessionChange,
-  ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-    checkId(id);
-    checkChange(change);
+    deadline: Deadline,
+  ): Promise<SessionUpdate | undefined> {
     const { set, remove = [], join = [], leave = [], expiresAt, touch, retirePrevious } = change;
     const sets = set ? setFields(set) : [];
     const removals = removedFields(remove);
-    const [isLive, expires, secretHash] = await this.act('update', UPDATE, id, [
+    const [isLive, expires, secretHash] = await this.act('update', deadline, UPDATE, id, [
       expiresAt ?? '',
       touch?.from ?? '',
       touch?.to ?? '',
@@ -130,29 +126,25 @@ export class RedisStore extends SessionStore {
     return isLive ? { expiresAt: Number(expires), secretHash: secretHash as string } : undefined;
   }
 
-  async rotate(
-    { id }: SessionRecord,
+  protected override async doRotate(
+    { id }: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
+    deadline: Deadline,
   ): Promise<string | undefined> {
-    checkRotation(id, presented, secretHash, grace);
-    const [isLive, current] = await this.act('rotate', ROTATE, id, [presented, secretHash, grace]);
+    const [isLive, current] = await this.act('rotate', deadline, ROTATE, id, [presented, secretHash, grace]);
     return isLive ? (current as string) : undefined;
   }
 
-  async destroy(id: string): Promise<boolean> {
-    checkId(id);
-    const [wasLive] = await this.act('destroy', DESTROY, id, []);
+  protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
+    const [wasLive] = await this.act('destroy', deadline, DESTROY, id, []);
     return wasLive === 1;
   }
 
-  async page(options: SessionPageOptions): Promise<SessionPage> {
-    checkPage(options);
-    const { group, limit } = options;
+  protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
     const records: SessionRecord[] = [];
-    let { shard, met } =
-      options.after === undefined ? { shard: 0, met: '0' } : this.positionIn(options.after);
+    let { shard, met } = after === undefined ? { shard: 0, met: '0' } : this.positionIn(after);
 
     for (; shard < this.layout.shards.length; shard++, met = '0') {
       for (;;) {
@@ -171,56 +163,59 @@ export class RedisStore extends SessionStore {
     return { records };
   }
 
-  async count(group?: string): Promise<number> {
-    if (group !== undefined) checkGroup(group);
+  protected override async doCount(group: string | undefined): Promise<number> {
     const counts = this.layout.shards.map((_, shard) =>
       group === undefined ? this.countAll(shard) : this.countGroup(shard, group),
     );
     return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
   }
 
-  async clear(group?: string, except?: Iterable<string>): Promise<number> {
-    if (group !== undefined) checkGroup(group);
-    const kept = [...exceptIds(except)];
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    const kept = [...except];
     const ended = this.layout.shards.map((_, shard) => this.clearShard(shard, group, kept));
     return (await Promise.all(ended)).reduce((sum, count) => sum + count, 0);
   }
 
-  private async connect(): Promise<void> {
-    await this.connection.open();
-    try {
-      await Promise.all(this.layout.shards.map((_, shard) => this.learnTime(shard)));
-    } catch (error) {
-      await this.connection.close();
-      throw error;
-    }
+  protected override late(operation: SessionStoreOperation, deadline?: Deadline): SessionStoreError {
+    return super.late(operation, deadline, this.connection.trouble);
+  }
+
+  protected override failure(operation: SessionStoreOperation, error: unknown): Error {
+    const { problem, cause } = this.connection.explain(error);
+    if (problem === SILENT) return this.late(operation);
+    return new SessionStoreError(this.storeName, operation, problem, { cause });
   }
 
   /** Asks a shard's server for its time, and whether it runs scripts at all. */
   private async learnTime(shard: number): Promise<void> {
     const asked = performance.now();
-    const answer = await this.ask('open', (client) =>
-      evaluate(client, TIME, listKey(this.layout.shards[shard] as string, undefined), [1, 0]),
+    const response = await this.within('open', () =>
+      evaluate(
+        this.connection.for('open'),
+        TIME,
+        listKey(this.layout.shards[shard] as string, undefined),
+        [1, 0],
+      ),
     );
-    (this.clocks[shard] as ServerClock).learn(asked, Number(answer[0]));
+    (this.clocks[shard] as ServerClock).learn(asked, Number(response[0]));
   }
 
-  private async find(operation: string, id: string): Promise<SessionRecord | undefined> {
+  private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {
     const hash = sessionKey(this.layout.shards[this.layout.shardOf(id)] as string, id);
-    return recordOf(id, await this.ask(operation, (client) => client.hgetall(hash)));
+    return recordOf(id, await this.client(operation).hgetall(hash));
   }
 
   private async countAll(shard: number): Promise<number> {
-    const [count] = await this.run('count', shard, COUNT_ALL, `${this.layout.shards[shard]}expiry`, []);
+    const [count] = await this.step('count', shard, COUNT_ALL, `${this.layout.shards[shard]}expiry`, []);
     return Number(count);
   }
 
   private async countGroup(shard: number, group: string): Promise<number> {
     const list = listKey(this.layout.shards[shard] as string, group);
     let sum = 0;
-    let met: Answer[number] | undefined = '0';
+    let met: Reply[number] | undefined = '0';
     while (met !== undefined) {
-      const [count, next]: Answer = await this.run('count', shard, COUNT_STEP, list, [
+      const [count, next]: Reply = await this.step('count', shard, COUNT_STEP, list, [
         met ?? '',
         COUNTED_A_STEP,
       ]);
@@ -234,10 +229,10 @@ export class RedisStore extends SessionStore {
     const list = listKey(this.layout.shards[shard] as string, group);
     const keptHere = kept.filter((id) => this.layout.shardOf(id) === shard);
     let sum = 0;
-    let met: Answer[number] | undefined = '0';
-    let last: Answer[number] | undefined = '';
+    let met: Reply[number] | undefined = '0';
+    let last: Reply[number] | undefined = '';
     while (met !== undefined) {
-      const step: Answer = await this.run('clear', shard, CLEAR_STEP, list, [
+      const step: Reply = await this.step('clear', shard, CLEAR_STEP, list, [
         met ?? '',
         last ?? '',
         CLEARED_A_STEP,
@@ -257,8 +252,14 @@ export class RedisStore extends SessionStore {
     limit: number,
   ): Promise<Member[]> {
     const list = listKey(this.layout.shards[shard] as string, group);
-    const flat = await this.ask('page', (client) =>
-      client.zrangebyscore(list, `(${met}`, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
+    const flat = await this.client('page').zrangebyscore(
+      list,
+      `(${met}`,
+      '+inf',
+      'WITHSCORES',
+      'LIMIT',
+      0,
+      limit,
     );
     // RESP3 nests a member with its place, unless the client was told not to.
     const words = (flat as unknown[]).flat();
@@ -277,68 +278,80 @@ export class RedisStore extends SessionStore {
   }
 
   /** Runs a script on one session. */
-  private act(operation: string, script: Script, id: string, args: (string | number)[]): Promise<Answer> {
+  private act(
+    operation: SessionStoreOperation,
+    deadline: Deadline,
+    script: Script,
+    id: string,
+    args: (string | number)[],
+  ): Promise<Reply> {
     const shard = this.layout.shardOf(id);
     const hash = sessionKey(this.layout.shards[shard] as string, id);
-    return this.run(operation, shard, script, hash, [id, ...args]);
+    return this.run(operation, deadline, shard, script, hash, [id, ...args]);
   }
 
-  /** Runs a script that acts before the deadline or never. */
-  private run(
-    operation: string,
+  /** Runs a script that is one step of many, under a deadline of its own. */
+  private async step(
+    operation: SessionStoreOperation,
     shard: number,
     script: Script,
     key: string,
     args: (string | number)[],
-  ): Promise<Answer> {
-    const begun = performance.now();
-    const clock = this.clocks[shard] as ServerClock;
-    return this.ask(operation, async (client) => {
-      for (;;) {
-        const asked = performance.now();
-        const { from, to } = clock.window(begun, this.timeout);
-        const [now, ...answer] = await evaluate(client, script, key, [
-          from,
-          to,
-          this.layout.shards[shard] as string,
-          ...args,
-        ]);
-        clock.learn(asked, Number(now));
-        if (answer.length > 0) return answer;
-        if (performance.now() - begun > this.timeout) throw this.connection.late(operation);
-      }
-    });
+  ): Promise<Reply> {
+    return this.within(operation, (deadline) => this.run(operation, deadline, shard, script, key, args));
   }
 
-  private async ask<T>(operation: string, work: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+  /** Runs a script that acts before the deadline or never. */
+  private async run(
+    operation: SessionStoreOperation,
+    deadline: Deadline,
+    shard: number,
+    script: Script,
+    key: string,
+    args: (string | number)[],
+  ): Promise<Reply> {
+    const clock = this.clocks[shard] as ServerClock;
+    for (;;) {
+      const asked = performance.now();
+      const { from, to } = clock.window(deadline);
+      const [now, ...reply] = await evaluate(this.client(operation), script, key, [
+        from,
+        to,
+        this.layout.shards[shard] as string,
+        ...args,
+      ]);
+      clock.learn(asked, Number(now));
+      if (reply.length > 0) return reply;
+      if (deadline.isOver) throw this.late(operation, deadline);
+    }
+  }
+
+  /** The connection for an operation, whose commands leave together with others of this turn of the event loop. */
+  private client(operation: SessionStoreOperation): Redis | Cluster {
     const client = this.connection.for(operation);
     gather(client);
-    try {
-      return await withDeadline(work(client), this.timeout, () => this.connection.late(operation));
-    } catch (error) {
-      throw this.connection.failed(operation, error);
-    }
+    return client;
   }
 }
 
 /** A session's id, and its place in a list. */
 type Member = [id: string, place: string];
 
-/** The connections that were asked something in this turn of the event loop. */
-const asked = new WeakSet<object>();
+/** The connections that were sent something in this turn of the event loop. */
+const busy = new WeakSet<object>();
 
 /**
- * Lets all but the first that is asked of a connection in one turn of the event loop leave as one packet: a system call
- * costs more than the rest of a call.
+ * Lets all commands but the first of one turn of the event loop leave a connection as one packet, because a system call
+ * costs more than the rest of a command.
  */
 function gather(client: Redis | Cluster): void {
   // A Cluster has a connection to each node, and looks for the one it needs.
   const { stream } = client as Partial<Redis>;
   if (!stream) return;
-  if (!asked.has(stream)) {
-    asked.add(stream);
+  if (!busy.has(stream)) {
+    busy.add(stream);
     setImmediate(() => {
-      asked.delete(stream);
+      busy.delete(stream);
       while (stream.writableCorked > 0) stream.uncork();
     });
   } else if (stream.writableCorked === 0) stream.cork();
@@ -350,11 +363,11 @@ async function evaluate(
   { lua, sha }: Script,
   key: string,
   args: (string | number)[],
-): Promise<Answer> {
+): Promise<Reply> {
   try {
-    return (await client.evalsha(sha, 1, key, ...args)) as Answer;
+    return (await client.evalsha(sha, 1, key, ...args)) as Reply;
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    return (await client.eval(lua, 1, key, ...args)) as Answer;
+    return (await client.eval(lua, 1, key, ...args)) as Reply;
   }
 }

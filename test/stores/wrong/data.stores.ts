@@ -1,4 +1,4 @@
-import { applyChange, exceptIds, type SessionRecord } from 'nestjs-session-stores';
+import { applyChange, exceptIds, type SessionRecord } from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
 import { twoOf, type Clear, type Page, type Rotate, type Update, type WrongStore } from './wrong.store.js';
 
@@ -21,6 +21,41 @@ const mapTexts = (data: Data, map: (text: string) => string) =>
   Object.fromEntries(Object.entries(data).map(([name, text]) => [name, map(text)]));
 
 export const wrongInData: WrongStore[] = [
+  {
+    name: 'writes what a hint holds, however old that is',
+    make: twoOf(
+      class extends MapStore {
+        override async read(id: string) {
+          const read = await super.read(id);
+          return read && { ...read, hint: read };
+        }
+        override async update(...[record, change]: Update) {
+          const { hint } = record as { hint?: SessionRecord };
+          if (hint) this.sessions.set(hint.id, hint);
+          return super.update(record, change);
+        }
+      },
+    ),
+    breaks: /^3 the hint of a record/,
+    says: /a hint that is out of date must keep what was written meanwhile/,
+  },
+  {
+    name: 'takes the session that a hint is of for the one that is meant',
+    make: twoOf(
+      class extends MapStore {
+        override async read(id: string) {
+          const read = await super.read(id);
+          return read && { ...read, hint: { id } };
+        }
+        override async update(...[record, change]: Update) {
+          const { id = record.id } = (record.hint ?? {}) as { id?: string };
+          return super.update({ ...record, id }, change);
+        }
+      },
+    ),
+    breaks: /^3 the hint of a record/,
+    says: /another session's hint must change the session with its id/,
+  },
   {
     name: 'loses the name __proto__',
     make: writes((data) => {

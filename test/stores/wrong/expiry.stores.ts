@@ -1,4 +1,4 @@
-import { NEVER, applyChange, applyRotation, type SessionRecord } from 'nestjs-session-stores';
+import { NEVER, applyChange, applyRotation, type SessionRecord } from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
 import {
   pause,
@@ -16,6 +16,22 @@ class LateStore extends MapStore {
   protected all(group?: string): SessionRecord[] {
     const all = [...this.sessions.values()];
     return group === undefined ? all : all.filter(({ groups }) => groups.includes(group));
+  }
+}
+
+const HOUR = 3_600_000;
+
+/** Says that it is another time than that by which its sessions expire. */
+class ClockedStore extends MapStore {
+  protected offset = HOUR;
+
+  override now(): number {
+    return Date.now() + this.offset;
+  }
+
+  protected override live(id: string): SessionRecord | undefined {
+    const found = this.sessions.get(id);
+    return found && found.expiresAt > Date.now() ? found : undefined;
   }
 }
 
@@ -301,5 +317,31 @@ export const wrongInExpiry: WrongStore[] = [
     ),
     breaks: /^5 a session that never expires/,
     says: /sessions that never expire must be cleared/,
+  },
+  {
+    name: 'has a clock that is ahead',
+    make: twoOf(ClockedStore),
+    breaks: /^5 what has expired by the clock/,
+    says: /must be gone once `now` has reached its expiry/,
+  },
+  {
+    name: 'has a clock that is behind',
+    make: twoOf(
+      class extends ClockedStore {
+        protected override offset = -HOUR;
+      },
+    ),
+    breaks: /^5 what has not expired by the clock/,
+    says: /must be live until `now` has reached its expiry/,
+  },
+  {
+    name: 'has a clock with fractions',
+    make: twoOf(
+      class extends ClockedStore {
+        protected override offset = 0.5;
+      },
+    ),
+    breaks: /^5 what has not expired by the clock/,
+    says: /`now` must be in whole milliseconds/,
   },
 ];

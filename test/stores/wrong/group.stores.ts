@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { exceptIds, type SessionRecord } from 'nestjs-session-stores';
+import { exceptIds, type SessionRecord } from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
 import { pause, twoOf, type Clear, type Create, type Update, type WrongStore } from './wrong.store.js';
 
@@ -89,9 +89,9 @@ export const wrongInGroups: WrongStore[] = [
           return group === undefined ? super.count() : groups.filter((other) => other === group).length;
         }
         override async update(...[record, change]: Update) {
-          const answer = await super.update(record, change);
-          const twice = answer && { ...answer, groups: [...answer.groups, ...(change.join ?? [])] };
-          return twice && this.keep(twice);
+          if (!(await super.update(record, change))) return undefined;
+          const updated = this.live(record.id)!;
+          return this.keep({ ...updated, groups: [...updated.groups, ...(change.join ?? [])] });
         }
       },
     ),

@@ -1,4 +1,9 @@
-import { applyChange, applyRotation, type SessionChange, type SessionRecord } from 'nestjs-session-stores';
+import {
+  applyChange,
+  applyRotation,
+  type SessionChange,
+  type SessionRecord,
+} from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
 import { pause, twoOf, type Create, type Rotate, type Update, type WrongStore } from './wrong.store.js';
 

@@ -1,4 +1,4 @@
-import type { SessionRecord } from 'nestjs-session-stores';
+import type { SessionRecord } from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
 import { twoOf, type Page, type WrongStore } from './wrong.store.js';
 

@@ -1,4 +1,4 @@
-import { applyRotation, type SessionRecord } from 'nestjs-session-stores';
+import { applyRotation, type SessionRecord } from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
 import { pause, twoOf, type Rotate, type Update, type WrongStore } from './wrong.store.js';
 

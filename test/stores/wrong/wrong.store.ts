@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { SessionRecord, SessionStore } from 'nestjs-session-stores';
+import type { SessionChange, SessionRecord, SessionStore } from 'nestjs-session-stores/store';
 import type { MapStore } from '../map.store.js';
 
 /** A store that keeps all promises but one, and the law that must notice. */
@@ -15,8 +15,9 @@ export interface WrongStore {
 }
 
 export type Create = Parameters<SessionStore['create']>;
-export type Update = Parameters<SessionStore['update']>;
-export type Rotate = Parameters<SessionStore['rotate']>;
+/** The laws hand in whole records. */
+export type Update = [record: SessionRecord, change: SessionChange];
+export type Rotate = [record: SessionRecord, presented: string, secretHash: string, grace: number];
 export type Page = Parameters<SessionStore['page']>;
 export type Clear = Parameters<SessionStore['clear']>;
 

@@ -1,0 +1,148 @@
+// What the arguments of a store are checked for. An object in the place of a string, such as `{ $ne: null }` from a
+// request body, must never reach a query.
+import {
+  NEVER,
+  type SessionChange,
+  type SessionPageOptions,
+  type SessionRecord,
+  type SessionRef,
+} from './record.js';
+
+/** Throws a `TypeError` for an id that is not a well-formed string. */
+export function checkId(id: unknown): void {
+  checkString(id, 'id');
+}
+
+/** Throws a `TypeError` for a group that is not a well-formed string; `''` is a group. */
+export function checkGroup(group: unknown): void {
+  checkString(group, 'group');
+}
+
+/** Throws a `TypeError` for what does not say which session is meant. */
+export function checkRef(ref: SessionRef): void {
+  checkObject(ref, 'a record');
+  checkString(ref.id, 'id');
+}
+
+/** Throws a `TypeError` for a record that no store may take. */
+export function checkRecord(record: SessionRecord): void {
+  checkObject(record, 'a record');
+  checkString(record.id, 'id');
+  checkString(record.secretHash, 'secretHash');
+  if (record.previous !== undefined) {
+    checkString(record.previous.hash, 'previous.hash');
+    checkInstant(record.previous.replacedAt, 'previous.replacedAt');
+    checkDuration(record.previous.grace, 'previous.grace');
+    if (record.previous.validUntil !== undefined)
+      checkInstant(record.previous.validUntil, 'previous.validUntil');
+  }
+  checkTexts(record.data, 'data');
+  checkStrings(record.groups, 'groups', 'group');
+  checkInstant(record.createdAt, 'createdAt');
+  checkInstant(record.expiresAt, 'expiresAt');
+}
+
+/** Throws a `TypeError` for a change that no store may take. */
+export function checkChange(change: SessionChange): void {
+  checkObject(change, 'a change');
+  const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
+  if (set !== undefined) checkTexts(set, 'set');
+  if (remove !== undefined) {
+    checkStrings(remove, 'remove', 'name');
+    for (const name of remove) {
+      if (set && Object.hasOwn(set, name)) throw new TypeError('a name must not be in both set and remove');
+    }
+  }
+  if (join !== undefined) checkStrings(join, 'join', 'group');
+  if (leave !== undefined) {
+    checkStrings(leave, 'leave', 'group');
+    if (join?.some((group) => leave.includes(group))) {
+      throw new TypeError('a group must not be in both join and leave');
+    }
+  }
+  if (expiresAt !== undefined) checkInstant(expiresAt, 'expiresAt');
+  if (touch !== undefined) {
+    checkInstant(touch.from, 'touch.from');
+    checkInstant(touch.to, 'touch.to');
+  }
+  if (retirePrevious !== undefined) {
+    checkString(retirePrevious.secretHash, 'retirePrevious.secretHash');
+    checkInstant(retirePrevious.validUntil, 'retirePrevious.validUntil');
+  }
+}
+
+/** Throws a `TypeError` for the arguments of a rotation that no store may take. */
+export function checkRotation(presented: unknown, secretHash: unknown, grace: unknown): void {
+  checkString(presented, 'presented');
+  checkString(secretHash, 'secretHash');
+  checkDuration(grace, 'grace');
+}
+
+/** Throws a `TypeError` for options of a page that no store may take. */
+export function checkPage(options: SessionPageOptions): void {
+  checkObject(options, 'the options of a page');
+  const { group, after, limit } = options;
+  if (group !== undefined) checkString(group, 'group');
+  if (after !== undefined) checkString(after, 'after');
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
+    throw new TypeError('limit must be a whole number from 1 to 1000');
+  }
+}
+
+/** The ids in `except`, where a string alone is one id. Throws a `TypeError` for anything else. */
+export function exceptIds(except: Iterable<string> = []): Set<string> {
+  if (except === null || typeof (except as Partial<Iterable<string>>)[Symbol.iterator] !== 'function') {
+    throw new TypeError('except must be an id or an iterable of ids');
+  }
+  const ids = new Set(typeof except === 'string' ? [except] : except);
+  for (const id of ids) checkString(id, 'except');
+  return ids;
+}
+
+function checkObject(value: unknown, what: string): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`${what} must be an object, not ${kindOf(value)}`);
+  }
+}
+
+function checkString(value: unknown, what: string): void {
+  if (typeof value !== 'string' || !value.isWellFormed()) {
+    throw new TypeError(`${what} must be a well-formed string, not ${kindOf(value)}`);
+  }
+}
+
+function checkStrings(values: unknown, list: string, what: string): void {
+  if (!Array.isArray(values))
+    throw new TypeError(`${list} must be an array of strings, not ${kindOf(values)}`);
+  for (const value of values) checkString(value, `a ${what} in ${list}`);
+}
+
+function checkTexts(texts: unknown, what: string): void {
+  if (typeof texts !== 'object' || texts === null || Array.isArray(texts)) {
+    throw new TypeError(`${what} must be an object of JSON texts, not ${kindOf(texts)}`);
+  }
+  for (const name of Object.keys(texts)) {
+    checkString(name, `a name in ${what}`);
+    checkString((texts as Record<string, unknown>)[name], `a text in ${what}`);
+  }
+}
+
+function checkInstant(value: unknown, what: string): void {
+  if (!Number.isInteger(value) || (value as number) > NEVER) {
+    throw new TypeError(`${what} must be a whole number of epoch milliseconds, at most ${NEVER}`);
+  }
+}
+
+function checkDuration(value: unknown, what: string): void {
+  if (!Number.isInteger(value) || (value as number) < 0) {
+    throw new TypeError(`${what} must be a whole number of milliseconds, 0 or more`);
+  }
+}
+
+/** Names a value's kind without its content, which may be session data. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'string') return value.isWellFormed() ? 'a string' : 'a string with a lone surrogate';
+  return typeof value === 'object' ? 'an object' : typeof value;
+}

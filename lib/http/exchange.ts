@@ -1,0 +1,38 @@
+import type { SessionIncomingMessage, SessionRequest } from '../session/work.js';
+import { Overlay } from './overlay.js';
+import { keepWork, keptWork } from './seal.js';
+
+/** Ties a request to its session work: what looks at the request finds it, and the session's id on `req.sessionID`. */
+export function attach(req: SessionIncomingMessage, work: SessionRequest): void {
+  keepWork(req, work);
+  OVERLAY.put(req);
+}
+
+/** The session work of a request; `undefined` if the session middleware did not run for it. */
+export function workOf(req: unknown): SessionRequest | undefined {
+  return keptWork(req as object | undefined) as SessionRequest | undefined;
+}
+
+/** What the session layer adds to a request beside `session`, which handlers may delete. */
+const OVERLAY = new Overlay((below) => ({
+  sessionID: requestProperty(below, 'sessionID', (work) => work.id),
+  sessionStore: requestProperty(below, 'sessionStore', (work) => work.sessionStore),
+}));
+
+/** A property of a request, which handlers may assign like any other. */
+function requestProperty(
+  below: object,
+  name: string,
+  valueOf: (work: SessionRequest) => unknown,
+): PropertyDescriptor {
+  return {
+    configurable: true,
+    get(this: SessionIncomingMessage): unknown {
+      const work = workOf(this);
+      return work ? valueOf(work) : Reflect.get(below, name, this);
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+    },
+  };
+}

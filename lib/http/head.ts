@@ -1,0 +1,56 @@
+import { validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http';
+
+/** Checks the arguments of a `writeHead` that is applied later, so that its caller sees what is wrong. */
+export function checkHead(args: unknown[]): void {
+  const status = Number(args[0]);
+  if (!(status >= 100 && status <= 999)) {
+    throw Object.assign(new RangeError(`Invalid status code: ${String(args[0])}`), {
+      code: 'ERR_HTTP_INVALID_STATUS_CODE',
+    });
+  }
+  for (const [name, value] of headersOf(args)) {
+    validateHeaderName(name);
+    for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one as string);
+  }
+}
+
+/** Refuses what Node refuses to write, while there is a caller to tell. */
+export function checkChunk(chunk: unknown, isEnd: boolean): void {
+  if (typeof chunk === 'string' || chunk instanceof Uint8Array) return;
+  if (isEnd && (chunk === undefined || chunk === null || typeof chunk === 'function')) return;
+  throw Object.assign(
+    new TypeError(`a chunk must be a string, a Buffer or a Uint8Array, not ${typeof chunk}`),
+    {
+      code: 'ERR_INVALID_ARG_TYPE',
+    },
+  );
+}
+
+/** Sets the headers of a `writeHead` on the response, as Node would; returns the arguments that are left. */
+export function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
+  const headers = headersOf(args);
+  for (const [name] of headers) res.removeHeader(name);
+  for (const [name, value] of headers) {
+    if (value !== undefined) {
+      res.appendHeader(name, (typeof value === 'number' ? String(value) : value) as string | string[]);
+    }
+  }
+  return typeof args[1] === 'string' ? [args[0], args[1]] : [args[0]];
+}
+
+/** The headers of a `writeHead` in any of the forms that Node takes: an object, a flat array, an array of pairs. */
+function headersOf(args: unknown[]): [string, unknown][] {
+  const headers = typeof args[1] === 'string' ? args[2] : (args[1] ?? args[2]);
+  if (headers === undefined || headers === null) return [];
+  if (!Array.isArray(headers)) return Object.entries(headers as object).filter(([name]) => name !== '');
+  if (Array.isArray(headers[0])) return headers as [string, unknown][];
+  const pairs: [string, unknown][] = [];
+  for (let at = 0; at < headers.length; at += 2) pairs.push([String(headers[at]), headers[at + 1]]);
+  return pairs;
+}
+
+export function headersSent(verb: string): Error {
+  return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), {
+    code: 'ERR_HTTP_HEADERS_SENT',
+  });
+}

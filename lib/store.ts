@@ -1,0 +1,9 @@
+// For authors of stores and of decorators around them: the contract, and what helps to keep it.
+export * from './contract/store.js';
+export * from './contract/record.js';
+export * from './contract/decorator.js';
+export * from './contract/checks.js';
+export * from './contract/errors.js';
+export { DEFAULT_TIMEOUT, NO_DEADLINE, type Deadline } from './contract/deadline.js';
+export { checkFlag, checkLifetime, checkNoOthers, checkPrefix, checkWord } from './contract/options.js';
+export { ServerClock, type Window } from './stores/shared/clock.js';

@@ -1,0 +1,1 @@
+export { fromExpressStore, type ExpressStoreOptions } from './store.js';
