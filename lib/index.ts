@@ -3,6 +3,7 @@ import 'reflect-metadata';
 // `export *` for what apps augment (`SessionData`): TypeScript merges an augmentation through it, not through a
 // named re-export.
 export type * from './session/session.js';
+export type * from './session/on-request.js';
 export { SessionStore } from './contract/store.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from './contract/errors.js';
 export { Session, sessionOf } from './nest/session.decorator.js';

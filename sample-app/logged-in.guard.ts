@@ -5,7 +5,7 @@ import { sessionOf } from 'nestjs-session-stores';
 @Injectable()
 export class LoggedInGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    if (sessionOf(context).user === undefined) throw new UnauthorizedException('log in first: POST /login');
+    if (sessionOf(context)?.user === undefined) throw new UnauthorizedException('log in first: POST /login');
     return true;
   }
 }

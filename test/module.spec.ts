@@ -48,7 +48,7 @@ declare module 'nestjs-session-stores' {
 @Injectable()
 class LoggedIn implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    return sessionOf(context).user !== undefined;
+    return sessionOf(context)?.user !== undefined;
   }
 }
 

@@ -14,7 +14,7 @@ type Pipe = Type<PipeTransform> | PipeTransform;
  * The session of the request or message that `context` is about, for guards and interceptors; `undefined` after it was
  * destroyed. Throws when no session middleware ran, and for a message whose socket's session has ended.
  */
-export function sessionOf(context: ExecutionContext): Session {
+export function sessionOf(context: ExecutionContext): Session | undefined {
   const request = requestOf(context);
   const isMessage = context.getType() === 'ws';
   if (request?.session === undefined && !(isMessage ? request : workOf(request))) {
@@ -24,7 +24,7 @@ export function sessionOf(context: ExecutionContext): Session {
         : 'no session here: import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
     );
   }
-  return request!.session as Session;
+  return request!.session as Session | undefined;
 }
 
 const fromSession = createParamDecorator(

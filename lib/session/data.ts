@@ -28,7 +28,7 @@ export interface DataChange {
 
 /**
  * The names that belong to a session object itself, as in express-session: never data. `cookie` is stored
- * under its own name, by `SessionCookie`.
+ * under its own name, by `LiveCookie`.
  */
 const RESERVED = new Set([
   'cookie',

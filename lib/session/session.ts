@@ -1,33 +1,32 @@
-import { inspect } from 'node:util';
-import expressSession from 'express-session';
-import { ownProperty, PARSE, type DataHolder } from './data.js';
-import { SessionCookie } from '../cookie/cookie.js';
-import type { SessionState } from './state.js';
+import type { SessionCookie } from '../cookie/cookie.js';
 
 /**
- * The properties of your sessions. Augment it once and every `Session` knows them:
+ * The properties of your sessions. Augment it once, and every `Session` knows them:
  * `declare module 'nestjs-session-stores' { interface SessionData { user: string } }`.
  */
-export interface SessionData extends expressSession.SessionData {}
+export interface SessionData {}
 
 /** How to rotate a session's secret. */
 export interface RotateOptions {
-  /** How long, in milliseconds, the old secret stays good beside the new one; default 30 000. */
+  /** How long the old secret stays valid beside the new one, in milliseconds; default 30 000. */
   grace?: number;
 }
 
-/** Told how a call ended, as in express-session. */
-export type SessionCallback = (error?: unknown) => void;
+/** Called when a call has ended, as in express-session. */
+// `any`, because code that was written for express-session reads `error.message`.
+export type SessionCallback = (error?: any) => void;
 
-/** What a session can do. Everything that is not one of these names is data. */
-export interface SessionMethods {
+/** What a handler holds: your data, and what a session can do. Everything that is not one of these names is data. */
+export interface Session extends Partial<SessionData> {
   /** The session's id: public, unlike the token that the client holds. */
   readonly id: string;
   /** The name of the identity that its token came by, or will. */
   readonly identity: string;
+  /** The attributes of its cookie. */
+  cookie: SessionCookie;
   /**
-   * Saves what changed now, instead of before the response; rejects with `SessionGoneError` when it could not be saved
-   * because the session has ended meanwhile.
+   * Saves now what changed, instead of before the response. Rejects with `SessionGoneError` if the session was destroyed
+   * or expired meanwhile.
    */
   save(): Promise<void>;
   save(callback: SessionCallback): this;
@@ -35,208 +34,36 @@ export interface SessionMethods {
   reload(): Promise<void>;
   /** As in express-session: puts a new object at `req.session` and leaves this one as it is. */
   reload(callback: SessionCallback): this;
-  /** Ends the session and clears its cookie; a rejection means that it may still live. */
+  /** Destroys the session and removes its cookie. A rejection means that it may still be live. */
   destroy(): Promise<void>;
   destroy(callback: SessionCallback): this;
   /**
-   * Ends this session and starts an empty one in its place, with a new id: do it at login. Rejects, and the session is
-   * as it was, when the old one could not be ended; with `SessionGoneError` when others ended it meanwhile; when the
-   * answer has begun, and on a socket, where nothing can be given to the client, and nothing is saved after that.
+   * Destroys this session and starts an empty one in its place, with a new id: do it at login. Rejects, and the session
+   * is as it was, if the old one could not be destroyed; with `SessionGoneError` if others destroyed it meanwhile. Rejects
+   * too once the response has begun, and on a socket, where the client can be given no token; nothing is saved after that.
    */
   regenerate(): Promise<void>;
   /** As in express-session: puts a new object at `req.session` and leaves this one as it is. */
   regenerate(callback: SessionCallback): this;
   /**
-   * Gives the client a new secret for the same session; the old one keeps working for a grace. At login use
-   * `regenerate`. Does nothing for a session that is not stored yet, when another request rotated it, and, unless `grace`
-   * is 0, while the grace of the last rotation runs: requests that carry the secret before it may be on their way.
+   * Gives the client a new secret for the same session; the old one stays valid for a grace. At login use `regenerate`.
+   * Does nothing for a session that is not stored yet, or that another request has rotated, and, unless `grace` is 0,
+   * while the grace of the last rotation runs: requests with the secret before it may be on their way.
    */
   rotate(options?: RotateOptions): Promise<void>;
-  /** Renews the expiry with this request, although a tenth of the lifetime has not passed. */
+  /** Renews the expiry with this request, even if less than a tenth of the lifetime has passed. */
   touch(): Promise<void>;
+  /** Counts the cookie's age from now again. */
+  resetMaxAge(): this;
   /** Makes the session a member of a group when it is saved. */
   joinGroup(group: string): Promise<void>;
   /** Takes the session out of a group when it is saved. */
   leaveGroup(group: string): Promise<void>;
-  /** The groups it is in, with what this request joined and left. */
+  /** The groups that the session is in, with what this request joined and left. */
   groupNames(): Promise<string[]>;
   /**
    * multi-process-session's name for having one group: joins `group`, and leaves the one that was set like this before,
    * which the session keeps as its property `groupName`.
    */
   setGroupName(group: string): Promise<void>;
-}
-
-/** What a handler holds: your data, and what a session can do. */
-export type Session = SessionMethods & Partial<SessionData> & expressSession.Session;
-
-/** What a session object has its work done by. */
-export interface SessionWork {
-  /** The request that it is on. */
-  readonly req: object;
-  /** The name of the identity that the token comes by. */
-  readonly identity: string;
-  save(session: LiveSession): Promise<void>;
-  reload(session: LiveSession, inPlace: boolean): Promise<void>;
-  destroy(session: LiveSession): Promise<void>;
-  regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
-  rotate(session: LiveSession, grace: number): Promise<void>;
-  /** Logs a text that is not JSON. */
-  unreadable(id: string, name: string): void;
-}
-
-/** The object at `req.session`. Its own enumerable properties are the data; all else is on the prototype. */
-export class LiveSession implements SessionMethods, DataHolder {
-  readonly #work: SessionWork;
-  #state: SessionState;
-
-  static {
-    // Behind our prototype stands express-session's, so that `instanceof` holds. Its constructor is not called:
-    // it drops data named like a method and freezes `id`.
-    Object.setPrototypeOf(this.prototype, expressSession.Session.prototype);
-    Object.defineProperty(this, 'name', { value: 'Session' });
-  }
-
-  /** As in express-session an own, enumerable property: apps set its `maxAge`, and print it. */
-  cookie: SessionCookie;
-
-  constructor(work: SessionWork, state: SessionState) {
-    this.#work = work;
-    this.#state = state;
-    this.cookie = state.cookie;
-  }
-
-  /** What the request knows of this object's session. */
-  static stateOf(session: LiveSession): SessionState {
-    return session.#state;
-  }
-
-  /** Makes the same object, which has no data, stand for another session. */
-  static setState(session: LiveSession, state: SessionState): void {
-    session.#state = state;
-    session.cookie = state.cookie;
-  }
-
-  static isLive(value: unknown): value is LiveSession {
-    return typeof value === 'object' && value !== null && #state in value;
-  }
-
-  get id(): string {
-    return this.#state.id;
-  }
-
-  get identity(): string {
-    return this.#work.identity;
-  }
-
-  // As with the methods, data of this name beats ours.
-  set identity(value: unknown) {
-    ownProperty(this, 'identity', value);
-  }
-
-  get req(): object {
-    return this.#work.req;
-  }
-
-  save(): Promise<void>;
-  save(callback: SessionCallback): this;
-  save(callback?: SessionCallback): Promise<void> | this {
-    return this.#settle(this.#work.save(this), callback);
-  }
-
-  reload(): Promise<void>;
-  reload(callback: SessionCallback): this;
-  reload(callback?: SessionCallback): Promise<void> | this {
-    return this.#settle(this.#work.reload(this, callback === undefined), callback);
-  }
-
-  destroy(): Promise<void>;
-  destroy(callback: SessionCallback): this;
-  destroy(callback?: SessionCallback): Promise<void> | this {
-    return this.#settle(this.#work.destroy(this), callback);
-  }
-
-  regenerate(): Promise<void>;
-  regenerate(callback: SessionCallback): this;
-  regenerate(callback?: SessionCallback): Promise<void> | this {
-    return this.#settle(this.#work.regenerate(this, callback === undefined), callback);
-  }
-
-  rotate({ grace = 30_000 }: RotateOptions = {}): Promise<void> {
-    return this.#settle(this.#work.rotate(this, grace)) as Promise<void>;
-  }
-
-  touch(): Promise<void> {
-    this.resetMaxAge();
-    this.#state.touchAsked = true;
-    return Promise.resolve();
-  }
-
-  resetMaxAge(): this {
-    SessionCookie.renew(this.#state.cookie);
-    return this;
-  }
-
-  // What these refuse is thrown, not rejected: nobody need await them, and a wrong group must not go unnoticed.
-  joinGroup(group: string): Promise<void> {
-    this.#state.join(group);
-    return Promise.resolve();
-  }
-
-  leaveGroup(group: string): Promise<void> {
-    this.#state.leave(group);
-    return Promise.resolve();
-  }
-
-  groupNames(): Promise<string[]> {
-    return Promise.resolve(this.#state.groupNames());
-  }
-
-  setGroupName(group: string): Promise<void> {
-    const named = this as { groupName?: unknown };
-    const before = named.groupName;
-    this.#state.join(group);
-    if (typeof before === 'string' && before !== group) this.#state.leave(before);
-    named.groupName = group;
-    return Promise.resolve();
-  }
-
-  [PARSE](name: string): unknown {
-    const { id, snapshot } = this.#state;
-    try {
-      return JSON.parse(snapshot.texts[name]!);
-    } catch {
-      this.#work.unreadable(id, name);
-      return undefined;
-    }
-  }
-
-  /** Shows the data as `console.log` shows a plain object's, also what is not parsed yet. */
-  [inspect.custom](): this {
-    for (const name of Object.keys(this)) void (this as Record<string, unknown>)[name];
-    return this;
-  }
-
-  // Assigned data of this name must not replace the prototype.
-  get ['__proto__'](): unknown {
-    return Object.getPrototypeOf(this);
-  }
-
-  set ['__proto__'](value: unknown) {
-    ownProperty(this, '__proto__', value);
-  }
-
-  #settle(done: Promise<void>, callback?: SessionCallback): Promise<void> | this {
-    if (callback === undefined) {
-      // A caller who does not await it must not lose the process; one who does still sees the rejection.
-      done.catch(() => {});
-      return done;
-    }
-    // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
-    done.then(
-      () => process.nextTick(callback),
-      (error: unknown) => process.nextTick(callback, error),
-    );
-    return this;
-  }
 }

@@ -1,5 +1,5 @@
 import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './data.js';
-import { SessionCookie } from '../cookie/cookie.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
 import type { SessionStoreError } from '../contract/errors.js';
 import { checkGroup } from '../contract/checks.js';
 import { NEVER, type SessionRecord } from '../contract/record.js';
@@ -39,10 +39,10 @@ export class SessionState {
 
   constructor(
     readonly id: string,
-    readonly cookie: SessionCookie,
+    readonly cookie: LiveCookie,
     idleTimeout: number,
   ) {
-    this.lifetime = SessionCookie.lifetime(cookie, idleTimeout);
+    this.lifetime = LiveCookie.lifetime(cookie, idleTimeout);
   }
 
   /** The data as it was loaded or last saved. */

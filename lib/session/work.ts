@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import expressSession from 'express-session';
 import { checkSize, diffData, loadData, type DataChange } from './data.js';
-import { SessionCookie } from '../cookie/cookie.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import type { SessionConfig } from './config.js';
@@ -10,7 +10,7 @@ import { checkId } from '../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
 import { isGoodHash, hashSecret, randomName, type Token } from '../token/token.js';
-import { LiveSession, type SessionWork } from './session.js';
+import { LiveSession, type SessionWork } from './live-session.js';
 
 /** A request as Node gives it, with what Express and we put on it. */
 export interface SessionIncomingMessage extends IncomingMessage {
@@ -292,14 +292,14 @@ export class SessionRequest implements SessionWork {
     return new SessionState(id, this.#cookie(), idleTimeout);
   }
 
-  #cookie(ownText?: string): SessionCookie {
+  #cookie(ownText?: string): LiveCookie {
     const { cookie } = this.#identity;
     const defaults = this.#secure ? cookie.secure : cookie.plain;
-    const isWhole = ownText !== undefined && this.#keepsWholeCookie && SessionCookie.isWhole(ownText);
-    if (!isWhole) return new SessionCookie(defaults, ownText);
+    const isWhole = ownText !== undefined && this.#keepsWholeCookie && LiveCookie.isWhole(ownText);
+    if (!isWhole) return new LiveCookie(defaults, ownText);
     // One that express-session stored without a word on these takes ours, which are the safer.
     const { secure, sameSite } = defaults;
-    return new SessionCookie({ path: '/', httpOnly: true, secure, sameSite }, ownText);
+    return new LiveCookie({ path: '/', httpOnly: true, secure, sameSite }, ownText);
   }
 
   /** Puts a session on the request, with the data of `record`. */
@@ -465,8 +465,8 @@ export class SessionRequest implements SessionWork {
       const record = await store.read(state.id);
       if (!record || !isReadable(record, state.id)) return;
       state.expiresAt = record.expiresAt;
-      if (SessionCookie.refresh(state.cookie, record.data['cookie']))
-        state.lifetime = SessionCookie.lifetime(state.cookie, idleTimeout);
+      if (LiveCookie.refresh(state.cookie, record.data['cookie']))
+        state.lifetime = LiveCookie.lifetime(state.cookie, idleTimeout);
     } catch (error) {
       // The secret is valid and has to reach the client, with what this request knows.
       logger.warn(
@@ -601,17 +601,17 @@ export class SessionRequest implements SessionWork {
           'session.cookie was replaced: set its attributes instead, session.cookie.maxAge = …',
         );
       }
-      SessionCookie.adopt(state.cookie, session.cookie);
+      LiveCookie.adopt(state.cookie, session.cookie);
       session.cookie = state.cookie;
     }
     const config = this.#config;
     const now = this.#config.store.now();
-    const lifetime = SessionCookie.lifetime(state.cookie, config.idleTimeout);
+    const lifetime = LiveCookie.lifetime(state.cookie, config.idleTimeout);
     const data = diffData(session, state.snapshot);
     const groups = state.groupChange();
-    const cookieText = SessionCookie.own(state.cookie);
+    const cookieText = LiveCookie.own(state.cookie);
     const { record } = state;
-    const wholeCookie = this.#keepsWholeCookie && cookieText && SessionCookie.whole(state.cookie);
+    const wholeCookie = this.#keepsWholeCookie && cookieText && LiveCookie.whole(state.cookie);
     if (state.unavailable) {
       if (data || groups || cookieText || evenIfEmpty) throw state.unavailable;
       return undefined;
@@ -683,7 +683,7 @@ export class SessionRequest implements SessionWork {
     }
     if (data) state.dataSaved(data);
     if (groups) state.groupsSaved(groups);
-    if (cookieText) SessionCookie.saved(state.cookie, cookieText.text);
+    if (cookieText) LiveCookie.saved(state.cookie, cookieText.text);
     state.expiresAt = answer.expiresAt;
     state.lifetime = lifetime;
     state.touchAsked = false;
@@ -705,7 +705,7 @@ export class SessionRequest implements SessionWork {
     state.secret ??= signer.newSecret();
     state.secretHash ??= hashSecret(state.secret);
     const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
-    if (this.#keepsWholeCookie) texts['cookie'] = SessionCookie.whole(state.cookie);
+    if (this.#keepsWholeCookie) texts['cookie'] = LiveCookie.whole(state.cookie);
     else if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
     const record: SessionRecord = {
       id: state.id,

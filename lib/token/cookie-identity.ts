@@ -1,6 +1,6 @@
 import { parseCookie } from 'cookie';
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
-import { SessionCookie } from '../cookie/cookie.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
 import { isTokenName, type SessionIdentity } from './identity.js';
 import { scope, type IdentityScope } from './scope.js';
 
@@ -28,11 +28,13 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
     cookie,
     appliesTo: scope(host, path),
     get: (req) => cookiesOf(req.headers.cookie, name),
+    // The cookie that the session layer hands in is always its own.
     set(res, token, session) {
-      res.appendHeader('Set-Cookie', SessionCookie.set(session.cookie, name, token, session.expiresAt));
+      const cookie = session.cookie as LiveCookie;
+      res.appendHeader('Set-Cookie', LiveCookie.set(cookie, name, token, session.expiresAt));
     },
     remove(res, session) {
-      res.appendHeader('Set-Cookie', SessionCookie.clear(session.cookie, name));
+      res.appendHeader('Set-Cookie', LiveCookie.clear(session.cookie as LiveCookie, name));
     },
   };
 }

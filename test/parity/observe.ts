@@ -5,7 +5,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { send, serveCase, type Framework, type Way } from './servers.js';
 import type { Subject } from './stores.js';
 
-export type ParitySession = expressSession.Session & Record<string, any>;
+/** As a handler sees it that knows neither package's types. */
+export type ParitySession = Record<string, any> &
+  Pick<expressSession.Session, 'id' | 'cookie'> &
+  Record<'save' | 'reload' | 'destroy' | 'regenerate', (callback?: (error?: any) => void) => any>;
 export type Handle = (session: ParitySession, req: Request, res: Response, next: NextFunction) => unknown;
 export type Options = Omit<ExpressSessionOptions, 'store'>;
 

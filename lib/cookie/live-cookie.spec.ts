@@ -1,6 +1,6 @@
 import { stringifySetCookie } from 'cookie';
 import { describe, expect, it } from 'vitest';
-import { SessionCookie } from './cookie.js';
+import { LiveCookie } from './live-cookie.js';
 import type { CookieAttributes } from './attributes.js';
 
 const expiresAt = Date.UTC(2030, 4, 6, 7, 8, 9);
@@ -25,31 +25,31 @@ function written(attributes: CookieAttributes): string {
   });
 }
 
-describe('SessionCookie.set', () => {
+describe('LiveCookie.set', () => {
   it.each(configured)('writes %j as the cookie package does, the first time and every other', (defaults) => {
     for (let time = 0; time < 2; time++) {
-      expect(
-        SessionCookie.set(new SessionCookie(defaults), 'sid', encodeURIComponent(value), expiresAt),
-      ).toBe(written(defaults));
+      expect(LiveCookie.set(new LiveCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
+        written(defaults),
+      );
     }
   });
 
   it('writes what a session changed of its cookie, and leaves that of others alone', () => {
     const defaults: CookieAttributes = { maxAge: 60_000, path: '/', sameSite: 'lax' };
-    const changed = new SessionCookie(defaults);
+    const changed = new LiveCookie(defaults);
     changed.sameSite = 'strict';
 
-    expect(SessionCookie.set(changed, 'sid', encodeURIComponent(value), expiresAt)).toBe(
+    expect(LiveCookie.set(changed, 'sid', encodeURIComponent(value), expiresAt)).toBe(
       written({ ...defaults, sameSite: 'strict' }),
     );
-    expect(SessionCookie.set(new SessionCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
+    expect(LiveCookie.set(new LiveCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
       written(defaults),
     );
   });
 
   it('shows the expiry that was sent, and keeps the age', () => {
-    const cookie = new SessionCookie({ maxAge: 60_000, path: '/' });
-    SessionCookie.set(cookie, 'sid', encodeURIComponent(value), expiresAt);
+    const cookie = new LiveCookie({ maxAge: 60_000, path: '/' });
+    LiveCookie.set(cookie, 'sid', encodeURIComponent(value), expiresAt);
 
     expect(cookie.expires).toEqual(new Date(expiresAt));
     expect(cookie.originalMaxAge).toBe(60_000);

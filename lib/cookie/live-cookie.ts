@@ -1,0 +1,199 @@
+import { stringifySetCookie } from 'cookie';
+import expressSession from 'express-session';
+import { NEVER } from '../contract/record.js';
+import type { SessionCookie } from './cookie.js';
+import { ATTRIBUTES, ATTRIBUTE_NAMES, ownAttributes, type CookieAttributes } from './attributes.js';
+
+/** What stands before and after the date in the attributes of a cookie that has nothing of its own. */
+const AROUND_EXPIRES = new WeakMap<CookieAttributes, [before: string, after: string]>();
+
+/** Made once for each configured set of attributes: to serialise a cookie anew costs 0.6 µs more. */
+function aroundExpires(defaults: CookieAttributes): [before: string, after: string] {
+  let around = AROUND_EXPIRES.get(defaults);
+  if (!around) {
+    const { maxAge: _, ...attributes } = defaults;
+    const expires = new Date(0);
+    const line = stringifySetCookie({ name: 'n', value: '', ...(attributes as object), expires });
+    // No path or domain holds a semicolon.
+    const [before, after] = line.slice('n='.length).split(`; Expires=${expires.toUTCString()}`);
+    around = [`${before}; Expires=`, after!];
+    AROUND_EXPIRES.set(defaults, around);
+  }
+  return around;
+}
+
+const AS_IT_IS = { encode: (value: string) => value };
+
+/** The cookie's attributes as they now are. */
+type Attributes = { -readonly [Name in keyof CookieAttributes]: CookieAttributes[Name] };
+
+/**
+ * The cookie of one session in one request, at `session.cookie`. It is express-session's `Cookie`, whose `maxAge` and
+ * `expires` apps set, but an age that was set is the age that stays, where the original derives it from a clock that
+ * ticks; and it knows what it has of its own.
+ */
+export class LiveCookie implements SessionCookie {
+  declare path: CookieAttributes['path'];
+  declare expires?: Date | null;
+  declare _expires?: Date | null;
+  declare originalMaxAge: number | null;
+  declare httpOnly: CookieAttributes['httpOnly'];
+  declare secure: CookieAttributes['secure'];
+  declare sameSite: CookieAttributes['sameSite'];
+  declare domain: CookieAttributes['domain'];
+  declare priority: CookieAttributes['priority'];
+  declare partitioned: CookieAttributes['partitioned'];
+  readonly #defaults: CookieAttributes;
+  #ownText: string | undefined;
+
+  static {
+    // The original's constructor is not called: its loops cost more than all the rest.
+    Object.setPrototypeOf(this.prototype, expressSession.Cookie.prototype);
+    Object.defineProperty(this, 'name', { value: 'Cookie' });
+  }
+
+  /**
+   * @param defaults the configured attributes, `secure` resolved for this request
+   * @param ownText the JSON text of what this session's cookie has of its own
+   */
+  constructor(defaults: CookieAttributes, ownText?: string) {
+    this.#defaults = defaults;
+    this.#take(ownText);
+  }
+
+  #take(ownText: string | undefined): void {
+    const attributes =
+      ownText === undefined ? this.#defaults : { ...this.#defaults, ...ownAttributes(ownText) };
+    const { maxAge = null, domain, priority, partitioned } = attributes;
+    this.path = attributes.path;
+    this._expires = maxAge === null ? null : new Date(Date.now() + maxAge);
+    this.originalMaxAge = maxAge;
+    this.httpOnly = attributes.httpOnly;
+    this.secure = attributes.secure;
+    this.sameSite = attributes.sameSite;
+    if (domain !== this.domain) this.domain = domain;
+    if (priority !== this.priority) this.priority = priority;
+    if (partitioned !== this.partitioned) this.partitioned = partitioned;
+    this.#ownText = ownText === undefined ? undefined : this.#current();
+  }
+
+  set maxAge(age: number | null | undefined) {
+    // The original takes '' for null.
+    if (typeof age === 'string') throw new TypeError('maxAge must be a number of milliseconds, or null');
+    Reflect.set(expressSession.Cookie.prototype, 'maxAge', age, this);
+    if (typeof age === 'number') this.originalMaxAge = age;
+  }
+
+  get maxAge(): number | null | undefined {
+    return Reflect.get(expressSession.Cookie.prototype, 'maxAge', this) as number | null | undefined;
+  }
+
+  // Static, and not methods of what apps hold.
+
+  /** How long the session lives from now, in milliseconds; `idleTimeout` when the cookie itself has no age. */
+  static lifetime({ originalMaxAge: age }: LiveCookie, idleTimeout: number): number {
+    if (typeof age !== 'number') return Math.min(idleTimeout, NEVER);
+    if (!Number.isFinite(age)) {
+      throw new TypeError('session.cookie.maxAge must be a finite number of milliseconds, or null');
+    }
+    return Math.min(age, NEVER);
+  }
+
+  /**
+   * The JSON text of what differs from the defaults, `undefined` when nothing does; and whether that is new. Throws a
+   * `TypeError` that names the attribute that no cookie can have.
+   */
+  static own(cookie: LiveCookie): { text: string | undefined } | undefined {
+    const text = cookie.#current();
+    if (text === cookie.#ownText) return undefined;
+    const now = attributesOf(cookie);
+    for (const name of ATTRIBUTE_NAMES) {
+      if (now[name] === cookie.#defaults[name] || now[name] === undefined || ATTRIBUTES[name](now[name]))
+        continue;
+      throw new TypeError(`session.cookie.${name} was set to a value that a cookie cannot have`);
+    }
+    return { text };
+  }
+
+  /** Takes the attributes of another session's cookie. */
+  static adopt(cookie: LiveCookie, other: LiveCookie): void {
+    const { maxAge, ...attributes } = attributesOf(other);
+    if (maxAge !== attributesOf(cookie).maxAge) cookie.maxAge = maxAge;
+    for (const name of Object.keys(attributes) as (keyof typeof attributes)[]) {
+      if (cookie[name] !== attributes[name]) Object.assign(cookie, { [name]: attributes[name] });
+    }
+  }
+
+  /** The JSON text of all its attributes. */
+  static whole(cookie: LiveCookie): string {
+    const { secure = false, sameSite = false, ...others } = attributesOf(cookie);
+    return JSON.stringify({ ...others, secure, sameSite });
+  }
+
+  /** Whether a text has all of a cookie's attributes, and not only what it has of its own. */
+  static isWhole(text: string): boolean {
+    return ownAttributes(text).path !== undefined;
+  }
+
+  /** Takes `text`, which another request stored meanwhile, unless this one has changed the cookie; returns whether it did. */
+  static refresh(cookie: LiveCookie, text: string | undefined): boolean {
+    if (cookie.#current() !== cookie.#ownText) return false;
+    cookie.#take(text);
+    return true;
+  }
+
+  /** Takes what was stored, `text`, as unchanged. */
+  static saved(cookie: LiveCookie, text: string | undefined): void {
+    cookie.#ownText = text;
+  }
+
+  /** Counts the cookie's age from now again. */
+  static renew(cookie: LiveCookie): void {
+    if (typeof cookie.originalMaxAge === 'number') cookie.maxAge = cookie.originalMaxAge;
+  }
+
+  /** The `Set-Cookie` value that gives the client `value`, text that a cookie can hold, until `expiresAt`. */
+  static set(cookie: LiveCookie, name: string, value: string, expiresAt: number): string {
+    const { originalMaxAge } = cookie;
+    if (typeof originalMaxAge !== 'number')
+      return cookie.#serialise(name, value, cookie.expires || undefined);
+    const expires = new Date(expiresAt);
+    // Not by `expires`, whose setter in the original would take the age from a clock that ticks.
+    cookie._expires = expires;
+    if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires);
+    const [before, after] = aroundExpires(cookie.#defaults);
+    return `${name}=${value}${before}${expires.toUTCString()}${after}`;
+  }
+
+  /** The `Set-Cookie` value that makes the client forget the cookie. */
+  static clear(cookie: LiveCookie, name: string): string {
+    return cookie.#serialise(name, '', new Date(0));
+  }
+
+  #serialise(name: string, value: string, expires: Date | undefined): string {
+    const { maxAge: _, ...attributes } = attributesOf(this);
+    return stringifySetCookie({ name, value, ...(attributes as object), expires }, AS_IT_IS);
+  }
+
+  #current(): string | undefined {
+    const now = attributesOf(this);
+    let own: Record<string, unknown> | undefined;
+    for (const name of ATTRIBUTE_NAMES) {
+      if (now[name] !== this.#defaults[name]) (own ??= {})[name] = now[name];
+    }
+    return own && JSON.stringify(own);
+  }
+}
+
+function attributesOf(cookie: LiveCookie): Attributes {
+  return {
+    maxAge: typeof cookie.originalMaxAge === 'number' ? cookie.originalMaxAge : null,
+    path: cookie.path,
+    domain: cookie.domain,
+    httpOnly: cookie.httpOnly,
+    secure: cookie.secure,
+    sameSite: cookie.sameSite,
+    priority: cookie.priority,
+    partitioned: cookie.partitioned,
+  };
+}

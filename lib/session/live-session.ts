@@ -1,0 +1,177 @@
+import { inspect } from 'node:util';
+import expressSession from 'express-session';
+import { ownProperty, PARSE, type DataHolder } from './data.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
+import type { RotateOptions, Session, SessionCallback } from './session.js';
+import type { SessionState } from './state.js';
+
+/** What a session object has its work done by. */
+export interface SessionWork {
+  /** The request that it is on. */
+  readonly req: object;
+  /** The name of the identity that the token comes by. */
+  readonly identity: string;
+  save(session: LiveSession): Promise<void>;
+  reload(session: LiveSession, inPlace: boolean): Promise<void>;
+  destroy(session: LiveSession): Promise<void>;
+  regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
+  rotate(session: LiveSession, grace: number): Promise<void>;
+  /** Logs a text that is not JSON. */
+  unreadable(id: string, name: string): void;
+}
+
+/** The object at `req.session`. Its own enumerable properties are the data; all else is on the prototype. */
+export class LiveSession implements Session, DataHolder {
+  readonly #work: SessionWork;
+  #state: SessionState;
+
+  static {
+    // Behind our prototype stands express-session's, so that `instanceof` holds. Its constructor is not called:
+    // it drops data named like a method and freezes `id`.
+    Object.setPrototypeOf(this.prototype, expressSession.Session.prototype);
+    Object.defineProperty(this, 'name', { value: 'Session' });
+  }
+
+  /** As in express-session an own, enumerable property: apps set its `maxAge`, and print it. */
+  cookie: LiveCookie;
+
+  constructor(work: SessionWork, state: SessionState) {
+    this.#work = work;
+    this.#state = state;
+    this.cookie = state.cookie;
+  }
+
+  /** What the request knows of this object's session. */
+  static stateOf(session: LiveSession): SessionState {
+    return session.#state;
+  }
+
+  /** Makes the same object, which has no data, stand for another session. */
+  static setState(session: LiveSession, state: SessionState): void {
+    session.#state = state;
+    session.cookie = state.cookie;
+  }
+
+  static isLive(value: unknown): value is LiveSession {
+    return typeof value === 'object' && value !== null && #state in value;
+  }
+
+  get id(): string {
+    return this.#state.id;
+  }
+
+  get identity(): string {
+    return this.#work.identity;
+  }
+
+  // As with the methods, data of this name beats ours.
+  set identity(value: unknown) {
+    ownProperty(this, 'identity', value);
+  }
+
+  get req(): object {
+    return this.#work.req;
+  }
+
+  save(): Promise<void>;
+  save(callback: SessionCallback): this;
+  save(callback?: SessionCallback): Promise<void> | this {
+    return this.#settle(this.#work.save(this), callback);
+  }
+
+  reload(): Promise<void>;
+  reload(callback: SessionCallback): this;
+  reload(callback?: SessionCallback): Promise<void> | this {
+    return this.#settle(this.#work.reload(this, callback === undefined), callback);
+  }
+
+  destroy(): Promise<void>;
+  destroy(callback: SessionCallback): this;
+  destroy(callback?: SessionCallback): Promise<void> | this {
+    return this.#settle(this.#work.destroy(this), callback);
+  }
+
+  regenerate(): Promise<void>;
+  regenerate(callback: SessionCallback): this;
+  regenerate(callback?: SessionCallback): Promise<void> | this {
+    return this.#settle(this.#work.regenerate(this, callback === undefined), callback);
+  }
+
+  rotate({ grace = 30_000 }: RotateOptions = {}): Promise<void> {
+    return this.#settle(this.#work.rotate(this, grace)) as Promise<void>;
+  }
+
+  touch(): Promise<void> {
+    this.resetMaxAge();
+    this.#state.touchAsked = true;
+    return Promise.resolve();
+  }
+
+  resetMaxAge(): this {
+    LiveCookie.renew(this.#state.cookie);
+    return this;
+  }
+
+  // What these refuse is thrown, not rejected: nobody need await them, and a wrong group must not go unnoticed.
+  joinGroup(group: string): Promise<void> {
+    this.#state.join(group);
+    return Promise.resolve();
+  }
+
+  leaveGroup(group: string): Promise<void> {
+    this.#state.leave(group);
+    return Promise.resolve();
+  }
+
+  groupNames(): Promise<string[]> {
+    return Promise.resolve(this.#state.groupNames());
+  }
+
+  setGroupName(group: string): Promise<void> {
+    const named = this as { groupName?: unknown };
+    const before = named.groupName;
+    this.#state.join(group);
+    if (typeof before === 'string' && before !== group) this.#state.leave(before);
+    named.groupName = group;
+    return Promise.resolve();
+  }
+
+  [PARSE](name: string): unknown {
+    const { id, snapshot } = this.#state;
+    try {
+      return JSON.parse(snapshot.texts[name]!);
+    } catch {
+      this.#work.unreadable(id, name);
+      return undefined;
+    }
+  }
+
+  /** Shows the data as `console.log` shows a plain object's, also what is not parsed yet. */
+  [inspect.custom](): this {
+    for (const name of Object.keys(this)) void (this as Record<string, unknown>)[name];
+    return this;
+  }
+
+  // Assigned data of this name must not replace the prototype.
+  get ['__proto__'](): unknown {
+    return Object.getPrototypeOf(this);
+  }
+
+  set ['__proto__'](value: unknown) {
+    ownProperty(this, '__proto__', value);
+  }
+
+  #settle(done: Promise<void>, callback?: SessionCallback): Promise<void> | this {
+    if (callback === undefined) {
+      // A caller who does not await it must not lose the process; one who does still sees the rejection.
+      done.catch(() => {});
+      return done;
+    }
+    // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
+    done.then(
+      () => process.nextTick(callback),
+      (error: unknown) => process.nextTick(callback, error),
+    );
+    return this;
+  }
+}
