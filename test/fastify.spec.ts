@@ -163,7 +163,7 @@ describe('the session on a Fastify request', () => {
     }
   }
 
-  it('is the same for Nest’s @Session(), ours, request.session and request.raw.session', async () => {
+  it('is the same in @Session() of Nest and of this package, request.session and request.raw.session', async () => {
     const { browser, store } = await run({ controllers: [LookController] });
     expect((await browser.get('/nest')).json()).toEqual([true, true, true, true]);
     expect(await storedIn(store)).toEqual({ seen: true });

@@ -13,7 +13,7 @@ declare module 'vitest' {
   }
 }
 
-/** Builds the package, so that the specs test the build and not the sources, and starts the servers that specs share. */
+/** Builds the package, so that specs test the build and not the sources, and starts the servers that specs share. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const [redis, redisCluster, mongo, hazelcast] = await Promise.all([
     sharedRedis(),

@@ -312,7 +312,7 @@ describe('a response with a token', () => {
     expect((await browser.get('/logout')).headers['cache-control']).toBe('no-store');
   });
 
-  it('keeps the Cache-Control of the handler with noStore: false, and varies by Cookie with varyCookie: true', async () => {
+  it('keeps the Cache-Control of the handler with noStore: false, and has Vary: Cookie with varyCookie: true', async () => {
     const app = await serveApp(own, { noStore: false, varyCookie: true });
     const browser = app.browser();
     const login = await browser.get('/login');

@@ -140,7 +140,7 @@ describe('SessionModule', () => {
       { inject: [Settings], useFactory: (settings: Settings) => settings.createSessionOptions() },
     ],
     [
-      'useFactory that is async',
+      'an async useFactory',
       { inject: [Settings], useFactory: async (settings: Settings) => settings.createSessionOptions() },
     ],
     ['useExisting', { useExisting: Settings }],

@@ -210,7 +210,7 @@ describe('the session cookie', () => {
     }
   });
 
-  it('with the wrong secret for an existing id gets a new session and a warning with the id but no secret', async () => {
+  it('with a wrong secret gets a new session, and a warning contains its id but no secret', async () => {
     const browser = await app({ '/login': login, '/': dataOf, '/sign': (session) => session.save() });
     await browser.get('/login');
     const { id } = store.calls[0]!;
@@ -537,7 +537,7 @@ describe('a failing store', () => {
     expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
   });
 
-  it('passes a 503 to the next error handler when the commit fails, without headers, body or cookie of the handler', async () => {
+  it('passes a 503 without what the handler sent to the next error handler when the commit fails', async () => {
     const browser = await app({
       '/': (session, _req, res) => {
         session['a'] = 1;

@@ -163,7 +163,7 @@ describe('a rotation', () => {
     expect(await userOf(browser)).toBe('ann');
   });
 
-  it('whose response was lost is repeated once for parallel requests, so that one of them gets the cookie', async () => {
+  it('whose response was lost is repeated once for parallel requests, of which one gets the cookie', async () => {
     const gates = new Gates();
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);

@@ -235,7 +235,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(client.has('reply')).toBe(false);
   });
 
-  it('are rejected while the store is unreachable, and handled afterwards, even on a socket opened meanwhile', async () => {
+  it('are rejected while the store is unreachable, and handled afterwards, on a socket opened meanwhile', async () => {
     const { login, connect, store, get } = await serve();
     const { browser } = await login();
     store.failing = true;
@@ -281,7 +281,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     });
   });
 
-  it('of a socket whose session was destroyed get an exception and are not handled, and the socket is closed', async () => {
+  it('are not handled after their session was destroyed, get an exception, and the socket is closed', async () => {
     const { login, connect, sessions, get } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
