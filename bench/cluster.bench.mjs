@@ -1,11 +1,11 @@
-// ClusterStore beside strong-cluster-express-store, each in a primary of its own with one worker that calls it.
+// Compares ClusterStore with strong-cluster-express-store, each in a separate primary with one worker that calls it.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { summary, table, thousands } from './figures.mjs';
 import { bytes } from './session.mjs';
 
-export const title = 'Cluster: calls a second from one worker';
+export const title = 'Cluster: calls per second from one worker';
 
 const ROUNDS = 11;
 const contenders = ['ours', 'theirs'];
@@ -36,7 +36,7 @@ async function measure(primaries) {
     const costs = { ours: [], theirs: [] };
     for (let round = -1; round < ROUNDS; round++) {
       for (const contender of round % 2 ? contenders : contenders.toReversed()) {
-        const { perSecond, worker, primary } = await ask(primaries.get(contender), task);
+        const { perSecond, worker, primary } = await runTask(primaries.get(contender), task);
         if (round < 0) continue;
         rates[contender].push(perSecond);
         costs[contender].push((worker + primary) / task.count);
@@ -45,9 +45,9 @@ async function measure(primaries) {
     rows.push([task.operation, task.inFlight, ...compared(rates, thousands), ...compared(costs, micros)]);
   }
   console.log(
-    `${bytes} bytes a session; median of ${ROUNDS} rounds by turns, lowest and highest; Node ${process.version}, ${availableParallelism()} processors.`,
-    'Processor time is that of primary and worker together, and less disturbed by what else runs.',
-    'ClusterStore gives texts, which the middleware parses; strong-cluster-express-store parses on every read, and writes whole sessions only.\n',
+    `${bytes} bytes per session; median (lowest–highest) of ${ROUNDS} alternating rounds; Node ${process.version}, ${availableParallelism()} processors.`,
+    'CPU time is that of primary and worker together, which depends less on other load.',
+    'ClusterStore returns serialized values, which the middleware parses; strong-cluster-express-store parses on every read, and only writes whole sessions.\n',
   );
   const peer = 'strong-cluster-express-store';
   table(
@@ -57,7 +57,7 @@ async function measure(primaries) {
       'ClusterStore, calls/s',
       peer,
       'ratio',
-      'ClusterStore, CPU µs a call',
+      'ClusterStore, CPU µs per call',
       peer,
       'ratio',
     ],
@@ -73,7 +73,7 @@ function compared(figures, unit) {
 
 const micros = (figure) => figure.toFixed(1);
 
-async function ask(primary, task) {
+async function runTask(primary, task) {
   primary.send(task);
   const [figures] = await once(primary, 'message');
   return figures;

@@ -1,10 +1,10 @@
-/** The middle of some figures, and how far they lie apart. */
+/** The median of some figures, the lowest and the highest. */
 export function summary(figures) {
   const sorted = figures.toSorted((one, other) => one - other);
   return { median: sorted[sorted.length >> 1], low: sorted[0], high: sorted.at(-1) };
 }
 
-/** Calls `work(index)` `count` times, `inFlight` at once; resolves to how many a second. */
+/** Calls `work(index)` `count` times, `inFlight` in parallel. Resolves to the calls per second. */
 export async function rate(count, inFlight, work) {
   let next = 0;
   const lane = async () => {
@@ -15,7 +15,7 @@ export async function rate(count, inFlight, work) {
   return (count * 1000) / (performance.now() - start);
 }
 
-/** As `rate`, for some milliseconds and `most` calls at most; resolves to how many were made, too. */
+/** Like `rate`, for some milliseconds and at most `most` calls. Resolves to the number of calls, too. */
 export async function rateWithin(milliseconds, most, inFlight, work) {
   let count = 0;
   const start = performance.now();

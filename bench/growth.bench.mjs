@@ -1,10 +1,10 @@
-// What calls cost as the sessions become more: they should not care. One server at a time, as a million take their room;
-// STORE=redis measures that one alone.
+// The cost of calls as the number of sessions grows, which should not affect it. One server runs at a time, because a
+// million sessions need memory. STORE=redis measures only that one.
 import { rate, summary, table } from './figures.mjs';
 import { anId } from './session.mjs';
 import { growing } from './stores/growing.mjs';
 
-export const title = 'Growth: µs a call, one by one, as the sessions become more';
+export const title = 'Growth: µs per call, one by one, as the number of sessions grows';
 
 const CALLS = 1_000;
 const GROUP = 10_000;
@@ -54,10 +54,10 @@ async function measure(name, { contender, fill, memory, foreign }, sizes) {
     row.push(await micros(11, () => store.count()));
     row.push(await micros(11, () => store.count(group)));
     row.push(await micros(11, () => store.page({ group, limit: 100 })));
-    row.push(await micros(1, () => cleared(store, group)));
+    row.push(await micros(1, () => clear(store, group)));
     rows.push([...row, bytes === undefined ? 'not measured' : bytes.toFixed(0)]);
   }
-  console.log(`\n${name}${foreign ? `, beside ${foreign}` : ''}; medians.\n`);
+  console.log(`\n${name}${foreign ? `, among ${foreign}` : ''}; medians.\n`);
   table(
     [
       'sessions',
@@ -71,15 +71,15 @@ async function measure(name, { contender, fill, memory, foreign }, sizes) {
       `count ${GROUP} of a group`,
       'page of 100',
       `clear ${GROUP} of a group`,
-      'bytes a session, in the server',
+      'bytes per session, in the server',
     ],
     rows,
   );
 }
 
-async function cleared(store, group) {
-  const ended = await store.clear(group);
-  if (ended !== GROUP) throw new Error(`clear ended ${ended} of ${GROUP}`);
+async function clear(store, group) {
+  const cleared = await store.clear(group);
+  if (cleared !== GROUP) throw new Error(`clear removed ${cleared} of ${GROUP}`);
 }
 
 async function micros(count, call) {

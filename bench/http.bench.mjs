@@ -1,13 +1,13 @@
-// What sessions cost an Express app: without any, with express-session and its MemoryStore, with ours in memory.
+// The cost of sessions in an Express app: without any, with express-session and its MemoryStore, with ours in memory.
 import { availableParallelism } from 'node:os';
 import { ROUNDS, compareHttp } from './http/compare.mjs';
 
-export const title = 'HTTP: what a request costs in one Express process, 32 connections';
+export const title = 'HTTP: the cost of a request in one Express process, 32 connections';
 
 export async function run() {
   console.log(
-    `CPU is the server process's own time a request, user and system; median of ${ROUNDS} rounds by turns, lowest and highest; Node ${process.version}, ${availableParallelism()} processors.`,
-    'Ours reads and writes as the README says: saved before it is answered, the change alone, its cookie renewed with each write;',
+    `CPU is the user and system time of the server process per request; median (lowest–highest) of ${ROUNDS} alternating rounds; Node ${process.version}, ${availableParallelism()} processors.`,
+    'Ours works as the README says: it writes only the change, saves before the response, and renews the cookie with each write;',
     'express-session writes whole sessions, and its cookie is not renewed (`rolling: false`).\n',
   );
   await compareHttp(['no session', 'express-session, MemoryStore', 'ours, in memory'], {

@@ -1,4 +1,4 @@
-// `npm run bench` runs every bench, `npm run bench -- cluster` those that are named.
+// `npm run bench` runs every bench, `npm run bench -- cluster` only the named ones.
 import { readdirSync } from 'node:fs';
 
 const all = readdirSync(import.meta.dirname)
@@ -7,7 +7,7 @@ const all = readdirSync(import.meta.dirname)
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !all.includes(name));
 if (unknown.length > 0) {
-  console.error(`There is no bench ${unknown.join(', ')}: there is ${all.join(', ')}.`);
+  console.error(`Unknown bench ${unknown.join(', ')}. Available: ${all.join(', ')}.`);
   process.exit(1);
 }
 

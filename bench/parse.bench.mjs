@@ -1,7 +1,7 @@
-// When it pays to parse a value only if somebody looks: the figures behind PARSE_LATER in lib/session/data.ts.
+// When parsing a value only on access pays off: the figures behind PARSE_LATER in lib/session/data.ts.
 import { summary, table } from './figures.mjs';
 
-export const title = 'Parsing later: a value of a session, loaded and compared once';
+export const title = 'Deferred parsing: one value of a session, loaded and compared once';
 
 const ROUNDS = 9;
 const TIMES = 20_000;
@@ -54,6 +54,6 @@ function nanoseconds(way) {
   const start = process.hrtime.bigint();
   let right = true;
   for (let time = 0; time < TIMES; time++) right = way() && right;
-  if (!right) throw new Error('a value came back changed');
+  if (!right) throw new Error('a value has changed');
   return Number(process.hrtime.bigint() - start) / TIMES;
 }

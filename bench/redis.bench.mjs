@@ -1,11 +1,11 @@
-// RedisStore beside connect-redis, on one server: the stores' calls, and an Express app on each.
+// Compares RedisStore with connect-redis on one server: the calls of the stores, and an Express app on each.
 import { Redis } from 'ioredis';
 import { startRedis } from '../test/servers/redis.mjs';
 import { rate, summary, table } from './figures.mjs';
 import { anId } from './session.mjs';
 import { compareStores } from './stores/compare.mjs';
 
-export const title = 'Redis: calls of a store, and what a request costs';
+export const title = 'Redis: the cost of store calls and of requests';
 
 export async function run() {
   const server = await startRedis();
@@ -16,7 +16,7 @@ export async function run() {
   }
 }
 
-/** Counting and clearing all sessions, beside what others keep on the server. */
+/** Compares counting and clearing all sessions on a server that also holds other keys. */
 async function compareAll(url, contenders) {
   const foreign = 200_000;
   const sessions = 10_000;
@@ -32,7 +32,7 @@ async function compareAll(url, contenders) {
     rows.push([name, summary(counts).median.toFixed(2), (await milliseconds(contender.clear)).toFixed(0)]);
   }
   console.log(
-    `\nAll of ${sessions.toLocaleString('en')} sessions and more, beside ${foreign.toLocaleString('en')} keys of others, in ms.\n`,
+    `\nAll of at least ${sessions.toLocaleString('en')} sessions, among ${foreign.toLocaleString('en')} other keys, in ms.\n`,
   );
   table(['store', 'count (length)', 'clear'], rows);
 }

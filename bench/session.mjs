@@ -1,4 +1,4 @@
-// What an app of middle size keeps in a session: some 700 bytes as JSON.
+// The session of a medium-sized app: some 700 bytes as JSON.
 import { randomBytes } from 'node:crypto';
 
 export const session = {
@@ -17,7 +17,7 @@ export const bytes = JSON.stringify(session).length;
 
 export const secretHash = 'p'.repeat(43);
 
-/** As a record: one text per top-level property. */
+/** The session as a record, with one serialized value per top-level property. */
 export function aRecord(id = anId()) {
   const data = { __proto__: null };
   for (const name in session) data[name] = JSON.stringify(session[name]);

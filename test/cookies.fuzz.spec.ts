@@ -9,7 +9,7 @@ const RANDOM = 7000;
 const MUTATED = 3000;
 const SECRET = 'fuzz';
 
-/** A token as it stands in a Cookie header, and its id. */
+/** A token as it appears in a Cookie header, and its session id. */
 interface Valid {
   id: string;
   value: string;
@@ -34,7 +34,7 @@ async function fuzzed(): Promise<TestApp & { valid: [Valid, Valid] }> {
 const signed = (token: string, secret: string): string =>
   `s:${token}.${createHmac('sha256', secret).update(token).digest('base64').replace(/=+$/, '')}`;
 
-/** The ids of the valid tokens that stand in a header whole, escaped and quoted as a client may. */
+/** The session ids of the complete valid tokens in a header, which may be escaped and quoted. */
 function idsIn(header: Buffer, valid: readonly Valid[]): string[] {
   const values = header
     .toString('latin1')
@@ -50,8 +50,8 @@ function idsIn(header: Buffer, valid: readonly Valid[]): string[] {
   return valid.filter(({ value }) => values.includes(decodeURIComponent(value))).map(({ id }) => id);
 }
 
-describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
-  it(`is answered, and never as a session: ${RANDOM} random ones`, async () => {
+describe(`a Cookie header with arbitrary bytes (SEED=${SEED})`, () => {
+  it(`gets a response and never a session: ${RANDOM} random headers`, async () => {
     const app = await fuzzed();
     app.store.take();
     const random = new Random(SEED);
@@ -69,7 +69,7 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
     ];
     let reached = 0;
     for (let sent = 0; sent < RANDOM; sent++) {
-      // Most without the bytes that Node's own parser refuses, so that they get further than that.
+      // Most headers lack the bytes that Node's own parser rejects, so that they get past it.
       const any = random.chance(0.1);
       const structured = random.chance(0.5);
       const bytes = Array.from({ length: random.between(0, random.chance(0.005) ? 20_000 : 200) }, () => {
@@ -93,7 +93,7 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
     expect(app.logged).toEqual([]);
   }, 120_000);
 
-  it(`is a session's only with its token whole: ${MUTATED} mutations of valid ones`, async () => {
+  it(`gets a session only with a complete valid token: ${MUTATED} mutations of valid headers`, async () => {
     const app = await fuzzed();
     const [one, two] = app.valid;
     const random = new Random(SEED + 1);
@@ -142,7 +142,7 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
       () => pair(encodeURIComponent(`${first.id}~${first.secret}`)),
       () => pair(encodeURIComponent(`s:${first.id}~${first.secret}`)),
       () => pair(encodeURIComponent(`s:${first.id}.${first.signature}`)),
-      // Signed well, and no token.
+      // Correctly signed, but not a token.
       () =>
         pair(
           encodeURIComponent(
@@ -170,14 +170,14 @@ describe(`a Cookie header of any bytes (SEED=${SEED})`, () => {
         expect(operation, context).toBe('read');
         expect(good, context).toContain(id);
       }
-      const answer = JSON.parse(body) as { id: string; user: string | null };
-      expect(answer.user, context).toBe(app.store.calls.length > 0 ? 'ann' : null);
-      expect(good.includes(answer.id), context).toBe(app.store.calls.length > 0);
-      if (answer.user !== null) accepted++;
+      const response = JSON.parse(body) as { id: string; user: string | null };
+      expect(response.user, context).toBe(app.store.calls.length > 0 ? 'ann' : null);
+      expect(good.includes(response.id), context).toBe(app.store.calls.length > 0);
+      if (response.user !== null) accepted++;
     }
     client.close();
     expect(reached).toBeGreaterThan(MUTATED / 2);
-    // A duplicate, and what a client may escape, is the token still.
+    // A duplicated token, and one that is escaped as a client may, are still valid.
     expect(accepted).toBeGreaterThan(MUTATED / 20);
     expect(app.logged).toEqual([]);
   }, 120_000);

@@ -30,7 +30,7 @@ class LoginController {
 let app: INestApplication | undefined;
 afterEach(() => app?.close());
 
-it('emits the function as the type of the parameter, as SWC does, which the decorator mends', () => {
+it('@Session() replaces the parameter type that SWC emits with Object', () => {
   expect(Reflect.getMetadata('design:paramtypes', LoginController.prototype, 'login')).toEqual([
     Login,
     Object,
@@ -44,7 +44,7 @@ const PIPES: ValidationPipeOptions[] = [
   { transform: true, validateCustomDecorators: true, whitelist: true },
 ];
 
-it.each(PIPES)('the live session arrives through ValidationPipe(%o)', async (options) => {
+it.each(PIPES)('@Session() passes the live session through ValidationPipe(%o)', async (options) => {
   const testing = await Test.createTestingModule({
     imports: [
       SessionModule.forRoot({ secret: 'pipes', store: new ClusterStore({ name: `pipes-${process.pid}` }) }),
@@ -54,6 +54,6 @@ it.each(PIPES)('the live session arrives through ValidationPipe(%o)', async (opt
   app = testing.createNestApplication({ logger: false });
   app.useGlobalPipes(new ValidationPipe(options));
   await app.listen(0, '127.0.0.1');
-  const answer = await new Browser(await app.getUrl()).post('/', { name: 'ann' });
-  expect([answer.status, answer.text, answer.setCookies.length]).toEqual([201, 'true', 1]);
+  const response = await new Browser(await app.getUrl()).post('/', { name: 'ann' });
+  expect([response.status, response.text, response.setCookies.length]).toEqual([201, 'true', 1]);
 });

@@ -59,7 +59,7 @@ interface FastifyInstance {
 const instanceOf = (app: NestFastifyApplication): FastifyInstance =>
   app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
 
-/** What handlers are given of Fastify's request and reply. */
+/** The parts of Fastify's request and reply that handlers use. */
 interface FastifyRequest {
   session: Bag & { destroy(): Promise<void> };
   sessionID: string;
@@ -134,7 +134,7 @@ async function storedIn(store: RecordingStore): Promise<Bag | undefined> {
 }
 
 @Catch(SessionStoreError)
-class Sorry implements ExceptionFilter {
+class SorryFilter implements ExceptionFilter {
   catch(_error: SessionStoreError, host: ArgumentsHost): void {
     host.switchToHttp().getResponse<FastifyReply>().code(503).send({ sorry: true });
   }
@@ -163,13 +163,13 @@ describe('the session on a Fastify request', () => {
     }
   }
 
-  it('is the same for Nest’s @Session(), ours, request.session and request.raw.session', async () => {
+  it('is the same in @Session() of Nest and of this package, request.session and request.raw.session', async () => {
     const { browser, store } = await run({ controllers: [LookController] });
     expect((await browser.get('/nest')).json()).toEqual([true, true, true, true]);
     expect(await storedIn(store)).toEqual({ seen: true });
   });
 
-  it('is gone from the request after destroy(), and can be replaced, which saves nothing and is logged', async () => {
+  it('is removed from the request by destroy(), and replacing it saves nothing and is logged', async () => {
     const { browser, store, logged } = await run({ controllers: [LookController] });
     await browser.get('/nest');
     expect((await browser.get('/replace')).json()).toEqual({ mine: true });
@@ -179,7 +179,7 @@ describe('the session on a Fastify request', () => {
     expect(await storedIn(store)).toBeUndefined();
   });
 
-  it('leaves the name to a plugin that has it already; @Session() of this package finds ours', async () => {
+  it('does not replace request.session of another plugin, and @Session() of this package still works', async () => {
     const adapter = new FastifyAdapter();
     adapter.getInstance().decorateRequest('session', { getter: () => ({ theirs: true }) } as never);
     @Controller()
@@ -193,7 +193,7 @@ describe('the session on a Fastify request', () => {
     expect((await browser.get('/')).json()).toEqual([{ theirs: true }, 'function']);
   });
 
-  it('is another one in each of two apps of one process', async () => {
+  it('is separate for each of two apps in one process', async () => {
     const one = await run({ controllers: [LookController] });
     const two = await run({ controllers: [LookController], options: { name: 'two' } });
     two.browser.cookies.set('sid', 'x');
@@ -205,7 +205,7 @@ describe('the session on a Fastify request', () => {
     expect(await storedIn(two.store)).toEqual({ seen: true });
   });
 
-  it('is there for middleware behind app.use(app.get(SESSION_MIDDLEWARE)), and read once', async () => {
+  it('is available to middleware after app.use(app.get(SESSION_MIDDLEWARE)), and read once', async () => {
     const seen: unknown[] = [];
     const { browser, store } = await run({
       controllers: [LookController],
@@ -223,7 +223,7 @@ describe('the session on a Fastify request', () => {
     expect(store.take()).toEqual(['create', 'read']);
   });
 
-  it('is there for forRoutes, and not for what exclude names, under a global prefix', async () => {
+  it('exists for routes in forRoutes, and not for those in exclude, under a global prefix', async () => {
     @Controller()
     class PathsController {
       @Get(['in', 'out'])
@@ -245,7 +245,7 @@ describe('the session on a Fastify request', () => {
     expect(await looks(await run({ controllers: [PathsController], before }))).toEqual(['true', 'true']);
   });
 
-  it('is there in routes of plugins, registered before the app was made or after', async () => {
+  it('exists in routes of plugins that are registered before or after the app is created', async () => {
     const adapter = new FastifyAdapter();
     const plugin = (path: string) => async (fastify: FastifyInstance) => {
       fastify.get(path, async (request) => {
@@ -269,9 +269,9 @@ describe('the session on a Fastify request', () => {
   });
 });
 
-describe('an answer on Fastify leaves when the session is stored, and carries its cookie', () => {
+describe('a response on Fastify', () => {
   @Controller()
-  class AnswerController {
+  class ResponseController {
     @Get('json')
     json(@Session() session: Bag): unknown {
       session['way'] = 'json';
@@ -324,7 +324,7 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
     sentAndThrown(@Session() session: Bag, @Res() reply: FastifyReply): never {
       session['way'] = 'sent-and-thrown';
       reply.send('ok');
-      throw new Error('after the answer');
+      throw new Error('after the response');
     }
 
     @Get('stream')
@@ -387,70 +387,79 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
     ['late', 200, 'ab'],
   ] as const;
 
-  it.each(WAYS)('%s', async (way, status, text) => {
-    const { browser, store } = await run({ controllers: [AnswerController] });
-    let released = false;
-    store.before = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      released = true;
-    };
-    const answer = await browser.get(`/${way}`);
-    expect(released).toBe(true);
-    expect([answer.status, answer.text]).toEqual([status, text]);
-    const others = { passthrough: ['mine'], hijack: ['mine'], send: ['a', 'b'] }[way as string] ?? [];
-    expect(answer.setCookies.map((line) => line.split('=')[0])).toEqual([...others, 'sid']);
-    store.before = undefined;
-    expect(await storedIn(store)).toEqual({ way });
-    expect(store.done).toEqual(['create']);
-  });
+  it.each(WAYS)(
+    'of the handler %s is sent after the session is stored, with its cookie',
+    async (way, status, text) => {
+      const { browser, store } = await run({ controllers: [ResponseController] });
+      let released = false;
+      store.before = async () => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        released = true;
+      };
+      const response = await browser.get(`/${way}`);
+      expect(released).toBe(true);
+      expect([response.status, response.text]).toEqual([status, text]);
+      const others = { passthrough: ['mine'], hijack: ['mine'], send: ['a', 'b'] }[way as string] ?? [];
+      expect(response.setCookies.map((line) => line.split('=')[0])).toEqual([...others, 'sid']);
+      store.before = undefined;
+      expect(await storedIn(store)).toEqual({ way });
+      expect(store.done).toEqual(['create']);
+    },
+  );
 
-  // Fastify itself answers 500 to a HEAD of a web `Response`.
-  it.each(WAYS.filter(([way]) => way !== 'web-stream'))('%s, to a HEAD', async (way, status) => {
-    const { browser, store } = await run({ controllers: [AnswerController] });
-    const answer = await browser.send('HEAD', `/${way}`);
-    expect([answer.status, answer.text]).toEqual([status, '']);
-    expect(answer.setCookies.at(-1)).toMatch(/^sid=/);
-    expect(await storedIn(store)).toEqual({ way });
-  });
+  // Fastify itself responds with 500 to a HEAD of a web `Response`.
+  it.each(WAYS.filter(([way]) => way !== 'web-stream'))(
+    'of the handler %s to HEAD has the cookie and no body',
+    async (way, status) => {
+      const { browser, store } = await run({ controllers: [ResponseController] });
+      const response = await browser.send('HEAD', `/${way}`);
+      expect([response.status, response.text]).toEqual([status, '']);
+      expect(response.setCookies.at(-1)).toMatch(/^sid=/);
+      expect(await storedIn(store)).toEqual({ way });
+    },
+  );
 
-  it.each(WAYS)('%s, to app.inject() of a test', async (way, status, text) => {
-    const { app, store } = await run({ controllers: [AnswerController] });
-    const answer = await app.inject({ method: 'GET', url: `/${way}` });
-    expect([answer.statusCode, answer.payload]).toEqual([status, text]);
-    const sid = answer.cookies.find(({ name }) => name === 'sid')!;
-    expect(await storedIn(store)).toEqual({ way });
-    await app.inject({ method: 'GET', url: '/json', cookies: { sid: sid.value } });
-    expect(await storedIn(store)).toEqual({ way: 'json' });
-  });
+  it.each(WAYS)(
+    'of the handler %s to app.inject() has the cookie of a stored session',
+    async (way, status, text) => {
+      const { app, store } = await run({ controllers: [ResponseController] });
+      const response = await app.inject({ method: 'GET', url: `/${way}` });
+      expect([response.statusCode, response.payload]).toEqual([status, text]);
+      const sid = response.cookies.find(({ name }) => name === 'sid')!;
+      expect(await storedIn(store)).toEqual({ way });
+      await app.inject({ method: 'GET', url: '/json', cookies: { sid: sid.value } });
+      expect(await storedIn(store)).toEqual({ way: 'json' });
+    },
+  );
 
-  it.each(WAYS)('%s, with a store that fails: 503, no cookie, nothing of the answer', async (way) => {
-    const { browser, store } = await run({ controllers: [AnswerController] });
+  it.each(WAYS)('of the handler %s is a 503 without a cookie or headers if the store fails', async (way) => {
+    const { browser, store } = await run({ controllers: [ResponseController] });
     store.failing = true;
-    const answer = await browser.get(`/${way}`);
-    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
-    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
-    expect(answer.setCookies).toEqual([]);
-    expect(answer.headers['x-mine']).toBeUndefined();
-    expect(answer.headers.location).toBeUndefined();
+    const response = await browser.get(`/${way}`);
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
+    expect(response.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+    expect(response.setCookies).toEqual([]);
+    expect(response.headers['x-mine']).toBeUndefined();
+    expect(response.headers.location).toBeUndefined();
   });
 
-  it.each(WAYS)('%s, to app.inject(), with a store that fails', async (way) => {
-    const { app, store } = await run({ controllers: [AnswerController] });
+  it.each(WAYS)('of the handler %s to app.inject() is a 503 if the store fails', async (way) => {
+    const { app, store } = await run({ controllers: [ResponseController] });
     store.failing = true;
-    const answer = await app.inject({ method: 'GET', url: `/${way}` });
-    expect([answer.statusCode, answer.headers['retry-after'], answer.cookies]).toEqual([503, '1', []]);
+    const response = await app.inject({ method: 'GET', url: `/${way}` });
+    expect([response.statusCode, response.headers['retry-after'], response.cookies]).toEqual([503, '1', []]);
   });
 
-  it('works over HTTP/2', async () => {
+  it('over HTTP/2 has the cookie of a stored session, or is a 503 if the store fails', async () => {
     const { browser, store } = await run({
-      controllers: [AnswerController],
+      controllers: [ResponseController],
       adapter: new FastifyAdapter({ http2: true }),
     });
     const get = getOverHttp2(browser.url);
     for (const [way, status, text] of WAYS) {
-      const answer = await get(`/${way}`);
-      expect([way, answer.headers[':status'], answer.text]).toEqual([way, status, text]);
-      expect(String(answer.headers['set-cookie'])).toContain('sid=');
+      const response = await get(`/${way}`);
+      expect([way, response.headers[':status'], response.text]).toEqual([way, status, text]);
+      expect(String(response.headers['set-cookie'])).toContain('sid=');
     }
     expect(store.take()).toEqual(WAYS.map(() => 'create'));
     store.failing = true;
@@ -461,7 +470,7 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
   });
 
   it.each([false, true])(
-    'looks sent while it is held, so that nothing answers twice (HTTP/2: %s)',
+    'looks sent while it is held, so that it is not sent twice (HTTP/2: %s)',
     async (http2) => {
       const adapter = new FastifyAdapter({ http2 } as object);
       const looks: unknown[] = [];
@@ -472,7 +481,7 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
             request.session['once'] = true;
             reply.send('once');
             looks.push([reply.sent, reply.raw.headersSent, reply.raw.writableEnded]);
-            throw new Error('after the answer');
+            throw new Error('after the response');
           });
         },
       });
@@ -484,9 +493,9 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
     },
   );
 
-  it('goes through a plugin that compresses answers, in an onSend hook that waits', async () => {
+  it('passes through a plugin that compresses it in an asynchronous onSend hook', async () => {
     const { browser, store } = await run({
-      controllers: [AnswerController],
+      controllers: [ResponseController],
       before: (app) => {
         instanceOf(app).addHook('onSend', async (_request, reply, payload) => {
           await new Promise((resolve) => setTimeout(resolve, 5));
@@ -497,9 +506,9 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
         });
       },
     });
-    const answer = await browser.get('/text');
-    expect(answer.headers).toMatchObject({ 'x-plugin': '1', 'content-encoding': 'gzip' });
-    expect(answer.setCookies).toHaveLength(1);
+    const response = await browser.get('/text');
+    expect(response.headers).toMatchObject({ 'x-plugin': '1', 'content-encoding': 'gzip' });
+    expect(response.setCookies).toHaveLength(1);
     const fetched = await fetch(`${browser.url}/text`);
     expect([await fetched.text(), fetched.headers.getSetCookie().length]).toEqual(['OK', 1]);
     store.failing = true;
@@ -509,7 +518,7 @@ describe('an answer on Fastify leaves when the session is stored, and carries it
 
 describe('errors on Fastify', () => {
   @Injectable()
-  class Refusing implements CanActivate, PipeTransform, NestInterceptor {
+  class Rejecting implements CanActivate, PipeTransform, NestInterceptor {
     canActivate(context: ExecutionContext): boolean {
       (sessionOf(context) as unknown as Bag)['where'] = 'guard';
       return false;
@@ -528,7 +537,7 @@ describe('errors on Fastify', () => {
   }
 
   @Catch(HttpException)
-  class Touching implements ExceptionFilter {
+  class WritingFilter implements ExceptionFilter {
     catch(_error: HttpException, host: ArgumentsHost): void {
       const http = host.switchToHttp();
       http.getRequest<FastifyRequest>().session['where'] = 'filter';
@@ -539,15 +548,15 @@ describe('errors on Fastify', () => {
   @Controller()
   class ErrorController {
     @Get('guard')
-    @UseGuards(Refusing)
+    @UseGuards(Rejecting)
     guard(): void {}
 
     @Post('pipe')
-    @UsePipes(Refusing)
+    @UsePipes(Rejecting)
     pipe(@Session('x') _x: string): void {}
 
     @Get('interceptor')
-    @UseInterceptors(Refusing)
+    @UseInterceptors(Rejecting)
     interceptor(): void {}
 
     @Get('handler')
@@ -557,7 +566,7 @@ describe('errors on Fastify', () => {
     }
 
     @Get('filter')
-    @UseFilters(Touching)
+    @UseFilters(WritingFilter)
     filter(): never {
       throw new HttpException('handler', 409);
     }
@@ -589,14 +598,14 @@ describe('errors on Fastify', () => {
     }
 
     @Get('filtered')
-    @UseFilters(Sorry)
+    @UseFilters(SorryFilter)
     filtered(@Session() session: Bag, @Res() reply: FastifyReply): void {
       session['where'] = 'filtered';
       reply.header('content-length', '2').send('ok');
     }
 
     @Get('hijacked')
-    @UseFilters(Sorry)
+    @UseFilters(SorryFilter)
     hijacked(@Session() session: Bag, @Res() reply: FastifyReply): void {
       session['where'] = 'hijacked';
       reply.hijack();
@@ -616,32 +625,35 @@ describe('errors on Fastify', () => {
     ['GET', 'filter', 418, 'filter'],
     ['GET', 'serialising', 500, 'serialising'],
     ['GET', 'stream', 500, 'stream'],
-  ])('%s %s answers %i, and what was changed on the way is stored', async (method, path, status, where) => {
-    const { browser, store } = await run({ controllers });
-    const answer = await browser.send(method, `/${path}`);
-    expect(answer.status).toBe(status);
-    expect(answer.setCookies).toHaveLength(where ? 1 : 0);
-    expect((await storedIn(store))?.['where']).toBe(where);
-  });
-
-  it.each(['guard', 'interceptor', 'handler', 'filter', 'serialising', 'stream'])(
-    '%s answers 503 when that cannot be stored',
-    async (path) => {
+  ])(
+    '%s /%s responds with %i, and changes made before the error are stored',
+    async (method, path, status, where) => {
       const { browser, store } = await run({ controllers });
-      store.failing = true;
-      const answer = await browser.get(`/${path}`);
-      expect([answer.status, answer.headers['retry-after'], answer.setCookies]).toEqual([503, '1', []]);
+      const response = await browser.send(method, `/${path}`);
+      expect(response.status).toBe(status);
+      expect(response.setCookies).toHaveLength(where ? 1 : 0);
+      expect((await storedIn(store))?.['where']).toBe(where);
     },
   );
 
-  it('a commit that fails reaches the controller’s filter, whose answer has nothing of the handler’s', async () => {
+  it.each(['guard', 'interceptor', 'handler', 'filter', 'serialising', 'stream'])(
+    '/%s responds with 503 if its changes cannot be stored',
+    async (path) => {
+      const { browser, store } = await run({ controllers });
+      store.failing = true;
+      const response = await browser.get(`/${path}`);
+      expect([response.status, response.headers['retry-after'], response.setCookies]).toEqual([503, '1', []]);
+    },
+  );
+
+  it('a failed commit reaches the filter of the controller, whose response has nothing of the handler', async () => {
     const { browser, store } = await run({ controllers });
     store.failing = true;
-    const answer = await browser.get('/filtered');
-    expect([answer.status, answer.json()]).toEqual([503, { sorry: true }]);
+    const response = await browser.get('/filtered');
+    expect([response.status, response.json()]).toEqual([503, { sorry: true }]);
   });
 
-  it('drops the handler’s headers and status from an error answer, and keeps those of plugins', async () => {
+  it('an error response drops headers and status of the handler, and keeps headers of plugins', async () => {
     const { browser, store } = await run({
       controllers,
       before: (app) => {
@@ -658,37 +670,37 @@ describe('errors on Fastify', () => {
     ]);
     expect(fine.setCookies).toEqual(['plugin=1', expect.stringMatching(/^sid=/)]);
     store.failing = true;
-    const answer = await new Browser(browser.url).get('/headers');
-    expect(answer.status).toBe(503);
-    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
-    expect(answer.headers).toMatchObject({ 'x-plugin': 'kept', 'retry-after': '1' });
-    expect(answer.setCookies).toEqual(['plugin=1']);
-    for (const name of ['cache-control', 'x-mine', 'etag']) expect(answer.headers[name]).toBeUndefined();
+    const response = await new Browser(browser.url).get('/headers');
+    expect(response.status).toBe(503);
+    expect(response.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+    expect(response.headers).toMatchObject({ 'x-plugin': 'kept', 'retry-after': '1' });
+    expect(response.setCookies).toEqual(['plugin=1']);
+    for (const name of ['cache-control', 'x-mine', 'etag']) expect(response.headers[name]).toBeUndefined();
   });
 
-  it('answers a hijacked reply by itself when the commit fails, and drops what its handler sends later', async () => {
+  it('a hijacked reply becomes a 503 when the commit fails, and what its handler sends later is dropped', async () => {
     const { browser, store } = await run({ controllers });
     store.failing = true;
-    const answer = await browser.get('/hijacked');
-    expect([answer.status, answer.headers['x-mine'], answer.setCookies]).toEqual([503, undefined, []]);
-    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+    const response = await browser.get('/hijacked');
+    expect([response.status, response.headers['x-mine'], response.setCookies]).toEqual([503, undefined, []]);
+    expect(response.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
   });
 
-  it('a store that is away at the read is a 503 of the global filters', async () => {
+  it('a failed read is a 503, which global filters can change', async () => {
     const plain = await run({ controllers });
     await plain.browser.get('/handler');
     plain.store.failing = true;
-    const answer = await plain.browser.get('/handler');
-    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
-    expect(answer.text).not.toContain('recording');
+    const response = await plain.browser.get('/handler');
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
+    expect(response.text).not.toContain('recording');
 
-    const filtered = await run({ controllers, providers: [{ provide: APP_FILTER, useClass: Sorry }] });
+    const filtered = await run({ controllers, providers: [{ provide: APP_FILTER, useClass: SorryFilter }] });
     await filtered.browser.get('/handler');
     filtered.store.failing = true;
     expect((await filtered.browser.get('/handler')).json()).toEqual({ sorry: true });
   });
 
-  it('a path without a route has a session, and what middleware put there is stored', async () => {
+  it('a path without a route has a session, and changes by middleware are stored', async () => {
     const { browser, store } = await run({
       before: (app) => {
         app.use(app.get(SESSION_MIDDLEWARE));
@@ -698,16 +710,16 @@ describe('errors on Fastify', () => {
         });
       },
     });
-    const answer = await browser.get('/nowhere');
-    expect([answer.status, answer.setCookies.length]).toEqual([404, 1]);
+    const response = await browser.get('/nowhere');
+    expect([response.status, response.setCookies.length]).toEqual([404, 1]);
     expect(await storedIn(store)).toEqual({ lost: true });
     store.failing = true;
     expect((await browser.get('/nowhere')).status).toBe(503);
   });
 
-  it('an error of middleware behind ours reaches global filters, and what was changed before is stored', async () => {
+  it('an error of later middleware reaches global filters, and changes made before it are stored', async () => {
     const { browser, store } = await run({
-      providers: [{ provide: APP_FILTER, useClass: Touching }],
+      providers: [{ provide: APP_FILTER, useClass: WritingFilter }],
       before: (app) => {
         app.use(app.get(SESSION_MIDDLEWARE));
         app.use((req: { session: Bag }, _res: unknown, next: (error: unknown) => void) => {
@@ -723,7 +735,7 @@ describe('errors on Fastify', () => {
   });
 
   it.each(['onSend', 'preHandler', 'onResponse'] as const)(
-    'a hook of others that throws in %s leaves no client waiting',
+    'an error in a hook %s does not leave the client waiting',
     async (hook) => {
       const { browser, store } = await run({
         controllers,
@@ -736,25 +748,25 @@ describe('errors on Fastify', () => {
           });
         },
       });
-      const answer = await browser.get('/headers');
-      expect(answer.status).toBe(hook === 'onResponse' ? 201 : 500);
+      const response = await browser.get('/headers');
+      expect(response.status).toBe(hook === 'onResponse' ? 201 : 500);
       if (hook === 'preHandler') return;
-      expect(answer.setCookies).toHaveLength(1);
+      expect(response.setCookies).toHaveLength(1);
       expect(await storedIn(store)).toEqual({ where: 'headers' });
     },
   );
 
-  it('over HTTPS as a proxy says it, trusted by Fastify, the cookie is secure', async () => {
+  it('the cookie is Secure if a proxy that Fastify trusts reports HTTPS', async () => {
     const secure = async (trustProxy: boolean): Promise<boolean> => {
       const { browser } = await run({ controllers, adapter: new FastifyAdapter({ trustProxy }) });
-      const answer = await browser.get('/headers', { headers: { 'x-forwarded-proto': 'https' } });
-      return /; Secure/.test(answer.setCookies[0]!);
+      const response = await browser.get('/headers', { headers: { 'x-forwarded-proto': 'https' } });
+      return /; Secure/.test(response.setCookies[0]!);
     };
     expect(await secure(true)).toBe(true);
     expect(await secure(false)).toBe(false);
   });
 
-  it('a client that goes away while its answer is held does no harm', async () => {
+  it('a client that disconnects while its response is held does no harm', async () => {
     const { browser, store, app } = await run({ controllers });
     let release!: () => void;
     const held = new Promise<void>((resolve) => (release = resolve));

@@ -22,11 +22,11 @@ const middleware = sessionMiddleware({
 beforeAll(() => request({}, () => {}));
 afterAll(() => middleware.close());
 
-/** Everything that is on a session. */
+/** The properties of a session, by name. */
 type Data = Record<string, unknown>;
 type Handle = (session: Session & Data) => unknown;
 
-/** One request through the middleware, without a network: what its answer sets as a token. */
+/** Sends one request through the middleware, without a network. Resolves to the token in the response. */
 async function request(headers: IncomingMessage['headers'], handle: Handle): Promise<string | undefined> {
   const req = new IncomingMessage(new Socket()) as IncomingMessage & { session: Session & Data };
   Object.assign(req, { method: 'GET', url: '/', headers });
@@ -48,9 +48,9 @@ async function request(headers: IncomingMessage['headers'], handle: Handle): Pro
   return token === undefined ? undefined : String(token);
 }
 
-describe('whatever a client sends', () => {
+describe('arbitrary client input', () => {
   it(
-    `as its cookies or in the token's header, no id is adopted and the store is not asked: ${HEADERS} times`,
+    `in cookies or the token header never causes a store call or determines an id: ${HEADERS} inputs`,
     async () => {
       const token = (await request({}, (session) => void (session['user'] = 'ann')))!;
       const [whole, tokenId, secret, signature] = /^s%3A(.*)~(.*)\.(.*)$/.exec(token)!;
@@ -86,16 +86,16 @@ describe('whatever a client sends', () => {
       store.take();
       await fc.assert(
         fc.asyncProperty(cookies, fc.option(text, { nil: undefined }), async (cookie, header) => {
-          // A whole token is a session's, escaped or not.
+          // A complete token, escaped or not, does identify a session.
           fc.pre(![cookie, header ?? ''].some((sent) => decoded(sent).includes(decodeURIComponent(whole!))));
           let id = '';
           await request(header === undefined ? { cookie } : { cookie, 'x-auth-token': header }, (session) => {
             id = session.id;
-            if (session['user'] !== undefined) throw new Error('a session that is not theirs');
+            if (session['user'] !== undefined) throw new Error('got the session of another client');
           });
           if (!/^[\w-]{32}$/.test(id) || id === tokenId) throw new Error(`the id ${id} was adopted`);
-          const asked = store.take();
-          if (asked.length > 0) throw new Error(`the store was asked to ${asked.join(', ')}`);
+          const calls = store.take();
+          if (calls.length > 0) throw new Error(`the store was called: ${calls.join(', ')}`);
         }),
         { numRuns: HEADERS },
       );
@@ -104,7 +104,7 @@ describe('whatever a client sends', () => {
     MINUTES,
   );
 
-  it('thousands of cookies and megabytes of them cost no more reads than one', async () => {
+  it('of 100,000 cookies or megabytes of them causes no store call', async () => {
     for (const cookie of [
       'sid=s%3Aforged~forged.forged; '.repeat(100_000),
       `sid=${'s'.repeat(2 ** 22)}`,
@@ -118,7 +118,7 @@ describe('whatever a client sends', () => {
   });
 });
 
-/** The names that are a session object's own, which data cannot have. */
+/** Names that belong to the session object, which data cannot have. */
 const RESERVED = new Set([
   'cookie',
   'destroy',
@@ -131,9 +131,9 @@ const RESERVED = new Set([
   'touch',
 ]);
 
-describe('whatever an app puts into a session', () => {
+describe('arbitrary session data', () => {
   it(
-    `comes back as JSON gives it, through two requests: ${CONTENTS} times`,
+    `is read back as JSON represents it in two more requests: ${CONTENTS} inputs`,
     async () => {
       const names = fc.oneof(
         fc.string({ unit: 'grapheme', maxLength: 8 }),
@@ -170,9 +170,9 @@ describe('whatever an app puts into a session', () => {
           const entries = Object.entries(data).filter(([name]) => !RESERVED.has(name) && name.isWellFormed());
           const expected = new Map<string, string>();
           const keep = (name: string, value: unknown): void => {
-            const text = JSON.stringify(value) as string | undefined;
-            if (text === undefined) expected.delete(name);
-            else expected.set(name, text);
+            const serialized = JSON.stringify(value) as string | undefined;
+            if (serialized === undefined) expected.delete(name);
+            else expected.set(name, serialized);
           };
           const token = await request({}, (session) => {
             for (const [name, value] of [...entries, ['later', 1] as const]) {

@@ -4,7 +4,7 @@ import type { TestProject } from 'vitest/node';
 import { sharedHazelcast, sharedMongo, sharedRedis, sharedRedisCluster } from './servers/shared.mjs';
 
 declare module 'vitest' {
-  /** The addresses of the run's servers, which specs `inject`. */
+  /** The addresses of the servers of this run, which specs `inject`. */
   interface ProvidedContext {
     redis: { url: string };
     redisCluster: { nodes: { host: string; port: number }[] };
@@ -13,7 +13,7 @@ declare module 'vitest' {
   }
 }
 
-/** Builds what ships, so that the specs test it and not the sources, and starts the servers that all specs share. */
+/** Builds the package, so that specs test the build and not the sources, and starts the servers that specs share. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const [redis, redisCluster, mongo, hazelcast] = await Promise.all([
     sharedRedis(),

@@ -21,7 +21,7 @@ import { WebSocket } from 'ws';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Session, SessionModule, type SessionModuleOptions } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
-import { Browser, type Answer } from './http/browser.js';
+import { Browser, type ReceivedResponse } from './http/browser.js';
 import { Gates } from './http/gates.js';
 import { RecordingStore } from './stores/recording.store.js';
 
@@ -45,7 +45,7 @@ class BasketResolver {
     return session[name] as string | undefined;
   }
 
-  /** Both of two parallel resolvers have the session in their hands before either goes on. */
+  /** Lets two parallel resolvers hold the session before either continues. */
   @Query(() => Boolean)
   async meet(
     @Args('name') name: string,
@@ -111,7 +111,7 @@ interface Running {
   url: string;
   store: RecordingStore;
   browser: Browser;
-  ask(query: string): Promise<Answer>;
+  ask(query: string): Promise<ReceivedResponse>;
 }
 
 const PLATFORMS = [
@@ -150,11 +150,11 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     await app.listen(0, '127.0.0.1');
     onTestFinished(() => app.close());
     const browser = new Browser(await app.getUrl());
-    const ask = (query: string): Promise<Answer> => browser.post(path, { query });
+    const ask = (query: string): Promise<ReceivedResponse> => browser.post(path, { query });
     return { app, url: browser.url, store, browser, ask };
   }
 
-  it('the queries of one operation, which resolve side by side, share one session, committed once', async () => {
+  it('the queries of one operation, resolved in parallel, share a session that is committed once', async () => {
     const { ask, store } = await run();
     const first = await ask('{ a: meet(name: "a", other: "b") b: meet(name: "b", other: "a") }');
     expect(first.json()).toEqual({ data: { a: true, b: true } });
@@ -166,7 +166,7 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     expect(store.take()).toEqual(['read']);
   });
 
-  it('the mutations of one operation see what those before them did, and are committed once', async () => {
+  it('the mutations of one operation see the changes of earlier ones, and are committed once', async () => {
     const { ask, store } = await run();
     const { data } = (
       await ask('mutation { one: set(name: "one", value: "1") renew two: set(name: "two", value: "2") }')
@@ -180,38 +180,41 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     });
   });
 
-  it('field resolvers have the session too', async () => {
+  it('field resolvers can use the session', async () => {
     const { ask } = await run();
     await ask('mutation { set(name: "user", value: "ann") }');
     expect((await ask('{ basket { owner } }')).json()).toEqual({ data: { basket: { owner: 'ann' } } });
   });
 
   it.each([
-    ['with useGlobalPrefix', true, '/api/graphql'],
+    ['with', true, '/api/graphql'],
     ['without', false, '/graphql'],
-  ])('under a global prefix, %s', async (_how, useGlobalPrefix, path) => {
-    const { ask, browser } = await run({
-      graphql: { useGlobalPrefix },
-      before: (app) => app.setGlobalPrefix('api'),
-      path,
-    });
-    await ask('mutation { set(name: "user", value: "ann") }');
-    expect((await ask('{ value(name: "user") }')).json()).toEqual({ data: { value: 'ann' } });
-    expect((await browser.get('/api/plain')).text).toBe('ann');
-  });
+  ])(
+    'resolvers can use the session under a global prefix %s useGlobalPrefix',
+    async (_how, useGlobalPrefix, path) => {
+      const { ask, browser } = await run({
+        graphql: { useGlobalPrefix },
+        before: (app) => app.setGlobalPrefix('api'),
+        path,
+      });
+      await ask('mutation { set(name: "user", value: "ann") }');
+      expect((await ask('{ value(name: "user") }')).json()).toEqual({ data: { value: 'ann' } });
+      expect((await browser.get('/api/plain')).text).toBe('ann');
+    },
+  );
 
-  it('with a context of the app’s own', async () => {
+  it('resolvers can use the session with a custom context', async () => {
     const { ask } = await run({ graphql: { context: () => ({ mine: true }) } });
     await ask('mutation { set(name: "user", value: "ann") }');
     expect((await ask('{ value(name: "user") }')).json()).toEqual({ data: { value: 'ann' } });
   });
 
-  it('what cannot be saved is a 503 of the whole operation, with nothing of its data', async () => {
+  it('a failed save is a 503 for the whole operation, without its data', async () => {
     const { ask, store, browser } = await run();
     store.failing = true;
-    const answer = await ask('mutation { set(name: "user", value: "ann") }');
-    expect([answer.status, answer.headers['retry-after'], answer.setCookies]).toEqual([503, '1', []]);
-    expect(answer.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+    const response = await ask('mutation { set(name: "user", value: "ann") }');
+    expect([response.status, response.headers['retry-after'], response.setCookies]).toEqual([503, '1', []]);
+    expect(response.json()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
     store.failing = false;
     await ask('mutation { set(name: "user", value: "ann") }');
     store.failing = ['update'];
@@ -220,15 +223,15 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     expect((await browser.get('/plain')).text).toBe('ann');
   });
 
-  it('a call that a resolver awaits, and that fails, is its error, without what is meant for the log', async () => {
+  it('a failed call that a resolver awaits becomes its error, without details meant for the log', async () => {
     const { ask, store } = await run();
     await ask('mutation { set(name: "user", value: "ann") }');
     store.failing = ['destroy'];
-    const answer = await ask('mutation { renew }');
-    expect(answer.status).toBe(200);
-    const { errors } = answer.json<{ errors: { message: string; extensions: Bag }[] }>();
+    const response = await ask('mutation { renew }');
+    expect(response.status).toBe(200);
+    const { errors } = response.json<{ errors: { message: string; extensions: Bag }[] }>();
     expect(errors).toMatchObject([{ message: 'Service Unavailable', extensions: { status: 503 } }]);
-    expect(answer.text).not.toContain('recording');
+    expect(response.text).not.toContain('recording');
 
     store.failing = false;
     await store.clear();
@@ -247,7 +250,7 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     });
   });
 
-  it('subscriptions have no session, and the error says so; nor has a query over the same WebSocket', async () => {
+  it('subscriptions, and queries over the same WebSocket, have no session, and the error says so', async () => {
     const { url } = await run({ graphql: { subscriptions: { 'graphql-ws': true } } });
     const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     onTestFinished(() => socket.terminate());
@@ -260,8 +263,8 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     expect((await next())['type']).toBe('connection_ack');
     for (const query of ['subscription { events }', '{ value(name: "user") }']) {
       socket.send(JSON.stringify({ id: query, type: 'subscribe', payload: { query } }));
-      const answer = JSON.stringify(await next());
-      expect(answer).toContain('GraphQL over a WebSocket, as for subscriptions, has no session');
+      const response = JSON.stringify(await next());
+      expect(response).toContain('GraphQL over a WebSocket, as for subscriptions, has no session');
     }
   });
 });

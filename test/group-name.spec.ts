@@ -11,7 +11,7 @@ const handlers = {
   '/groups': (session: TestSession) => (session as Session).groupNames(),
 };
 
-describe.each(everyStore)('the names of multi-process-session, STORE=%s', (_, make) => {
+describe.each(everyStore)('the methods of multi-process-session, with STORE=%s', (_, make) => {
   async function start() {
     const store = make();
     const app = await serveApp(handlers, { store });
@@ -21,7 +21,7 @@ describe.each(everyStore)('the names of multi-process-session, STORE=%s', (_, ma
     return { app, sessions: module.get(SessionService) };
   }
 
-  it('setGroupName joins a group and leaves the one that was set like this before, and no other', async () => {
+  it('setGroupName joins a group and leaves only the group that it joined before', async () => {
     const { app, sessions } = await start();
     const browser = app.browser();
     await browser.post('/join');
@@ -34,7 +34,7 @@ describe.each(everyStore)('the names of multi-process-session, STORE=%s', (_, ma
     expect(await sessions.count('two')).toBe(1);
   });
 
-  it('clearGroupByName ends the sessions of a group, and no others', async () => {
+  it('clearGroupByName destroys the sessions of a group, and no others', async () => {
     const { app, sessions } = await start();
     const [one, too, two] = [app.browser(), app.browser(), app.browser()];
     for (const browser of [one, too]) await browser.post('/set/one');

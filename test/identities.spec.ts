@@ -8,7 +8,7 @@ import {
 } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { serveApp, type Handler, type TestApp } from './http/app.js';
-import type { Answer, Browser } from './http/browser.js';
+import type { ReceivedResponse, Browser } from './http/browser.js';
 
 const HANDLERS: Record<string, Handler> = {
   '/': (session) => ({ user: (session['user'] as string) ?? null, by: session.identity }),
@@ -22,8 +22,8 @@ const HANDLERS: Record<string, Handler> = {
 
 const both = { identities: [cookieIdentity(), headerIdentity()] };
 
-function tokenIn(answer: Answer): string {
-  const token = answer.headers['x-auth-token'];
+function tokenIn(response: ReceivedResponse): string {
+  const token = response.headers['x-auth-token'];
   if (typeof token !== 'string' || token === '') throw new Error('no token was issued');
   return token;
 }
@@ -35,7 +35,7 @@ const withToken = (token: string): { headers: Record<string, string> } => ({
 describe('a header identity', () => {
   const only = { identities: [headerIdentity()] };
 
-  it('issues its token in a header, takes it back there, and sends no cookie', async () => {
+  it('issues its token in a header, accepts it there, and sends no cookie', async () => {
     const app = await serveApp(HANDLERS, only);
     const browser = app.browser();
     const login = await browser.get('/login');
@@ -47,7 +47,7 @@ describe('a header identity', () => {
     expect((await browser.get('/')).json()).toEqual({ user: null, by: 'x-auth-token' });
   });
 
-  it('gives the new token after regenerate and rotate, and an empty header after destroy', async () => {
+  it('sends the new token after rotate, and an empty header after destroy', async () => {
     const app = await serveApp(HANDLERS, only);
     const browser = app.browser();
     const first = tokenIn(await browser.get('/login'));
@@ -61,7 +61,7 @@ describe('a header identity', () => {
     expect((await browser.get('/', withToken(second))).json()).toMatchObject({ user: null });
   });
 
-  it('is named by Vary in every answer, beside what the handler names there', async () => {
+  it('is named in Vary in every response, next to the names that the handler sets', async () => {
     const app = await serveApp(
       {
         ...HANDLERS,
@@ -83,7 +83,7 @@ describe('a header identity', () => {
     }
   });
 
-  it('keeps a session as long as its maxAge', async () => {
+  it('sets the lifetime of sessions to its maxAge', async () => {
     const app = await serveApp(HANDLERS, { identities: [headerIdentity({ maxAge: 60_000 })] });
     const before = Date.now();
     tokenIn(await app.browser().get('/login'));
@@ -94,7 +94,7 @@ describe('a header identity', () => {
 });
 
 describe('of several identities', () => {
-  it('the first gives new sessions their token, each takes its own back', async () => {
+  it('the first issues the tokens of new sessions, and each accepts tokens', async () => {
     const app = await serveApp(HANDLERS, both);
     const browser = app.browser();
     const login = await browser.get('/login');
@@ -109,7 +109,7 @@ describe('of several identities', () => {
   });
 
   it.each(['forged', '', 's:x.y'])(
-    'one that is present with %j decides, and there is no falling back to another',
+    'a header with the invalid token %j is used, without falling back to a cookie',
     async (dead) => {
       const app = await serveApp(HANDLERS, { identities: [headerIdentity(), cookieIdentity()] });
       const browser = app.browser();
@@ -123,23 +123,26 @@ describe('of several identities', () => {
   it.each([
     ['before', [headerIdentity(), cookieIdentity()]],
     ['after', [cookieIdentity(), headerIdentity()]],
-  ] as const)('a header listed %s a cookie decides, live or dead', async (_, identities) => {
-    const app = await serveApp(HANDLERS, { identities });
-    const login = async (as: string): Promise<string> => {
+  ] as const)(
+    'a header listed %s a cookie takes precedence, even for a dead session',
+    async (_, identities) => {
+      const app = await serveApp(HANDLERS, { identities });
+      const login = async (as: string): Promise<string> => {
+        const browser = app.browser();
+        const response = await browser.get(`/login?as=${as}`);
+        return browser.cookies.get('sid') ?? tokenIn(response);
+      };
       const browser = app.browser();
-      const answer = await browser.get(`/login?as=${as}`);
-      return browser.cookies.get('sid') ?? tokenIn(answer);
-    };
-    const browser = app.browser();
-    browser.cookies.set('sid', await login('ann'));
-    const token = await login('ben');
-    expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
-    expect((await browser.get('/', withToken(token))).json()).toEqual({ user: 'ben', by: 'x-auth-token' });
-    await app.browser().get('/logout', withToken(token));
-    expect((await browser.get('/', withToken(token))).json()).toEqual({ user: null, by: 'x-auth-token' });
-  });
+      browser.cookies.set('sid', await login('ann'));
+      const token = await login('ben');
+      expect((await browser.get('/')).json()).toEqual({ user: 'ann', by: 'sid' });
+      expect((await browser.get('/', withToken(token))).json()).toEqual({ user: 'ben', by: 'x-auth-token' });
+      await app.browser().get('/logout', withToken(token));
+      expect((await browser.get('/', withToken(token))).json()).toEqual({ user: null, by: 'x-auth-token' });
+    },
+  );
 
-  it('each is for its path and below', async () => {
+  it('each applies to its path and the paths below', async () => {
     const app = await serveApp(HANDLERS, {
       identities: [cookieIdentity({ name: 'admin', path: '/admin' }), cookieIdentity()],
     });
@@ -151,7 +154,7 @@ describe('of several identities', () => {
     expect((await browser.get('/admin')).json()).toEqual({ user: 'root', by: 'admin' });
   });
 
-  it('a path is that of the request, whether or not that names its host', async () => {
+  it('each is matched by the path of the request target, even if the target includes a host', async () => {
     const app = await serveApp(HANDLERS, { identities: [cookieIdentity({ name: 'admin', path: '/admin' })] });
     const cookiesOf = (path: string): Promise<string[] | undefined> =>
       new Promise((resolve, reject) => {
@@ -167,14 +170,14 @@ describe('of several identities', () => {
     expect(await cookiesOf('/login')).toBeUndefined();
   });
 
-  it('each is for its hosts', async () => {
+  it('each applies to its hosts', async () => {
     const app = await serveApp(HANDLERS, {
       identities: [
         cookieIdentity({ name: 'shop', host: ['shop.example', '*.shop.example'] }),
         cookieIdentity({ name: 'bank', host: 'BANK.example' }),
       ],
     });
-    const ask = (host: string): Promise<number | string[] | undefined> =>
+    const requestTo = (host: string): Promise<number | string[] | undefined> =>
       new Promise((resolve, reject) => {
         request(`${app.url}/login`, { headers: { host }, agent: false }, (res) => {
           res.resume();
@@ -183,15 +186,15 @@ describe('of several identities', () => {
           .on('error', reject)
           .end();
       });
-    expect(await ask('shop.example')).toEqual(['shop']);
-    expect(await ask('www.Shop.example:8080')).toEqual(['shop']);
-    expect(await ask('bank.example')).toEqual(['bank']);
-    // No session, so that the handler fails.
-    expect(await ask('notshop.example')).toBe(500);
-    expect(await ask('bank.example.evil.example')).toBe(500);
+    expect(await requestTo('shop.example')).toEqual(['shop']);
+    expect(await requestTo('www.Shop.example:8080')).toEqual(['shop']);
+    expect(await requestTo('bank.example')).toEqual(['bank']);
+    // The handler fails because there is no session.
+    expect(await requestTo('notshop.example')).toBe(500);
+    expect(await requestTo('bank.example.evil.example')).toBe(500);
   });
 
-  it('one of an app’s own reads, gives and removes as it likes', async () => {
+  it('a custom one reads, sets and removes its token in its own way', async () => {
     const query: SessionIdentity = {
       name: 'query',
       header: 'x-own',
@@ -210,11 +213,11 @@ describe('of several identities', () => {
     expect((await browser.get('/logout', own)).headers['x-own']).toBe('gone');
   });
 
-  it('one that throws fails its request alone, through the error handlers', async () => {
+  it('one that throws fails the request through the error handlers', async () => {
     const failing: SessionIdentity = {
       ...headerIdentity(),
       get: () => {
-        throw new RangeError('told to');
+        throw new RangeError('intended');
       },
     };
     const app = await serveApp(HANDLERS, { identities: [failing] });
@@ -222,8 +225,8 @@ describe('of several identities', () => {
   });
 });
 
-describe('several cookies of one name', () => {
-  /** A client that holds the cookies of several sessions, oldest last, as after a change of path or domain. */
+describe('several cookies with the same name', () => {
+  /** A client with the cookies of several sessions, as after a change of path or domain. */
   async function holder(app: TestApp, count: number): Promise<{ browser: Browser; tokens: string[] }> {
     const tokens: string[] = [];
     for (let index = 0; index < count; index++) {
@@ -237,7 +240,7 @@ describe('several cookies of one name', () => {
     headers: { cookie: tokens.map((token) => `sid=${token}`).join('; ') },
   });
 
-  it('four with a good signature are looked up at most, and the first live one is taken', async () => {
+  it('are looked up until one has a live session, at most four with a valid signature', async () => {
     const app = await serveApp(HANDLERS);
     const { browser, tokens } = await holder(app, 6);
     const forged = Array.from({ length: 20 }, (_, index) => `s%3Aforged${index}.signature`);
@@ -253,7 +256,7 @@ describe('several cookies of one name', () => {
     expect(app.store.take()).toEqual(['read', 'read', 'read', 'read']);
   });
 
-  it.each(['/logout', '/regenerate'])('%s ends every live session that was presented', async (path) => {
+  it.each(['/logout', '/regenerate'])('have all of their sessions destroyed by %s', async (path) => {
     const app = await serveApp(HANDLERS);
     const { browser, tokens } = await holder(app, 3);
     await browser.get(path, withCookies(tokens));
@@ -261,7 +264,7 @@ describe('several cookies of one name', () => {
       expect((await browser.get('/', withCookies([token]))).json()).toMatchObject({ user: null });
   });
 
-  it('the same one twice is one session, which is ended once', async () => {
+  it('that are equal belong to one session, which is destroyed once', async () => {
     const app = await serveApp({
       ...HANDLERS,
       '/join': (session) => session.joinGroup('g'),
@@ -272,12 +275,12 @@ describe('several cookies of one name', () => {
     });
     const { browser, tokens } = await holder(app, 1);
     await browser.get('/join', withCookies(tokens));
-    const answer = await browser.get('/step-up', withCookies([tokens[0]!, tokens[0]!]));
-    expect(answer.status).toBe(200);
+    const response = await browser.get('/step-up', withCookies([tokens[0]!, tokens[0]!]));
+    expect(response.status).toBe(200);
     expect((await browser.get('/')).json()).toMatchObject({ user: 'root' });
   });
 
-  it('one whose secret is no longer good ends nothing', async () => {
+  it('leave a session alone if their secret is no longer valid', async () => {
     const app = await serveApp(HANDLERS);
     const { browser, tokens } = await holder(app, 2);
     const [mine, stale] = tokens as [string, string];
@@ -289,7 +292,7 @@ describe('several cookies of one name', () => {
   });
 });
 
-describe('what an answer with a token says', () => {
+describe('a response with a token', () => {
   const own: Record<string, Handler> = {
     ...HANDLERS,
     '/login': (session, _req, res) => {
@@ -299,7 +302,7 @@ describe('what an answer with a token says', () => {
     '/page': (_session, _req, res) => void res.setHeader('Cache-Control', 'public, max-age=60'),
   };
 
-  it('is that nobody may keep it; other answers are left as they are', async () => {
+  it('has Cache-Control: no-store, and other responses are left unchanged', async () => {
     const app = await serveApp(own);
     const browser = app.browser();
     expect((await browser.get('/login')).headers['cache-control']).toBe('no-store');
@@ -309,7 +312,7 @@ describe('what an answer with a token says', () => {
     expect((await browser.get('/logout')).headers['cache-control']).toBe('no-store');
   });
 
-  it('noStore: false leaves it to the handler, varyCookie: true says that answers depend on cookies', async () => {
+  it('keeps the Cache-Control of the handler with noStore: false, and has Vary: Cookie with varyCookie: true', async () => {
     const app = await serveApp(own, { noStore: false, varyCookie: true });
     const browser = app.browser();
     const login = await browser.get('/login');
@@ -318,8 +321,8 @@ describe('what an answer with a token says', () => {
   });
 });
 
-describe('a cookie for each request', () => {
-  it('is what the function gives', async () => {
+describe('cookie attributes that depend on the request', () => {
+  it('come from a cookie function', async () => {
     const app = await serveApp(HANDLERS, {
       cookie: (req) => ({ maxAge: 60_000, sameSite: req.url!.includes('as=bob') ? 'strict' : 'none' }),
     });
@@ -327,7 +330,7 @@ describe('a cookie for each request', () => {
     expect((await app.browser().get('/login?as=bob')).setCookies[0]).toMatch(/SameSite=Strict/);
   });
 
-  it('keeps what it does not say when it gets an age of its own', async () => {
+  it('still come from the cookie function after a session sets its own maxAge', async () => {
     const app = await serveApp(
       { ...HANDLERS, '/remember': (session) => void (session.cookie.maxAge = 60_000) },
       { cookie: () => ({ sameSite: 'strict', httpOnly: false }) },
@@ -339,72 +342,72 @@ describe('a cookie for each request', () => {
     expect(cookie).not.toMatch(/HttpOnly/);
   });
 
-  it('that nobody can have fails its request alone', async () => {
+  it('fail the request if they are invalid', async () => {
     const app = await serveApp(HANDLERS, { cookie: () => ({ path: 'nowhere' }) });
-    const answer = await app.browser().get('/');
-    expect([answer.status, answer.json()['message']]).toEqual([
+    const response = await app.browser().get('/');
+    expect([response.status, response.json()['message']]).toEqual([
       500,
       "cookie.path must be a path such as '/'",
     ]);
   });
 });
 
-describe('wrong identities', () => {
+describe('the options of identities and cookies', () => {
   const make = (options: object) => () =>
     sessionMiddleware({ secret: 's', store: new ClusterStore(), ...options });
 
   it.each<[string, () => unknown, RegExp]>([
     ['a name with a space', () => cookieIdentity({ name: 'a b' }), /^name must be a cookie name/],
-    ['__Host- not always secure', () => cookieIdentity({ name: '__Host-sid' }), /write secure: true/],
     [
-      '__Host- with a domain',
+      'a __Host- cookie that is not always secure',
+      () => cookieIdentity({ name: '__Host-sid' }),
+      /write secure: true/,
+    ],
+    [
+      'a __Host- cookie with a domain',
       () => cookieIdentity({ name: '__Host-sid', secure: true, domain: 'a.example' }),
       /without domain/,
     ],
     [
-      '__Host- with a path',
+      'a __Host- cookie with a path',
       () => cookieIdentity({ name: '__host-sid', secure: true, path: '/a' }),
       /only with path: '\/'/,
     ],
-    ['__Secure- not always secure', make({ name: '__Secure-sid' }), /write secure: true/],
+    ['a __Secure- cookie that is not always secure', make({ name: '__Secure-sid' }), /write secure: true/],
     [
       'a host with a port',
       () => cookieIdentity({ host: 'a.example:80' }),
       /^host must be a name without a port/,
     ],
+    ['the header Cookie', () => headerIdentity({ name: 'Cookie' }), /^name must be the name of a header/],
     [
-      'a header that is cookies',
-      () => headerIdentity({ name: 'Cookie' }),
-      /^name must be the name of a header/,
-    ],
-    [
-      'a header that has a scheme',
+      'the header Authorization',
       () => headerIdentity({ name: 'Authorization' }),
       /^name must not be Authorization/,
     ],
-    ['a path that is none', () => headerIdentity({ path: 'a' }), /path must be a path/],
-    ['no identities', make({ identities: [] }), /at least one/],
+    ['an invalid path', () => headerIdentity({ path: 'a' }), /path must be a path/],
+    ['an empty list of identities', make({ identities: [] }), /at least one/],
     [
-      'name beside identities',
+      'name together with identities',
       make({ name: 'a', identities: [cookieIdentity()] }),
       /write them as cookieIdentity/,
     ],
-    ['an option of a header that is none', () => headerIdentity({ hots: 'a' } as never), /no option `hots`/],
-    ['a name in the cookie', make({ cookie: { name: 'other' } }), /no attribute `name`/],
-    ['half an identity', make({ identities: [{ name: 'a' }] }), /^an identity must be/],
+    ['an unknown option of headerIdentity', () => headerIdentity({ hots: 'a' } as never), /no option `hots`/],
+    ['a name in cookie', make({ cookie: { name: 'other' } }), /no attribute `name`/],
+    ['an incomplete identity', make({ identities: [{ name: 'a' }] }), /^an identity must be/],
     [
-      'an option that is none',
+      'an unknown option',
       make({ maxage: 1 }),
       /^Unknown session option "maxage"\. Valid options: secret, store/,
     ],
-    ['an attribute that is none', make({ cookie: { maxage: 1 } }), /^cookie has no attribute `maxage`/],
-    ['a policy that is none', make({ onStoreError: 'ignore' }), /'fail', 'anonymous'/],
-  ])('%s', (_, wrong, message) => {
+    ['an unknown cookie attribute', make({ cookie: { maxage: 1 } }), /^cookie has no attribute `maxage`/],
+    ['an unknown onStoreError', make({ onStoreError: 'ignore' }), /'fail', 'anonymous'/],
+  ])('reject %s with a TypeError', (_, wrong, message) => {
     expect(wrong).toThrow(TypeError);
     expect(wrong).toThrow(message);
   });
 
-  it('__Host- that is always secure, with the defaults, is right', () => {
+  it('accept a __Host- cookie that is always secure and otherwise has the defaults', () => {
     expect(() => cookieIdentity({ name: '__Host-sid', secure: true })).not.toThrow();
     expect(make({ name: '__Host-sid', cookie: () => ({ secure: true }) })).not.toThrow();
   });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { MapStore } from './stores/map.store.js';
 import { wrongStores } from './stores/wrong.stores.js';
 
-describe('the smallest store keeps the law', () => {
+describe('a minimal store keeps the law', () => {
   for (const law of sessionStoreLaws) {
     it.concurrent(law.name, async () => {
       const sessions = new Map<string, SessionRecord>();
@@ -13,7 +13,7 @@ describe('the smallest store keeps the law', () => {
   }
 });
 
-describe('a law notices a store that', () => {
+describe('a law detects a store that', () => {
   for (const { name, make, breaks, says } of wrongStores) {
     it.concurrent(name, async () => {
       const laws = sessionStoreLaws.filter((law) => breaks.test(law.name));
@@ -35,12 +35,12 @@ describe('a law notices a store that', () => {
 });
 
 describe('every law', () => {
-  it('is broken by a wrong store', () => {
+  it('is broken by at least one wrong store', () => {
     const idle = sessionStoreLaws.filter((law) => !wrongStores.some(({ breaks }) => breaks.test(law.name)));
     expect(idle.map(({ name }) => name)).toEqual([]);
   });
 
-  it('has a name of its own, which starts with the number of its guarantee', () => {
+  it('has a unique name that starts with the number of its guarantee', () => {
     const names = sessionStoreLaws.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^[1-8] [a-z]/);

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionModule, SessionService } from 'nestjs-session-stores';
 import { NEVER } from 'nestjs-session-stores/store';
 import { dataOf, serveApp, serveDropIn, tokenOf, type Handler, type TestApp } from './http/app.js';
-import type { Answer, Browser } from './http/browser.js';
+import type { ReceivedResponse, Browser } from './http/browser.js';
 import { Gates } from './http/gates.js';
 
 const MINUTE = 60_000;
@@ -24,7 +24,7 @@ const HANDLERS = {
   '/': dataOf,
 };
 
-// The server's clock is the spec's, so that thirty days take no time.
+// The server uses the fake clock of the spec, so that 30 days take no time.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
 afterEach(() => void vi.useRealTimers());
 const pass = (milliseconds: number): void => void vi.setSystemTime(Date.now() + milliseconds);
@@ -38,18 +38,21 @@ async function loggedIn(app: TestApp): Promise<Browser> {
 
 const recordOf = async (app: TestApp, browser: Browser) => (await app.store.read(tokenOf(browser).id))!;
 
-/** How long the cookies of an answer live from now, in milliseconds, whole seconds; `null`: with the browser. */
-function agesOf({ setCookies }: Answer): (number | null)[] {
+/**
+ * The remaining lifetimes of the cookies in a response, in milliseconds, rounded to seconds. `null` for a cookie that
+ * ends with the browser.
+ */
+function agesOf({ setCookies }: ReceivedResponse): (number | null)[] {
   return setCookies.map((line) => {
     const expires = /Expires=([^;]+)/.exec(line)?.[1];
     return expires === undefined ? null : Date.parse(expires) - Math.floor(Date.now() / 1000) * 1000;
   });
 }
 
-describe('a session whose cookie was given thirty days', () => {
+describe('a session whose cookie.maxAge was set to 30 days', () => {
   const options = { cookie: { maxAge: AGE } };
 
-  it('keeps them through touches, writes, a rotation and a reload, each counted from the last request', async () => {
+  it('keeps it through touches, writes, a rotation and a reload, counted from the last request', async () => {
     const app = await serveApp(
       { ...HANDLERS, '/reload': (session) => session.reload().then(() => session.cookie.originalMaxAge) },
       options,
@@ -58,10 +61,10 @@ describe('a session whose cookie was given thirty days', () => {
     expect(agesOf(await browser.get('/remember'))).toEqual([LONG]);
     for (const path of ['/', '/write', '/', '/rotate', '/', '/write']) {
       pass(4 * DAY);
-      const answer = await browser.get(path);
-      const ages = agesOf(answer);
+      const response = await browser.get(path);
+      const ages = agesOf(response);
       const record = await recordOf(app, browser);
-      // A rotation's cookie goes out when the touch has been made, or as old as the last.
+      // The cookie of a rotation is sent after the touch. Otherwise it would have the old expiry.
       expect(ages, path).toEqual([LONG]);
       expect(record.expiresAt - Date.now(), path).toBe(LONG);
       expect(record.data['cookie'], path).toBe(JSON.stringify({ maxAge: LONG }));
@@ -79,7 +82,7 @@ describe('a session whose cookie was given thirty days', () => {
     ['with rolling: false', (handlers) => serveApp(handlers, { ...options, rolling: false })],
     ["with the drop-in's resave: true", (handlers) => serveDropIn(handlers, { ...options, resave: true })],
   ])(
-    'is not shortened by slower requests that began before and read, write, join or renew, %s',
+    'is not shortened by slower requests that began before and read, write, join or touch, %s',
     async (_, serve) => {
       const gates = new Gates();
       const slow: Record<string, Handler> = {
@@ -107,7 +110,7 @@ describe('a session whose cookie was given thirty days', () => {
     },
   );
 
-  it('gets a cookie for thirty days from a rotation that began before, as from the heal of a lost one', async () => {
+  it('gets a cookie for 30 days from a rotation that began before, and from the repetition of a lost one', async () => {
     for (const cookie of [{ maxAge: AGE }, {}]) {
       const gates = new Gates();
       const app = await serveApp(
@@ -122,21 +125,21 @@ describe('a session whose cookie was given thirty days', () => {
       );
       const browser = await loggedIn(app);
       const rotating = browser.clone();
-      const answer = rotating.get('/slow-rotate');
+      const response = rotating.get('/slow-rotate');
       await gates.reached('rotate');
       await browser.get('/remember');
       gates.open('rotate');
-      expect(agesOf(await answer)).toEqual([LONG]);
+      expect(agesOf(await response)).toEqual([LONG]);
       expect((await recordOf(app, browser)).expiresAt).toBe(Date.now() + LONG);
 
       pass(MINUTE);
-      const healed = await browser.get('/');
-      expect(agesOf(healed)).toEqual([LONG - MINUTE]);
+      const repeated = await browser.get('/');
+      expect(agesOf(repeated)).toEqual([LONG - MINUTE]);
       expect(tokenOf(browser).secret).not.toBe(tokenOf(rotating).secret);
     }
   });
 
-  it('gets its cookie with the next request when a rotation kept it from being sent', async () => {
+  it('gets its cookie with the next request if a rotation prevented it from being sent', async () => {
     const gates = new Gates();
     const app = await serveApp(
       {
@@ -149,16 +152,16 @@ describe('a session whose cookie was given thirty days', () => {
       options,
     );
     const browser = await loggedIn(app);
-    const answer = browser.clone().get('/slow-remember');
+    const response = browser.clone().get('/slow-remember');
     await gates.reached('remember');
     await browser.get('/rotate');
     gates.open('remember');
-    expect((await answer).setCookies).toEqual([]);
+    expect((await response).setCookies).toEqual([]);
     expect(agesOf(await browser.get('/'))).toEqual([LONG]);
     expect((await browser.get('/')).setCookies).toEqual([]);
   });
 
-  it('keeps them when the same request rotates, before or after', async () => {
+  it('keeps it if the same request rotates before or after setting it', async () => {
     const app = await serveApp(
       {
         ...HANDLERS,
@@ -180,7 +183,7 @@ describe('a session whose cookie was given thirty days', () => {
     }
   });
 
-  it('sends the cookie of a rotation with what is known when the store does not answer then', async () => {
+  it('gets the cookie of a rotation with the last known expiry if the store cannot be read then', async () => {
     const app: TestApp = await serveApp(
       {
         ...HANDLERS,
@@ -192,13 +195,13 @@ describe('a session whose cookie was given thirty days', () => {
       options,
     );
     const browser = await loggedIn(app);
-    const answer = await browser.get('/rotate');
+    const response = await browser.get('/rotate');
     app.store.failing = false;
-    expect([answer.status, ...agesOf(answer)]).toEqual([200, AGE]);
+    expect([response.status, ...agesOf(response)]).toEqual([200, AGE]);
     expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
   });
 
-  it('shows nothing of it in a view, where `cookie` is no data', async () => {
+  it('has no `cookie` among the data of its view', async () => {
     const app = await serveApp(HANDLERS, options);
     const browser = await loggedIn(app);
     await browser.get('/remember');
@@ -212,7 +215,7 @@ describe('a session whose cookie was given thirty days', () => {
 });
 
 describe('session.cookie.maxAge', () => {
-  it('of null makes a cookie that ends with the browser, and the default again leaves nothing stored', async () => {
+  it('of null makes a cookie that ends with the browser, and of the default is not stored', async () => {
     const app = await serveApp(
       {
         ...HANDLERS,
@@ -232,7 +235,7 @@ describe('session.cookie.maxAge', () => {
     expect([record.data['cookie'], record.expiresAt - Date.now()]).toEqual([undefined, AGE]);
   });
 
-  it.each([0, -1, -DAY])('of %d ends the session and clears the cookie', async (age) => {
+  it.each([0, -1, -DAY])('of %d destroys the session and clears the cookie', async (age) => {
     const app = await serveApp(
       { ...HANDLERS, '/end': (session) => void (session.cookie.maxAge = age) },
       { cookie: { maxAge: AGE } },
@@ -252,7 +255,7 @@ describe('session.cookie.maxAge', () => {
   });
 
   it.each([Number.NaN, Infinity, -Infinity, '5', '1d', '', 'x', {}, true])(
-    'of %o fails that request, and the session stays as it was',
+    'of %o fails the request, and the session stays unchanged',
     async (age) => {
       const app = await serveApp(
         { ...HANDLERS, '/wrong': (session) => void (session.cookie.maxAge = age as never) },
@@ -260,17 +263,21 @@ describe('session.cookie.maxAge', () => {
       );
       const browser = await loggedIn(app);
       const before = await recordOf(app, browser);
-      const answer = await browser.get('/wrong');
-      expect([answer.status, answer.setCookies, answer.json()['error']]).toEqual([500, [], 'TypeError']);
-      expect(answer.json()['message']).toMatch(/maxAge/);
+      const response = await browser.get('/wrong');
+      expect([response.status, response.setCookies, response.json()['error']]).toEqual([
+        500,
+        [],
+        'TypeError',
+      ]);
+      expect(response.json()['message']).toMatch(/maxAge/);
       expect(await recordOf(app, browser)).toEqual(before);
       expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
     },
   );
 });
 
-describe('what a cookie has of its own', () => {
-  it('persists: sameSite, path, secure, domain, httpOnly and priority that a handler set', async () => {
+describe('cookie attributes that a handler sets', () => {
+  it('persist for path, domain, httpOnly, secure, sameSite, priority and partitioned', async () => {
     const own = {
       path: '/app',
       domain: 'example.com',
@@ -308,12 +315,12 @@ describe('what a cookie has of its own', () => {
     expect((await browser.get('/cookie')).json()).toMatchObject(own);
     expect(JSON.parse((await recordOf(app, browser)).data['cookie']!)).toEqual({
       ...own,
-      // As configured, over plain HTTP.
+      // Not stored, because it equals the configured value over plain HTTP.
       secure: undefined,
     });
   });
 
-  it('is loaded only where a cookie can have it', async () => {
+  it('are loaded from the record only if they are valid', async () => {
     const wrong = [
       'not json',
       'null',
@@ -340,14 +347,16 @@ describe('what a cookie has of its own', () => {
     );
     const browser = await loggedIn(app);
     const usual = (await browser.get('/cookie')).json();
-    for (const text of wrong) {
+    for (const serialized of wrong) {
       const record = await recordOf(app, browser);
-      await app.store.update(record, { set: { cookie: text } });
-      const answer = await browser.get('/cookie');
-      expect(answer.status, text).toBe(200);
-      expect(answer.setCookies, text).toHaveLength(1);
-      expect(answer.setCookies[0], text).toMatch(/; Path=\/; Expires=[^;]+ GMT; HttpOnly; SameSite=Lax$/);
-      expect(answer.json(), text).toEqual(usual);
+      await app.store.update(record, { set: { cookie: serialized } });
+      const response = await browser.get('/cookie');
+      expect(response.status, serialized).toBe(200);
+      expect(response.setCookies, serialized).toHaveLength(1);
+      expect(response.setCookies[0], serialized).toMatch(
+        /; Path=\/; Expires=[^;]+ GMT; HttpOnly; SameSite=Lax$/,
+      );
+      expect(response.json(), serialized).toEqual(usual);
     }
   });
 
@@ -358,29 +367,29 @@ describe('what a cookie has of its own', () => {
     ['domain', 'a b'],
     ['secure', 'auto'],
     ['priority', 5],
-  ])('cannot be %s: %j, which fails that request', async (name, value) => {
+  ])('fail the request if they are invalid, such as %s: %j', async (name, value) => {
     const app = await serveApp(
       { ...HANDLERS, '/wrong': (session) => void Object.assign(session.cookie, { [name]: value }) },
       { cookie: { maxAge: AGE } },
     );
     const browser = await loggedIn(app);
-    const answer = await browser.get('/wrong');
-    expect([answer.status, answer.setCookies]).toEqual([500, []]);
-    expect(answer.json()['message']).toContain(`session.cookie.${name}`);
+    const response = await browser.get('/wrong');
+    expect([response.status, response.setCookies]).toEqual([500, []]);
+    expect(response.json()['message']).toContain(`session.cookie.${name}`);
     expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
   });
 });
 
 describe('idleTimeout: Infinity', () => {
-  it('stores an instant that never comes, and never touches', async () => {
+  it('stores NEVER as the expiry, and never touches', async () => {
     const app = await serveApp(HANDLERS, { idleTimeout: Infinity });
     const browser = await loggedIn(app);
     expect((await recordOf(app, browser)).expiresAt).toBe(NEVER);
     expect(NEVER).toBe(8.64e15);
     app.store.take();
     pass(100 * 365 * DAY);
-    const answer = await browser.get('/');
-    expect([answer.json(), answer.setCookies]).toEqual([{ user: 'ann' }, []]);
+    const response = await browser.get('/');
+    expect([response.json(), response.setCookies]).toEqual([{ user: 'ann' }, []]);
     expect(app.store.take()).toEqual(['read']);
     await browser.get('/write');
     expect((await recordOf(app, browser)).expiresAt).toBe(NEVER);
@@ -391,7 +400,7 @@ describe('absoluteTimeout', () => {
   const DAYS = 3;
   const options = { cookie: { maxAge: DAY }, absoluteTimeout: DAYS * DAY };
 
-  it('caps every expiry, counted from the creation, a cookie of thirty days included', async () => {
+  it('limits every expiry, counted from the creation, even with a maxAge of 30 days', async () => {
     const app = await serveApp(HANDLERS, options);
     const [active, remembered] = [await loggedIn(app), await loggedIn(app)];
     const end = Date.now() + DAYS * DAY;
@@ -409,7 +418,7 @@ describe('absoluteTimeout', () => {
     for (const browser of [active, remembered]) expect((await browser.get('/')).json()).toEqual({});
   });
 
-  it('holds for the sessions there are when it is lowered, for a read as for a reload', async () => {
+  it('applies to existing sessions when it is lowered, both in a read and in a reload', async () => {
     const app = await serveApp(HANDLERS, options);
     const browser = await loggedIn(app);
     await browser.get('/remember');

@@ -118,7 +118,7 @@ async function expectSessions(browser: Browser): Promise<void> {
 }
 
 describe('SessionModule', () => {
-  it('forRoot gives an app sessions, on the cluster store when no other is given', async () => {
+  it('provides sessions by forRoot, in a ClusterStore by default', async () => {
     const { app, browser } = await run([SessionModule.forRoot({ secret })]);
     await expectSessions(browser);
     expect(app.get(SessionStore)).toBeInstanceOf(ClusterStore);
@@ -140,12 +140,12 @@ describe('SessionModule', () => {
       { inject: [Settings], useFactory: (settings: Settings) => settings.createSessionOptions() },
     ],
     [
-      'useFactory that is async',
+      'an async useFactory',
       { inject: [Settings], useFactory: async (settings: Settings) => settings.createSessionOptions() },
     ],
     ['useExisting', { useExisting: Settings }],
     ['useClass', { useClass: Settings }],
-  ])('forRootAsync takes its options from %s', async (_, how) => {
+  ])('takes its options from %s of forRootAsync', async (_, how) => {
     const { app, browser } = await run([
       SessionModule.forRootAsync({ imports: [SettingsModule], ...how } as Parameters<
         typeof SessionModule.forRootAsync
@@ -155,7 +155,7 @@ describe('SessionModule', () => {
     expect(app.get(SessionStore)).toBeInstanceOf(RecordingStore);
   });
 
-  it('is global, so that a feature module needs no import, unless isGlobal is false', async () => {
+  it('is global, so that a feature module need not import it, unless isGlobal is false', async () => {
     @Injectable()
     class Feature {
       constructor(readonly sessions: SessionService) {}
@@ -169,7 +169,7 @@ describe('SessionModule', () => {
     );
   });
 
-  it('takes the store from where overrideProvider puts it, and opens and closes that one', async () => {
+  it('uses, opens and closes the store that overrideProvider provides', async () => {
     const store = newStore();
     const testing = await Test.createTestingModule({
       imports: [SessionModule.forRoot({ secret })],
@@ -187,7 +187,7 @@ describe('SessionModule', () => {
     expect([store.opened, store.closed]).toEqual([1, 1]);
   });
 
-  it('opens nothing before the app is initialised', async () => {
+  it('does not open the store before the app is initialised', async () => {
     const store = newStore();
     const testing = await Test.createTestingModule({
       imports: [SessionModule.forRoot({ secret, store })],
@@ -196,7 +196,7 @@ describe('SessionModule', () => {
     expect(store.opened).toBe(0);
   });
 
-  it('closes the store after handlers in flight have finished', async () => {
+  it('closes the store after pending handlers have finished', async () => {
     const store = newStore();
     let finish!: () => void;
     const held = new Promise<void>((resolve) => {
@@ -219,17 +219,17 @@ describe('SessionModule', () => {
       controllers: [SlowController],
     });
     opened.pop();
-    const answer = browser.post('/slow');
+    const response = browser.post('/slow');
     await started;
     const closing = app.close();
     finish();
-    expect((await answer).status).toBe(201);
+    expect((await response).status).toBe(201);
     await closing;
     expect(store.take()).toEqual(['create']);
     expect(store.closed).toBe(1);
   });
 
-  it('renews the expiry once a request with rolling: true', async () => {
+  it('renews the expiry once per request with rolling: true', async () => {
     const store = newStore();
     const cookie = { maxAge: 60_000 };
     const { browser } = await run([SessionModule.forRoot({ secret, store, cookie, rolling: true })]);
@@ -239,7 +239,7 @@ describe('SessionModule', () => {
     expect(store.take()).toEqual(['read', 'update']);
   });
 
-  it('covers all paths, under a global prefix too', async () => {
+  it('covers all paths, including those under a global prefix', async () => {
     const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
       before: (app) => app.setGlobalPrefix('api', { exclude: ['login'] }),
     });
@@ -247,7 +247,7 @@ describe('SessionModule', () => {
     expect((await browser.get('/api/me')).json()).toEqual({ user: 'ann' });
   });
 
-  it('covers only what forRoutes names, and not what exclude names', async () => {
+  it('covers only the routes in forRoutes, and not those in exclude', async () => {
     const { browser } = await run([
       SessionModule.forRoot({ secret, store: newStore(), forRoutes: ['login', 'me'] }),
     ]);
@@ -264,30 +264,30 @@ describe('SessionModule', () => {
     [{ forRoutes: [] }, /^forRoutes must be a list of routes/],
     [{ exclude: 'health' }, /^exclude must be a list of routes/],
     [{ forRoute: ['cart'] }, /no option `forRoute`.+forRoutes, exclude, recheck and isGlobal/],
-  ])('refuses %j, and says what to write', async (wrong, message) => {
+  ])('rejects the options %j with an error that says what to write', async (wrong, message) => {
     await expect(run([SessionModule.forRoot({ secret, ...wrong } as never)])).rejects.toThrow(message);
   });
 
-  it('says that a factory has returned nothing', async () => {
+  it('rejects a factory that returns nothing with an error that says so', async () => {
     await expect(run([SessionModule.forRootAsync({ useFactory: () => undefined as never })])).rejects.toThrow(
       /return them, useFactory/,
     );
   });
 
-  it('lets the app mount SESSION_MIDDLEWARE itself, and then reads each session once', async () => {
+  it('reads each session once even if the app mounts SESSION_MIDDLEWARE itself', async () => {
     const store = newStore();
-    const seen: unknown[] = [];
+    const users: unknown[] = [];
     const { browser } = await run([SessionModule.forRoot({ secret, store })], {
       before: (app) => {
         app.use(app.get(SESSION_MIDDLEWARE));
         app.use((req: { session?: { user?: string } }, _res: unknown, next: () => void) => {
-          seen.push(req.session?.user);
+          users.push(req.session?.user);
           next();
         });
       },
     });
     await expectSessions(browser);
-    expect(seen).toEqual([undefined, undefined, 'ann']);
+    expect(users).toEqual([undefined, undefined, 'ann']);
     expect(store.take()).toEqual(['create', 'read']);
   });
 
@@ -295,11 +295,11 @@ describe('SessionModule', () => {
     [{}, /secret is required/],
     [{ secret, idleTimeout: -1 }, /idleTimeout must be a positive number/],
     [{ secret, store: {} }, /store must be a SessionStore/],
-  ])('refuses to start with %o', async (options, message) => {
+  ])('does not start with the options %o', async (options, message) => {
     await expect(run([SessionModule.forRoot(options as SessionModuleOptions)])).rejects.toThrow(message);
   });
 
-  it('refuses to start, with the reason, when the store cannot be opened', async () => {
+  it('does not start when the store cannot be opened, and rejects with the reason', async () => {
     const store = newStore();
     store.open = async () => {
       throw new SessionStoreError('recording', 'open', 'no server at hand: start one');
@@ -309,24 +309,24 @@ describe('SessionModule', () => {
 });
 
 describe('@Session() and sessionOf()', () => {
-  it('give guards and handlers the session, or one value of it', async () => {
+  it('give guards and handlers the session or one property of it', async () => {
     const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })]);
     expect((await browser.get('/guarded')).status).toBe(403);
     await browser.post('/login', { user: 'ann' });
     expect((await browser.get('/guarded')).text).toBe('in');
   });
 
-  it('throw where no middleware ran, and name the missing line', async () => {
+  it('throw if the middleware did not run, with an error that shows the missing line', async () => {
     const errors: string[] = [];
     @Catch()
-    class Keep implements ExceptionFilter {
+    class KeepFilter implements ExceptionFilter {
       catch(error: Error, host: ArgumentsHost): void {
         errors.push(error.message);
         host.switchToHttp().getResponse<Response>().status(500).end();
       }
     }
     @Controller()
-    @UseFilters(Keep)
+    @UseFilters(KeepFilter)
     class Bare {
       @Get()
       get(@Session() session: Session): unknown {
@@ -339,9 +339,9 @@ describe('@Session() and sessionOf()', () => {
   });
 });
 
-describe('a commit that fails in a Nest handler', () => {
+describe('a commit in Nest', () => {
   @Catch(SessionStoreError)
-  class Sorry implements ExceptionFilter {
+  class SorryFilter implements ExceptionFilter {
     catch(_error: SessionStoreError, host: ArgumentsHost): void {
       host.switchToHttp().getResponse<Response>().status(503).json({ sorry: true });
     }
@@ -352,7 +352,7 @@ describe('a commit that fails in a Nest handler', () => {
     constructor(@Inject(SessionStore) private readonly store: RecordingStore) {}
 
     @Post('filtered')
-    @UseFilters(Sorry)
+    @UseFilters(SorryFilter)
     filtered(@Session() session: Session): string {
       session.user = 'ann';
       this.store.failing = true;
@@ -381,44 +381,44 @@ describe('a commit that fails in a Nest handler', () => {
     }
   }
 
-  it('reaches the controller’s exception filter, and no cookie goes out', async () => {
+  it('that fails reaches the exception filter of the controller, and no cookie is sent', async () => {
     const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
       controllers: [WriteController],
     });
-    const answer = await browser.post('/filtered');
-    expect([answer.status, answer.json()]).toEqual([503, { sorry: true }]);
-    expect(answer.setCookies).toEqual([]);
+    const response = await browser.post('/filtered');
+    expect([response.status, response.json()]).toEqual([503, { sorry: true }]);
+    expect(response.setCookies).toEqual([]);
   });
 
-  it('is as one that the handler awaited itself: a 503 with Retry-After and without its headers', async () => {
+  it('that fails while the handler awaits it is a 503 with Retry-After and without its headers', async () => {
     const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
       controllers: [WriteController],
     });
-    const answer = await browser.post('/awaited');
-    expect([answer.status, answer.headers['retry-after'], answer.headers['x-mine']]).toEqual([
+    const response = await browser.post('/awaited');
+    expect([response.status, response.headers['retry-after'], response.headers['x-mine']]).toEqual([
       503,
       '1',
       undefined,
     ]);
   });
 
-  it('is a 503 without a filter of the app', async () => {
+  it('that fails is a 503 with Retry-After if the app has no exception filter', async () => {
     const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
       controllers: [WriteController],
     });
-    const answer = await browser.post('/plain');
-    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
-    expect(answer.text).not.toContain('recording');
+    const response = await browser.post('/plain');
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
+    expect(response.text).not.toContain('recording');
   });
 
-  it('does not hinder a handler that throws: what it changed is saved, its error is the answer', async () => {
+  it('saves the changes of a handler that throws, and the response is its error', async () => {
     const store = newStore();
     const { browser } = await run([SessionModule.forRoot({ secret, store })], {
       controllers: [WriteController],
     });
-    const answer = await browser.post('/teapot');
-    expect(answer.status).toBe(418);
-    expect(answer.setCookies).toHaveLength(1);
+    const response = await browser.post('/teapot');
+    expect(response.status).toBe(418);
+    expect(response.setCookies).toHaveLength(1);
     expect(store.take()).toEqual(['create']);
   });
 });
@@ -439,7 +439,7 @@ describe('SessionService', () => {
     return ids.toSorted();
   };
 
-  it('lists and counts a group, and all', async () => {
+  it('lists and counts the sessions of a group, and all sessions', async () => {
     const { sessions, ids } = await withSessions();
     expect(await idsOf(sessions.list('user:ann'))).toEqual(ids.slice(0, 2).toSorted());
     expect(await idsOf(sessions.listAll())).toEqual(ids.toSorted());
@@ -449,7 +449,7 @@ describe('SessionService', () => {
     expect(views.map(({ id }) => id)).toEqual([ids[2]]);
   });
 
-  it('shows views: parsed, frozen, and without secret or secret hash', async () => {
+  it('returns views that are parsed and frozen, without secret or secret hash', async () => {
     const { sessions, ids } = await withSessions();
     const view = (await sessions.find(ids[0]!))!;
     expect(Object.keys(view).toSorted()).toEqual(['createdAt', 'data', 'expiresAt', 'groups', 'id']);
@@ -459,7 +459,7 @@ describe('SessionService', () => {
     expect(await sessions.find('nobody')).toBeUndefined();
   });
 
-  it('ends one session, a group but one, and all, and tells how many', async () => {
+  it('destroys one session, a group except one session, or all, and resolves to how many', async () => {
     const { sessions, browsers, ids } = await withSessions();
     expect(await sessions.destroy(ids[2]!)).toBe(true);
     expect(await sessions.destroy(ids[2]!)).toBe(false);
@@ -473,7 +473,7 @@ describe('SessionService', () => {
     expect((await browsers[0]!.get('/me')).json()).toEqual({ user: null });
   });
 
-  it('is reached by handlers: log out everywhere', async () => {
+  it('lets a handler log out a user everywhere', async () => {
     const { browsers } = await withSessions();
     expect((await browsers[0]!.post('/logout-everywhere')).json()).toEqual({ ended: 2 });
     for (const browser of browsers.slice(0, 2))
@@ -481,7 +481,7 @@ describe('SessionService', () => {
     expect((await browsers[2]!.get('/me')).json()).toEqual({ user: 'ben' });
   });
 
-  it('makes a session without a request, whose token is good as a cookie and in a header', async () => {
+  it('creates a session without a request, whose token is valid in a cookie and in a header', async () => {
     const identities = [cookieIdentity({ maxAge: 60_000 }), headerIdentity()];
     const { app, browser } = await run([
       SessionModule.forRoot({ secret, store: newStore(), identities, maxSize: 1000 }),
@@ -506,23 +506,23 @@ describe('SessionService', () => {
     });
   });
 
-  it('makes a session with an age of its own, which requests keep', async () => {
+  it('creates a session with its own maxAge, which requests keep', async () => {
     const { app, browser } = await run([
       SessionModule.forRoot({ secret, store: newStore(), rolling: true, absoluteTimeout: 90_000 }),
     ]);
     const sessions = app.get(SessionService);
     const { session, token } = await sessions.create({ user: 'ann' }, { maxAge: 50_000 });
-    const answer = await browser.get('/me', { headers: { cookie: `sid=${token}` } });
+    const response = await browser.get('/me', { headers: { cookie: `sid=${token}` } });
     const { expiresAt } = (await sessions.find(session.id))!;
     expect(expiresAt - Date.now()).toBeGreaterThan(45_000);
     expect(expiresAt - Date.now()).toBeLessThanOrEqual(50_000);
-    expect(answer.setCookies[0]).toContain(`Expires=${new Date(expiresAt).toUTCString()}`);
+    expect(response.setCookies[0]).toContain(`Expires=${new Date(expiresAt).toUTCString()}`);
     await expect(sessions.create({}, { maxAge: Infinity })).rejects.toThrow(/must be finite/);
     const { session: capped } = await sessions.create({}, { maxAge: 500_000 });
     expect(capped.expiresAt - Date.now()).toBeLessThanOrEqual(90_000);
   });
 
-  it('makes a session whose cookie is as its request has it', async () => {
+  it('creates a session whose cookie attributes come from the cookie function of its first request', async () => {
     const { app, browser } = await run([
       SessionModule.forRoot({
         secret,
@@ -537,7 +537,7 @@ describe('SessionService', () => {
     expect(cookie).not.toMatch(/HttpOnly/);
   });
 
-  it('makes no session of what a session cannot be', async () => {
+  it('does not create a session with invalid data, maxAge or groups', async () => {
     const { app } = await run([SessionModule.forRoot({ secret, store: newStore(), maxSize: 1000 })]);
     const sessions = app.get(SessionService);
     await expect(sessions.create({ text: 'x'.repeat(1000) })).rejects.toThrow(SessionTooLargeError);
@@ -548,7 +548,7 @@ describe('SessionService', () => {
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it('refuses a group, id or except that is no string, so that undefined never means all', async () => {
+  it('rejects a group, id or except that is not a string, so that undefined never means all', async () => {
     const { sessions } = await withSessions();
     const wrong = [undefined, null, { $ne: null }, 5, ['user:ann']] as never[];
     for (const value of wrong) {

@@ -6,7 +6,7 @@ import { dataOf, serveApp, tokenOf, type Handler, type TestApp, type TestSession
 import type { Browser } from './http/browser.js';
 import { RecordingStore } from './stores/recording.store.js';
 
-/** The names that are a session's own, or an object's, or mean something to a database. */
+/** Names of fields of a record, of methods of a session or an object, and names with a meaning in a database. */
 const NAMES = [
   'groups',
   'key',
@@ -45,18 +45,18 @@ const NAMES = [
   '🔑',
 ];
 
-/** As `JSON.parse` gives them: own properties all. */
+/** From `JSON.parse`, which makes all of them own properties. */
 const VALUES = JSON.parse(
   `{${NAMES.map((name) => `${JSON.stringify(name)}:${JSON.stringify({ of: name })}`).join(',')}}`,
 ) as Record<string, unknown>;
 
-/** What is long enough to be parsed only when it is looked at. */
+/** A value that is large enough to be parsed only when it is accessed. */
 const large = (name: string) => ({ name, list: Array.from({ length: 30 }, (_, at) => ({ at })) });
 
 const define = (session: TestSession, name: string, value: unknown): void =>
   void Object.defineProperty(session, name, { value, enumerable: true, writable: true, configurable: true });
 
-/** The data as pairs, because an object of the spec's own could not hold `__proto__` as simply. */
+/** The data as pairs, because an object literal in the spec could not hold `__proto__` as easily. */
 const pairsOf: Handler = (session) => Object.entries(session).filter(([name]) => name !== 'cookie');
 
 const sorted = (pairs: unknown): unknown[] =>
@@ -70,7 +70,7 @@ async function started(app: TestApp, path: string): Promise<Browser> {
   return browser;
 }
 
-describe('a property of any name', () => {
+describe('a property with any name', () => {
   const WAYS: Record<string, Handler> = {
     assigned: (session) => {
       for (const name of NAMES) (session as Record<string, unknown>)[name] = { of: name };
@@ -84,15 +84,15 @@ describe('a property of any name', () => {
     },
   };
 
-  it.each(Object.keys(WAYS))('%s comes back as it went in, and reading it writes nothing', async (way) => {
+  it.each(Object.keys(WAYS))('is read back unchanged when %s, and reading writes nothing', async (way) => {
     const app = await serveApp({ '/set': WAYS[way]!, '/get': pairsOf, '/look-away': () => 1 });
     const browser = await started(app, '/set');
     const valueOf = way === 'large' ? large : (name: string) => ({ of: name });
     const expected = sorted(NAMES.map((name) => [name, valueOf(name)]));
     for (let time = 0; time < 2; time++) {
-      const answer = await browser.get('/get');
-      expect(sorted(answer.json())).toEqual(expected);
-      expect(answer.setCookies).toEqual([]);
+      const response = await browser.get('/get');
+      expect(sorted(response.json())).toEqual(expected);
+      expect(response.setCookies).toEqual([]);
       await browser.get('/look-away');
       expect(app.store.take()).toEqual(['read', 'read']);
     }
@@ -100,7 +100,7 @@ describe('a property of any name', () => {
     expect(Object.hasOwn(Object.prototype, 'of')).toBe(false);
   });
 
-  it('is changed and removed by itself', async () => {
+  it('is changed and removed without other properties being written', async () => {
     const app = await serveApp({
       '/set': WAYS['defined']!,
       '/change/:at': (session, req) => define(session, NAMES[Number(req.params['at'])]!, 'changed'),
@@ -119,7 +119,7 @@ describe('a property of any name', () => {
     expect((await browser.get('/get')).json()).toEqual([]);
   });
 
-  it('leaves the methods that it does not shadow, and shadows only while it is there', async () => {
+  it('shadows only the method with the same name, and only until it is deleted', async () => {
     const app = await serveApp({
       '/set': (session) => void Object.assign(session, { groups: 1, key: 2, rotate: 'data', groupNames: 3 }),
       '/use': async (session) => {
@@ -147,15 +147,15 @@ describe('a property of any name', () => {
     expect((await browser.get('/get')).json()).toEqual({ groups: 1, key: 2, more: 1 });
   });
 
-  it('that express-session reserves fails the request with the name, and nothing is stored', async () => {
+  it('fails the request with an error if express-session reserves the name, and nothing is stored', async () => {
     const reserved = ['save', 'reload', 'destroy', 'regenerate', 'touch', 'resetMaxAge', 'id', 'req'];
     const app = await serveApp({
       '/set/:name': (session, req) => define(session, String(req.params['name']), 'data'),
     });
     for (const name of reserved) {
-      const answer = await app.browser().get(`/set/${name}`);
-      expect([answer.status, answer.setCookies], name).toEqual([500, []]);
-      expect(answer.json()['message'], name).toBe(
+      const response = await app.browser().get(`/set/${name}`);
+      expect([response.status, response.setCookies], name).toEqual([500, []]);
+      expect(response.json()['message'], name).toBe(
         `session.${name} is reserved and cannot hold data: choose another name`,
       );
     }
@@ -163,10 +163,10 @@ describe('a property of any name', () => {
   });
 });
 
-describe('a damaged text', () => {
+describe('a damaged serialized value', () => {
   const DAMAGED = ['not json', '', '{"a":', `{"a":${'1'.repeat(100)}`, 'undefined'];
 
-  it.each(DAMAGED)('%j makes its name undefined, is logged, and stays as it is', async (text) => {
+  it.each(DAMAGED)('%j makes its property undefined, is logged, and stays as it is', async (text) => {
     const app = await serveApp({
       '/set': (session) => void Object.assign(session, { good: 1, bad: 2 }),
       '/get': (session) => [session['good'], session['bad'] ?? null],
@@ -196,8 +196,8 @@ describe('a damaged text', () => {
     expect((await browser.get('/get')).json()).toEqual([2, 'new']);
   });
 
-  it('that is no text at all is as damaged', async () => {
-    /** Gives what a damaged database might. */
+  it('that is not even a string is logged too, and its property is undefined', async () => {
+    /** Returns records as a damaged database might. */
     class ForeignStore extends RecordingStore {
       override async read(id: string): Promise<SessionRecord | undefined> {
         const record = await super.read(id);
@@ -216,7 +216,7 @@ describe('a damaged text', () => {
     expect(app.logged[0]).toContain('"bad"');
   });
 
-  it('is removed when its name is deleted, and can be assigned before it is looked at', async () => {
+  it('is removed when its property is deleted, and replaced when its property is assigned unread', async () => {
     const text = `{"a":${'1'.repeat(100)}`;
     const app = await serveApp({
       '/set': (session) => void Object.assign(session, { good: 1, bad: 2 }),
@@ -237,7 +237,7 @@ describe('a damaged text', () => {
 });
 
 describe('a damaged record', () => {
-  /** Gives what a damaged database might. */
+  /** Returns records as a damaged database might. */
   class DamagedStore extends RecordingStore {
     damage: ((record: SessionRecord) => unknown) | undefined;
 
@@ -250,23 +250,23 @@ describe('a damaged record', () => {
   it.each<[string, (record: SessionRecord) => unknown]>([
     ['without data', (record) => ({ ...record, data: undefined })],
     ['with null for data', (record) => ({ ...record, data: null })],
-    ['with a text for data', (record) => ({ ...record, data: '{}' })],
+    ['with a string for data', (record) => ({ ...record, data: '{}' })],
     ['with a list for data', (record) => ({ ...record, data: [] })],
     ['without groups', (record) => ({ ...record, groups: undefined })],
-    ['with groups that are no strings', (record) => ({ ...record, groups: [5] })],
+    ['with groups that are not strings', (record) => ({ ...record, groups: [5] })],
     ['without a secret hash', (record) => ({ ...record, secretHash: undefined })],
-    ['with a broken was', (record) => ({ ...record, previous: 5 })],
+    ['with a number for previous', (record) => ({ ...record, previous: 5 })],
     ['without an expiry', (record) => ({ ...record, expiresAt: Number.NaN })],
-    ['with a text for createdAt', (record) => ({ ...record, createdAt: 'now' })],
+    ['with a string for createdAt', (record) => ({ ...record, createdAt: 'now' })],
     [
-      'with a was of the wrong shape',
+      'with a string for previous.replacedAt',
       (record) => ({ ...record, previous: { hash: 'p', replacedAt: 'now' } }),
     ],
-    ['of another id', (record) => ({ ...record, id: 'another' })],
+    ['with another id', (record) => ({ ...record, id: 'another' })],
     ['that is empty', () => ({})],
     ['that is a number', () => 5],
-    ['that is a text', () => 'garbage'],
-  ])('%s is logged by its id, and answered with a new session', async (_, damage) => {
+    ['that is a string', () => 'garbage'],
+  ])('%s is logged with its id, and the request gets a new session', async (_, damage) => {
     const store = new DamagedStore(new ClusterStore({ name: `damaged-${process.pid}` }));
     const app = await serveApp(
       {
@@ -279,8 +279,8 @@ describe('a damaged record', () => {
     const browser = await started(app, '/set');
     const { id, secret } = tokenOf(browser);
     store.damage = damage;
-    const answer = await browser.get('/get');
-    expect([answer.status, answer.json()]).toEqual([200, {}]);
+    const response = await browser.get('/get');
+    expect([response.status, response.json()]).toEqual([200, {}]);
     expect((await browser.get('/key')).json<string>()).not.toBe(id);
     expect(app.logged.length).toBeGreaterThan(0);
     expect(app.logged[0]).toContain(id);
@@ -289,7 +289,7 @@ describe('a damaged record', () => {
   });
 });
 
-describe('a large value, parsed when it is looked at', () => {
+describe('a large value, which is parsed when it is accessed,', () => {
   const big = large('big');
   const handlers: Record<string, Handler> = {
     '/set': (session) => void Object.assign(session, { big, other: large('other'), user: 'ann' }),
@@ -307,20 +307,20 @@ describe('a large value, parsed when it is looked at', () => {
     ['structuredClone of the session', (session) => (structuredClone(session) as TestSession)['big'], big],
     ['Object.assign', (session) => Object.assign({}, session, { cookie: undefined }), all],
     ['hasOwn and in', (session) => [Object.hasOwn(session, 'big'), 'big' in session], [true, true]],
-    ['itself, twice the same object', (session) => session['big'] === session['big'], true],
+    ['two accesses, which return the same object', (session) => session['big'] === session['big'], true],
     [
       'destructuring',
       ({ big: value, ...rest }) => [value, Object.keys(rest).toSorted()],
       [big, ['cookie', 'other', 'user']],
     ],
-  ])('looks like a plain one to %s, and is not written', async (_, handler, expected) => {
+  ])('looks like a plain value to %s, and is not written', async (_, handler, expected) => {
     const app = await withHandler(handler);
     const browser = await started(app, '/set');
     expect((await browser.get('/do')).json()).toEqual(expected);
     expect(app.store.take()).toEqual(['read']);
   });
 
-  it('is shown by console.log as a plain one is', async () => {
+  it('is shown by console.log like a plain value', async () => {
     const app = await withHandler((session) => [
       inspect(session, { depth: 0 }),
       inspect(session, { depth: 5, showProxy: true }),
@@ -354,7 +354,7 @@ describe('a large value, parsed when it is looked at', () => {
     ],
     ['replaced', (session) => void (session['big'] = 1), { big: 1 }, undefined],
     [
-      'replaced by another large one',
+      'replaced by another large value',
       (session) => void (session['big'] = large('new')),
       { big: large('new') },
       undefined,
@@ -370,7 +370,7 @@ describe('a large value, parsed when it is looked at', () => {
     ],
     ['deleted', (session) => void delete session['big'], {}, ['big']],
     ['set to undefined', (session) => void (session['big'] = undefined), {}, ['big']],
-  ])('is saved alone when it is %s', async (_, handler, set, remove) => {
+  ])('is the only property written when it is %s', async (_, handler, set, remove) => {
     const app = await withHandler(handler);
     const browser = await started(app, '/set');
     expect((await browser.get('/do')).status).toBe(200);
@@ -385,9 +385,12 @@ describe('a large value, parsed when it is looked at', () => {
   });
 
   it.each<[string, Handler]>([
-    ['nobody looks', () => 1],
-    ['it is only looked at', (session) => session['big'].list.length],
-    ['it is replaced by its equal', (session) => void (session['big'] = structuredClone(session['big']))],
+    ['it is not accessed', () => 1],
+    ['it is only read', (session) => session['big'].list.length],
+    [
+      'it is replaced by an equal value',
+      (session) => void (session['big'] = structuredClone(session['big'])),
+    ],
     [
       'it is deleted and put back',
       (session) => {
@@ -414,7 +417,7 @@ describe('a large value, parsed when it is looked at', () => {
     expect((await browser.get('/get')).json()).toEqual(all);
   });
 
-  it('that was saved is compared with what was saved from then on', async () => {
+  it('is compared with its last saved value after a save', async () => {
     const app = await withHandler(async (session) => {
       session['big'].list.push(1);
       await session.save();

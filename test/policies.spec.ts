@@ -27,7 +27,7 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
   };
   const options = { onStoreError: 'anonymous', rolling: true } as const;
 
-  it('what needs no session is served with an empty one, with no call to the store and no cookie', async () => {
+  it('a handler that only reads is served with an empty session, without further store calls or a cookie', async () => {
     const app = await serveApp(handlers, options);
     const browser = app.browser();
     await browser.get('/login');
@@ -35,8 +35,8 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
     app.store.failing = true;
     for (const path of ['/', '/touch']) {
       app.store.take();
-      const answer = await browser.get(path);
-      expect([answer.status, answer.setCookies, answer.headers['cache-control']]).toEqual([
+      const response = await browser.get(path);
+      expect([response.status, response.setCookies, response.headers['cache-control']]).toEqual([
         200,
         [],
         undefined,
@@ -51,27 +51,27 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
   });
 
   it.each(['/change', '/age', '/save', '/destroy', '/regenerate', '/reload', '/rotate', '/join', '/leave'])(
-    '%s fails with the error of the store, and changes nothing',
+    'a request to %s, which needs the store, fails with its error and changes nothing',
     async (path) => {
       const app = await serveApp(handlers, options);
       const browser = app.browser();
       await browser.get('/login');
       app.store.failing = true;
-      const answer = await browser.get(path);
-      expect([answer.status, answer.setCookies]).toEqual([503, []]);
-      expect(answer.json()).toMatchObject({ error: 'SessionStoreError' });
+      const response = await browser.get(path);
+      expect([response.status, response.setCookies]).toEqual([503, []]);
+      expect(response.json()).toMatchObject({ error: 'SessionStoreError' });
       app.store.failing = false;
       expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
       expect(app.store.done).not.toContain('destroy');
     },
   );
 
-  it('asks no genid, which might fail, for a session that is never stored', async () => {
-    let asked = 0;
+  it('genid, which might fail, is not called for a session that is never stored', async () => {
+    let calls = 0;
     const app = await serveApp(handlers, {
       ...options,
       genid: () => {
-        if (asked++ > 0) throw new Error('told to');
+        if (calls++ > 0) throw new Error('intended');
         return 'the only one';
       },
     });
@@ -79,10 +79,10 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
     await browser.get('/login');
     app.store.failing = true;
     expect((await browser.get('/')).status).toBe(200);
-    expect(asked).toBe(1);
+    expect(calls).toBe(1);
   });
 
-  it('a handler that catches a logout that failed can say so', async () => {
+  it('a handler can catch the error of a failed logout', async () => {
     const app = await serveApp(handlers, options);
     const browser = app.browser();
     await browser.get('/login');
@@ -90,7 +90,7 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
     expect((await browser.get('/caught')).json()).toEqual({ out: false, error: 'SessionStoreError' });
   });
 
-  it('is said once for an outage, not with every request', async () => {
+  it('an outage is logged once and not with every request', async () => {
     const app = await serveApp(handlers, options);
     const browser = app.browser();
     await browser.get('/login');
@@ -103,13 +103,13 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
     }
   });
 
-  it('an expiry that could not be renewed is logged, and the answer goes out; a change still fails', async () => {
+  it('a failed renewal of the expiry is logged and the response is sent, but a failed change is a 503', async () => {
     const app = await serveApp(handlers, { onStoreError: 'anonymous', rolling: true });
     const browser = app.browser();
     await browser.get('/login');
     app.store.failing = ['update'];
-    const answer = await browser.get('/');
-    expect([answer.status, answer.json()]).toEqual([200, { user: 'ann' }]);
+    const response = await browser.get('/');
+    expect([response.status, response.json()]).toEqual([200, { user: 'ann' }]);
     expect(app.logged.at(-1)).toContain('its expiry was not renewed');
     expect((await browser.get('/change')).status).toBe(503);
   });
@@ -120,7 +120,7 @@ describe('onReplacedToken', () => {
     ['refuse', 'ann'],
     ['destroy', null],
   ] as const)(
-    "'%s': the session of a secret that was replaced is then %j's",
+    "'%s' gives a replaced token no session, and the user of its session is then %j",
     async (onReplacedToken, user) => {
       const app = await serveApp(HANDLERS, { onReplacedToken });
       const browser = app.browser();
@@ -133,7 +133,7 @@ describe('onReplacedToken', () => {
     },
   );
 
-  it('takes a secret in its grace for no theft', async () => {
+  it("'destroy' keeps the session if the previous secret is presented during its grace", async () => {
     const app = await serveApp(
       { ...HANDLERS, '/rotate': (session) => session.rotate() },
       { onReplacedToken: 'destroy' },
@@ -156,10 +156,10 @@ describe('maxSize', () => {
     },
     '/drop': (session) => void delete session['big'],
   };
-  /** A text of `size` x takes two more bytes as JSON. */
+  /** A string of `size` characters takes two more bytes as JSON. */
   const put = (name: string, bytes: number): string => `/put?name=${name}&size=${bytes - 2 - name.length}`;
 
-  it('is exact, in bytes of names and JSON texts', async () => {
+  it('is compared with the bytes of the names and the serialized values exactly', async () => {
     const app = await serveApp(handlers, { maxSize: 1000 });
     const browser = app.browser();
     expect((await browser.get(put('a', 400))).status).toBe(200);
@@ -170,21 +170,21 @@ describe('maxSize', () => {
     expect((await browser.get(`/put?name=a&text=${encodeURIComponent('é'.repeat(198))}`)).status).toBe(200);
   });
 
-  it('is said with what is too large, and nothing of it is stored', async () => {
+  it('is stated in an error that names the oversized property, and nothing is stored', async () => {
     const app = await serveApp(handlers, { maxSize: 1000 });
     const browser = app.browser();
     await browser.get('/login');
-    const answer = await browser.get(put('big', 5000));
-    expect(answer.json()).toEqual({
+    const response = await browser.get(put('big', 5000));
+    expect(response.json()).toEqual({
       error: 'SessionTooLargeError',
       message: expect.stringContaining('would have 5009 bytes and may have 1000 (maxSize)') as string,
     });
-    expect(answer.json()['message']).toContain('"big"');
-    expect(answer.json()['message']).not.toContain('xxx');
+    expect(response.json()['message']).toContain('"big"');
+    expect(response.json()['message']).not.toContain('xxx');
     expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
   });
 
-  it('lets what is larger than allowed become smaller', async () => {
+  it('lets a session that is already too large become smaller', async () => {
     const roomy = await serveApp(handlers, { maxSize: 10_000 });
     const browser = roomy.browser();
     await browser.get(put('big', 5000));
@@ -197,7 +197,7 @@ describe('maxSize', () => {
     expect((await same.get('/login')).status).toBe(200);
   });
 
-  it('is 1 MiB unless told otherwise', async () => {
+  it('is 1 MiB by default', async () => {
     const app = await serveApp(handlers);
     const browser = app.browser();
     expect((await browser.get(put('a', 2 ** 20))).status).toBe(200);

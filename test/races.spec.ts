@@ -14,17 +14,17 @@ import { everyStore } from './stores/every.store.js';
 
 const ROUNDS = process.env['LONG'] ? 1000 : 100;
 
-/** What the fixture needs of a session layer, beside the middleware. */
+/** The session layer under test: its middleware, and what the app needs besides. */
 interface Layer {
   middleware: RequestHandler;
-  /** Ends all sessions of a user. */
+  /** Destroys all sessions of a user. */
   logOutEverywhere(user: string): Promise<void>;
   joinGroup(req: Request, user: string): void;
   close(): Promise<void>;
 }
 
 function ours(store: SessionStore): Layer {
-  // `rolling: true`, so that a request that only reads has something to write too: its touch.
+  // With `rolling: true` even a request that only reads has something to write: its touch.
   const middleware = sessionMiddleware({ secret: 'races', store, rolling: true, cookie: { maxAge: 60_000 } });
   return {
     middleware: middleware as SessionMiddleware & RequestHandler,
@@ -68,7 +68,7 @@ const until = (call: (done: (error?: unknown) => void) => void): Promise<void> =
     call((error) => (error ? reject(error) : resolve()));
   });
 
-/** An app as both layers could serve it: everything it calls is express-session's own interface. */
+/** An app that runs on both layers, because it uses only the interface of express-session. */
 function app(layer: Layer, gates: Gates): Express {
   const handler = express();
   handler.use(layer.middleware);
@@ -98,7 +98,7 @@ function app(layer: Layer, gates: Gates): Express {
     await gates.pass(String(req.params['gate']));
     res.json({ user: dataOf(req)['user'] ?? null });
   });
-  // What a step-up login does: carries the data over to a new session.
+  // Like a step-up login, carries the data over to a new session.
   handler.post('/slow-copy/:gate', async (req: Request, res: Response) => {
     const { cookie: _, ...copy } = dataOf(req);
     await gates.pass(String(req.params['gate']));
@@ -115,7 +115,7 @@ function app(layer: Layer, gates: Gates): Express {
 
 interface Race {
   story: string;
-  /** Runs one round; resolves to whether it came out wrong. */
+  /** Runs one round. Resolves to `true` if the outcome was wrong. */
   wrong(context: { url: string; gates: Gates; layer: Layer; round: string }): Promise<boolean>;
 }
 
@@ -183,7 +183,7 @@ const RACES: Race[] = [
     },
   },
   {
-    story: 'log out everywhere leaves nobody in, not even who copies, regenerates and restores meanwhile',
+    story: 'log out everywhere also destroys a session that is regenerated with its data meanwhile',
     async wrong({ url, gates, layer, round }) {
       const user = `user-${round}`;
       const browser = await loggedIn(url, user);
@@ -213,7 +213,7 @@ describe.each([
     make: () => ours(make()),
     isWrong: false,
   })),
-  { name: "express-session's MemoryStore, which shows that the races bite", make: theirs, isWrong: true },
+  { name: 'express-session with its MemoryStore, which must lose the races', make: theirs, isWrong: true },
 ])('$name', ({ make, isWrong }) => {
   const gates = new Gates();
   let layer: Layer;

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code!);
 
-it('every ts block type-checks', () => {
+it('every ts block of the README type-checks', () => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (file) => ts.sys.readFile(file));
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
   // Under test/, so that packages and the package's own name are found from there.
@@ -32,10 +32,10 @@ it('every ts block type-checks', () => {
   expect(problems).toEqual([]);
 }, 60_000);
 
-it('counts the laws right', () => {
+it('the README states the right number of laws', () => {
   expect(readme).toContain(`the ${sessionStoreLaws.length} laws`);
 });
 
-it('is read in a few minutes', () => {
+it('the README has fewer than 200 lines', () => {
   expect(readme.split('\n').length).toBeLessThan(200);
 });

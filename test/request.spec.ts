@@ -29,7 +29,7 @@ afterEach(async () => {
   await middleware.close();
 });
 
-/** Serves `handlers` by path; what one returns, unless it answered itself, is the JSON answer. */
+/** Serves `handlers` by path. A handler's result is sent as JSON, unless the handler responded itself. */
 async function app(
   handlers: Record<string, Handler>,
   options: Partial<SessionOptions> = {},
@@ -60,15 +60,15 @@ const login: Handler = async (session) => {
 };
 const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
 
-describe('what a request costs', () => {
-  it('nothing at all for a client without a session that puts nothing into one', async () => {
+describe('store calls of a request', () => {
+  it('a client without a session that stores nothing causes no call and gets no cookie', async () => {
     const browser = await app({ '/': dataOf });
     const { setCookies } = await browser.get('/');
     expect(setCookies).toEqual([]);
     expect(store.take()).toEqual([]);
   });
 
-  it('one create for a first write, and one read for a request that changes nothing', async () => {
+  it('a first write causes one create, and a request that changes nothing causes one read', async () => {
     const browser = await app({ '/login': login, '/': dataOf });
     await browser.get('/login');
     expect(store.take()).toEqual(['create']);
@@ -78,7 +78,7 @@ describe('what a request costs', () => {
     expect(store.take()).toEqual(['read']);
   });
 
-  it('one update with the one text that changed, of five', async () => {
+  it('a change to one of five properties causes one update with that serialized value only', async () => {
     const five = { a: 1, b: { deep: [1] }, c: 'c', d: null, e: true };
     const browser = await app({
       '/five': (session) => void Object.assign(session, five),
@@ -93,7 +93,7 @@ describe('what a request costs', () => {
     expect(update!.change!.remove).toBeUndefined();
   });
 
-  it('a deleted property is removed, an undefined one too, and an equal one is not written', async () => {
+  it('an update removes deleted and undefined properties, and does not write equal ones', async () => {
     const browser = await app({
       '/set': (session) => void Object.assign(session, { a: 1, b: 2, c: { d: 3 } }),
       '/change': (session) => {
@@ -111,7 +111,7 @@ describe('what a request costs', () => {
     expect((await browser.get('/')).json()).toEqual({ c: { d: 3 } });
   });
 
-  it('a touch only when more than a tenth of the lifetime has passed, and then the cookie is renewed', async () => {
+  it('a session is touched, and its cookie renewed, only after more than a tenth of the lifetime', async () => {
     const maxAge = 1500;
     const browser = await app({ '/login': login, '/': dataOf }, { cookie: { maxAge } });
     await browser.get('/login');
@@ -130,7 +130,7 @@ describe('what a request costs', () => {
     expect(Math.floor(renewed / 1000)).toBe(Date.parse(/Expires=([^;]+)/.exec(setCookies[0]!)![1]!) / 1000);
   });
 
-  it('a join alone makes a new session worth saving, and joining again writes nothing', async () => {
+  it('joining a group is enough to store a new session, and joining again writes nothing', async () => {
     const browser = await app({
       '/join': (session) => void session.joinGroup('g'),
       '/': (session) => session.groupNames(),
@@ -145,14 +145,14 @@ describe('what a request costs', () => {
   });
 });
 
-describe('the cookie', () => {
-  it('is httpOnly, lax, for all paths, named sid, and ends with the browser unless told otherwise', async () => {
+describe('the session cookie', () => {
+  it('is by default named sid, HttpOnly, SameSite=Lax, for all paths, and has no expiry', async () => {
     const browser = await app({ '/login': login });
     const [cookie] = (await browser.get('/login')).setCookies;
     expect(cookie).toMatch(/^sid=s%3A[\w-]{32}~[\w-]{32}\.[\w%]+; Path=\/; HttpOnly; SameSite=Lax$/);
   });
 
-  it('rolling: true sends it with every response, rolling: false only when the session changed', async () => {
+  it('is sent with every response if rolling is true, and only when the session changed if it is false', async () => {
     for (const [rolling, expected] of [
       [true, 1],
       [false, 0],
@@ -184,7 +184,7 @@ describe('the cookie', () => {
     }
   });
 
-  it('of a forged, foreign-signed or malformed token never reaches the store, and its id is not adopted', async () => {
+  it('never causes a lookup when its token is forged or malformed, and its id is not adopted', async () => {
     const browser = await app({ '/login': login, '/': (session) => session.id });
     await browser.get('/login');
     const good = decodeURIComponent(browser.cookies.get('sid')!);
@@ -203,18 +203,18 @@ describe('the cookie', () => {
       `s:${'x'.repeat(4000)}`,
     ]) {
       browser.cookies.set('sid', encodeURIComponent(forged));
-      const answer = await browser.get('/');
-      expect(answer.status).toBe(200);
-      expect(answer.json<string>()).not.toBe(id);
+      const response = await browser.get('/');
+      expect(response.status).toBe(200);
+      expect(response.json<string>()).not.toBe(id);
       expect(store.take(), forged.slice(0, 50)).toEqual([]);
     }
   });
 
-  it('of a live id with another secret is no session, and a warning names the id and no secret', async () => {
+  it('with a wrong secret gets a new session, and a warning contains its id but no secret', async () => {
     const browser = await app({ '/login': login, '/': dataOf, '/sign': (session) => session.save() });
     await browser.get('/login');
     const { id } = store.calls[0]!;
-    // A second session signs a token; its record is then given the first one's place.
+    // A second session provides a signed token. Its record is then replaced by that of the first session.
     const other = new Browser(browser.url);
     await other.get('/sign');
     const otherId = store.calls.at(-1)!.id!;
@@ -227,7 +227,7 @@ describe('the cookie', () => {
     expect(logged[0]).not.toContain(decodeURIComponent(other.cookies.get('sid')!).split(/[~.]/)[1]);
   });
 
-  it('is cleared by destroy with the attributes it was set with, and not set for a client that had none', async () => {
+  it('is cleared by destroy with the attributes it was set with, and not for a client that had none', async () => {
     const browser = await app(
       { '/login': login, '/logout': (session) => session.destroy() },
       { cookie: { path: '/', sameSite: 'strict', maxAge: 60_000 } },
@@ -239,7 +239,7 @@ describe('the cookie', () => {
     expect((await browser.get('/logout')).setCookies).toEqual([]);
   });
 
-  it('is for its path only', async () => {
+  it('applies only to requests under its path', async () => {
     const browser = await app(
       { '/app/login': login, '/application': (session) => session === undefined },
       { cookie: { path: '/app' } },
@@ -249,8 +249,8 @@ describe('the cookie', () => {
   });
 });
 
-describe('what a handler can do', () => {
-  it('save stores at once, and rejects with SessionGoneError when the session has ended', async () => {
+describe('the methods of a session', () => {
+  it('save stores the session at once, and rejects with SessionGoneError if it was destroyed', async () => {
     const browser = await app({
       '/login': login,
       '/save': async (session) => {
@@ -264,9 +264,9 @@ describe('what a handler can do', () => {
       },
     });
     await browser.get('/login');
-    const answer = await browser.get('/save');
-    expect(answer.json<string[]>()).toEqual(['1', 'SessionGoneError']);
-    expect(answer.setCookies).toEqual([]);
+    const response = await browser.get('/save');
+    expect(response.json<string[]>()).toEqual(['1', 'SessionGoneError']);
+    expect(response.setCookies).toEqual([]);
   });
 
   it('save takes a callback, as express-session does', async () => {
@@ -280,7 +280,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual([null, true]);
   });
 
-  it('reload reads the session again, in place', async () => {
+  it('reload reads the session again, into the same object', async () => {
     const browser = await app({
       '/login': login,
       '/': async (session, req) => {
@@ -294,7 +294,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual(['ann', 'dark', true]);
   });
 
-  it('reload with a callback puts a new object at req.session and leaves the old one', async () => {
+  it('reload with a callback assigns a new object to req.session and leaves the old one unchanged', async () => {
     const browser = await app({
       '/login': login,
       '/': (session, req) =>
@@ -307,7 +307,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual(['mine', 'ann']);
   });
 
-  it('regenerate empties the same object, ends the old session and gives a new id', async () => {
+  it('regenerate empties the same object, destroys the old session and assigns a new id', async () => {
     const browser = await app({
       '/login': login,
       '/': async (session, req) => {
@@ -327,7 +327,7 @@ describe('what a handler can do', () => {
     expect(await store.read(id!)).toBeUndefined();
   });
 
-  it('regenerate with a callback puts a new object at req.session and leaves the old one', async () => {
+  it('regenerate with a callback assigns a new object to req.session and leaves the old one unchanged', async () => {
     const browser = await app({
       '/login': login,
       '/': (session, req) =>
@@ -341,7 +341,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual(['ann', ['cookie'], true]);
   });
 
-  it('regenerate that cannot end the old session rejects, and nothing has changed', async () => {
+  it('regenerate rejects and changes nothing if the old session cannot be destroyed', async () => {
     const browser = await app({
       '/login': login,
       '/': async (session, req) => {
@@ -356,7 +356,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual(['SessionStoreError', true, true, 'ann']);
   });
 
-  it('destroy of a session that was replaced leaves its successor the cookie', async () => {
+  it('destroy of a regenerated session leaves the cookie of its successor alone', async () => {
     const browser = await app({
       '/login': login,
       '/': (session) => ({ user: session.user ?? null }),
@@ -375,7 +375,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/')).json()).toEqual({ user: 'ben' });
   });
 
-  it('what is assigned after an unawaited regenerate belongs to the new session', async () => {
+  it('properties assigned after an unawaited regenerate belong to the new session', async () => {
     const browser = await app({
       '/login': login,
       '/': (session) => {
@@ -392,7 +392,7 @@ describe('what a handler can do', () => {
     expect(await store.read(id!)).toBeUndefined();
   });
 
-  it('a destroy that fails is a 503 and the session stays, awaited or not', async () => {
+  it('a destroy that fails results in a 503 and the session stays, awaited or not', async () => {
     const browser = await app({
       '/login': login,
       '/awaited': (session) => session.destroy(),
@@ -402,15 +402,15 @@ describe('what a handler can do', () => {
     await browser.get('/login');
     for (const path of ['/awaited', '/unawaited']) {
       store.failing = ['destroy'];
-      const answer = await browser.get(path);
+      const response = await browser.get(path);
       store.failing = false;
-      expect(answer.status, path).toBe(503);
-      expect(answer.setCookies, path).toEqual([]);
+      expect(response.status, path).toBe(503);
+      expect(response.setCookies, path).toEqual([]);
       expect((await browser.get('/')).json(), path).toEqual({ user: 'ann' });
     }
   });
 
-  it('destroy and regenerate end the session they were called on, awaited or not', async () => {
+  it('an unawaited save, destroy and regenerate in a row destroy the session they were called on', async () => {
     const browser = await app({
       '/login': login,
       '/again': (session) => {
@@ -427,7 +427,7 @@ describe('what a handler can do', () => {
     expect(await store.read(id!)).toBeUndefined();
   });
 
-  it('a session replaced by something else, or its cookie, is told of and not lost silently', async () => {
+  it('replacing req.session is logged, and replacing session.cookie fails the request', async () => {
     const browser = await app({
       '/session': (_session, req) => void ((req as { session: unknown }).session = { user: 'x' }),
       '/cookie': (session) => {
@@ -440,7 +440,7 @@ describe('what a handler can do', () => {
     expect((await browser.get('/cookie')).json()['message']).toContain('session.cookie was replaced');
   });
 
-  it('a destroy after a regenerate that came too late still ends the old session', async () => {
+  it('destroy removes the old session even after a regenerate that came too late', async () => {
     const browser = await app({
       '/login': (session) => void (session['user'] = 'ann'),
       '/late': async (session, _req, res) => {
@@ -455,7 +455,7 @@ describe('what a handler can do', () => {
     expect(await store.count()).toBe(0);
   });
 
-  it('save rejects when the answer has begun and a new session could not reach the client', async () => {
+  it('save of a new session rejects once the response has begun, because no cookie can be sent', async () => {
     const browser = await app({
       '/': async (session, _req, res) => {
         res.write('begun ');
@@ -471,7 +471,21 @@ describe('what a handler can do', () => {
     expect(store.take()).toEqual([]);
   });
 
-  it('a value that JSON cannot hold fails that request with an error that names the property', async () => {
+  it('save of a session above maxSize rejects, which results in a 500', async () => {
+    const browser = await app(
+      {
+        '/': async (session) => {
+          session['a'] = 'x'.repeat(1000);
+          await session.save();
+        },
+      },
+      { maxSize: 500 },
+    );
+    const response = await browser.get('/');
+    expect([response.status, response.json()['error']]).toEqual([500, 'SessionTooLargeError']);
+  });
+
+  it('an unserializable value or a reserved name fails the request with an error that names the property', async () => {
     const cycle: Record<string, unknown> = {};
     cycle['self'] = cycle;
     const browser = await app({
@@ -484,15 +498,15 @@ describe('what a handler can do', () => {
       ['/cycle', 'tree'],
       ['/reserved', 'save'],
     ] as const) {
-      const answer = await browser.get(path);
-      expect(answer.status).toBe(500);
-      expect(answer.json()['message']).toContain(property);
-      expect(answer.setCookies).toEqual([]);
+      const response = await browser.get(path);
+      expect(response.status).toBe(500);
+      expect(response.json()['message']).toContain(property);
+      expect(response.setCookies).toEqual([]);
     }
     expect(store.take()).toEqual([]);
   });
 
-  it('a group that is not a string throws, so that it cannot go unnoticed', async () => {
+  it('joinGroup throws for a group that is not a string', async () => {
     const browser = await app({ '/': (session) => void session.joinGroup({ $ne: null } as never) });
     expect((await browser.get('/')).json()).toEqual({
       error: 'TypeError',
@@ -500,7 +514,7 @@ describe('what a handler can do', () => {
     });
   });
 
-  it("is an instance of express-session's Session, and its cookie of its Cookie", async () => {
+  it('a session is an instance of Session of express-session, and its cookie an instance of Cookie', async () => {
     const browser = await app({
       '/': (session) => {
         const { Session: TheirSession, Cookie } = expressSession as unknown as Record<
@@ -514,16 +528,16 @@ describe('what a handler can do', () => {
   });
 });
 
-describe('a store that fails', () => {
-  it('on read gives the next error handler a 503 with Retry-After', async () => {
+describe('a failing store', () => {
+  it('passes a 503 with Retry-After to the next error handler when a read fails', async () => {
     const browser = await app({ '/login': login, '/': dataOf });
     await browser.get('/login');
     store.failing = true;
-    const answer = await browser.get('/');
-    expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+    const response = await browser.get('/');
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
   });
 
-  it('on the commit gives the next error handler a 503 without the handler’s headers, body or cookie', async () => {
+  it('passes a 503 without what the handler sent to the next error handler when the commit fails', async () => {
     const browser = await app({
       '/': (session, _req, res) => {
         session['a'] = 1;
@@ -531,50 +545,40 @@ describe('a store that fails', () => {
       },
     });
     store.failing = true;
-    const answer = await browser.get('/');
-    expect(answer.status).toBe(503);
-    expect(answer.headers['cache-control']).toBeUndefined();
-    expect(answer.json()['error']).toBe('SessionStoreError');
-    expect(answer.setCookies).toEqual([]);
+    const response = await browser.get('/');
+    expect(response.status).toBe(503);
+    expect(response.headers['cache-control']).toBeUndefined();
+    expect(response.json()['error']).toBe('SessionStoreError');
+    expect(response.setCookies).toEqual([]);
   });
 
   it.each([
-    ['that the handler passes on', (res: Response, next: NextFunction) => next, 503],
-    ['for an answer of its own', (res: Response) => () => void res.status(500).json({ error: 'mine' }), 500],
-  ])('at an explicit save gives its reason, %s, and that answer goes out', async (_, answerWith, status) => {
+    ['passes it on', (res: Response, next: NextFunction) => next, 503],
+    [
+      'sends a response of its own',
+      (res: Response) => () => void res.status(500).json({ error: 'mine' }),
+      500,
+    ],
+  ])('passes its error to the callback of save, and the handler %s', async (_, respondWith, status) => {
     const handle = express();
     middleware = sessionMiddleware({ secret: 'request', store, logger: { warn() {}, error() {} } });
     handle.use(middleware as RequestHandler);
     handle.get('/', (req, res, next) => {
       const session = req.session as unknown as Session & Record<string, any>;
       session['a'] = 1;
-      session.save((error) => answerWith(res, next)(error));
+      session.save((error) => respondWith(res, next)(error));
     });
     handle.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
       res.status(error.status ?? 500).json({ error: 'mine' });
     });
     server = await serve(handle);
     store.failing = true;
-    const answer = await new Browser(server.url).get('/');
-    expect([answer.status, answer.text, answer.setCookies]).toEqual([status, '{"error":"mine"}', []]);
-    expect(answer.headers['retry-after']).toBe(status === 503 ? '1' : undefined);
+    const response = await new Browser(server.url).get('/');
+    expect([response.status, response.text, response.setCookies]).toEqual([status, '{"error":"mine"}', []]);
+    expect(response.headers['retry-after']).toBe(status === 503 ? '1' : undefined);
   });
 
-  it('a session that is too large likewise', async () => {
-    const browser = await app(
-      {
-        '/': async (session) => {
-          session['a'] = 'x'.repeat(1000);
-          await session.save();
-        },
-      },
-      { maxSize: 500 },
-    );
-    const answer = await browser.get('/');
-    expect([answer.status, answer.json()['error']]).toEqual([500, 'SessionTooLargeError']);
-  });
-
-  it('without a reason is an error all the same, and never falls through to the handler', async () => {
+  it('that rejects with undefined results in a 500 and never falls through to the handler', async () => {
     const browser = await app({ '/login': login, '/': dataOf });
     await browser.get('/login');
     store.before = () => Promise.reject();
@@ -582,7 +586,7 @@ describe('a store that fails', () => {
     store.before = undefined;
   });
 
-  it('to open fails the first request, and the next one tries again', async () => {
+  it('that fails to open fails the first request, and the next request opens it again', async () => {
     const browser = await app({ '/': dataOf });
     const { open } = store;
     store.open = async () => {
@@ -594,7 +598,7 @@ describe('a store that fails', () => {
   });
 });
 
-describe('wrong options', () => {
+describe('sessionMiddleware()', () => {
   it.each([
     [{ secret: undefined }, /secret is required/],
     [{ secret: '' }, /secret is required/],
@@ -619,7 +623,7 @@ describe('wrong options', () => {
     [{ cookie: { domain: 'a b;c' } }, /cookie\.domain/],
     [{ secret: {} }, /secret must be a string, a Buffer/],
     [{ logger: {} }, /logger must have the functions warn and error/],
-  ])('%o is refused with a sentence that says what to write', (wrong, message) => {
+  ])('rejects the options %o with an error that says what to write', (wrong, message) => {
     middleware = sessionMiddleware({ secret: 'x', store });
     expect(() => sessionMiddleware({ secret: 'x', store, ...wrong } as never)).toThrow(message);
   });

@@ -50,17 +50,17 @@ interface Change {
   res: Response;
 }
 
-/** How a handler answers after it has changed the session; the same under plain Express and as `@Res()` under Nest. */
+/** How a handler responds after it has changed the session, under plain Express and with `@Res()` under Nest. */
 const HANDLERS: Record<string, (change: Change) => unknown> = {
   json: ({ res }) => res.json({ fine: true }),
   'json-then-throw': ({ res }) => {
     res.json({ fine: true });
-    throw new Error('thrown after the answer');
+    throw new Error('thrown after the response');
   },
   'json-then-reject': async ({ res }) => {
     res.json({ fine: true });
     await Promise.resolve();
-    throw new Error('rejected after the answer');
+    throw new Error('rejected after the response');
   },
   status: ({ res }) => res.status(201).send('created'),
   'write-head': ({ res }) => {
@@ -114,8 +114,8 @@ const HANDLERS: Record<string, (change: Change) => unknown> = {
   },
 };
 
-/** What the client gets when all goes well; the body is `{ fine: true }` unless told otherwise. */
-const ANSWERS: Record<string, { status?: number; body?: string }> = {
+/** What the client receives on success. The body is `{ fine: true }` by default. */
+const RESPONSES: Record<string, { status?: number; body?: string }> = {
   status: { status: 201, body: 'created' },
   'write-head': { status: 202, body: 'accepted' },
   'write-head-array': { status: 202, body: 'accepted' },
@@ -129,7 +129,7 @@ const ANSWERS: Record<string, { status?: number; body?: string }> = {
   'end-twice': { body: 'once' },
   'header-after-end': { body: 'done' },
   'not-modified': { status: 304, body: '' },
-  // What Nest alone can do.
+  // These exist only in Nest.
   returned: {},
   'with-header': {},
   streamable: { body: TEXT },
@@ -138,7 +138,7 @@ const ANSWERS: Record<string, { status?: number; body?: string }> = {
 };
 const FINE = '{"fine":true}';
 
-/** Marks the session and the headers, as every handler here begins. */
+/** Changes the session and sets headers: the start of every handler here. */
 function change(session: unknown, req: Request, res: Response): Change {
   const changed = session as Change['session'];
   changed['changed'] = req.path;
@@ -148,14 +148,14 @@ function change(session: unknown, req: Request, res: Response): Change {
 }
 
 @Catch(SessionStoreError)
-class Sorry implements ExceptionFilter {
+class SorryFilter implements ExceptionFilter {
   catch(_error: SessionStoreError, host: ArgumentsHost): void {
     host.switchToHttp().getResponse<Response>().status(503).json({ sorry: true });
   }
 }
 
 @Controller()
-@UseFilters(Sorry)
+@UseFilters(SorryFilter)
 class NestOnly {
   @Get('returned')
   returned(@Session() session: Session, @Req() req: Request, @Res({ passthrough: true }) res: Response) {
@@ -197,7 +197,7 @@ class NestOnly {
 
 /** All of `HANDLERS` as routes of a Nest controller. */
 @Controller()
-@UseFilters(Sorry)
+@UseFilters(SorryFilter)
 class ResHandlers {}
 for (const [name, handle] of Object.entries(HANDLERS)) {
   Object.defineProperty(ResHandlers.prototype, name, {
@@ -216,7 +216,7 @@ interface Subject {
   server: TestServer;
   /** The names of the handlers it serves. */
   handlers: string[];
-  /** What its error answer is. */
+  /** The body of its error response. */
   failure: string | RegExp;
   logged: string[];
   close(): Promise<void>;
@@ -258,7 +258,9 @@ async function plainExpress(
   app.get('/late', (req, res) => late(req, res));
   app.get('/held', (req, res) => held(change(req.session, req, res)));
   app.get('/too-late', (req, res) => tooLate(req, res));
-  app.get('/refused/:what', (req, res) => refuse(req.params['what'], change(req.session, req, res)));
+  app.get('/refused/:what', (req, res) =>
+    respondInvalidly(req.params['what'], change(req.session, req, res)),
+  );
   app.use((error: Error & { status?: number }, _req: Request, res: Response, next: NextFunction) => {
     if (res.headersSent) return next(error);
     res.status(error.status ?? 500).json({ handled: error.name });
@@ -305,8 +307,8 @@ async function nest(name: string): Promise<Subject> {
       return tooLate(req, res);
     }
     @Get('refused/:what')
-    refused(@Param('what') what: string, @Req() req: Request, @Res() res: Response): void {
-      refuse(what, change(req.session, req, res));
+    invalid(@Param('what') what: string, @Req() req: Request, @Res() res: Response): void {
+      respondInvalidly(what, change(req.session, req, res));
     }
     @Get('held')
     held(@Session() session: Session, @Req() req: Request, @Res() res: Response): void {
@@ -332,7 +334,7 @@ async function nest(name: string): Promise<Subject> {
   };
 }
 
-/** Answers at once, and changes the session between the first byte and the last. */
+/** Responds at once, and changes the session between the first byte and the last. */
 async function late(req: Request, res: Response): Promise<void> {
   const session = req.session as unknown as Change['session'];
   session['early'] = true;
@@ -343,8 +345,8 @@ async function late(req: Request, res: Response): Promise<void> {
   res.end('last');
 }
 
-/** Answers in ways that throw in Node itself. */
-function refuse(what: string, { res }: Change): void {
+/** Responds in ways in which Node itself throws. */
+function respondInvalidly(what: string, { res }: Change): void {
   if (what === 'status-1000') res.statusCode = 1000;
   if (what === 'hook-throws') {
     const { writeHead } = res;
@@ -357,7 +359,7 @@ function refuse(what: string, { res }: Change): void {
   else res.end('never seen');
 }
 
-/** Begins its answer, and then wants a new session. */
+/** Begins its response, and then regenerates the session. */
 async function tooLate(req: Request, res: Response): Promise<void> {
   const session = req.session as unknown as Change['session'];
   res.write('begun ');
@@ -369,13 +371,13 @@ async function tooLate(req: Request, res: Response): Promise<void> {
 
 const left: Record<string, () => void> = {};
 
-/** Answers only when the client has gone. */
+/** Responds only after the client has disconnected. */
 function held({ req, res }: Change): void {
   left['arrived']?.();
   res.on('close', () => res.json({ nobody: 'listens', path: req.path }));
 }
 
-interface Got {
+interface Received {
   status: number;
   headers: IncomingHttpHeaders;
   body: string;
@@ -390,7 +392,7 @@ function get(
   path: string,
   method = 'GET',
   headers: Record<string, string> = {},
-): Promise<Got> {
+): Promise<Received> {
   return new Promise((resolve) => {
     const outgoing = httpRequest(
       `${subject.server.url}/${path}`,
@@ -419,7 +421,7 @@ function get(
       },
     );
     outgoing.on('timeout', () => outgoing.destroy());
-    // Broken off before its first byte.
+    // The connection broke before the first byte.
     outgoing.on('error', () =>
       resolve({ status: 0, headers: {}, body: '', savedAtFirstByte: 0, savedAtEnd: 0, broken: true }),
     );
@@ -459,63 +461,64 @@ describe.each(SUBJECTS)('%s', (_, make) => {
   }
 
   it.each(['fast', 'slow'] as const)(
-    'a %s store: each answer is whole, and saved before its first byte',
+    'with a %s store each response is complete, and its session is saved before its first byte',
     async (mode) => {
       for (const handler of subject.handlers) {
-        // Without sessions too compression takes no callbacks, and answers only after Express has cut the connection of a
-        // handler that threw.
+        // Even without sessions, compression ignores callbacks, and responds only after Express has closed the
+        // connection of a handler that threw.
         if (subject.name.startsWith('compression') && /throw|reject|callback/.test(handler)) continue;
         set(mode);
-        const got = await get(subject, handler, 'GET', { 'accept-encoding': 'gzip' });
-        const { status = 200, body = FINE } = ANSWERS[handler] ?? {};
-        const seen = {
+        const received = await get(subject, handler, 'GET', { 'accept-encoding': 'gzip' });
+        const { status = 200, body = FINE } = RESPONSES[handler] ?? {};
+        const observed = {
           handler,
-          status: got.status,
-          body: handler === 'sse' ? got.body.replace(/id: .*\n|^\n/gm, '') : got.body,
+          status: received.status,
+          body: handler === 'sse' ? received.body.replace(/id: .*\n|^\n/gm, '') : received.body,
         };
-        expect(seen).toEqual({
+        expect(observed).toEqual({
           handler,
           status,
           body: handler === 'sse' ? expect.stringContaining('data: 1') : body,
         });
-        expect(got.broken, handler).toBe(false);
-        expect(got.savedAtFirstByte, `${handler} was saved before its first byte`).toBeGreaterThan(0);
-        expect(got.savedAtEnd, `${handler} was saved once`).toBe(got.savedAtFirstByte);
+        expect(received.broken, handler).toBe(false);
+        expect(received.savedAtFirstByte, `${handler} was saved before its first byte`).toBeGreaterThan(0);
+        expect(received.savedAtEnd, `${handler} was saved once`).toBe(received.savedAtFirstByte);
         expect(
-          got.headers['set-cookie']?.filter((cookie) => cookie.startsWith('sid=')),
+          received.headers['set-cookie']?.filter((cookie) => cookie.startsWith('sid=')),
           handler,
         ).toHaveLength(1);
-        expect(got.headers['x-late'], handler).toBeUndefined();
-        if (handler.startsWith('write-head')) expect(got.headers['set-cookie'], handler).toContain('mine=1');
+        expect(received.headers['x-late'], handler).toBeUndefined();
+        if (handler.startsWith('write-head'))
+          expect(received.headers['set-cookie'], handler).toContain('mine=1');
       }
     },
   );
 
-  it('a failing store: each answer is a 503 without the handler’s headers, body or cookie', async () => {
+  it('with a failing store each response is a 503 without headers, body or cookie of the handler', async () => {
     for (const handler of subject.handlers) {
       set('failing');
-      const got = await get(subject, handler, 'GET', { 'accept-encoding': 'gzip' });
-      // Express's own last resort answers for a handler that threw: who has answered must not throw.
+      const received = await get(subject, handler, 'GET', { 'accept-encoding': 'gzip' });
+      // For a handler that throws after it responded, Express's own final handler responds.
       if (subject.name !== 'nest' && /throw|reject/.test(handler)) {
-        expect([500, 503], handler).toContain(got.status);
-        expect(got.body, handler).not.toContain('fine');
+        expect([500, 503], handler).toContain(received.status);
+        expect(received.body, handler).not.toContain('fine');
         continue;
       }
       const failure =
         handler === 'sse' ? '{"statusCode":503,"message":"Service Unavailable"}' : subject.failure;
-      expect({ handler, status: got.status, body: got.body }).toEqual({
+      expect({ handler, status: received.status, body: received.body }).toEqual({
         handler,
         status: 503,
         body: failure,
       });
-      expect(got.headers['x-handler'], handler).toBeUndefined();
-      expect(got.headers['cache-control'], handler).toBeUndefined();
-      expect(got.headers['set-cookie'], handler).toBeUndefined();
-      expect(got.headers['retry-after'], handler).toBe('1');
+      expect(received.headers['x-handler'], handler).toBeUndefined();
+      expect(received.headers['cache-control'], handler).toBeUndefined();
+      expect(received.headers['set-cookie'], handler).toBeUndefined();
+      expect(received.headers['retry-after'], handler).toBe('1');
     }
   });
 
-  it('HEAD is answered with headers and cookie, and no body', async () => {
+  it('the response to HEAD has headers and a cookie but no body', async () => {
     for (const mode of ['fast', 'slow'] as const) {
       set(mode);
       const { status, body, headers, savedAtFirstByte } = await get(subject, 'json', 'HEAD');
@@ -524,7 +527,7 @@ describe.each(SUBJECTS)('%s', (_, make) => {
     }
   });
 
-  it('what a handler changed before it threw is saved, and its error is the answer', async () => {
+  it('changes made before a handler throws are saved, and the response is its error', async () => {
     for (const mode of ['fast', 'slow'] as const) {
       set(mode);
       const before = await get(subject, 'throw-before');
@@ -535,26 +538,26 @@ describe.each(SUBJECTS)('%s', (_, make) => {
     }
   });
 
-  it('what changes after the first byte is saved before the last', async () => {
+  it('changes made after the first byte are saved before the last', async () => {
     for (const mode of ['fast', 'slow'] as const) {
       set(mode);
-      const got = await get(subject, 'late', 'GET', { 'accept-encoding': 'identity' });
-      expect(got.body).toBe('first last');
-      expect(got.savedAtEnd).toBe(2);
+      const received = await get(subject, 'late', 'GET', { 'accept-encoding': 'identity' });
+      expect(received.body).toBe('first last');
+      expect(received.savedAtEnd).toBe(2);
       const stored = await subject.store.read(subject.store.calls[0]!.id!);
       expect({ ...stored!.data }).toEqual({ early: 'true', late: 'true' });
     }
   });
 
-  it('what cannot be saved after the first byte breaks the transfer off, and is logged', async () => {
+  it('changes made after the first byte that cannot be saved abort the transfer and are logged', async () => {
     set('fast');
     subject.store.failing = ['update'];
-    const got = await get(subject, 'late', 'GET', { 'accept-encoding': 'identity' });
-    expect(got.broken).toBe(true);
+    const received = await get(subject, 'late', 'GET', { 'accept-encoding': 'identity' });
+    expect(received.broken).toBe(true);
     await eventually(() => expect(subject.logged).toHaveLength(1));
   });
 
-  it('what a handler changed is saved although its client has gone', async () => {
+  it('changes of a handler are saved although its client has disconnected', async () => {
     set('slow');
     const arrived = new Promise<void>((resolve) => {
       left['arrived'] = resolve;
@@ -567,18 +570,18 @@ describe.each(SUBJECTS)('%s', (_, make) => {
     await eventually(() => expect(subject.store.done).toEqual(['create']));
   });
 
-  it('what Node would refuse is refused while the answer is held, and its error answered', async () => {
+  it('an error that Node throws for an invalid response becomes a 500 while the response is held', async () => {
     for (const mode of ['fast', 'slow'] as const) {
-      for (const refused of ['end-object', 'status-1000', 'hook-throws']) {
+      for (const invalid of ['end-object', 'status-1000', 'hook-throws']) {
         set(mode);
-        const got = await get(subject, `refused/${refused}`, 'GET', { 'accept-encoding': 'identity' });
-        expect([refused, got.status, got.savedAtFirstByte]).toEqual([refused, 500, 1]);
-        expect(got.headers['set-cookie'], refused).toHaveLength(1);
+        const received = await get(subject, `refused/${invalid}`, 'GET', { 'accept-encoding': 'identity' });
+        expect([invalid, received.status, received.savedAtFirstByte]).toEqual([invalid, 500, 1]);
+        expect(received.headers['set-cookie'], invalid).toHaveLength(1);
       }
     }
   });
 
-  it('a regenerate that comes too late keeps what follows out of the old session', async () => {
+  it('changes made after a regenerate that came too late do not reach the old session', async () => {
     set('fast');
     const first = await get(subject, 'json');
     const cookie = first.headers['set-cookie']![0]!.split(';')[0]!;
@@ -588,7 +591,7 @@ describe.each(SUBJECTS)('%s', (_, make) => {
     expect({ ...stored!.data }).toEqual({ changed: '"/json"' });
   });
 
-  it('a keep-alive connection serves the next request after a held answer', async () => {
+  it('a keep-alive connection serves the next request after a held response', async () => {
     set('slow');
     const { Agent } = await import('node:http');
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

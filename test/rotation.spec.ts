@@ -27,16 +27,16 @@ async function loggedIn(app: TestApp): Promise<Browser> {
 
 const userOf = async (browser: Browser): Promise<unknown> => (await browser.get('/')).json()['user'] ?? null;
 
-const retires = (store: RecordingStore): number =>
+const retirements = (store: RecordingStore): number =>
   store.calls.filter(({ change }) => change?.retirePrevious).length;
 
-// The server's clock is the spec's: what takes a grace in life takes no time here, and a busy machine adds none.
+// The server uses the fake clock of the spec: a grace passes in no time, and a busy machine does not prolong it.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
 afterEach(() => void vi.useRealTimers());
 const pass = (milliseconds: number): void => void vi.setSystemTime(Date.now() + milliseconds);
 
 describe('a rotation', () => {
-  it('gives the client a new secret for the same id, and leaves data and groups as they are', async () => {
+  it('gives the client a new secret for the same id, and leaves data and groups unchanged', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     const before = tokenOf(browser);
@@ -50,7 +50,7 @@ describe('a rotation', () => {
     expect(await app.store.count('user:ann')).toBe(1);
   });
 
-  it('leaves the old secret good within the grace: the same session, no cookie, and a rotation that changes nothing', async () => {
+  it('keeps the old secret valid during the grace, without sending it cookies or rotating again', async () => {
     const app = await serveApp(HANDLERS, { rolling: true, cookie: { maxAge: 60_000_000 } });
     const browser = await loggedIn(app);
     const old = browser.clone();
@@ -58,9 +58,9 @@ describe('a rotation', () => {
     pass(GRACE - 1);
     const record = await app.store.read(tokenOf(browser).id);
     for (const path of ['/', '/rotate', '/key']) {
-      const answer = await old.get(path);
-      expect(answer.status, path).toBe(200);
-      expect(answer.setCookies, path).toEqual([]);
+      const response = await old.get(path);
+      expect(response.status, path).toBe(200);
+      expect(response.setCookies, path).toEqual([]);
     }
     expect((await old.get('/key')).json<string>()).toBe(tokenOf(browser).id);
     const { secretHash, previous } = (await app.store.read(tokenOf(browser).id))!;
@@ -75,7 +75,7 @@ describe('a rotation', () => {
     await browser.get('/rotate');
     app.store.take();
     await old.get('/');
-    expect(retires(app.store)).toBe(0);
+    expect(retirements(app.store)).toBe(0);
     await browser.get('/');
     expect(app.store.calls.map(({ operation }) => operation)).toEqual(['read', 'read', 'update']);
     expect(Object.keys(app.store.calls[2]!.change!)).toEqual(['retirePrevious']);
@@ -85,7 +85,7 @@ describe('a rotation', () => {
     expect(app.store.take()).toEqual(['read', 'read']);
   });
 
-  it('is completed by the next request when that could not be stored, which is no failure of the first', async () => {
+  it('is completed by the next request if the first could not store that, which does not fail the first', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     await browser.get('/rotate');
@@ -96,10 +96,10 @@ describe('a rotation', () => {
     app.store.failing = false;
     app.store.take();
     await browser.get('/');
-    expect(retires(app.store)).toBe(1);
+    expect(retirements(app.store)).toBe(1);
   });
 
-  it('ends the old secret a grace after the new one was presented: a warning with the id, and a new session', async () => {
+  it('invalidates the old secret one grace after the new one was presented, and logs its further use', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     const old = browser.clone();
@@ -123,7 +123,7 @@ describe('a rotation', () => {
     expect(await userOf(browser)).toBe('ann');
   });
 
-  it('whose answer was lost heals: a grace later the old secret gets a new one by itself', async () => {
+  it('whose response was lost is repeated for a request with the old secret after the grace', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     const lost = browser.clone();
@@ -133,9 +133,9 @@ describe('a rotation', () => {
     pass(GRACE - 1);
     expect((await browser.get('/')).setCookies).toEqual([]);
     pass(1);
-    const healed = await browser.get('/');
-    expect(healed.json()).toEqual({ user: 'ann' });
-    expect(healed.setCookies).toHaveLength(1);
+    const repeated = await browser.get('/');
+    expect(repeated.json()).toEqual({ user: 'ann' });
+    expect(repeated.setCookies).toHaveLength(1);
     const after = tokenOf(browser);
     expect(after.id).toBe(before.id);
     expect([before.secret, tokenOf(lost).secret]).not.toContain(after.secret);
@@ -144,11 +144,11 @@ describe('a rotation', () => {
     pass(2 * GRACE);
     expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
     expect(app.logged).toEqual([]);
-    // What nobody got is nobody's.
+    // The secret that never reached the client is no longer valid.
     expect((await lost.get('/')).json()).toEqual({});
   });
 
-  it('whose answer was lost again and again heals each time', async () => {
+  it('whose response is lost again and again is repeated each time', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     await browser.clone().get('/rotate');
@@ -163,7 +163,7 @@ describe('a rotation', () => {
     expect(await userOf(browser)).toBe('ann');
   });
 
-  it('heals once for parallel requests with the old secret: one gets the cookie', async () => {
+  it('whose response was lost is repeated once for parallel requests, of which one gets the cookie', async () => {
     const gates = new Gates();
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
@@ -174,12 +174,12 @@ describe('a rotation', () => {
       if (operation === 'rotate' && ++waiting === 2) gates.open('both');
       if (operation === 'rotate') await gates.pass('both');
     };
-    const answers = await Promise.all([browser.clone().get('/'), browser.clone().get('/')]);
-    expect(answers.map((answer) => answer.json())).toEqual([{ user: 'ann' }, { user: 'ann' }]);
-    expect(answers.flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
+    const responses = await Promise.all([browser.clone().get('/'), browser.clone().get('/')]);
+    expect(responses.map((response) => response.json())).toEqual([{ user: 'ann' }, { user: 'ann' }]);
+    expect(responses.flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
   });
 
-  it('is not undone by a slower write that began before it, which is saved and sends no cookie', async () => {
+  it('is not undone by a slower request that began before it, whose write is saved without a cookie', async () => {
     const gates = new Gates();
     const app = await serveApp(
       {
@@ -208,7 +208,7 @@ describe('a rotation', () => {
     expect((await old.get('/')).json()).toEqual({});
   });
 
-  it('whose request outlasts the grace sends no cookie when it was taken for lost meanwhile', async () => {
+  it('sends no cookie if its request outlasts the grace and the rotation was repeated meanwhile', async () => {
     const gates = new Gates();
     const app = await serveApp({
       ...HANDLERS,
@@ -228,7 +228,7 @@ describe('a rotation', () => {
     expect((await browser.get('/')).json()).toEqual({ user: 'ann', theme: 'dark' });
   });
 
-  it('of two requests at once is won by one: the other sends no cookie, and both clients work on', async () => {
+  it('by two requests at once is won by one, the other sends no cookie, and both clients stay logged in', async () => {
     const gates = new Gates();
     const app = await serveApp({
       ...HANDLERS,
@@ -239,15 +239,15 @@ describe('a rotation', () => {
     });
     const browser = await loggedIn(app);
     const [one, two] = [browser.clone(), browser.clone()];
-    const answers = [one.get('/slow-rotate/1'), two.get('/slow-rotate/2')];
+    const responses = [one.get('/slow-rotate/1'), two.get('/slow-rotate/2')];
     await Promise.all([gates.reached('1'), gates.reached('2')]);
     gates.open('1');
     gates.open('2');
-    expect((await Promise.all(answers)).flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
+    expect((await Promise.all(responses)).flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
     expect([await userOf(one), await userOf(two)]).toEqual(['ann', 'ann']);
   });
 
-  it('waits for the grace of the one before, whose secret slower requests still carry, unless it wants none', async () => {
+  it('does nothing until the grace of the previous rotation is over, unless its own grace is 0', async () => {
     const app = await serveApp({ ...HANDLERS, '/now': (session) => session.rotate({ grace: 0 }) });
     const browser = await loggedIn(app);
     const slow = browser.clone();
@@ -268,7 +268,7 @@ describe('a rotation', () => {
     expect(await userOf(second)).toBe('ann');
   });
 
-  it('rejects once the answer has begun, before it reaches the store, and so does regenerate', async () => {
+  it('rejects once the response has begun, before it reaches the store, and so does regenerate', async () => {
     for (const name of ['rotate', 'regenerate'] as const) {
       let outcome: Promise<unknown> | undefined;
       const app = await serveApp({
@@ -280,7 +280,7 @@ describe('a rotation', () => {
           res.end();
         },
         '/held': (session, _req, res) => {
-          // The answer waits for the commit, and looks sent.
+          // The response waits for the commit, and looks sent.
           session['visits'] = 1;
           res.json('begun');
           outcome = session[name]().catch((error: Error) => error.message);
@@ -302,12 +302,12 @@ describe('a rotation', () => {
   it('does nothing for a session that is not stored yet', async () => {
     const app = await serveApp(HANDLERS);
     const browser = app.browser();
-    const answer = await browser.get('/rotate');
-    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    const response = await browser.get('/rotate');
+    expect([response.status, response.setCookies]).toEqual([200, []]);
     expect(app.store.take()).toEqual([]);
   });
 
-  it('rejects with SessionGoneError when the session has ended meanwhile, and sends no cookie', async () => {
+  it('rejects with SessionGoneError and sends no cookie if the session was destroyed meanwhile', async () => {
     const app: TestApp = await serveApp({
       ...HANDLERS,
       '/late': async (session) => {
@@ -316,12 +316,12 @@ describe('a rotation', () => {
       },
     });
     const browser = await loggedIn(app);
-    const answer = await browser.get('/late');
-    expect(answer.json<string>()).toBe('SessionGoneError');
-    expect(answer.setCookies).toEqual([]);
+    const response = await browser.get('/late');
+    expect(response.json<string>()).toBe('SessionGoneError');
+    expect(response.setCookies).toEqual([]);
   });
 
-  it('rejects a grace that is no duration, and changes nothing', async () => {
+  it('rejects a grace that is not a duration, and changes nothing', async () => {
     const app = await serveApp({
       ...HANDLERS,
       '/wrong': async (session) => {
@@ -332,13 +332,13 @@ describe('a rotation', () => {
       },
     });
     const browser = await loggedIn(app);
-    const answer = await browser.get('/wrong');
-    expect(answer.json()).toEqual(Array(6).fill('TypeError'));
-    expect(answer.setCookies).toEqual([]);
+    const response = await browser.get('/wrong');
+    expect(response.json()).toEqual(Array(6).fill('TypeError'));
+    expect(response.setCookies).toEqual([]);
     expect(await userOf(browser)).toBe('ann');
   });
 
-  it('without a grace ends the old secret at once', async () => {
+  it('with grace 0 invalidates the old secret at once', async () => {
     const app = await serveApp({ ...HANDLERS, '/now': (session) => session.rotate({ grace: 0 }) });
     const browser = await loggedIn(app);
     const old = browser.clone();
@@ -346,7 +346,7 @@ describe('a rotation', () => {
     expect([await userOf(browser), await userOf(old)]).toEqual(['ann', null]);
   });
 
-  it('whose token is valid already sends it also on the 503 of a commit that then fails', async () => {
+  it('that was stored sends its token even on the 503 of a commit that then fails', async () => {
     const app: TestApp = await serveApp({
       ...HANDLERS,
       '/rotate-and-write': async (session) => {
@@ -363,14 +363,14 @@ describe('a rotation', () => {
     const lost = browser.clone();
     for (const path of ['/rotate-and-write', '/fail']) {
       if (path === '/fail') {
-        // Healed at its start, and failed at its end.
+        // The rotation is repeated at the start of the request, and the commit at its end fails.
         app.store.failing = false;
         await lost.get('/rotate');
         pass(GRACE);
       }
-      const answer = await browser.get(path);
+      const response = await browser.get(path);
       app.store.failing = false;
-      expect([answer.status, answer.setCookies.length], path).toEqual([503, 1]);
+      expect([response.status, response.setCookies.length], path).toEqual([503, 1]);
       await browser.get('/');
       pass(2 * GRACE);
       expect((await browser.get('/')).json(), path).toEqual({ user: 'ann' });
@@ -378,7 +378,7 @@ describe('a rotation', () => {
     }
   });
 
-  it('is not for a login: who planted the old secret is still in after it, and out after regenerate', async () => {
+  it('does not protect a login from session fixation, as regenerate does', async () => {
     const app = await serveApp({
       '/visit': (session) => void (session['visited'] = true),
       '/rotate': async (session) => {
@@ -412,17 +412,17 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] }));
 
   it.each([0, 0.1])(
-    'with a share of %d of their answers lost, are logged out by fewer than 3 of 1000 rotations',
+    'are logged out by fewer than 3 of 1000 rotations with a share of %d of their responses lost',
     async (loss) => {
       const { rotations, logouts, overtaken } = await simulate({ seed: SEED, rotations: ROTATIONS, loss });
       expect((logouts + overtaken) / rotations).toBeLessThan(3 / 1000);
-      // All that can go wrong without loss are cookies that reach the client in the wrong order.
+      // Without loss, only cookies that reach the client in the wrong order can log it out.
       if (loss === 0) expect(logouts).toBe(0);
     },
     600_000,
   );
 
-  it('whose writes send cookies too, are logged out only by cookies that reach them in the wrong order', async () => {
+  it('are logged out almost only by cookies in the wrong order if writes send cookies too', async () => {
     const maxAge = 60 * 60_000;
     const { rotations, logouts, overtaken } = await simulate({
       seed: SEED,
@@ -434,14 +434,14 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
     expect(overtaken / rotations).toBeLessThan(20 / 1000);
   }, 600_000);
 
-  // What a session layer sees that knows one rule less: it shows that the simulation bites.
+  // A session layer that lacks one rule must fail, which shows that the simulation can detect it.
   it.each<{ rule: string; see: (record: SessionRecord) => SessionRecord }>([
     {
-      rule: 'no old secret is good',
+      rule: 'the old secret is never valid',
       see: ({ previous: _was, ...record }) => record,
     },
     {
-      rule: 'the old secret ends a grace after the rotation, whether or not the client got the new one',
+      rule: 'the old secret expires a grace after the rotation, whether or not the client got the new one',
       see: ({ previous, ...record }) =>
         previous
           ? {
@@ -453,7 +453,7 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
             }
           : record,
     },
-  ])('are logged out by more than 30 of 1000 where $rule', async ({ see }) => {
+  ])('are logged out by more than 30 of 1000 rotations where $rule', async ({ see }) => {
     const { rotations, logouts } = await simulate({ seed: SEED, rotations: 150, loss: 0.1, see });
     expect(logouts / rotations).toBeGreaterThan(30 / 1000);
   });

@@ -135,13 +135,13 @@ describe.each([
     producing = 0;
     return { app, store, browser: new Browser(await app.getUrl()), logged };
   }
-  /** Resolves when the streams were checked twice more. */
+  /** Resolves when the streams have been checked twice more. */
   async function checked(store: RecordingStore): Promise<void> {
     store.take();
     await eventually(() => store.calls.filter(({ operation }) => operation === 'read').length >= 2);
   }
 
-  it('are closed when the session has ended, and their producers with them; others go on', async () => {
+  it('are closed with their producers when the session is destroyed, while others stay open', async () => {
     const { store, browser, app } = await run();
     const other = new Browser(browser.url);
     const id = (await browser.post('/login')).text;
@@ -158,7 +158,7 @@ describe.each([
     expect([ben.isOpen, producing]).toEqual([true, 1]);
   });
 
-  it('are closed when their own browser logs out, and are refused when it comes again', async () => {
+  it('are closed when their own browser logs out, and cannot be opened with the old cookie', async () => {
     const { browser } = await run();
     await browser.post('/login');
     const stream = await Stream.open(browser, '/guarded');
@@ -168,7 +168,7 @@ describe.each([
     expect((await Stream.open(before, '/guarded')).res.statusCode).toBe(403);
   });
 
-  it('are closed when the secret they were opened with is no longer good', async () => {
+  it('are closed when the secret they were opened with is no longer valid', async () => {
     const { browser, store } = await run();
     await browser.post('/login');
     const before = await Stream.open(browser, '/events');
@@ -180,9 +180,9 @@ describe.each([
     expect(after.isOpen).toBe(true);
   });
 
-  it('that started a session themselves are closed when that ends; without one they are left alone', async () => {
+  it('that start a session are closed when it is destroyed, and those without a session stay open', async () => {
     const { browser, store, app } = await run();
-    const nobody = await Stream.open(browser, '/events');
+    const anonymous = await Stream.open(browser, '/events');
     const starting = await Stream.open(browser, '/starting');
     await eventually(() => starting.text.includes('started'));
     expect(starting.res.headers['set-cookie']).toHaveLength(1);
@@ -190,10 +190,10 @@ describe.each([
     expect(new Set(store.calls.map(({ id }) => id)).size).toBe(1);
     await app.get(SessionService).clearAll();
     await eventually(() => !starting.isOpen);
-    expect(nobody.isOpen).toBe(true);
+    expect(anonymous.isOpen).toBe(true);
   });
 
-  it('stay open while the store is away', async () => {
+  it('stay open while the store is unreachable', async () => {
     const { browser, store, logged, app } = await run();
     const id = (await browser.post('/login')).text;
     const stream = await Stream.open(browser, '/events');
@@ -205,7 +205,7 @@ describe.each([
     await eventually(() => !stream.isOpen);
   });
 
-  it('ask the store no more once they are closed, or the app is', async () => {
+  it('cause no more store calls once they, or the app, are closed', async () => {
     const { browser, store, app } = await run();
     await browser.post('/login');
     const stream = await Stream.open(browser, '/events');
@@ -224,7 +224,7 @@ describe.each([
     expect(store.take()).toEqual([]);
   });
 
-  it('refuses a period that is none', async () => {
+  it('reject a recheck period that is not positive', async () => {
     await expect(run({ recheck: 0 })).rejects.toThrow(/recheck/);
   });
 });

@@ -1,4 +1,4 @@
-// A primary with one worker: hands on tasks from the bench to the worker, and its figures back.
+// A primary with one worker: passes tasks from the bench to the worker, and its figures back.
 import cluster from 'node:cluster';
 import { createRequire } from 'node:module';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';

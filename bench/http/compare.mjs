@@ -1,5 +1,5 @@
-// What sessions cost an Express app. Each subject is a process of its own, with the same handlers and the same data; the
-// load comes from this one.
+// The cost of sessions in an Express app. Each subject is a separate process with the same handlers and data. The load
+// comes from this process.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { summary, table, thousands } from '../figures.mjs';
@@ -12,11 +12,11 @@ const SECONDS = 1;
 const CONNECTIONS = 32;
 
 /**
- * Prints a table: the first subject is without sessions, the last is ours.
+ * Prints a table. The first subject must be without sessions, the last ours.
  *
- * @param {string[]} subjects as `server.mjs` knows them
- * @param {{ sizes: number[], backend?: string, address?: object }} about the sessions' sizes in bytes, and the server
- *   they need
+ * @param {string[]} subjects by their names in `server.mjs`
+ * @param {{ sizes: number[], backend?: string, address?: object }} about the sizes of the sessions in bytes, and the
+ *   server they need
  */
 export async function compareHttp(subjects, { sizes, ...where }) {
   const rows = [];
@@ -85,7 +85,7 @@ async function start(subject, size, { backend = '', address }) {
   return { child, url, cookies: await Promise.all(Array.from({ length: CONNECTIONS }, () => login(url))) };
 }
 
-/** A session, for one connection: browsers do not write to one and the same all the time. */
+/** Starts a session for one connection, because browsers do not share one session. */
 async function login(url) {
   const { headers } = await fetch(`${url}/login`);
   const [cookie = ''] = headers.getSetCookie().map((line) => line.split(';')[0]);
@@ -103,7 +103,7 @@ async function load({ child, url, cookies }, path) {
     setupClient: (client) => client.setHeaders({ cookie: cookies[clients++] }),
   });
   if (errors > 0 || non2xx > 0 || mismatches > 0)
-    throw new Error(`${path}: ${errors} errors, ${non2xx} answers that are no success, ${mismatches} wrong`);
+    throw new Error(`${path}: ${errors} errors, ${non2xx} unsuccessful responses, ${mismatches} wrong ones`);
   return { cpu: ((await processorTime(child)) - before) / requests.total, rate: requests.total / SECONDS };
 }
 

@@ -22,7 +22,7 @@ async function sessions() {
 const app = express();
 app.use(await sessions());
 
-// The handlers of all subjects are the same; without sessions they work on an object of their own.
+// The handlers of all subjects are the same. Without sessions they use a plain object.
 app.use((req, _res, next) => {
   req.session ??= { user: 'ann', visits: 0 };
   next();
@@ -44,7 +44,7 @@ process.on('message', () => {
 });
 process.on('disconnect', () => process.exit());
 
-/** A profile, and a cart that makes the session as long as it should be. */
+/** A profile, and a cart that fills the session up to its length. */
 function data(length) {
   const profile = { name: 'Ann Example', mail: 'ann@example.org', roles: ['user', 'editor'] };
   const cart = [];

@@ -1,4 +1,4 @@
-// What one call of a store costs, one process calling, contenders by turns.
+// Measures the calls of stores from one process, alternating between the contenders.
 import { availableParallelism } from 'node:os';
 import { rate, rateWithin, summary, table, thousands } from '../figures.mjs';
 import { anId, bytes } from '../session.mjs';
@@ -9,7 +9,7 @@ const SESSIONS = 1_000;
 const operations = ['read', 'read, all of it parsed', 'write one property', 'touch', 'create', 'destroy'];
 const methods = { 'read, all of it parsed': 'parsed', 'write one property': 'write' };
 
-/** Prints a table of the contenders' calls, the first of them being ours. */
+/** Prints a table of the contenders' calls. The first contender is ours. */
 export async function compareCalls(contenders) {
   const names = Object.keys(contenders);
   const ids = Array.from({ length: SESSIONS }, () => anId());
@@ -31,7 +31,7 @@ export async function compareCalls(contenders) {
     }
   }
   console.log(
-    `${bytes} bytes a session; calls a second, and processor time of the calling process a call in µs; median of ${ROUNDS} rounds by turns, lowest and highest; Node ${process.version}, ${availableParallelism()} processors.\n`,
+    `${bytes} bytes per session; calls per second, and CPU time of the calling process per call in µs; median (lowest–highest) of ${ROUNDS} alternating rounds; Node ${process.version}, ${availableParallelism()} processors.\n`,
   );
   const head = names.flatMap((name) => [`${name}: calls/s`, 'CPU µs']);
   table(['call', 'in flight', ...head, ...names.slice(1).map((name) => `calls/s, ours / ${name}`)], rows);

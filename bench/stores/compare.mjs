@@ -1,11 +1,11 @@
-// The stores of one backend beside each other: their calls, and an Express app on each.
+// Compares the stores of one backend: their calls, and an Express app on each.
 import { compareHttp } from '../http/compare.mjs';
 import { compareCalls } from './calls.mjs';
 
 /**
- * @param {string} backend a file beside this one
- * @param {object} address of the server, as that file takes it
- * @param {(contenders: object) => Promise<void>} [more] what else to compare, on the open stores
+ * @param {string} backend the name of a file in this folder
+ * @param {object} address the address of the server, in the format of that file
+ * @param {(contenders: object) => Promise<void>} [more] compares more on the open stores
  */
 export async function compareStores(backend, address, more) {
   const { stores } = await import(`./${backend}.mjs`);
@@ -16,6 +16,6 @@ export async function compareStores(backend, address, more) {
   for (const contender of Object.values(contenders)) await contender.close();
 
   const [ours, ...peers] = Object.keys(stores);
-  console.log('\nOver HTTP, 32 connections; CPU is the app process alone.\n');
+  console.log('\nOver HTTP, 32 connections; CPU time is that of the app process alone.\n');
   await compareHttp(['no session', ...peers, ours], { sizes: [700], backend, address });
 }

@@ -1,4 +1,4 @@
-// The stores that hold many sessions, each on a server of its own.
+// Stores that hold many sessions, each on a separate server.
 import { Redis } from 'ioredis';
 import mongoose from 'mongoose';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
@@ -15,12 +15,12 @@ import { ours } from './ours.mjs';
 const FOREIGN = 200_000;
 const SIZES = [1_000, 100_000, 1_000_000];
 
-/** By the store's word: its title, the sizes to measure at, and what starts a store with what is beside its sessions. */
+/** By store: its title, the numbers of sessions to measure at, and a function that starts a server with other data. */
 export const growing = {
   cluster: { title: 'ClusterStore, in one process', sizes: SIZES, start: inMemory },
   redis: { title: 'RedisStore', sizes: SIZES, start: inRedis },
   mongo: { title: 'MongoStore', sizes: [1_000, 10_000, 100_000, 1_000_000], start: inMongo },
-  // A cluster for a million would take more room than a laptop has.
+  // A cluster with a million sessions would need more memory than a laptop has.
   hazelcast: { title: 'HazelcastStore, on two members', sizes: [1_000, 20_000, 200_000], start: inHazelcast },
 };
 
@@ -36,7 +36,7 @@ async function inRedis() {
   const contender = await ours(new RedisStore({ url: server.url }));
   return {
     contender,
-    foreign: `${FOREIGN.toLocaleString('en')} keys of others`,
+    foreign: `${FOREIGN.toLocaleString('en')} other keys`,
     async memory() {
       const [, bytes] = /used_memory:(\d+)/.exec(await client.info('memory'));
       return Number(bytes);
@@ -69,7 +69,7 @@ async function inMongo() {
   const sessions = client.db().collection('sessions');
   return {
     contender,
-    // As a call for each would take a quarter of an hour: the document of one, many times.
+    // Copies the document of one session, because a call for each would take a quarter of an hour.
     async fill(ids) {
       const id = anId();
       await contender.create(id);

@@ -1,10 +1,10 @@
-// Those that keep sessions in Hazelcast.
+// The stores that keep sessions in Hazelcast.
 import { Client } from 'hazelcast-client';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
-/** By name, how to make one on a cluster. */
+/** Functions that make a store on a cluster, by name. */
 export const stores = {
   'ours, HazelcastStore': ({ clusterName, members }) =>
     ours(new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } } })),

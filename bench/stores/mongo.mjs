@@ -1,10 +1,10 @@
-// Those that keep sessions in MongoDB, on one driver.
+// The stores that keep sessions in MongoDB, on the same driver.
 import mongoose from 'mongoose';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
-/** By name, how to make one on the server at `url`. */
+/** Functions that make a store on the server at `url`, by name. */
 export const stores = {
   'ours, MongoStore': ({ url }) => ours(new MongoStore({ uri: url })),
 

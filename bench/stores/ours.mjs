@@ -1,12 +1,12 @@
-// A store of ours, as the benches call it.
+// Adapts a store of ours to the benches.
 import { aRecord, secretHash } from '../session.mjs';
 
 const HOUR = 3_600_000;
 
-/** @param {import('nestjs-session-stores').SessionStore} store not open yet */
+/** @param {import('nestjs-session-stores').SessionStore} store not opened yet */
 export async function ours(store) {
   await store.open();
-  // Never the same twice: a store may see that nothing changed.
+  // Different each time, because a store may detect that nothing changed.
   let visits = 0;
   return {
     store,
@@ -17,7 +17,7 @@ export async function ours(store) {
       for (const name in data) JSON.parse(data[name]);
     },
     write: (id) => store.update({ id }, { set: { visits: String(visits++) } }),
-    // What a due touch of the middleware costs: it knows the expiry that it read.
+    // Like a due touch of the middleware, which knows the expiry that it read.
     touch: (id) => store.update({ id }, { expiresAt: Date.now() + HOUR }),
     rotate: (id) => store.rotate({ id }, secretHash, 'q'.repeat(43), 0),
     destroy: (id) => store.destroy(id),

@@ -1,10 +1,10 @@
-// Those that keep sessions in Redis.
+// The stores that keep sessions in Redis.
 import { Redis } from 'ioredis';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
-/** By name, how to make one on the server at `url`. */
+/** Functions that make a store on the server at `url`, by name. */
 export const stores = {
   'ours, RedisStore': ({ url }) => ours(new RedisStore({ url })),
 

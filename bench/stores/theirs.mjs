@@ -1,11 +1,11 @@
-// A store of express-session, as the benches call it.
+// Adapts a store of express-session to the benches.
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { session } from '../session.mjs';
 
 const HOUR = 3_600_000;
 
-/** What the figures compare with, from a package.json of its own. */
+/** Loads a package to compare with, from a separate package.json. */
 export const peer = createRequire(import.meta.resolve('../peers/package.json'));
 
 /**
@@ -15,7 +15,7 @@ export const peer = createRequire(import.meta.resolve('../peers/package.json'));
 export function theirs(store, close) {
   const call = (name) => (store[name] ? promisify(store[name]).bind(store) : undefined);
   const [get, set, touch, destroy] = ['get', 'set', 'touch', 'destroy'].map(call);
-  // Never the same twice: a server may see that nothing changed.
+  // Different each time, because a server may detect that nothing changed.
   let visits = 0;
   const expiring = () => {
     const expires = new Date(Date.now() + HOUR + visits++);
@@ -25,7 +25,7 @@ export function theirs(store, close) {
     store,
     create: (id) => set(id, session),
     read: get,
-    // They parse, or have parsed, all of it in any case.
+    // They always parse the whole session.
     parsed: get,
     write: (id) => set(id, { ...expiring(), visits }),
     touch: touch && ((id) => touch(id, expiring())),

@@ -7,7 +7,7 @@ type Package = typeof import('nestjs-session-stores/stores/cluster');
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The built package once more, as it lies in a tree where two packages depend on it. */
+/** A copy of the built package, as if two packages in the dependency tree had installed it. */
 export async function copyOfPackage() {
   const folder = await mkdtemp(join(tmpdir(), 'session-copy-'));
   for (const part of ['dist', 'package.json'])

@@ -27,13 +27,13 @@ afterEach(async () => {
   stop();
 });
 
-/** Keeps this process, the primary, from doing anything for `ms` milliseconds, as a SIGSTOP would. */
+/** Blocks this process, the primary, for `ms` milliseconds, as a SIGSTOP would. */
 function freeze(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-describe('a worker killed in the middle of calls', () => {
-  it('loses nothing that was acknowledged and leaves nothing in the primary', async () => {
+describe('a worker that is killed during calls', () => {
+  it('loses no acknowledged create and leaves no listener in the primary', async () => {
     const listeners = cluster.listenerCount('message');
     const acknowledged: string[] = [];
     for (let index = 0; index < 5000; index++) {
@@ -55,7 +55,7 @@ describe('a worker killed in the middle of calls', () => {
     expect(await store.count()).toBe(await here.count());
   });
 
-  it('is not answered, without harm', async () => {
+  it('may have sent calls that cannot be replied to, which does no harm', async () => {
     await here.create(aRecord('k'));
     const dead = worker;
     const died = killWorker(dead);
@@ -68,13 +68,13 @@ describe('a worker killed in the middle of calls', () => {
 });
 
 describe('a primary that was frozen', () => {
-  it('does not act on what waited past its deadline', async () => {
+  it('does not run calls that waited past their deadline', async () => {
     const late = new WorkerStore(worker, { timeout: 100 });
     await late.open();
     const calls = [late.create(aRecord('late')), store.create(aRecord('in time'))];
     freeze(500);
-    const [refused, done] = await Promise.allSettled(calls);
-    expect(refused).toMatchObject({
+    const [rejected, done] = await Promise.allSettled(calls);
+    expect(rejected).toMatchObject({
       reason: { message: expect.stringMatching(/create: timed out after 100 ms/) },
     });
     expect(done).toMatchObject({ status: 'fulfilled' });
@@ -82,7 +82,7 @@ describe('a primary that was frozen', () => {
     expect(await here.read('late')).toBeUndefined();
   });
 
-  it('gets the calls of a tick in one message, and each call once', async () => {
+  it('receives the calls of a tick in one message, and each call once', async () => {
     const messages: unknown[][] = [];
     const listen = (_: Worker, message: [string, string, string, unknown[][]]) => {
       if (message[0] === TAG) messages.push(message[3].map(([id]) => id));
@@ -97,11 +97,11 @@ describe('a primary that was frozen', () => {
     expect(messages.flat().length).toBe(40);
   });
 
-  it('does not hurt a worker that has closed its store meanwhile', async () => {
+  it('does not affect a worker that closed its store meanwhile', async () => {
     const calls = [store.create(aRecord('k')), store.close()];
     freeze(100);
-    const [refused, closed] = await Promise.allSettled(calls);
-    expect(refused).toMatchObject({
+    const [rejected, closed] = await Promise.allSettled(calls);
+    expect(rejected).toMatchObject({
       reason: { message: expect.stringMatching(/create: the store was closed/) },
     });
     expect(closed).toMatchObject({ status: 'fulfilled' });
@@ -110,7 +110,7 @@ describe('a primary that was frozen', () => {
   });
 });
 
-describe('messages of others', () => {
+describe('messages of other code', () => {
   const strangers: unknown[] = [
     'text',
     7,
@@ -156,7 +156,7 @@ describe('messages of others', () => {
     [1, 'later', 'clear', true, []],
   ];
 
-  it('are left alone by the primary, and malformed ones do nothing', async () => {
+  it('are ignored by the primary, as are malformed ones', async () => {
     const record = aRecord('k', { groups: ['g'] });
     await here.create(record);
     const before = await here.read('k');
@@ -173,15 +173,15 @@ describe('messages of others', () => {
     expect(await here.count('g')).toBe(1);
   });
 
-  it('are left alone by a worker, and malformed ones do nothing', async () => {
+  it('are ignored by a worker, as are malformed ones', async () => {
     const seen = once(cluster, 'message') as Promise<[Worker, unknown[]]>;
     const count = store.count();
     const [, [, to]] = await seen;
-    const answers = [null, 5, 'x', [], ['x', 1], [{}], [-1, 7], [9e9, 7, 'problem']];
+    const replies = [null, 5, 'x', [], ['x', 1], [{}], [-1, 7], [9e9, 7, 'problem']];
     const bad = [
       [TAG, to],
       [TAG, to, 5],
-      [TAG, to, answers],
+      [TAG, to, replies],
     ];
     for (const message of [...strangers, ...malformed, ...bad])
       if (message !== null) worker.send(message as object);
@@ -192,9 +192,9 @@ describe('messages of others', () => {
 });
 
 describe('an error in the primary', () => {
-  it('fails the one call it belongs to', async () => {
-    const answered: unknown[] = [];
-    worker.send = ([, , answers]: [string, string, unknown[]]) => answered.push(...answers) > 0;
+  it('fails only the call that caused it', async () => {
+    const received: unknown[] = [];
+    worker.send = ([, , replies]: [string, string, unknown[]]) => received.push(...replies) > 0;
     const deadline = Date.now() + 1000;
     const calls = [
       [1, deadline, 'count', true],
@@ -202,8 +202,8 @@ describe('an error in the primary', () => {
       [3, deadline, 'count', true],
     ];
     cluster.emit('message', worker, [TAG, 'x', 'sessions', calls]);
-    await eventually(() => answered.length === 3);
-    expect(answered).toEqual([
+    await eventually(() => received.length === 3);
+    expect(received).toEqual([
       [1, 0],
       [2, null, expect.stringMatching(/TypeError: expiresAt must be/)],
       [3, 0],
@@ -240,7 +240,7 @@ describe('an error in the primary', () => {
 });
 
 describe('two copies of the package', () => {
-  it('share the sessions of the primary from one worker', async () => {
+  it('in one worker share the sessions of the primary', async () => {
     const copy = await copyOfPackage();
     try {
       const copied = new WorkerStore(worker, {}, copy.url);

@@ -1,4 +1,4 @@
-// A worker that says on its standard output what becomes of its calls when the primary lets it go.
+// A worker that prints what happens to its calls when the primary disconnects it.
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 
 const store = new ClusterStore({ timeout: 60_000 });

@@ -26,7 +26,7 @@ describe('a worker whose primary', () => {
     return worker;
   };
 
-  it('never serves fails to open with the missing call, at its deadline', async () => {
+  it('never serves rejects the open at its deadline, naming the missing call', async () => {
     const store = new WorkerStore(await fork(), { timeout: 150 });
     const start = performance.now();
     await expect(store.open()).rejects.toMatchObject(missing('open', 150));
@@ -34,14 +34,14 @@ describe('a worker whose primary', () => {
     await expect(store.read('k')).rejects.toMatchObject({ message: expect.stringMatching(/not open/) });
   });
 
-  it('serves only later opens then, and calls made before are answered once', async () => {
+  it('starts serving later resolves an earlier open and runs earlier calls once', async () => {
     const heard: unknown[] = [];
     const listen = (_: unknown, message: unknown) => heard.push(message);
     const calls = () => heard.flatMap((message) => (Array.isArray(message) ? message[3] : []));
     cluster.on('message', listen);
     const store = new WorkerStore(await fork());
-    const answers = [store.open(), store.create(aRecord('k')), store.count()];
-    // Two turns: what the calls of the first would send is there in the second.
+    const results = [store.open(), store.create(aRecord('k')), store.count()];
+    // Two turns: anything that the calls sent in the first would have arrived in the second.
     for (const word of ['one', 'two']) {
       store.say(word);
       await eventually(() => heard.includes(word));
@@ -49,12 +49,12 @@ describe('a worker whose primary', () => {
     expect(heard.filter(Array.isArray), 'a greeting').toHaveLength(1);
     expect(calls()).toEqual([]);
     stops.push(serveSessions());
-    expect(await Promise.all(answers)).toEqual([undefined, undefined, 1]);
+    expect(await Promise.all(results)).toEqual([undefined, undefined, 1]);
     expect(calls()).toHaveLength(2);
     cluster.off('message', listen);
   });
 
-  it('stops serving and serves again goes on, with no call made twice or late', async () => {
+  it('stops serving and serves again works again, without running a call twice or late', async () => {
     const worker = await fork();
     const stop = serveSessions();
     const store = new WorkerStore(worker, { timeout: 150 });
@@ -70,7 +70,7 @@ describe('a worker whose primary', () => {
     await keeper.close();
   });
 
-  it('lets it go fails its calls at once, those in flight and new ones', async () => {
+  it('disconnects it rejects its calls at once, pending and new ones', async () => {
     stops.push(serveSessions());
     cluster.setupPrimary({
       exec: `${import.meta.dirname}/let-go.worker.mjs`,
@@ -81,8 +81,8 @@ describe('a worker whose primary', () => {
     });
     const worker = cluster.fork();
     workers.push(worker);
-    let said = '';
-    worker.process.stdout?.on('data', (text) => (said += text));
+    let printed = '';
+    worker.process.stdout?.on('data', (text) => (printed += text));
     const heard: object[] = [];
     worker.on('message', (message: object) => heard.push(message));
     await eventually(() => heard.some((message) => 'ready' in message));
@@ -92,7 +92,7 @@ describe('a worker whose primary', () => {
     worker.disconnect();
     await once(worker.process, 'close');
 
-    const reports = said
+    const reports = printed
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
@@ -104,7 +104,7 @@ describe('a worker whose primary', () => {
     cluster.setupPrimary({ silent: false });
   });
 
-  it('is itself a worker cannot serve', async () => {
+  it('does not serve cannot serve in its place', async () => {
     const store = new WorkerStore(await fork(), { timeout: 150 });
     await expect(store.serve()).rejects.toMatchObject({
       message: expect.stringMatching(/call it in the primary/),

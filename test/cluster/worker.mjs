@@ -1,4 +1,4 @@
-// A worker whose ClusterStores are driven from the primary: see worker.store.ts.
+// A worker whose ClusterStores are called from the primary: see worker.store.ts.
 import { setImmediate } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
@@ -10,13 +10,13 @@ process.on('message', async (message) => {
   const { id, store: number, method, args } = deserialize(Buffer.from(message.drive, 'base64'));
   if (method === 'new') return stores.set(number, newStore(...args));
   if (method === 'say') return process.send(args[0]);
-  const answer = (some) => process.send({ driven: serialize({ id, ...some }).toString('base64') });
+  const reply = (some) => process.send({ driven: serialize({ id, ...some }).toString('base64') });
   try {
     const store = method === 'serve' ? { serve: serveSessions } : await stores.get(number);
-    if (method === 'countInTicks') return answer({ value: await countInTicks(store, ...args) });
-    answer({ value: withoutPrototypes(await store[method](...args)) });
-  } catch ({ name, message: text, status, cause }) {
-    answer({ error: { name, message: text, status, cause: cause && String(cause) } });
+    if (method === 'countInTicks') return reply({ value: await countInTicks(store, ...args) });
+    reply({ value: withoutPrototypes(await store[method](...args)) });
+  } catch ({ name, message: reason, status, cause }) {
+    reply({ error: { name, message: reason, status, cause: cause && String(cause) } });
   }
 });
 process.send({ ready: true });
@@ -35,7 +35,7 @@ async function newStore(options, copy) {
   return new ClusterStore(options);
 }
 
-/** Says which records have data on a null prototype, which does not travel. */
+/** Throws unless the data of records has a null prototype, which would be lost in the message. */
 function withoutPrototypes(value) {
   for (const record of value?.records ?? [value]) {
     if (record?.data && Object.getPrototypeOf(record.data) !== null) throw new Error('data has a prototype');

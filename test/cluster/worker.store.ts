@@ -23,7 +23,7 @@ const waiting = new Map<number, (driven: Driven) => void>();
 let calls = 0;
 let stores = 0;
 
-/** Forks a worker that runs `ClusterStore`s for `WorkerStore`; resolves when it can be driven. */
+/** Forks a worker that runs `ClusterStore`s for `WorkerStore`. Resolves when it is ready. */
 export async function forkWorker(settings: ClusterSettings = {}): Promise<Worker> {
   cluster.setupPrimary({
     exec: `${import.meta.dirname}/worker.mjs`,
@@ -43,7 +43,7 @@ export async function forkWorker(settings: ClusterSettings = {}): Promise<Worker
   return worker;
 }
 
-/** Ends a worker that `forkWorker` gave, and resolves when it has. */
+/** Kills a worker of `forkWorker`. Resolves when it has exited. */
 export async function killWorker(worker: Worker): Promise<void> {
   if (worker.isDead()) return;
   const gone = once(worker, 'exit');
@@ -51,7 +51,7 @@ export async function killWorker(worker: Worker): Promise<void> {
   await gone;
 }
 
-/** A `ClusterStore` that lives in a worker: every call is made there. */
+/** A `ClusterStore` in a worker: every call is made there. */
 export class WorkerStore extends SessionStore {
   private readonly store = ++stores;
 
@@ -64,17 +64,17 @@ export class WorkerStore extends SessionStore {
     this.drive(0, 'new', [options, copy]);
   }
 
-  /** Lets the worker send `message` as it is. */
+  /** Makes the worker send `message` unchanged. */
   say(message: unknown): void {
     this.drive(0, 'say', [message]);
   }
 
-  /** Lets the worker call `serveSessions()`. */
+  /** Makes the worker call `serveSessions()`. */
   serve(): Promise<void> {
     return this.ask('serve');
   }
 
-  /** Lets the worker count twice in each of some turns of its loop. */
+  /** Makes the worker call `count` twice in each of `ticks` turns of its event loop. */
   countInTicks(ticks: number): Promise<number[]> {
     return this.ask('countInTicks', ticks);
   }
@@ -127,7 +127,7 @@ export class WorkerStore extends SessionStore {
     return this.ask('clear', group, except);
   }
 
-  /** As the worker's store rejected. */
+  /** The error is already that of the worker's store. */
   protected override failure(_operation: string, error: unknown): Error {
     return error as Error;
   }
@@ -150,7 +150,7 @@ export class WorkerStore extends SessionStore {
   }
 }
 
-/** The worker has seen that there was none: on the way it got one. */
+/** Restores the null prototype, which the worker has checked and the message lost. */
 function withoutPrototype(record: SessionRecord | undefined): SessionRecord | undefined {
   if (record) Object.setPrototypeOf(record.data, null);
   return record;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../eventually.js';
-import { Browser, type Answer } from '../http/browser.js';
+import { Browser, type ReceivedResponse } from '../http/browser.js';
 import { SampleApp, STORES } from './sample-app.js';
 
 const LOST_CONNECTION = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
@@ -16,25 +16,25 @@ async function start(env?: Record<string, string>): Promise<SampleApp> {
   return app;
 }
 
-/** How one ended that is not expected to run. */
-async function startInVain(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+/** Runs an app that is expected to exit at its start. */
+async function failToStart(env: Record<string, string>): Promise<{ code: number | null; output: string }> {
   const app = new SampleApp(env);
   apps.push(app);
   const code = await app.ended;
   return { code, output: app.output };
 }
 
-/** Sends until a worker answers, again whenever the connection is lost. */
-async function insist(send: () => Promise<Answer>): Promise<Answer> {
-  const { answer, error } = await eventually(async () => {
+/** Sends a request, and repeats it whenever the connection is lost. */
+async function insist(send: () => Promise<ReceivedResponse>): Promise<ReceivedResponse> {
+  const { response, error } = await eventually(async () => {
     try {
-      return { answer: await send() };
+      return { response: await send() };
     } catch (lost) {
       if (LOST_CONNECTION.has(String((lost as NodeJS.ErrnoException).code))) throw lost;
       return { error: lost };
     }
   });
-  if (answer) return answer;
+  if (response) return response;
   throw error;
 }
 
@@ -44,11 +44,11 @@ async function login(app: SampleApp, user: string): Promise<Browser> {
   return browser;
 }
 
-/** The processes that answer now. */
+/** The processes that respond now. */
 async function workersOf(browser: Browser): Promise<Set<number>> {
-  const answers: Answer[] = [];
-  for (let request = 0; request < 8; request++) answers.push(await insist(() => browser.get('/me')));
-  return new Set(answers.map((answer) => answer.json<{ worker: number }>().worker));
+  const responses: ReceivedResponse[] = [];
+  for (let request = 0; request < 8; request++) responses.push(await insist(() => browser.get('/me')));
+  return new Set(responses.map((response) => response.json<{ worker: number }>().worker));
 }
 
 function isRunning(pid: number): boolean {
@@ -59,7 +59,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Code that only workers run before the app. */
+/** An environment in which workers, but not the primary, run `code` before the app. */
 const inWorkers = (code: string): Record<string, string> => ({
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(
     `import cluster from 'node:cluster'; if (cluster.isWorker) { ${code} }`,
@@ -73,7 +73,7 @@ describe('a worker that is killed', () => {
     async (store) => {
       const app = await start({ STORE: store });
       const browsers = await Promise.all(Array.from({ length: 20 }, (_, user) => login(app, `user ${user}`)));
-      // Not one of them: visits of one session at the same time may count as one.
+      // A separate session, because simultaneous visits of one session may count as one.
       const watcher = await login(app, 'watcher');
       const before = await workersOf(watcher);
       expect(before.size).toBe(2);
@@ -83,9 +83,9 @@ describe('a worker that is killed', () => {
       const load = browsers.map(async (browser, user) => {
         let visited = 0;
         while (!loaded.signal.aborted) {
-          const answer = await insist(() => browser.get('/me'));
-          expect(answer.status).toBe(200);
-          const { visits, ...who } = answer.json<{ user: string; visits: number }>();
+          const response = await insist(() => browser.get('/me'));
+          expect(response.status).toBe(200);
+          const { visits, ...who } = response.json<{ user: string; visits: number }>();
           expect(who.user).toBe(`user ${user}`);
           expect(visits).toBeGreaterThan(visited);
           visited = visits;
@@ -111,7 +111,7 @@ describe('a worker that is killed', () => {
     },
   );
 
-  it('together with all others leaves the port and the sessions as they were', async () => {
+  it('together with all other workers is replaced on the same port', async () => {
     const app = await start();
     const browser = await login(app, 'ada');
     const before = await workersOf(browser);
@@ -126,13 +126,13 @@ describe('a worker that is killed', () => {
     );
   });
 
-  it('again and again is replaced more and more slowly', async () => {
+  it('repeatedly is replaced after increasing delays', async () => {
     const app = await start();
     const browser = await login(app, 'ada');
     await eventually(
       async () => {
-        const answer = await insist(() => browser.get('/me'));
-        process.kill(answer.json<{ worker: number }>().worker, 'SIGKILL');
+        const response = await insist(() => browser.get('/me'));
+        process.kill(response.json<{ worker: number }>().worker, 'SIGKILL');
         expect(app.output).toMatch(/starts now[^]*starts in 400 ms[^]*starts in 800 ms/);
       },
       { within: 20_000 },
@@ -141,16 +141,16 @@ describe('a worker that is killed', () => {
   });
 });
 
-describe('the end', () => {
+describe('a shutdown of the sample app', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'by %s lets requests finish and leaves no process',
+    'by %s lets pending requests finish and leaves no process',
     async (signal) => {
       const app = await start();
       const browser = await login(app, 'ada');
       const pids = [app.pid, ...(await workersOf(browser))];
 
       const { hostname, port } = new URL(app.url);
-      // Browsers hold connections in reserve.
+      // Browsers keep spare connections open.
       const reserve = connect(Number(port), hostname).on('error', () => {});
       await once(reserve, 'connect');
       const body = JSON.stringify({ value: 'dark' });
@@ -169,26 +169,26 @@ describe('the end', () => {
       // The worker has the request from here on.
       expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1.1 100/);
 
-      const asked = Date.now();
+      const signalled = Date.now();
       app.signal(signal);
       await eventually(() => expect(browser.get('/')).rejects.toMatchObject({ code: 'ECONNREFUSED' }));
-      const answer = once(socket, 'data');
+      const response = once(socket, 'data');
       socket.write(body);
-      expect(String((await answer)[0])).toMatch(/^HTTP\/1.1 200 [^]*Set-Cookie: sid=[^]*{"theme":"dark"}/);
+      expect(String((await response)[0])).toMatch(/^HTTP\/1.1 200 [^]*Set-Cookie: sid=[^]*{"theme":"dark"}/);
 
       expect(await app.ended).toBe(0);
-      expect(Date.now() - asked, 'held up by an open connection').toBeLessThan(4000);
+      expect(Date.now() - signalled, 'held up by an open connection').toBeLessThan(4000);
       expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
     },
   );
 });
 
-describe('the start', () => {
-  it('without SESSION_SECRET makes a random one and says so', async () => {
+describe('the start of the sample app', () => {
+  it('without SESSION_SECRET prints that it is not set', async () => {
     expect((await start()).output).toMatch(/SESSION_SECRET is not set/);
   });
 
-  it('with SESSION_SECRET signs with that and says nothing', async () => {
+  it('with SESSION_SECRET prints only its address', async () => {
     const app = await start({ SESSION_SECRET: 'a secret of three apps' });
     expect(app.output).toMatch(/^http:.*\n$/);
     await login(app, 'ada');
@@ -201,19 +201,19 @@ describe('the start', () => {
     { env: { WORKERS: 'two' }, sentence: /^WORKERS=two must be a whole number/ },
     { env: { PORT: '65536' }, sentence: /^PORT=65536 must be a whole number from 0 to 65535/ },
     { env: { PORT: '' }, sentence: /^PORT= must be a whole number/ },
-  ])('with $env fails with a sentence', async ({ env, sentence }) => {
-    const { code, output } = await startInVain(env);
+  ])('with $env fails with a one-line reason', async ({ env, sentence }) => {
+    const { code, output } = await failToStart(env);
     expect(code).toBe(1);
     expect(output).toMatch(sentence);
     expect(output.trim().split('\n')).toHaveLength(1);
   });
 
-  it('on a port in use fails with a sentence', async () => {
+  it('on a port in use fails with a one-line reason', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     try {
       const { port } = other.address() as AddressInfo;
-      const { code, output } = await startInVain({ PORT: String(port), SESSION_SECRET: 'x' });
+      const { code, output } = await failToStart({ PORT: String(port), SESSION_SECRET: 'x' });
       expect([code, output]).toEqual([
         1,
         `127.0.0.1:${port} cannot be used (another program listens there): choose another PORT or HOST\n`,
@@ -224,10 +224,10 @@ describe('the start', () => {
   });
 
   it.each([
-    ['end by themselves', 'process.exit(7)', /code 7/],
+    ['exit', 'process.exit(7)', /code 7/],
     ['are killed', "process.kill(process.pid, 'SIGKILL')", /SIGKILL/],
   ])('with workers that %s before they listen fails with the reason', async (_, code, reason) => {
-    const ended = await startInVain(inWorkers(code));
+    const ended = await failToStart(inWorkers(code));
     expect(ended.code).toBe(1);
     expect(ended.output).toMatch(/^No worker could start: /m);
     expect(ended.output).toMatch(reason);

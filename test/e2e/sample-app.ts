@@ -7,18 +7,18 @@ import { everyStore } from '../stores/every.store.js';
 
 const main = join(import.meta.dirname, '../../dist/sample-app/main.js');
 
-/** What it is run with as `STORE`. */
+/** The values of `STORE`. */
 export const STORES = everyStore.map(([word]) => word);
 
-/** The built sample app, running in processes of its own. */
+/** The built sample app, running in separate processes. */
 export class SampleApp implements AsyncDisposable {
-  /** What it printed so far, errors too. */
+  /** What it has printed so far, errors included. */
   output = '';
-  /** Settles when it has ended, with its exit code; `null` when a signal ended it. */
+  /** Resolves when it has ended, to its exit code, or to `null` if a signal ended it. */
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  /** @param env on top of two workers, a free port and the run's servers; `undefined` leaves a variable out */
+  /** @param env extends two workers, a free port and the servers of the run. `undefined` removes a variable. */
   constructor(env: Record<string, string | undefined> = {}) {
     this.#child = spawn(process.execPath, [main], {
       env: {
@@ -41,13 +41,13 @@ export class SampleApp implements AsyncDisposable {
     this.#child.stderr!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
 
-    // Its workers end with it.
+    // Its workers exit with it.
     const kill = () => this.#child.kill('SIGKILL');
     process.once('exit', kill);
     void this.ended.then(() => process.off('exit', kill));
   }
 
-  /** One that answers. */
+  /** Starts an app and waits until it listens. */
   static async start(env?: Record<string, string | undefined>): Promise<SampleApp> {
     const app = new SampleApp(env);
     await eventually(() => app.url, { within: 20_000 }).catch((error: unknown) =>
@@ -60,10 +60,10 @@ export class SampleApp implements AsyncDisposable {
     return this.#child.pid!;
   }
 
-  /** Where it answers; throws until it has said so. */
+  /** Where it listens. Throws until it has printed its address. */
   get url(): string {
     const [, port] = /^http:\/\/localhost:(\d+)/m.exec(this.output) ?? [];
-    if (port === undefined) throw new Error(`the sample app does not answer yet; it said: ${this.output}`);
+    if (port === undefined) throw new Error(`the sample app does not listen yet. Its output: ${this.output}`);
     return `http://127.0.0.1:${port}`;
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Browser, type Answer } from '../http/browser.js';
+import { Browser, type ReceivedResponse } from '../http/browser.js';
 import { SampleApp, STORES } from './sample-app.js';
 
 interface Me {
@@ -19,10 +19,10 @@ interface Device {
   expiresAt: number;
 }
 
-/** Runs may share a server, and users must not. */
+/** Runs may share a server, but not users. */
 const run = randomUUID();
 const HALF_AN_HOUR = 30 * 60_000;
-/** Clocks and load: how far an instant may be from the one expected, in milliseconds. */
+/** How far an instant may differ from the expected one because of clocks and load, in milliseconds. */
 const SLACK = 10_000;
 
 const me = async (browser: Browser): Promise<Me> => (await browser.get('/me')).json<Me>();
@@ -32,7 +32,7 @@ async function keyOf(browser: Browser): Promise<string> {
   return (await list(browser)).find(({ current }) => current)!.key;
 }
 
-function expectCleared({ setCookies }: Answer, browser: Browser): void {
+function expectCleared({ setCookies }: ReceivedResponse, browser: Browser): void {
   expect(setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
   expect(browser.cookies.size).toBe(0);
 }
@@ -67,20 +67,20 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
   const statuses = (): Promise<number[]> =>
     Promise.all([laptop, phone, tablet].map(async (browser) => (await browser.get('/me')).status));
 
-  describe('log in', () => {
-    it('gives a cookie that scripts cannot read and that lasts as long as the session', async () => {
+  describe('a login', () => {
+    it('sets a cookie that scripts cannot read and that lasts as long as the session', async () => {
       const browser = new Browser(app.url);
-      const answer = await browser.post('/login', { user });
-      expect(answer.status).toBe(201);
-      expect(answer.json()).toEqual({ user, worker: expect.any(Number) });
-      expect(answer.setCookies).toEqual([
+      const response = await browser.post('/login', { user });
+      expect(response.status).toBe(201);
+      expect(response.json()).toEqual({ user, worker: expect.any(Number) });
+      expect(response.setCookies).toEqual([
         expect.stringMatching(/^sid=s%3A[^;]+; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/),
       ]);
-      const expires = Date.parse(/Expires=([^;]+)/.exec(answer.setCookies[0]!)![1]!);
+      const expires = Date.parse(/Expires=([^;]+)/.exec(response.setCookies[0]!)![1]!);
       expect(Math.abs(expires - Date.now() - HALF_AN_HOUR)).toBeLessThan(SLACK);
     });
 
-    it('ends the session that the browser had, and nothing of it is kept', async () => {
+    it('destroys the previous session of the browser, and keeps none of its data', async () => {
       const before = laptop.clone();
       await laptop.put('/preferences/theme', { value: 'dark' });
       await laptop.get('/me');
@@ -97,18 +97,18 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       expect(await list(laptop)).toHaveLength(3);
     });
 
-    it('takes any user of 1 to 64 characters, and keeps users apart that look alike', async () => {
+    it('accepts any user name of 1 to 64 characters, and distinguishes similar names', async () => {
       for (const name of ['__proto__', 'constructor', 'a:b', 'a', '*', '😀'.repeat(64), 'x'.repeat(64)]) {
         const browser = await login('odd', name);
         expect(await me(browser)).toMatchObject({ user: name, visits: 1 });
         expect(await list(browser)).toHaveLength(1);
-        // On a server that others use too it must not stay.
+        // The server may be shared, so the session must not stay.
         await browser.post('/logout');
       }
     });
   });
 
-  it('counts the visits of each login over both workers', async () => {
+  it('the visits of each login are counted across both workers', async () => {
     const workers = new Set<number>();
     for (let visit = 1; visit <= 10; visit++) {
       for (const browser of [laptop, phone, tablet]) {
@@ -120,7 +120,7 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     expect(workers.size).toBe(2);
   });
 
-  it('keeps both of a theme and a language that are set at the same time', async () => {
+  it('a theme and a language that are set at the same time are both kept', async () => {
     for (let round = 0; round < 100; round++) {
       const [theme, language] = await Promise.all([
         laptop.put('/preferences/theme', { value: `theme ${round}` }),
@@ -134,7 +134,7 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
   });
 
   describe('the list of sessions', () => {
-    it('holds each device of the user once, says which is this one, and shows no secret', async () => {
+    it('contains each device of the user once, marks the current one, and shows no secret', async () => {
       await login('somebody else', `${user}, another`);
       const devices = await list(phone);
       expect(devices.map(({ userAgent, current }) => [userAgent, current]).toSorted()).toEqual([
@@ -151,7 +151,7 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       }
     });
 
-    it('loses the one that is ended, and the others live on', async () => {
+    it('no longer contains a session that was destroyed, and the others stay', async () => {
       const key = await keyOf(phone);
       const ended = await laptop.delete(`/sessions/${key}`);
       expect([ended.status, ended.text]).toEqual([204, '']);
@@ -160,14 +160,14 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       expect((await laptop.delete(`/sessions/${key}`)).status).toBe(404);
     });
 
-    it('may lose the current one, whose cookie is then cleared', async () => {
-      const answer = await laptop.delete(`/sessions/${await keyOf(laptop)}`);
-      expect(answer.status).toBe(204);
-      expectCleared(answer, laptop);
+    it('lets the current session be destroyed, whose cookie is then cleared', async () => {
+      const response = await laptop.delete(`/sessions/${await keyOf(laptop)}`);
+      expect(response.status).toBe(204);
+      expectCleared(response, laptop);
       expect(await statuses()).toEqual([401, 200, 200]);
     });
 
-    it('has no key of another user, and none that does not exist: 404', async () => {
+    it('excludes other users: destroying their session or an unknown one results in a 404', async () => {
       const stranger = await login('stranger', `${user}, a stranger`);
       const keys = [await keyOf(stranger), 'x'.repeat(32), '__proto__', '%00', '%F0%9F%98%80', '*', '%2E%2E'];
       for (const key of keys) {
@@ -178,29 +178,29 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     });
   });
 
-  describe('log out', () => {
-    it('ends this session alone, and the cookie is worth nothing after it', async () => {
+  describe('a logout', () => {
+    it('destroys only this session, and its cookie is no longer valid', async () => {
       const before = laptop.clone();
-      const answer = await laptop.post('/logout');
-      expect([answer.status, answer.text]).toEqual([204, '']);
-      expectCleared(answer, laptop);
+      const response = await laptop.post('/logout');
+      expect([response.status, response.text]).toEqual([204, '']);
+      expectCleared(response, laptop);
       expect(await statuses()).toEqual([401, 200, 200]);
       expect((await before.get('/me')).status).toBe(401);
     });
 
-    it('of the others ends all but this one', async () => {
-      const answer = await laptop.post('/logout-others');
-      expect([answer.status, answer.json()]).toEqual([200, { ended: 2 }]);
+    it('of other devices destroys all sessions but this one', async () => {
+      const response = await laptop.post('/logout-others');
+      expect([response.status, response.json()]).toEqual([200, { ended: 2 }]);
       expect(await statuses()).toEqual([200, 401, 401]);
       expect((await laptop.post('/logout-others')).json()).toEqual({ ended: 0 });
     });
 
-    it('everywhere ends this one too and clears its cookie, and touches no other user', async () => {
+    it('everywhere destroys this session too, clears its cookie, and affects no other user', async () => {
       const stranger = await login('stranger', `${user}, a stranger`);
       const before = laptop.clone();
-      const answer = await laptop.post('/logout-everywhere');
-      expect([answer.status, answer.json()]).toEqual([200, { ended: 3 }]);
-      expectCleared(answer, laptop);
+      const response = await laptop.post('/logout-everywhere');
+      expect([response.status, response.json()]).toEqual([200, { ended: 3 }]);
+      expectCleared(response, laptop);
       expect(await statuses()).toEqual([401, 401, 401]);
       expect((await before.get('/me')).status).toBe(401);
       expect((await stranger.get('/me')).status).toBe(200);
@@ -226,19 +226,19 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       for (const sid of [undefined, ...forged]) {
         const browser = new Browser(app.url);
         if (sid !== undefined) browser.cookies.set('sid', encodeURIComponent(sid));
-        const answer = await browser.send(method, path, {
+        const response = await browser.send(method, path, {
           body: method === 'PUT' ? { value: 'x' } : undefined,
         });
-        expect([answer.status, answer.setCookies]).toEqual([401, []]);
+        expect([response.status, response.setCookies]).toEqual([401, []]);
       }
     });
 
-    it('may log out, and gets no cookie for it', async () => {
+    it('may log out, and gets no cookie', async () => {
       const { status, setCookies } = await new Browser(app.url).post('/logout');
       expect([status, setCookies]).toEqual([204, []]);
     });
 
-    it('reads at / what it can do, and gets no cookie for it', async () => {
+    it('gets a list of the routes at /, and no cookie', async () => {
       const { status, headers, setCookies, text } = await new Browser(app.url).get('/');
       expect([status, headers['content-type'], setCookies]).toEqual([200, 'text/html; charset=utf-8', []]);
       for (const [method, path] of guarded) {
@@ -248,9 +248,9 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     });
   });
 
-  describe('a body that makes no sense gets 400 with a reason', () => {
+  describe('an invalid body', () => {
     const wrong: [what: string, body: (name: string) => unknown][] = [
-      ['none', () => undefined],
+      ['no body', () => undefined],
       ['malformed JSON', (name) => `{"${name}":`],
       ['null', () => 'null'],
       ['a string', () => '"x"'],
@@ -266,19 +266,19 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       ['half of a surrogate pair', (name) => `{"${name}":"\\ud83d"}`],
     ];
 
-    it.each(wrong)('%s', async (_, body) => {
+    it.each(wrong)('with %s gets 400 with a reason', async (_, body) => {
       const anonymous = new Browser(app.url);
-      const answers = [
+      const responses = [
         await anonymous.post('/login', body('user')),
         await laptop.put('/preferences/theme', body('value')),
         await laptop.put('/preferences/language', body('value')),
       ];
-      for (const answer of answers) {
-        expect(answer.status).toBe(400);
-        expect([answer.json()['message']].flat()).toEqual(
+      for (const response of responses) {
+        expect(response.status).toBe(400);
+        expect([response.json()['message']].flat()).toEqual(
           expect.arrayContaining([expect.stringMatching(/\w{4}/)]),
         );
-        expect(answer.setCookies).toEqual([]);
+        expect(response.setCookies).toEqual([]);
       }
       expect(await me(laptop)).toMatchObject({ theme: null, language: null, visits: 1 });
     });

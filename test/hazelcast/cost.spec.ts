@@ -31,18 +31,18 @@ async function aStore(maps: HazelcastStoreOptions['maps']): Promise<HazelcastSto
 
 const REPLACED = ['replaceIfSame', 'setTtl'];
 
-describe('a session alone costs one round trip for', () => {
+describe('a session without replica maps', () => {
   it.each<[name: string, calls: string[], work: (store: HazelcastStore) => Promise<unknown>]>([
     ['a create', ['putIfAbsent'], (store) => store.create(aRecord('new'))],
     ['a read', ['get'], (store) => store.read('k')],
     ['a destroy', ['remove'], (store) => store.destroy('k')],
-  ])('%s', async (_, calls, work) => {
+  ])('needs one round trip for %s', async (_, calls, work) => {
     const store = await aStore([{ mapName: 'Sessions' }]);
     await store.create(aRecord('k'));
     expect(await proxy.roundTripsOf(() => work(store))).toEqual([calls]);
   });
 
-  it('each write that starts from what was read: a save, a touch, a rotation', async () => {
+  it('needs one round trip for a save, a touch or a rotation of a record that was read', async () => {
     const store = await aStore([{ mapName: 'Sessions' }]);
     await store.create(aRecord('k'));
     const record = (await store.read('k'))!;
@@ -55,7 +55,7 @@ describe('a session alone costs one round trip for', () => {
     expect(trips).toEqual([REPLACED, REPLACED, REPLACED]);
   });
 
-  it('a read more, for a write that starts from nothing', async () => {
+  it('needs one more round trip for a write without a record that was read', async () => {
     const store = await aStore([{ mapName: 'Sessions' }]);
     await store.create(aRecord('k'));
     const trips = await proxy.roundTripsOf(() => store.update(aRecord('k'), { set: { b: '2' } }));
@@ -71,13 +71,13 @@ describe('a session with two replica maps', () => {
     { mapName: `Two of ${randomUUID()}`, bean },
   ];
 
-  it('costs the same for a read', async () => {
+  it('needs one round trip for a read', async () => {
     const store = await aStore(maps);
     await store.create(aRecord('k'));
     expect(await proxy.roundTripsOf(() => store.read('k'))).toEqual([['get']]);
   });
 
-  it('costs three round trips for a create, a save or a touch: the session, both replicas at once, and a look whether it is gone', async () => {
+  it('needs three round trips for a create, save or touch: session, replicas in parallel, existence check', async () => {
     const store = await aStore(maps);
     const created = await proxy.roundTripsOf(() => store.create(aRecord('k')));
     expect(created).toEqual([['putIfAbsent'], ['putIfAbsent', 'putIfAbsent'], ['get']]);
@@ -89,14 +89,14 @@ describe('a session with two replica maps', () => {
     }
   });
 
-  it('costs two for a destroy: the session, then both replicas at once', async () => {
+  it('needs two round trips for a destroy: session, then both replicas in parallel', async () => {
     const store = await aStore(maps);
     await store.create(aRecord('k'));
     expect(await proxy.roundTripsOf(() => store.destroy('k'))).toEqual([['remove'], ['delete', 'delete']]);
   });
 });
 
-it('a write whose connection breaks is not sent again, and says that it may have been done', async () => {
+it('a write whose connection breaks is not resent, and rejects saying that it may have been done', async () => {
   const store = await aStore([{ mapName: 'Sessions' }]);
   await store.create(aRecord('k'));
   const record = (await store.read('k'))!;

@@ -9,9 +9,9 @@ import { plainClient } from '../servers/hazelcast.client.mjs';
 import { startHazelcast } from '../servers/hazelcast.mjs';
 
 const TIMEOUT = 1000;
-/** What a busy machine may add to a deadline. */
+/** How much later than its deadline a call may end on a busy machine. */
 const SLACK = 500;
-/** With a whole heartbeat to a member that is gone, and the wait before the next attempt to connect. */
+/** Includes a whole heartbeat timeout of a member that is gone, and the wait before the next attempt to connect. */
 const RECOVERED = { within: 30_000 };
 
 let cluster: Awaited<ReturnType<typeof startHazelcast>>;
@@ -39,7 +39,7 @@ function someIds(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `k${index}`);
 }
 
-/** Waits until each of the members has some of the partitions, with a backup of each on the other. */
+/** Waits until both members own partitions. */
 async function bothServe(): Promise<void> {
   const client = await plainClient({ clusterName: cluster.clusterName, members: cluster.addresses });
   try {
@@ -54,7 +54,7 @@ async function bothServe(): Promise<void> {
   }
 }
 
-/** Each kind of call on some sessions: how it ended, and after how many milliseconds. */
+/** Makes each kind of call on some sessions. Resolves to their errors and durations in milliseconds. */
 async function everyCall(ids: string[]): Promise<{ name: string; took: number; error: unknown }[]> {
   const calls: Record<string, (id: string) => Promise<unknown>> = {
     create: (id) => store.create(aRecord(`${id} new`)),
@@ -80,8 +80,8 @@ async function everyCall(ids: string[]): Promise<{ name: string; took: number; e
   return Promise.all(made);
 }
 
-describe('of two members', () => {
-  it('one freezes: each call ends in time, and goes through again when it thaws', async () => {
+describe('a cluster of two members', () => {
+  it('ends each call in time while one member is frozen, and works again when it thaws', async () => {
     await bothServe();
     const ids = someIds(8);
     await Promise.all(ids.map((id) => store.create(aRecord(id, { groups: ['g'] }))));
@@ -91,15 +91,15 @@ describe('of two members', () => {
     const [, frozen] = cluster.members;
     await frozen!.freeze();
     try {
-      // Each is on the frozen one, or has its backup there.
+      // Each session is on the frozen member, or has its backup there.
       const writing = Promise.allSettled(ids.map((id) => patient.create(aRecord(id))));
-      const ended = await everyCall(ids);
-      for (const { name, took, error } of ended) {
-        // A page and a clear make more than one call, each with a deadline of its own.
+      const outcomes = await everyCall(ids);
+      for (const { name, took, error } of outcomes) {
+        // A page and a clear make more than one call, each with its own deadline.
         expect(took, name).toBeLessThan(3 * TIMEOUT + SLACK);
         if (error !== undefined) expect(error, name).toBeInstanceOf(SessionStoreError);
       }
-      expect(ended.map(({ error }) => (error as Error | undefined)?.message)).toContain(
+      expect(outcomes.map(({ error }) => (error as Error | undefined)?.message)).toContain(
         '[session:hazelcast] read: timed out after 1000 ms. Are the members reachable and not overloaded?',
       );
       const written = await writing;
@@ -122,7 +122,7 @@ describe('of two members', () => {
     for (const id of ids) expect(await store.read(id)).toBeDefined();
   });
 
-  it('one is killed: nothing that was acknowledged is lost, and no session is back from the dead', async () => {
+  it('loses no acknowledged write and brings back no destroyed session when one member is killed', async () => {
     await bothServe();
     const ids = someIds(60);
     const [dead, live] = [ids.slice(0, 20), ids.slice(20)];
@@ -133,10 +133,10 @@ describe('of two members', () => {
     const over = new AbortController();
     const writers = live.slice(0, 10).map(async (id) => {
       for (let count = 1; !over.signal.aborted; count++) {
-        const answer = await store.update(aRecord(id), { set: { count: String(count) } }).catch(() => null);
-        // What failed may have been done or not; a live session answered `undefined` would be lost.
-        if (answer === undefined) throw new Error(`${id} is lost`);
-        if (answer) acknowledged.set(id, count);
+        const result = await store.update(aRecord(id), { set: { count: String(count) } }).catch(() => null);
+        // A failed update may have been done or not. For a live session `undefined` would mean that it is lost.
+        if (result === undefined) throw new Error(`${id} is lost`);
+        if (result) acknowledged.set(id, count);
       }
     });
     await eventually(() => acknowledged.size === 10);
@@ -157,7 +157,7 @@ describe('of two members', () => {
     await cluster.members[1]!.start();
   });
 
-  it('one is killed right after it acknowledged creates and changes: with one backup, none is lost', async () => {
+  it('with one backup loses no create or change when a member is killed right after acknowledging it', async () => {
     await bothServe();
     const ids = someIds(200);
     const records = ids.map((id) => aRecord(id));
@@ -171,17 +171,17 @@ describe('of two members', () => {
     await cluster.members[1]!.start();
   });
 
-  it('both are gone: calls fail at once and say what to do; both are back: the store goes on by itself', async () => {
+  it('fails calls at once while both members are down, and works again by itself when they are back', async () => {
     const waiting = await Client.newHazelcastClient(config);
     onTestFinished(() => waiting.shutdown());
     const handedIn = new HazelcastStore({ client: waiting, prefix: randomUUID(), timeout: TIMEOUT });
     await handedIn.open();
     await Promise.all(cluster.members.map((member) => member.kill()));
 
-    for (const away of [store, handedIn]) {
+    for (const unreachable of [store, handedIn]) {
       await eventually(async () => {
         const begun = performance.now();
-        await expect(away.read('k')).rejects.toThrow(
+        await expect(unreachable.read('k')).rejects.toThrow(
           'read: no connection to the cluster: are members running? The client goes on trying to reconnect',
         );
         expect(performance.now() - begun).toBeLessThan(TIMEOUT / 2);
@@ -197,7 +197,7 @@ describe('of two members', () => {
     }
   });
 
-  it('both are gone, and a client that was handed in gives up: the store says so', async () => {
+  it('fails calls with a clear error when both members are down and a given client gave up', async () => {
     const connectionRetry = { clusterConnectTimeoutMillis: 100, initialBackoffMillis: 50 };
     const client = await Client.newHazelcastClient({ ...config, connectionStrategy: { connectionRetry } });
     const doomed = new HazelcastStore({ client, timeout: TIMEOUT });

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([app?.stop(), stranger?.shutdown()]));
 
-it('who is in the sample app, a client that knows nothing of sessions reads in the map of its beans', async () => {
+it('a plain Hazelcast client can read the visitors of the sample app from its replica map', async () => {
   const visitors = await stranger.getMap<string, { user: string; visits: number }>('Visitors');
   const user = `ada ${randomUUID()}`;
   const here = async () => [...(await visitors.values())].filter((visitor) => visitor.user === user);

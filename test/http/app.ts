@@ -16,11 +16,11 @@ import { serve } from './server.js';
 export type TestSession = Session & Record<string, any>;
 export type Handler = (session: TestSession, req: Request, res: Response) => unknown;
 
-/** An Express app under test, until the test has ended. */
+/** An Express app that serves until the test has finished. */
 export interface TestApp {
   url: string;
   port: number;
-  /** What was asked of the store. */
+  /** The store of the app, which records its calls. */
   store: RecordingStore;
   /** What the session layer logged. */
   logged: string[];
@@ -29,12 +29,12 @@ export interface TestApp {
 
 let names = 0;
 
-/** A store of its own for each app. */
+/** A separate store for each app. */
 function newStore(): SessionStore {
   return new ClusterStore({ name: `app-${process.pid}-${names++}` });
 }
 
-/** Serves `handlers` by path; what one returns, unless it answered itself, is the JSON answer. */
+/** Serves `handlers` by path. A handler's result is sent as JSON, unless the handler responded itself. */
 export function serveApp(
   handlers: Record<string, Handler>,
   options: Partial<SessionOptions> = {},
@@ -42,7 +42,7 @@ export function serveApp(
   return serveWith<Partial<SessionOptions>>(sessionMiddleware, handlers, options);
 }
 
-/** The same with the drop-in for express-session, and its options. */
+/** Like `serveApp`, with the drop-in for express-session and its options. */
 export function serveDropIn(
   handlers: Record<string, Handler>,
   options: Omit<Partial<ExpressSessionOptions>, 'store'> & { store?: SessionStore } = {},
@@ -84,10 +84,10 @@ async function serveWith<Options extends object>(
   return { url, port, store, logged, browser: () => new Browser(url) };
 }
 
-/** The data of a session, as its owner sees it. */
+/** The data of a session, as its client sees it. */
 export const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
 
-/** What travels in a session's cookie. */
+/** The parts of the token in the session cookie. */
 export function tokenOf(browser: Browser): { id: string; secret: string } {
   const [id = '', secret = ''] = decodeURIComponent(browser.cookies.get('sid') ?? '')
     .slice('s:'.length)

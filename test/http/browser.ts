@@ -1,13 +1,13 @@
 import { request, type IncomingHttpHeaders } from 'node:http';
 
-/** An answer, whole. */
-export interface Answer {
+/** A complete response. */
+export interface ReceivedResponse {
   status: number;
   headers: IncomingHttpHeaders;
-  /** The `Set-Cookie` headers, each as it came. */
+  /** The `Set-Cookie` headers, unparsed. */
   setCookies: string[];
   text: string;
-  /** The body as JSON; throws when it is none. */
+  /** Parses the body as JSON. Throws if it is not JSON. */
   json<T = Record<string, unknown>>(): T;
 }
 
@@ -16,7 +16,7 @@ export interface Send {
   headers?: Record<string, string>;
 }
 
-/** A client with a cookie jar of its own, each request on a connection of its own. */
+/** A client with its own cookie jar. Each request uses a new connection. */
 export class Browser {
   readonly cookies = new Map<string, string>();
 
@@ -25,23 +25,23 @@ export class Browser {
     readonly userAgent = 'test',
   ) {}
 
-  get(path: string, send?: Send): Promise<Answer> {
+  get(path: string, send?: Send): Promise<ReceivedResponse> {
     return this.send('GET', path, send);
   }
 
-  post(path: string, body?: unknown): Promise<Answer> {
+  post(path: string, body?: unknown): Promise<ReceivedResponse> {
     return this.send('POST', path, { body });
   }
 
-  put(path: string, body?: unknown): Promise<Answer> {
+  put(path: string, body?: unknown): Promise<ReceivedResponse> {
     return this.send('PUT', path, { body });
   }
 
-  delete(path: string): Promise<Answer> {
+  delete(path: string): Promise<ReceivedResponse> {
     return this.send('DELETE', path);
   }
 
-  send(method: string, path: string, { body, headers = {} }: Send = {}): Promise<Answer> {
+  send(method: string, path: string, { body, headers = {} }: Send = {}): Promise<ReceivedResponse> {
     const payload = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
     const all = {
@@ -76,7 +76,7 @@ export class Browser {
     });
   }
 
-  /** A browser that holds the same cookies now, and goes its own way from here. */
+  /** Returns another browser with a copy of the cookies. */
   clone(): Browser {
     const clone = new Browser(this.url, this.userAgent);
     for (const [name, value] of this.cookies) clone.cookies.set(name, value);

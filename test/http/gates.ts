@@ -1,15 +1,15 @@
-/** Lets a spec hold a handler at a known place: the handler passes the gate only when the spec opens it. */
+/** Holds a handler at a known place: it passes the gate only when the spec opens it. */
 export class Gates {
   readonly #gates = new Map<string, { reached: PromiseWithResolvers; opened: PromiseWithResolvers }>();
 
-  /** Called by the handler. */
+  /** Called by the handler. Resolves when the spec opens the gate. */
   pass(name: string): Promise<void> {
     const gate = this.#gate(name);
     gate.reached.resolve();
     return gate.opened.promise;
   }
 
-  /** Resolves when a handler stands at the gate. */
+  /** Resolves when a handler has reached the gate. */
   reached(name: string): Promise<void> {
     return this.#gate(name).reached.promise;
   }
@@ -30,7 +30,7 @@ interface PromiseWithResolvers {
   resolve: () => void;
 }
 
-/** `Promise.withResolvers`, which Node 20 has not. */
+/** `Promise.withResolvers`, which Node 20 does not have. */
 function withResolvers(): PromiseWithResolvers {
   let resolve!: () => void;
   const promise = new Promise<void>((done) => {

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed (mulberry32). */
+/** Pseudo-random numbers, which are the same for the same seed (mulberry32). */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 to below 1. */
+  /** Returns a number from 0 to below 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -15,12 +15,12 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** Whether something that happens with probability `p` does. */
+  /** Returns `true` with probability `p`. */
   chance(p: number): boolean {
     return this.next() < p;
   }
 
-  /** A whole number from `low` to below `high`. */
+  /** Returns an integer from `low` to below `high`. */
   between(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low));
   }

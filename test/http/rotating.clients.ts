@@ -7,38 +7,38 @@ import { serveApp, tokenOf } from './app.js';
 import { Browser } from './browser.js';
 import { Random } from './random.js';
 
-/** How long an old secret stays good: longer than a request takes at worst, as thirty seconds are in life. */
+/** How long an old secret stays valid: longer than the slowest request, as 30 seconds are in production. */
 const GRACE = 5000;
 const CLIENTS = 12;
-/** How much time passes in one turn of the event loop, in which a request or an answer gets a step further. */
+/** How much time passes in one turn of the event loop, in which a request or a response makes one step. */
 const TURN = 5;
 
-/** What clients do, and what happens to their answers. */
+/** What clients do, and what happens to their responses. */
 export interface Simulation {
   seed: number;
   /** How many rotations to wait for. */
   rotations: number;
-  /** The probability that a client never sees an answer. */
+  /** The probability that a client never receives a response. */
   loss: number;
-  /** The age of the cookies, in milliseconds; absent: they end with the browser, and only rotations send them again. */
+  /** The cookies' maxAge in milliseconds. By default they end with the browser, and only rotations send them again. */
   maxAge?: number;
-  /** What the session layer is made to see of a record, to show what the rules are good for. */
+  /** Changes the records that the session layer reads, to show what its rules are good for. */
   see?: (record: SessionRecord) => SessionRecord;
 }
 
 export interface Outcome {
   requests: number;
   rotations: number;
-  /** The sessions that a client lost, although nobody ended them. */
+  /** The sessions that a client lost although they were not destroyed. */
   logouts: number;
-  /** Those lost because an older cookie overtook a newer one on its way to the client. */
+  /** The sessions lost because a newer cookie overtook an older one on its way to the client. */
   overtaken: number;
 }
 
 /**
- * Lets clients with a cookie jar each load pages over HTTP: parallel requests that read, write and rotate, each as fast
- * or slow as it happens, whose cookies are kept in the order the answers arrive. Wants fake timers: time passes with
- * the turns of the event loop, so that what a busy machine cannot do in time is no finding.
+ * Lets clients, each with its own cookie jar, load pages over HTTP: parallel requests that read, write and rotate with
+ * random delays, whose cookies are kept in the order in which the responses arrive. Needs fake timers: time passes with
+ * the turns of the event loop, so that a busy machine does not cause failures.
  */
 export async function simulate({
   seed,
@@ -101,7 +101,7 @@ async function inTurns(work: Promise<unknown>): Promise<void> {
 class Client {
   #browser: Browser;
   readonly #inFlight = new Set<Promise<void>>();
-  /** The jar holds an older cookie than it has held. */
+  /** The jar holds an older cookie than it did before. */
   #wentBack = false;
   #loggedOut = false;
 
@@ -121,7 +121,7 @@ class Client {
     await this.#login();
     while (!done()) {
       this.#loadPage();
-      // Most pages are left before all of their answers are there.
+      // Most pages are left before all of their responses have arrived.
       await sleep(
         this.random.chance(0.7) ? this.random.between(50, 1500) : this.random.between(1500, 3 * GRACE),
       );
@@ -158,21 +158,21 @@ class Client {
     const sent = this.#browser.clone();
 
     await sleep(up);
-    const answer = await sent.get(`${path}?ms=${handling}`);
+    const response = await sent.get(`${path}?ms=${handling}`);
     await sleep(down);
     outcome.requests++;
-    if (answer.json<unknown>() !== this.user && !this.#loggedOut) {
+    if (response.json<unknown>() !== this.user && !this.#loggedOut) {
       this.#loggedOut = true;
       outcome[wentBack ? 'overtaken' : 'logouts']++;
     }
-    if (lost || this.#loggedOut || answer.setCookies.length === 0) return;
+    if (lost || this.#loggedOut || response.setCookies.length === 0) return;
     const held = this.store.generation(this.#browser);
     const given = this.store.generation(sent);
     this.#browser.cookies.set('sid', sent.cookies.get('sid')!);
     if (given !== held) this.#wentBack = given < held;
   }
 
-  /** How long something takes: mostly little, sometimes long, never so long that a grace ends meanwhile. */
+  /** How long a step takes: mostly short, sometimes long, but never so long that a grace ends meanwhile. */
   #delay(): number {
     return this.random.chance(0.9) ? this.random.between(0, 100) : this.random.between(100, GRACE / 4);
   }
@@ -209,7 +209,7 @@ class SecretsStore extends RecordingStore {
     return current;
   }
 
-  /** Which of its session's secrets a browser holds: 0 for the first. */
+  /** Returns the index of the secret that a browser holds among its session's secrets: 0 for the first. */
   generation(browser: Browser): number {
     const { id, secret } = tokenOf(browser);
     return this.#secretHashes.get(id)!.indexOf(hash('sha256', secret, 'base64url'));

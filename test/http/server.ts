@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A server on a loopback port of its own, with `close` for when the spec is done. */
+/** A server on a free loopback port. */
 export interface TestServer {
   url: string;
   port: number;

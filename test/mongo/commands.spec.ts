@@ -4,7 +4,7 @@ import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { aRecord } from '../record.js';
 
-/** Many enough that a scan would stand out among them. */
+/** Enough sessions for a scan to stand out. */
 const SESSIONS = 2_000;
 const MEMBERS = 20;
 const collection = `commands-${randomUUID()}`;
@@ -27,7 +27,7 @@ beforeAll(async () => {
       store.create(
         aRecord(id, {
           groups: index % (SESSIONS / MEMBERS) === 0 ? ['g'] : [`other:${index}`],
-          // Many at one instant, along which no query of one session may go.
+          // Many expire at one instant, so that a query of one session by expiry would stand out.
           expiresAt: EXPIRES_AT,
         }),
       ),
@@ -77,16 +77,16 @@ const operations: [name: string, commands: string[], operation: () => Promise<un
   ['count of all', ['hello', 'aggregate'], () => store.count()],
   ['update of a session that is gone', ['findAndModify', 'find'], () => store.update(aRecord('gone'), {})],
   ['clear of a group', ['find', 'find', 'delete'], () => store.clear('g')],
-  ['clear of a group that nobody is in', ['find', 'delete'], () => store.clear('g')],
+  ['clear of an empty group', ['find', 'delete'], () => store.clear('g')],
 ];
 
 describe.each(operations)('%s', (name, commands, operation) => {
   it(`takes ${commands.length === 1 ? 'one round trip' : `${commands.length} round trips`}, and no scan`, async () => {
     const all = await sentBy(operation);
     expect(all.map((one) => one.name)).toEqual(commands);
-    for (const { name: command, command: told } of all) {
+    for (const { name: command, command: document } of all) {
       if (command === 'hello') continue;
-      const plan = await planOf(told);
+      const plan = await planOf(document);
       expect(plan.stages.filter((stage) => /COLLSCAN|SORT/.test(stage))).toEqual([]);
       const isLongWalk = name === 'count of all';
       expect(plan.docs).toBeLessThanOrEqual(isLongWalk ? 0 : MEMBERS);
@@ -95,7 +95,7 @@ describe.each(operations)('%s', (name, commands, operation) => {
   });
 });
 
-it('each command may take what is left of the time of its call', async () => {
+it('each command has the remaining time of its call as its limit', async () => {
   const client = connection.getClient();
   const begun = performance.now();
   const holdUp = (): void => {
@@ -109,7 +109,7 @@ it('each command may take what is left of the time of its call', async () => {
   expect(second!.command['maxTimeMS']).toBeGreaterThanOrEqual(20_000 - Math.ceil(performance.now() - begun));
 });
 
-it('what is sent grows with the change, not with the session', async () => {
+it('the size of a command grows with the change, not with the session', async () => {
   const record = aRecord('large', { data: { large: JSON.stringify('x'.repeat(100_000)) } });
   await store.create(record);
   const [small] = await sentBy(() => store.update(live, { set: { b: '2' } }));
@@ -117,7 +117,7 @@ it('what is sent grows with the change, not with the session', async () => {
   expect(Math.abs(large!.bytes - small!.bytes)).toBeLessThan(10);
 });
 
-/** How the server works a command out that it was sent. */
+/** How the server executes a command. */
 async function planOf(command: Command): Promise<{ stages: string[]; keys: number; docs: number }> {
   const { lsid, $clusterTime, $db, $readPreference, readConcern, writeConcern, maxTimeMS, ...bare } = command;
   void [lsid, $clusterTime, $db, $readPreference, readConcern, writeConcern, maxTimeMS];

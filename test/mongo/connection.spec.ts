@@ -12,18 +12,18 @@ import { aRecord } from '../record.js';
 const { url } = inject('mongo');
 const run = promisify(execFile);
 
-describe('a store refuses', () => {
+describe('a store rejects', () => {
   it.each([
     ['an option that the driver does not know', { uri: url, options: { nonsense: 1 } as object }],
-    ['an address that is none', { uri: 'mongodb://user:pass:word@127.0.0.1:1' }],
-  ])('to open with %s, and shows no password', async (_, options) => {
+    ['an invalid address', { uri: 'mongodb://user:pass:word@127.0.0.1:1' }],
+  ])('an open with %s, and shows no password', async (_, options) => {
     const error: Error = (await new MongoStore(options).open().catch((reason: Error) => reason)) as Error;
     expect(error).toBeInstanceOf(SessionStoreError);
     expect(error.message).toBe('[session:mongo] open: the driver refuses `uri` or `options`');
     expect(String(error.cause)).not.toContain('pass:word');
   });
 
-  it('to open when nothing answers there, saying what to look at and as cause what was tried', async () => {
+  it('an open when the server is unreachable, with advice and the cause', async () => {
     const store = new MongoStore({ uri: 'mongodb://127.0.0.1:1/', timeout: 300 });
     await expect(store.open()).rejects.toMatchObject({
       name: 'SessionStoreError',
@@ -34,7 +34,7 @@ describe('a store refuses', () => {
     });
   });
 
-  it('to open on a server that is mute, and leaves nothing that would keep the process', async () => {
+  it('an open when the server never responds, and does not keep the process alive', async () => {
     const mute = createServer().listen(0, '127.0.0.1');
     await once(mute, 'listening');
     const uri = `mongodb://127.0.0.1:${(mute.address() as AddressInfo).port}/`;
@@ -55,7 +55,7 @@ describe('a store refuses', () => {
     }
   });
 
-  it('to open on a collection that takes different ids for one', async () => {
+  it('an open on a collection whose collation treats different ids as equal', async () => {
     const collection = `collated-${randomUUID()}`;
     const connection = await mongoose.createConnection(url).asPromise();
     await connection.db!.createCollection(collection, { collation: { locale: 'en', strength: 2 } });
@@ -65,11 +65,11 @@ describe('a store refuses', () => {
     await connection.destroy();
   });
 
-  it('to open on a mongos', async () => {
+  it('an open on a mongos', async () => {
     const connection = await mongoose.createConnection(url).asPromise();
     const db = connection.db!;
     const command = db.command.bind(db);
-    // What tells a mongos from a server.
+    // Distinguishes a mongos from a mongod.
     db.command = async (...sent) => ({ ...(await command(...sent)), msg: 'isdbgrid' });
     const store = new MongoStore({ connection });
     await expect(store.open()).rejects.toThrow(/open: this is a mongos, .*: connect to a replica set/);
@@ -87,7 +87,7 @@ describe('a store refuses', () => {
 describe('a connection', () => {
   afterEach(() => mongoose.connection.close());
 
-  it('that is not given is the default one of mongoose', async () => {
+  it('is the default connection of mongoose if none is given', async () => {
     const store = new MongoStore({ collection: `default-${randomUUID()}` });
     await expect(store.open()).rejects.toThrow(
       /open: mongoose's default connection is not open: call mongoose.connect\(\)/,
@@ -99,12 +99,12 @@ describe('a connection', () => {
     expect(mongoose.connection.readyState).toBe(mongoose.ConnectionStates.connected);
   });
 
-  it('that was handed in and never opened is said to be so', async () => {
+  it('that was given but never opened makes the open reject', async () => {
     const store = new MongoStore({ connection: mongoose.createConnection() });
     await expect(store.open()).rejects.toThrow('the connection is not open: call its openUri() first');
   });
 
-  it('of the store’s own is closed with it, and the store opens again', async () => {
+  it('that the store created is closed with the store, which can be opened again', async () => {
     const before = mongoose.connections.length;
     const store = new MongoStore({ uri: url, collection: `again-${randomUUID()}` });
     for (let time = 0; time < 2; time++) {
@@ -117,7 +117,7 @@ describe('a connection', () => {
   });
 
   it.each(['&maxStalenessSeconds=120', '&maxStalenessSeconds=120&readPreference=nearest'])(
-    'that is to read what is stale (%s) reads from the primary',
+    'that allows stale reads (%s) reads from the primary',
     async (stale) => {
       const store = new MongoStore({
         uri: `${url}${stale}`,
@@ -130,7 +130,7 @@ describe('a connection', () => {
     },
   );
 
-  it('that reads from secondaries, acknowledges early and reads odd types is overridden in each call', async () => {
+  it('with weak read and write settings is overridden in each call', async () => {
     const weak = await mongoose
       .createConnection(url, {
         readPreference: 'secondaryPreferred',

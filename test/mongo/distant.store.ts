@@ -9,13 +9,13 @@ type Called = Pick<
   'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'page' | 'count' | 'clear'
 >;
 
-interface Answer {
+interface Reply {
   call: number;
   value?: unknown;
   error?: string;
 }
 
-/** A store in another process, until it is closed. */
+/** A store in another process, which exits when the store is closed. */
 export type DistantStore = Called & { close(): Promise<void> };
 
 export async function distantStore(options: MongoStoreOptions): Promise<DistantStore> {
@@ -39,16 +39,16 @@ export async function distantStore(options: MongoStoreOptions): Promise<DistantS
 }
 
 function callsOf(child: ChildProcess): (method: string, args: unknown[]) => Promise<unknown> {
-  const underWay = new Map<number, (answer: Answer) => void>();
+  const pending = new Map<number, (reply: Reply) => void>();
   let last = 0;
-  child.on('message', (answer: Answer) => {
-    underWay.get(answer.call)?.(answer);
-    underWay.delete(answer.call);
+  child.on('message', (reply: Reply) => {
+    pending.get(reply.call)?.(reply);
+    pending.delete(reply.call);
   });
   return async (method, args) => {
     const call = ++last;
-    const { value, error } = await new Promise<Answer>((resolve) => {
-      underWay.set(call, resolve);
+    const { value, error } = await new Promise<Reply>((resolve) => {
+      pending.set(call, resolve);
       child.send({ call, method, args });
     });
     if (error !== undefined) throw new Error(error);

@@ -8,9 +8,9 @@ import { aRecord } from '../record.js';
 import { parameters, startMongo } from '../servers/mongo.mjs';
 import type { Server } from '../servers/server.mjs';
 
-/** A server that knows its users, and looks every second for what has expired. */
+/** A server with access control that removes expired documents every second. */
 let server: Server;
-/** As one who may do everything. */
+/** A connection of a user with all permissions. */
 let admin: Connection;
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ async function withConnection(url: string, use: (connection: Connection) => Prom
   }
 }
 
-/** A user who may do `actions` to the collections of the database `sessions`. */
+/** Creates a user that may perform `actions` on the collections of the database `sessions`. */
 async function aUser(name: string, actions: string[]): Promise<void> {
   const database = admin.getClient().db('admin');
   const privileges = [{ resource: { db: 'sessions', collection: '' }, actions }];
@@ -54,7 +54,7 @@ async function keysOf(collection: string): Promise<unknown[]> {
 }
 
 describe('the indexes', () => {
-  it('are made once by many stores that open at once', async () => {
+  it('are created once by many stores that open in parallel', async () => {
     const collection = `many-${randomUUID()}`;
     const stores = Array.from({ length: 20 }, () => new MongoStore({ uri: urlFor('admin'), collection }));
     await Promise.all(stores.map((store) => store.open()));
@@ -62,7 +62,7 @@ describe('the indexes', () => {
     await Promise.all(stores.map((store) => store.close()));
   });
 
-  it('remove sessions that have expired, and no others', async () => {
+  it('remove expired sessions, and no others', async () => {
     const collection = `expiring-${randomUUID()}`;
     const store = new MongoStore({ connection: admin, collection });
     await store.open();
@@ -75,7 +75,7 @@ describe('the indexes', () => {
     expect(await documents.distinct('_id')).toEqual(['lives', 'moved']);
   });
 
-  it('that the user may not make are asked for in commands, and do when they are made by hand', async () => {
+  it('may be created by hand with commands from the error if the user may not create them', async () => {
     await aUser('writer', ['find', 'insert', 'update', 'remove']);
     const collection = `by-hand-${randomUUID()}`;
     const store = new MongoStore({ uri: urlFor('writer'), collection });
@@ -97,7 +97,7 @@ describe('the indexes', () => {
     await store.close();
   });
 
-  it('that clash with others are named', async () => {
+  it('that conflict with existing ones are named in the error', async () => {
     const collection = `clash-${randomUUID()}`;
     await admin.db!.collection(collection).createIndex({ expiresAt: 1 }, { expireAfterSeconds: 60 });
     const store = new MongoStore({ connection: admin, collection });
@@ -106,7 +106,7 @@ describe('the indexes', () => {
 });
 
 describe('a user', () => {
-  it('without rights is told which are needed', async () => {
+  it('without permissions causes an error that names the role it needs', async () => {
     await aUser('reader', ['find']);
     const collection = `readonly-${randomUUID()}`;
     const owner = new MongoStore({ connection: admin, collection });
@@ -117,7 +117,7 @@ describe('a user', () => {
     await store.close();
   });
 
-  it('that the server does not know is told so, and the password shows nowhere', async () => {
+  it('that is unknown to the server causes an error that does not contain the password', async () => {
     const uri = `mongodb://nobody:secret@127.0.0.1:${server.port}/sessions`;
     const error = (await new MongoStore({ uri }).open().catch((reason: Error) => reason)) as Error;
     expect(error.message).toBe(

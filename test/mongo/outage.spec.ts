@@ -27,7 +27,7 @@ afterEach(async () => {
   await set.stop();
 });
 
-/** One of each kind, on the session `id`. */
+/** A call of each kind, on the session `id`. */
 const operations: Record<string, (id: string) => Promise<unknown>> = {
   create: () => store.create(aRecord(`new-${randomUUID()}`, { groups: ['new'] })),
   read: (id) => store.read(id),
@@ -39,7 +39,7 @@ const operations: Record<string, (id: string) => Promise<unknown>> = {
   clear: () => store.clear('g'),
 };
 
-/** Each operation ends by its deadline, and says what it was. */
+/** Asserts that each operation fails by its deadline with an error that names it. */
 async function allFailInTime(id = 'k'): Promise<void> {
   await Promise.all(
     Object.entries(operations).map(async ([operation, call]) => {
@@ -59,7 +59,7 @@ async function allFailInTime(id = 'k'): Promise<void> {
 describe('a server', () => {
   beforeEach(() => start(1, TIMEOUT));
 
-  it('that is stopped fails each call in time, and has what was acknowledged when it is back', async () => {
+  it('that is stopped makes each call fail in time, and keeps all acknowledged writes', async () => {
     const [server] = set.nodes;
     await store.create(aRecord('kept'));
     await store.create(aRecord('ended'));
@@ -75,24 +75,24 @@ describe('a server', () => {
     expect(await store.count('new')).toBe(0);
   });
 
-  it('that is frozen fails each call in time, and does none of it when it goes on', async () => {
+  it('that is frozen makes each call fail in time, and runs none of them later', async () => {
     const [server] = set.nodes;
     const record = aRecord('k', { groups: ['g'] });
     await store.create(record);
-    // As many connections as calls, or some would not get as far as the server.
+    // Opens as many connections as there are calls, or some would not reach the server.
     await Promise.all(Object.keys(operations).map(() => store.page({ limit: 1 })));
     await server!.freeze();
     await allFailInTime();
     await server!.thaw();
     await eventually(() => store.count());
-    await hasTakenUpAll(server!.url);
+    await isIdle(server!.url);
     expect(await store.read('k')).toEqual(record);
     expect(await store.count('new')).toBe(0);
   });
 });
 
-/** A server has done what reached it when no call of a client is under way. */
-async function hasTakenUpAll(url: string): Promise<void> {
+/** Waits until the server has processed all operations on sessions that reached it. */
+async function isIdle(url: string): Promise<void> {
   await eventually(async () => {
     const { inprog } = (await command(url, { currentOp: 1, ns: /[.]sessions$/ })) as {
       inprog: unknown[];
@@ -104,7 +104,7 @@ async function hasTakenUpAll(url: string): Promise<void> {
 describe('a replica set of two', () => {
   beforeEach(() => start(2, TIMEOUT));
 
-  it('is refused on a direct connection, own or handed in, which would read from a secondary', async () => {
+  it('is rejected on a direct connection, own or given, which could read from a secondary', async () => {
     const { url } = await set.primary();
     const connection = await mongoose.createConnection(url).asPromise();
     for (const options of [{ uri: url }, { connection }]) {
@@ -114,7 +114,7 @@ describe('a replica set of two', () => {
     await connection.destroy();
   });
 
-  it('whose primary has lost the majority acknowledges no end of a session, nor that there was nothing to end any more', async () => {
+  it('whose primary has lost the majority acknowledges neither a clear nor a destroy, not even repeated ones', async () => {
     for (const id of ['cleared', 'destroyed']) {
       await eventually(() => store.create(aRecord(id, { groups: [id] })));
     }
@@ -141,7 +141,7 @@ describe('a replica set of three', () => {
     ['is killed', 1, (primary) => primary.kill()],
     ['is frozen', 1, (primary) => primary.freeze()],
   ])(
-    'whose primary %s under load keeps what it acknowledged, %i time(s)',
+    'keeps all acknowledged writes when its primary %s under load, %i time(s)',
     async (_, times, fail) => {
       const load = new Load();
       const working = load.run();
@@ -179,18 +179,18 @@ describe('a replica set of three', () => {
 });
 
 function stepDown(primary: Server): Promise<unknown> {
-  // It waits for a secondary to catch up, and refuses when none has.
+  // The command waits for a secondary to catch up, and fails if none does.
   const order = { replSetStepDown: 3, secondaryCatchUpPeriodSecs: 2 };
   return eventually(() => command(primary.url, order, 'admin', 10_000), { within: 30_000 });
 }
 
-/** Eight clients, each of which creates sessions, changes them and ends every second one. */
+/** Eight clients, each of which creates sessions, changes them and destroys every second one. */
 class Load {
   acknowledged = 0;
   slowest = 0;
   readonly strangeErrors: unknown[] = [];
   readonly ended = new Set<string>();
-  /** The last count whose write was acknowledged, by the session's id. */
+  /** The last count whose write was acknowledged, by session id. */
   readonly counts = new Map<string, number>();
   #stopped = false;
 

@@ -1,4 +1,4 @@
-// A store in a process of its own, which calls it as its parent says.
+// A store in a separate process, whose methods the parent process calls.
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 
 const store = new MongoStore(JSON.parse(process.argv[2]));

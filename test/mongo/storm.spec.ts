@@ -14,7 +14,7 @@ const { url } = inject('mongo');
 const collection = `storm-${randomUUID()}`;
 
 let connection: Connection;
-/** Here, and in another process. */
+/** One in this process, and one in another. */
 let stores: [MongoStore, DistantStore];
 beforeAll(async () => {
   connection = await mongoose.createConnection(url).asPromise();
@@ -28,12 +28,12 @@ afterAll(async () => {
   await connection.destroy();
 });
 
-it('of joins, leaves, rotations, expiry moves and clears in two processes leaves no member behind and pages none twice', async () => {
+it('clears and pages are exact while two processes join, leave, rotate and change expiries', async () => {
   const [here, there] = stores;
   const stayers = Array.from({ length: 60 }, (_, index) => aRecord(`stays-${index}`, { groups: ['stay'] }));
   await Promise.all(stayers.map((record) => here.create(record)));
 
-  /** The join that made a session a member, while it is one for certain. */
+  /** The join that made a session a member, by id, as long as it certainly is one. */
   const members = new Map<string, symbol>();
   const over = new AbortController();
   const until = async (turn: () => Promise<unknown>): Promise<void> => {
@@ -74,7 +74,7 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
       const ids: string[] = [];
       let after: string | undefined;
       do {
-        // Page by page in another process.
+        // Alternates between the processes from page to page.
         const store = stores[ids.length % 2]!;
         const { records, next } = await store.page({
           group: 'stay',
@@ -106,7 +106,7 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
     }
   };
 
-  const beside = [
+  const background = [
     wander(here, 1),
     wander(there, 2),
     wander(there, 3),
@@ -115,7 +115,7 @@ it('of joins, leaves, rotations, expiry moves and clears in two processes leaves
     page(),
   ];
   await clear().finally(() => over.abort());
-  await Promise.all(beside);
+  await Promise.all(background);
 
   expect(expected).toBeGreaterThan(CLEARS);
   expect(ended).toBeGreaterThan(expected);

@@ -18,12 +18,12 @@ const setOnce: Handle = (session, _req, res) => {
 const showUser: Handle = (session, _req, res) => void res.end(String(session['user']));
 const twice: Visit[] = [{}, {}];
 
-/** The age that a session was given: theirs is taken from a clock that ticks. */
+/** The session's original max age, rounded up because express-session derives it from a running clock. */
 const ageOf = ({ cookie: { originalMaxAge } }: ParitySession): number | null =>
   originalMaxAge === null ? null : Math.ceil(originalMaxAge / 10) * 10;
 
-/** What a client sees of requests that are told to come over HTTPS, in three ways. */
-const told: Visit[] = [
+/** Requests over HTTPS according to `X-Forwarded-Proto`, according to a trusted proxy and over TLS, and over HTTP. */
+const protocolVisits: Visit[] = [
   { headers: { 'x-forwarded-proto': 'https' } },
   { headers: { 'x-forwarded-proto': 'https' }, way: 'trusting' },
   { headers: { 'x-forwarded-proto': 'https, http' }, cookies: () => '' },
@@ -32,7 +32,7 @@ const told: Visit[] = [
   { way: 'secure', cookies: () => '' },
 ];
 
-/** Puts methods of others on a response, as many middlewares do. */
+/** Replaces methods of a response, as many middlewares do. */
 function patch(res: Response): void {
   for (const name of ['write', 'end'] as const) {
     const original = res[name] as (...args: unknown[]) => unknown;
@@ -40,90 +40,104 @@ function patch(res: Response): void {
   }
 }
 
-/** A cookie in the form of express-session. */
+/** A cookie in the format of express-session. */
 function signedCookie(name: string, id: string): string {
   const signature = createHmac('sha256', 'parity').update(id).digest('base64').replace(/=+$/, '');
   return `${name}=${encodeURIComponent(`s:${id}.${signature}`)}`;
 }
 
 const options: Behaviour[] = [
-  { name: 'a new session is stored and its cookie set', options: { saveUninitialized: true }, visits: [{}] },
-  { name: 'nothing put into a new session: nothing stored, no cookie', visits: [{}] },
+  {
+    name: 'a new session is stored and its cookie is set',
+    options: { saveUninitialized: true },
+    visits: [{}],
+  },
+  { name: 'an empty new session is not stored and gets no cookie', visits: [{}] },
   {
     name: 'resave and saveUninitialized are true by default',
     options: { resave: undefined, saveUninitialized: undefined },
     visits: twice,
   },
   { name: 'a session is loaded by its cookie', handle: count, visits: [{}, {}, {}] },
-  { name: 'each client has its own', handle: count, visits: [{}, { cookies: () => '' }] },
-  { name: 'name names the cookie', options: { name: 'session_id' }, handle: count, visits: twice },
+  { name: 'each client has its own session', handle: count, visits: [{}, { cookies: () => '' }] },
   {
-    name: 'key is another word for name',
+    name: 'the option name is the name of the cookie',
+    options: { name: 'session_id' },
+    handle: count,
+    visits: twice,
+  },
+  {
+    name: 'the option key is an alias of name',
     options: { key: 'session_id' } as object,
     handle: count,
     visits: twice,
   },
-  { name: 'name beats key', options: { name: 'a', key: 'b' } as object, handle: count, visits: twice },
-  { name: 'an empty name is the default', options: { name: '' }, handle: count, visits: twice },
   {
-    name: 'the first secret signs, all verify',
+    name: 'the option name takes precedence over key',
+    options: { name: 'a', key: 'b' } as object,
+    handle: count,
+    visits: twice,
+  },
+  { name: 'an empty name means the default name', options: { name: '' }, handle: count, visits: twice },
+  {
+    name: 'the first secret signs and all secrets verify',
     options: { secret: 'old' },
     handle: count,
     visits: [{}, { options: { secret: ['new', 'old'] } }, { options: { secret: ['new'] } }],
   },
   {
-    name: 'a secret may be bytes',
+    name: 'a secret may be a Buffer',
     options: { secret: Buffer.alloc(32, 7) as never },
     handle: count,
     visits: twice,
   },
   {
-    name: 'without a secret req.secret is it',
+    name: 'without the option secret, req.secret is the secret',
     options: { secret: undefined },
     before: (req) => void ((req as { secret?: string }).secret = 'parity'),
     handle: count,
     visits: twice,
   },
-  { name: 'no secret anywhere is an error', options: { secret: undefined }, visits: [{}] },
+  { name: 'a missing secret is an error', options: { secret: undefined }, visits: [{}] },
   {
-    name: 'a forged cookie is a new session, and no lookup',
+    name: 'a cookie with a forged signature starts a new session without a lookup',
     handle: count,
     visits: [{}, { cookies: (jar) => jar.replace(/\.[^.]*$/, '.AAAAA') }],
   },
   {
-    name: 'a cookie that is not signed is a new session',
+    name: 'an unsigned cookie starts a new session',
     handle: count,
     visits: [{ cookies: () => 'connect.sid=guess' }],
   },
   {
-    name: 'a session that the store does not have gets a new key',
+    name: 'a session id that the store does not have is replaced by a new one',
     handle: count,
     visits: [{ cookies: () => signedCookie('connect.sid', 'unknown') }],
   },
   {
-    name: 'genid makes the key, from the request',
+    name: 'genid generates the session id from the request',
     options: { genid: (req) => `id${req.url}%` },
     handle: count,
     visits: [{ path: '/one' }, {}, { path: '/two', cookies: () => '' }],
   },
   {
-    name: 'rolling sends the cookie with every answer',
+    name: 'with rolling the cookie is sent with every response',
     options: { rolling: true },
     handle: setOnce,
     visits: twice,
   },
   {
-    name: 'rolling sends none for a session that is not stored',
+    name: 'with rolling no cookie is sent for a session that is not stored',
     options: { rolling: true },
     visits: twice,
   },
   {
-    name: 'rolling, with a session that is stored uninitialised',
+    name: 'with rolling the cookie of an uninitialized stored session is sent with every response',
     options: { rolling: true, saveUninitialized: true, cookie: { maxAge: MINUTE } },
     visits: twice,
   },
   {
-    name: 'without rolling a cookie with an age is sent when the session changed',
+    name: 'without rolling a cookie with a maxAge is sent when the session changed',
     options: { cookie: { maxAge: MINUTE } },
     handle: (session, req, res) => {
       if (req.path === '/change') session['n'] = Math.random();
@@ -132,31 +146,31 @@ const options: Behaviour[] = [
     visits: [{ path: '/change' }, {}, { path: '/change' }, {}],
   },
   {
-    name: 'without rolling a cookie that ends with the browser is sent once',
+    name: 'without rolling a cookie without a maxAge is sent once',
     handle: count,
     visits: twice,
   },
   {
-    name: 'resave saves a session that nobody changed',
+    name: 'with resave an unchanged session is saved',
     options: { resave: true },
     handle: setOnce,
     visits: twice,
   },
   { name: 'without resave an unchanged session is touched', handle: setOnce, visits: twice },
   {
-    name: 'without resave an unchanged session with an age is touched',
+    name: 'without resave an unchanged session with a maxAge is touched',
     options: { cookie: { maxAge: MINUTE } },
     handle: setOnce,
     visits: twice,
   },
   {
-    name: 'resave with an age',
+    name: 'with resave an unchanged session with a maxAge is saved',
     options: { resave: true, cookie: { maxAge: MINUTE } },
     handle: setOnce,
     visits: twice,
   },
   {
-    name: 'a property called cookie inside a value is data',
+    name: 'a property named cookie inside a value is data',
     handle: (session, _req, res) => {
       session['user'] = { cookie: (session['user']?.cookie ?? 0) + 1 };
       res.end(String(session['user'].cookie));
@@ -165,7 +179,11 @@ const options: Behaviour[] = [
   },
   ...(['null', 'delete'] as const).flatMap((how) =>
     (['keep', 'destroy', undefined] as const).map((unset): Behaviour => ({
-      name: `unset ${unset ?? 'by default'}, by ${how === 'null' ? 'req.session = null' : 'delete req.session'}`,
+      name: [
+        unset ? `with unset ${unset}` : 'by default',
+        how === 'null' ? 'req.session = null' : 'delete req.session',
+        unset === 'destroy' ? 'destroys the stored session' : 'keeps the stored session',
+      ].join(' '),
       options: { unset },
       handle: (session, req, res) => {
         if (req.path === '/unset') {
@@ -181,13 +199,13 @@ const options: Behaviour[] = [
 
 const cookies: Behaviour[] = [
   {
-    name: 'maxAge is the age of cookie and session',
+    name: 'maxAge is the lifetime of both cookie and session',
     options: { cookie: { maxAge: 600 } },
     handle: count,
     visits: [{}, {}, { later: 700 }],
   },
   {
-    name: 'a session has an age of its own',
+    name: 'a session can have a maxAge of its own',
     options: { cookie: { maxAge: 20 * MINUTE } },
     handle: (session, req, res) => {
       if (req.path === '/short') session.cookie.maxAge = 5 * MINUTE;
@@ -199,19 +217,19 @@ const cookies: Behaviour[] = [
     visits: [{}, { path: '/short' }, {}, { path: '/long' }, {}, { path: '/browser' }, {}],
   },
   {
-    name: 'originalMaxAge stays what it was',
+    name: 'originalMaxAge stays the same between requests',
     options: { cookie: { maxAge: 2000 }, saveUninitialized: true },
     handle: (session, _req, res) => void res.end(String(ageOf(session))),
     visits: [{}, { later: 20 }],
   },
   {
-    name: 'expires may be given for all sessions',
+    name: 'the option cookie.expires applies to all sessions',
     options: { cookie: { expires: new Date(Date.now() + 24 * 60 * MINUTE) } },
     handle: count,
     visits: twice,
   },
   {
-    name: 'expires may be set to an instant',
+    name: 'session.cookie.expires may be set to a date',
     handle: (session, _req, res) => {
       session.cookie.expires = new Date(Date.now() + 20 * MINUTE);
       session['a'] = 1;
@@ -220,13 +238,13 @@ const cookies: Behaviour[] = [
     visits: [{}, {}],
   },
   ...[{ expires: new Date(0) }, { maxAge: 0 }].map((cookie) => ({
-    name: `a cookie that is configured to be over, by ${Object.keys(cookie).join()}`,
+    name: `a cookie may be configured as expired by ${Object.keys(cookie).join()}`,
     options: { cookie },
     handle: ((_session, _req, res) => void res.end()) as Behaviour['handle'],
     visits: twice,
   })),
   {
-    name: 'no cookie options at all, by null',
+    name: 'the cookie options may be null',
     options: { cookie: null as never },
     handle: (session, _req, res) => {
       session['n'] = (session['n'] ?? 0) + 1;
@@ -235,7 +253,7 @@ const cookies: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'an instant that is past ends the session',
+    name: 'a session expires when its cookie.expires is set to the past',
     handle: (session, _req, res) => {
       session['n'] = (session['n'] ?? 0) + 1;
       if (session['n'] === 2) session.cookie.expires = new Date(0);
@@ -244,7 +262,7 @@ const cookies: Behaviour[] = [
     visits: [{}, {}, {}],
   },
   {
-    name: 'expires null is a cookie that ends with the browser',
+    name: 'session.cookie.expires = null makes a cookie that ends with the browser',
     options: { cookie: { maxAge: MINUTE } },
     handle: (session, _req, res) => {
       session.cookie.expires = null;
@@ -268,13 +286,13 @@ const cookies: Behaviour[] = [
     { partitioned: true },
     { partitioned: false },
   ].map((cookie): Behaviour => ({
-    name: `a cookie with ${JSON.stringify(cookie)}`,
+    name: `a cookie is sent with ${JSON.stringify(cookie)}`,
     options: { cookie },
     handle: count,
     visits: [{ path: '/admin' }, { path: '/admin' }],
   })),
   {
-    name: 'a handler sets attributes of its session',
+    name: 'a handler can set cookie attributes of its session',
     options: { proxy: true },
     handle: (session, _req, res) => {
       session.cookie.httpOnly = false;
@@ -289,44 +307,44 @@ const cookies: Behaviour[] = [
     name: 'a secure cookie is sent over HTTPS only',
     options: { cookie: { secure: true } },
     handle: count,
-    visits: told,
+    visits: protocolVisits,
   },
   ...[undefined, true, false].flatMap((proxy): Behaviour[] => [
     {
-      name: `proxy ${proxy}, secure true`,
+      name: `a cookie with secure true is sent according to proxy ${proxy}`,
       options: { proxy, cookie: { secure: true } },
       handle: count,
-      visits: told,
+      visits: protocolVisits,
     },
     {
-      name: `proxy ${proxy}, secure auto`,
+      name: `a cookie with secure auto is secure according to proxy ${proxy}`,
       options: { proxy, cookie: { secure: 'auto' } },
       handle: count,
-      visits: told,
+      visits: protocolVisits,
     },
     {
-      name: `proxy ${proxy}, sameSite auto`,
+      name: `a cookie with sameSite auto has its SameSite according to proxy ${proxy}`,
       options: { proxy, cookie: { sameSite: 'auto' as never, maxAge: MINUTE } },
       handle: count,
-      visits: told,
+      visits: protocolVisits,
     },
   ]),
   {
-    name: 'proxy undefined looks at req.secure',
+    name: 'with proxy undefined req.secure is respected',
     options: { cookie: { secure: 'auto' } },
     before: (req) => void Object.defineProperty(req, 'secure', { value: true }),
     handle: count,
     visits: [{}],
   },
   {
-    name: 'proxy false does not look at req.secure',
+    name: 'with proxy false req.secure is ignored',
     options: { proxy: false, cookie: { secure: 'auto' } },
     before: (req) => void Object.defineProperty(req, 'secure', { value: true }),
     handle: count,
     visits: [{}],
   },
   {
-    name: 'a cookie function is asked for each request',
+    name: 'a cookie function is called for each request',
     options: {
       cookie: ((req: Request) =>
         req.url.startsWith('/long') ? { maxAge: 2 * 60 * MINUTE } : { sameSite: 'lax' }) as never,
@@ -335,13 +353,13 @@ const cookies: Behaviour[] = [
     visits: [{ path: '/long' }, {}, { path: '/short', cookies: () => '' }],
   },
   {
-    name: 'a cookie function says where sessions are',
+    name: 'the path from a cookie function decides which requests have a session',
     options: { cookie: (() => ({ path: '/app' })) as never },
     handle: (session, _req, res) => void res.end(typeof session),
     visits: [{ path: '/' }, { path: '/app' }, { path: '/app/deep?x=/y' }],
   },
   {
-    name: 'secure auto in a cookie function',
+    name: 'a cookie function may return secure auto',
     options: { cookie: (() => ({ secure: 'auto' })) as never },
     handle: count,
     visits: [{}, { way: 'secure' }],
@@ -358,20 +376,20 @@ const cookies: Behaviour[] = [
     ),
   },
   {
-    name: 'a path that only begins alike',
+    name: "a request path that merely starts with the cookie's path has a session",
     options: { cookie: { path: '/foo/bar' }, saveUninitialized: true },
     handle: (session, _req, res) => void res.end(typeof session),
     visits: [{ path: '/foo/barbecue' }],
   },
   {
-    name: 'the path is that of the whole URL where the middleware is mounted deeper',
+    name: 'the cookie path is compared with the whole URL when the middleware is mounted on a path',
     mount: '/foo',
     options: { cookie: { path: '/foo/bar' }, saveUninitialized: true },
     handle: (session, _req, res) => void res.end(typeof session),
     visits: [{ path: '/foo/bar' }, { path: '/foo/foo/bar', cookies: () => '' }],
   },
   {
-    name: 'cookies that others set stay',
+    name: 'cookies that the handler sets are kept',
     handle: (session, req, res) => {
       session['a'] = 1;
       if (req.path === '/head') res.writeHead(200, { 'Set-Cookie': 'theirs=2; Path=/' });
@@ -381,7 +399,7 @@ const cookies: Behaviour[] = [
     visits: [{}, { path: '/head', cookies: () => '' }],
   },
   {
-    name: 'what the cookie shows of itself',
+    name: 'session.cookie is a Cookie and serializes to JSON and to a header',
     options: { cookie: { maxAge: MINUTE, sameSite: 'lax' } },
     handle: (session, _req, res) => {
       const {
@@ -406,7 +424,7 @@ const cookies: Behaviour[] = [
 
 const sources: Behaviour[] = [
   {
-    name: 'a cookie that another parser took from the header: req.cookies',
+    name: 'a signed cookie that the header does not have is read from req.cookies',
     before: (req) => {
       const value = /connect\.sid=([^;]*)/.exec(req.headers.cookie ?? '')?.[1];
       req.cookies = value ? { 'connect.sid': decodeURIComponent(value) } : {};
@@ -421,7 +439,7 @@ const sources: Behaviour[] = [
     ],
   },
   {
-    name: 'a cookie that another parser has verified: req.signedCookies',
+    name: 'a cookie that another parser verified is read from req.signedCookies',
     before: (req) => {
       const value = /connect\.sid=s%3A([^;.]*)/.exec(req.headers.cookie ?? '')?.[1];
       req.signedCookies = value ? { 'connect.sid': decodeURIComponent(value) } : {};
@@ -431,7 +449,7 @@ const sources: Behaviour[] = [
     visits: [{}, {}],
   },
   {
-    name: 'the header beats other parsers',
+    name: 'the Cookie header takes precedence over req.cookies',
     before: (req) => {
       req.cookies = { 'connect.sid': 's:other.signature' };
     },
@@ -439,7 +457,7 @@ const sources: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'req.sessionID, req.session.id and req.sessionStore',
+    name: 'req.sessionID equals req.session.id and req.sessionStore is a Store',
     handle: (session, req, res) => {
       session['a'] = 1;
       const { sessionStore } = req;
@@ -458,7 +476,7 @@ const sources: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'req.sessionStore reads, writes and ends sessions',
+    name: 'req.sessionStore reads, writes and destroys sessions',
     handle: (session, req, res) => {
       const { sessionStore, sessionID } = req;
       if (req.path === '/new') {
@@ -479,7 +497,7 @@ const sources: Behaviour[] = [
     visits: [{ path: '/new' }, {}, {}],
   },
   {
-    name: 'a key that is no string: nothing saved, no cookie',
+    name: 'a session whose id is not a string is not saved and gets no cookie',
     handle: (session, req, res) => {
       req.sessionID = (() => {}) as never;
       session['a'] = 1;
@@ -494,13 +512,13 @@ const sources: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'where there is a session already nothing is done',
+    name: 'an existing req.session is left alone',
     before: (req) => void ((req as { session: unknown }).session = { theirs: true }),
     handle: (session, _req, res) => void res.end(JSON.stringify(session)),
     visits: [{}],
   },
   {
-    name: 'a store that says it is disconnected: no session until it is back',
+    name: 'requests have no session while the store is disconnected',
     handle: (session, _req, res) => void res.end(typeof session),
     visits: [{ prepare: (store) => store.emit('disconnect') }, { prepare: (store) => store.emit('connect') }],
   },
@@ -510,7 +528,7 @@ const sources: Behaviour[] = [
     visits: [{}, { prepare: (store, id) => store.set(id, { foo: 'bar' } as never) }],
   },
   {
-    name: 'a stored session with names that are methods',
+    name: 'methods win over stored properties with the same names',
     handle: (session, _req, res) => {
       session['a'] = 1;
       res.end(`${typeof session.save} ${Object.keys(session).toSorted()}`);
@@ -521,7 +539,7 @@ const sources: Behaviour[] = [
 
 const methods: Behaviour[] = [
   {
-    name: 'the data and the cookie are all that is enumerable',
+    name: 'only the data and the cookie are enumerable',
     handle: (session, _req, res) => {
       session['b'] = 1;
       session['a'] = 2;
@@ -532,7 +550,7 @@ const methods: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'data comes back as JSON holds it',
+    name: 'data is returned as JSON represents it',
     handle: (session, req, res) => {
       if (req.path === '/set') {
         Object.assign(session, {
@@ -550,7 +568,7 @@ const methods: Behaviour[] = [
     visits: [{ path: '/set' }, {}],
   },
   {
-    name: 'deleting a property',
+    name: 'a deleted property is deleted in the store',
     handle: (session, req, res) => {
       if (req.path === '/set') Object.assign(session, { a: 1, b: 2 });
       if (req.path === '/unset') delete session['a'];
@@ -559,7 +577,7 @@ const methods: Behaviour[] = [
     visits: [{ path: '/set' }, { path: '/unset' }, {}],
   },
   {
-    name: 'destroy ends the session',
+    name: 'destroy removes the session',
     handle: (session, req, res) => {
       if (req.path !== '/end') return count(session, req, res, () => {});
       session.destroy((error) => res.end(`${Boolean(error)} ${typeof req.session}`));
@@ -567,12 +585,12 @@ const methods: Behaviour[] = [
     visits: [{}, { path: '/end' }, {}],
   },
   {
-    name: 'destroy of a session that is not stored',
+    name: 'destroy works for a session that is not stored',
     handle: (session, req, res) => session.destroy(() => res.end(typeof req.session)),
     visits: [{}],
   },
   {
-    name: 'regenerate puts another session there',
+    name: 'regenerate replaces req.session with a new session',
     handle: (session, req, res) => {
       if (req.path !== '/login') return count(session, req, res, () => {});
       session.regenerate((error) => {
@@ -585,13 +603,13 @@ const methods: Behaviour[] = [
     visits: [{}, { path: '/login' }, {}],
   },
   {
-    name: 'regenerate of a session that is not stored',
+    name: 'regenerate works for a session that is not stored',
     options: { saveUninitialized: true },
     handle: (session, _req, res) => session.regenerate(() => res.end()),
     visits: twice,
   },
   {
-    name: 'save saves at once, and not again at the end',
+    name: 'save stores the session at once and it is not saved again at the end',
     handle: (session, _req, res) => {
       session['n'] = (session['n'] ?? 0) + 1;
       session.save((error) => res.end(`saved ${error ?? ''}`));
@@ -599,7 +617,7 @@ const methods: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'save of what nobody changed',
+    name: 'save works for an unchanged session',
     handle: (session, req, res) => {
       if (req.path === '/new') return setOnce(session, req, res, () => {});
       session.save(() => res.end());
@@ -607,12 +625,12 @@ const methods: Behaviour[] = [
     visits: [{ path: '/new' }, {}],
   },
   {
-    name: 'save of a new session that is empty',
+    name: 'save works for an empty new session',
     handle: (session, _req, res) => session.save(() => res.end()),
     visits: twice,
   },
   {
-    name: 'what changes after save is saved at the end',
+    name: 'changes made after save are saved at the end of the request',
     handle: (session, _req, res) => {
       session['a'] = (session['a'] ?? 0) + 1;
       session.save(() => {
@@ -623,7 +641,7 @@ const methods: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'reload forgets what was not saved',
+    name: 'reload discards unsaved changes',
     handle: (session, req, res) => {
       if (req.path === '/new') return setOnce(session, req, res, () => {});
       session['user'] = 'eve';
@@ -632,7 +650,7 @@ const methods: Behaviour[] = [
     visits: [{ path: '/new' }, {}],
   },
   {
-    name: 'reload and save',
+    name: 'save after reload stores changes to req.session',
     handle: (session, req, res) => {
       session['n'] = (session['n'] ?? 0) + 1;
       session.reload(() => {
@@ -643,7 +661,7 @@ const methods: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'reload of a session that has ended meanwhile',
+    name: 'reload of a session that was destroyed meanwhile fails',
     handle: (session, req, res) => {
       if (req.path === '/new') return setOnce(session, req, res, () => {});
       req.sessionStore.destroy(session.id, () =>
@@ -653,7 +671,7 @@ const methods: Behaviour[] = [
     visits: [{ path: '/new' }, {}],
   },
   {
-    name: 'a session that ended meanwhile and was changed',
+    name: 'a session that was destroyed meanwhile is changed by a slower request',
     handle: (session, req, res) => {
       if (req.path === '/new') return setOnce(session, req, res, () => {});
       if (req.path === '/show') return showUser(session, req, res, () => {});
@@ -665,7 +683,7 @@ const methods: Behaviour[] = [
     visits: [{ path: '/new' }, {}, { path: '/show' }],
   },
   {
-    name: 'touch and resetMaxAge give the session itself',
+    name: 'touch and resetMaxAge return the session',
     options: { cookie: { maxAge: MINUTE } },
     handle: (session, _req, res) => {
       session['a'] = 1;
@@ -674,14 +692,14 @@ const methods: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'calls with a callback give the session itself',
+    name: 'calls with a callback return the session',
     handle: (session, _req, res) => {
       const same = session.destroy(() => res.end(String(same === session)));
     },
     visits: [{}],
   },
   {
-    name: 'calls without a callback',
+    name: 'save works without a callback',
     handle: (session, req, res) => {
       if (req.path === '/save') {
         session['a'] = 1;
@@ -692,7 +710,7 @@ const methods: Behaviour[] = [
     visits: [{ path: '/save' }, {}],
   },
   {
-    name: 'a new object at req.session that is no session',
+    name: 'a plain object is assigned to req.session',
     handle: (_session, req, res) => {
       (req as { session: unknown }).session = { user: 'bob' };
       res.end();
@@ -701,15 +719,15 @@ const methods: Behaviour[] = [
   },
 ];
 
-const answers: Behaviour[] = [
+const responses: Behaviour[] = [
   ...Object.entries<Handle>({
-    'an empty answer': (_session, _req, res) => void res.end(),
-    'an answer of no length': (_session, _req, res) => void res.set('Content-Length', '0').end(),
-    'an answer of known length': (_session, _req, res) => void res.set('Content-Length', '5').end('hello'),
-    'a text in bytes': (_session, _req, res) => void res.end(Buffer.from('bytes')),
-    'a text in base64': (_session, _req, res) => void res.end('aGVsbG8=', 'base64'),
+    'an empty response': (_session, _req, res) => void res.end(),
+    'a response of length zero': (_session, _req, res) => void res.set('Content-Length', '0').end(),
+    'a response of known length': (_session, _req, res) => void res.set('Content-Length', '5').end('hello'),
+    'a Buffer': (_session, _req, res) => void res.end(Buffer.from('bytes')),
+    'a base64 string': (_session, _req, res) => void res.end('aGVsbG8=', 'base64'),
     'end(null)': (_session, _req, res) => void res.end(null),
-    'end with a callback': (_session, _req, res) => void res.end('done', () => {}),
+    'end and a callback': (_session, _req, res) => void res.end('done', () => {}),
     'several writes': (_session, _req, res) => {
       res.write('hello, ');
       res.end('world');
@@ -720,48 +738,48 @@ const answers: Behaviour[] = [
       res.end('world');
     },
     'a stream': (_session, _req, res) => void Readable.from(['a', 'b', 'c']).pipe(res),
-    'an answer ended twice': (_session, _req, res) => {
+    'a response that is ended twice': (_session, _req, res) => {
       res.end('once');
       res.end('twice');
     },
-    'headers after the end': (_session, _req, res) => {
+    'headers set after the end': (_session, _req, res) => {
       res.end('end');
       try {
         res.setHeader('x-late', '1');
       } catch {
-        // As without a session.
+        // The same as without a session.
       }
     },
     json: (_session, _req, res) => void res.json({ hello: 'world' }),
     send: (_session, _req, res) => void res.send('hello'),
     'a redirect': (_session, _req, res) => void res.redirect('/elsewhere'),
-    'a status alone': (_session, _req, res) => void res.sendStatus(204),
+    sendStatus: (_session, _req, res) => void res.sendStatus(204),
     writeHead: (_session, _req, res) => void res.writeHead(201, { 'x-test': '1' }).end('made'),
-    'writeHead with a reason': (_session, _req, res) =>
+    'writeHead and a reason': (_session, _req, res) =>
       void res.writeHead(202, 'Fine', { 'x-test': '1' }).end('ok'),
     flushHeaders: (_session, _req, res) => {
       res.flushHeaders();
       res.end('late');
     },
-    'an error thrown': () => {
+    'an error that is thrown': () => {
       throw new Error('thrown');
     },
-    'an error passed on': (_session, _req, _res, next) => next(new Error('passed on')),
-    'a promise rejected': async () => {
+    'an error that is passed to next': (_session, _req, _res, next) => next(new Error('passed on')),
+    'a promise that is rejected': async () => {
       throw new Error('rejected');
     },
-    'a socket destroyed before the answer': (_session, _req, res) => void res.destroy(),
-  }).map(([name, answer]): Behaviour => ({
-    name,
+    'a socket that is destroyed before the response': (_session, _req, res) => void res.destroy(),
+  }).map(([name, respond]): Behaviour => ({
+    name: `a session works with ${name}`,
     handle: (session, req, res, next) => {
       session['n'] = (session['n'] ?? 0) + 1;
       res.setHeader('x-count', session['n']);
-      return answer(session, req, res, next);
+      return respond(session, req, res, next);
     },
     visits: [{}, {}, { method: 'HEAD' }, { method: 'POST' }],
   })),
   {
-    name: 'an answer that is not modified',
+    name: 'a session works with a conditional request',
     handle: (session, req, res) => {
       session['n'] = (session['n'] ?? 0) + 1;
       res.set('ETag', '"1"').send('the same');
@@ -769,7 +787,7 @@ const answers: Behaviour[] = [
     visits: [{}, { headers: { 'if-none-match': '"1"' } }, { headers: { 'if-none-match': '"2"' } }],
   },
   {
-    name: 'a socket destroyed half-way',
+    name: 'the socket is destroyed halfway through the response',
     handle: (session, _req, res) => {
       session['n'] = (session['n'] ?? 0) + 1;
       res.write('half');
@@ -778,7 +796,7 @@ const answers: Behaviour[] = [
     visits: [{}],
   },
   {
-    name: 'what changes after the first bytes',
+    name: 'a change made after the first bytes of the response is saved',
     handle: (session, req, res) => {
       if (req.path === '/new') return setOnce(session, req, res, () => {});
       if (req.path === '/show') return showUser(session, req, res, () => {});
@@ -791,7 +809,7 @@ const answers: Behaviour[] = [
     visits: [{ path: '/new' }, {}, { path: '/show' }],
   },
   {
-    name: 'a new session that is changed after the first bytes',
+    name: 'a new session is changed after the first bytes of the response',
     handle: (session, _req, res) => {
       res.write('first, ');
       setImmediate(() => {
@@ -802,7 +820,7 @@ const answers: Behaviour[] = [
     visits: [{}],
   },
   {
-    name: 'write and end that others have put there before',
+    name: 'write and end may be replaced before the session middleware runs',
     before: (_req, res) => {
       patch(res);
     },
@@ -814,7 +832,7 @@ const answers: Behaviour[] = [
     visits: twice,
   },
   {
-    name: 'write and end that others have put there after',
+    name: 'write and end may be replaced after the session middleware ran',
     handle: (session, _req, res) => {
       patch(res);
       session['a'] = 1;
@@ -828,7 +846,7 @@ const answers: Behaviour[] = [
 const failures: Behaviour[] = [
   { name: 'the store fails to read', handle: count, visits: [{}, { failing: ['get'] }] },
   {
-    name: 'a read that fails with ENOENT found nothing',
+    name: 'a read that fails with ENOENT means that there is no session',
     handle: count,
     visits: [{}, { failing: ['get'], code: 'ENOENT' }],
   },
@@ -850,7 +868,7 @@ const failures: Behaviour[] = [
     visits: [{}, { path: '/end', failing: ['destroy'] }],
   },
   {
-    name: 'the store fails to destroy what was unset',
+    name: 'the store fails to destroy an unset session',
     options: { unset: 'destroy' },
     handle: (session, req, res) => {
       if (req.path !== '/end') return count(session, req, res, () => {});
@@ -860,7 +878,7 @@ const failures: Behaviour[] = [
     visits: [{}, { path: '/end', failing: ['destroy'] }],
   },
   {
-    name: 'save says that the store failed',
+    name: 'save passes on the error of the store',
     handle: (session, _req, res) => {
       session['a'] = 1;
       session.save((error: Error | undefined) => res.end(error ? 'failed' : 'saved'));
@@ -874,6 +892,6 @@ export const behaviours: Behaviour[] = [
   ...cookies,
   ...sources,
   ...methods,
-  ...answers,
+  ...responses,
   ...failures,
 ];

@@ -1,102 +1,102 @@
 import type { Aspect } from './observe.js';
 
-/** What ours does otherwise on purpose: a line of the README's table each, and the behaviours in which it shows. */
+/** Intentional differences: one line of the README's table each, and the behaviours that show it. */
 export const better: { because: string; where: Record<string, readonly Aspect[]> }[] = [
   {
     because: 'only what changed is written; the expiry moves when a tenth of the lifetime has passed',
     where: {
       'without resave an unchanged session is touched': ['touches'],
-      'without resave an unchanged session with an age is touched': ['touches'],
+      'without resave an unchanged session with a maxAge is touched': ['touches'],
       'resave and saveUninitialized are true by default': ['calls'],
-      'resave saves a session that nobody changed': ['calls'],
-      'resave with an age': ['calls'],
-      'save of what nobody changed': ['calls'],
-      'save saves at once, and not again at the end': ['touches'],
+      'with resave an unchanged session is saved': ['calls'],
+      'with resave an unchanged session with a maxAge is saved': ['calls'],
+      'save works for an unchanged session': ['calls'],
+      'save stores the session at once and it is not saved again at the end': ['touches'],
     },
   },
   {
     because:
-      'a token carries a secret beside the key: a cookie of others is no session and looked up nowhere',
-    where: { 'a session that the store does not have gets a new key': ['calls'] },
+      'a token holds a secret next to the session id: a cookie of express-session is not a token and is never looked up',
+    where: { 'a session id that the store does not have is replaced by a new one': ['calls'] },
   },
   {
-    because: 'ending a session takes its cookie from the client',
+    because: 'destroying a session removes its cookie from the client',
     where: {
-      'destroy ends the session': ['cookies', 'calls'],
-      'unset destroy, by req.session = null': ['cookies', 'calls'],
-      'unset destroy, by delete req.session': ['cookies', 'calls'],
-      'an instant that is past ends the session': ['cookies', 'calls'],
+      'destroy removes the session': ['cookies', 'calls'],
+      'with unset destroy req.session = null destroys the stored session': ['cookies', 'calls'],
+      'with unset destroy delete req.session destroys the stored session': ['cookies', 'calls'],
+      'a session expires when its cookie.expires is set to the past': ['cookies', 'calls'],
     },
   },
   {
     because: 'a session that is not stored is neither read nor destroyed',
     where: {
-      'destroy of a session that is not stored': ['calls'],
-      'regenerate of a session that is not stored': ['calls'],
-      'reload and save': ['calls'],
-      'calls with a callback give the session itself': ['calls'],
+      'destroy works for a session that is not stored': ['calls'],
+      'regenerate works for a session that is not stored': ['calls'],
+      'save after reload stores changes to req.session': ['calls'],
+      'calls with a callback return the session': ['calls'],
     },
   },
   {
-    because: 'what is stored is reachable: no session without its cookie',
+    because: 'a session is never stored without its cookie being sent',
     where: {
-      'save of a new session that is empty': ['cookies', 'calls'],
-      'a new session that is changed after the first bytes': ['calls'],
+      'save works for an empty new session': ['cookies', 'calls'],
+      'a new session is changed after the first bytes of the response': ['calls'],
     },
   },
   {
-    because: 'a session that ended meanwhile does not come back',
-    where: { 'a session that ended meanwhile and was changed': ['body'] },
+    because: 'a session that was destroyed meanwhile does not come back',
+    where: { 'a session that was destroyed meanwhile is changed by a slower request': ['body'] },
   },
   {
-    because: 'what a request changed is saved even if its client is gone',
-    where: { 'a socket destroyed half-way': ['calls'] },
+    because: 'the changes of a request are saved even if its client has disconnected',
+    where: { 'the socket is destroyed halfway through the response': ['calls'] },
   },
   {
     because:
-      'nothing is answered before it is saved: a store that fails is a 503, not an answer that is not true',
+      'no response is sent before the session is saved: if the store fails, the response is a 503 and never a false success',
     where: {
       'the store fails to read': ['status', 'body', 'errors'],
       'the store fails to save': ['status', 'body', 'cookies', 'errors'],
       'the store fails to touch': ['status', 'body', 'cookies', 'errors'],
       'the store fails to destroy': ['body'],
-      'the store fails to destroy what was unset': ['status', 'body', 'errors'],
-      'save says that the store failed': ['status', 'body', 'cookies', 'calls', 'errors'],
+      'the store fails to destroy an unset session': ['status', 'body', 'errors'],
+      'save passes on the error of the store': ['status', 'body', 'cookies', 'calls', 'errors'],
     },
   },
   {
-    because: "'auto' and the age of a cookie follow what they are asked about",
+    because: "'auto' and a cookie's maxAge reflect the current request and the latest assignment",
     where: {
-      'proxy undefined, sameSite auto': ['cookies'],
-      'secure auto in a cookie function': ['body', 'cookies', 'calls'],
-      'a session has an age of its own': ['cookies'],
+      'a cookie with sameSite auto has its SameSite according to proxy undefined': ['cookies'],
+      'a cookie function may return secure auto': ['body', 'cookies', 'calls'],
+      'a session can have a maxAge of its own': ['cookies'],
     },
   },
   {
-    because: 'calls without a callback, and touch, give promises',
-    where: { 'touch and resetMaxAge give the session itself': ['body'] },
+    because: 'calls without a callback, and touch, return promises',
+    where: { 'touch and resetMaxAge return the session': ['body'] },
   },
   {
-    because: 'an object that is no session is no session: it is not saved, and the answer goes out',
-    where: { 'a new object at req.session that is no session': ['status', 'errors'] },
+    because: 'a plain object at req.session is not saved, and the response is sent',
+    where: { 'a plain object is assigned to req.session': ['status', 'errors'] },
   },
   {
-    because: 'req.sessionID says which session it is; to assign it changes nothing',
-    where: { 'a key that is no string: nothing saved, no cookie': ['cookies', 'calls'] },
+    because: 'req.sessionID is read-only: assigning to it changes nothing',
+    where: { 'a session whose id is not a string is not saved and gets no cookie': ['cookies', 'calls'] },
   },
   {
-    because: 'req.sessionStore looks before it writes what came from elsewhere',
-    where: { 'req.sessionStore reads, writes and ends sessions': ['calls'] },
+    because: 'req.sessionStore reads a session that it did not load itself before it writes it',
+    where: { 'req.sessionStore reads, writes and destroys sessions': ['calls'] },
   },
 ];
 
-/** What has no meaning with a store of ours. */
+/** Behaviours that do not apply to a store of ours. */
 export const NOT_OURS = new Set([
-  // It emits nothing: a call that fails is a 503.
-  'a store that says it is disconnected: no session until it is back',
-  // Nothing of others is in it.
+  // Our stores emit no events: a call that fails is a 503.
+  'requests have no session while the store is disconnected',
+  // Our stores hold no sessions that other code wrote.
   'a stored session without a cookie is an error',
-  'a stored session with names that are methods',
-  // It keeps no files.
-  'a read that fails with ENOENT found nothing',
+  'methods win over stored properties with the same names',
+  // Our stores keep no files.
+  'a read that fails with ENOENT means that there is no session',
 ]);

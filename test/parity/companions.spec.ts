@@ -24,7 +24,7 @@ interface User {
   name: string;
 }
 
-/** Who says who they are is believed. */
+/** Logs in under whatever name the query contains. */
 class NamedStrategy extends Strategy {
   name = 'named';
   authenticate(req: Request): void {
@@ -34,7 +34,7 @@ class NamedStrategy extends Strategy {
   }
 }
 
-/** What an app of these libraries has, as their manuals write it. */
+/** The middleware and routes of an app with these libraries, set up as in their manuals. */
 function companions(): { use: RequestHandler[]; routes: Router } {
   const passport = new Passport();
   passport.use(new NamedStrategy());
@@ -135,7 +135,7 @@ const apps: [string, () => Promise<Browser>][] = [
 ];
 
 describe.each(apps)('%s', (_where, start) => {
-  it('carries passport: login, who it is, logout', async () => {
+  it('supports passport: login, current user and logout', async () => {
     const browser = await start();
     await browser.get('/basket/add');
     const before = (await browser.get('/id')).json<string>();
@@ -143,7 +143,7 @@ describe.each(apps)('%s', (_where, start) => {
     expect((await browser.get('/login?name=ann')).json()).toEqual({ id: 1, name: 'ann' });
     expect((await browser.get('/me')).json()).toEqual({ id: 1, name: 'ann' });
     expect((await browser.get('/id')).json()).not.toBe(before);
-    expect((await browser.get('/basket')).json(), 'of the anonymous session').toBe(0);
+    expect((await browser.get('/basket')).json(), 'the basket of the anonymous session').toBe(0);
 
     await browser.get('/basket/add');
     const holder = browser.clone();
@@ -154,7 +154,7 @@ describe.each(apps)('%s', (_where, start) => {
     expect((await browser.get('/login')).status).toBe(401);
   });
 
-  it('carries passport with keepSessionInfo, and its redirects', async () => {
+  it('supports passport with keepSessionInfo and redirects', async () => {
     const browser = await start();
     await browser.get('/basket/add');
     const before = (await browser.get('/id')).json<string>();
@@ -170,14 +170,14 @@ describe.each(apps)('%s', (_where, start) => {
     expect((await browser.clone().get('/login/redirect')).headers.location).toBe('/no');
   });
 
-  it('carries connect-flash: shown once, after a redirect', async () => {
+  it('supports connect-flash: messages are shown once, after a redirect', async () => {
     const browser = await start();
     expect((await browser.get('/flash/set')).status).toBe(302);
     expect((await browser.get('/flash')).json()).toEqual(['saved', 'twice']);
     expect((await browser.get('/flash')).json()).toEqual([]);
   });
 
-  it('carries csrf-sync: a token of the session, and no other', async () => {
+  it('supports csrf-sync: only the token of the same session is accepted', async () => {
     const browser = await start();
     const token = (await browser.get('/token')).json<string>();
     const post = (from: Browser, headers = {}) => from.send('POST', '/transfer', { headers });

@@ -24,16 +24,16 @@ import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { Browser } from '../http/browser.js';
 import { serve } from '../http/server.js';
 
-/** What a store of express-session is asked, in order. */
+/** The methods of an express-session store. */
 const METHODS = ['get', 'set', 'touch', 'destroy', 'all', 'length', 'clear'] as const;
 
 interface Foreign {
   store: expressSession.Store;
-  /** What it was asked since the last time. */
+  /** Returns the calls since the last time. */
   take(): string[];
 }
 
-/** Watches the calls of a store, which stays what it is. */
+/** Records the calls to a store, which otherwise stays the same. */
 function watched(store: expressSession.Store): Foreign {
   let calls: string[] = [];
   const methods = store as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
@@ -55,7 +55,7 @@ function watched(store: expressSession.Store): Foreign {
   };
 }
 
-/** What can be had of a store beside its sessions. */
+/** What a store can do besides keeping sessions. */
 interface Abilities {
   lists: boolean;
   counts: boolean;
@@ -79,7 +79,7 @@ const stores: [string, Abilities, () => Promise<expressSession.Store>][] = [
       const store = ConnectMongo.create({
         mongoUrl: inject('mongo').url,
         collectionName: randomUUID(),
-        // Its way of writing less often, by values that JSON does not hold.
+        // Makes it write less often, with values that JSON cannot represent.
         touchAfter: 3600,
       });
       onTestFinished(() => store.close());
@@ -140,42 +140,42 @@ async function appOf(middleware: RequestHandler): Promise<Browser> {
 const AGE = { cookie: { maxAge: 3_600_000, secure: false, sameSite: 'lax' as const, httpOnly: true } };
 const PLAIN = { secret: 'foreign', resave: false, saveUninitialized: false };
 
-/** Visits that ask everything of a store, and what came of them. */
+/** Visits that use every method of a store, and what was observed. */
 async function story(browser: Browser, { take }: Foreign) {
-  const told: { path: string; status: number; body: string; set: number; calls: string[] }[] = [];
+  const observed: { path: string; status: number; body: string; set: number; calls: string[] }[] = [];
   for (const path of ['/nothing', '/count', '/count', '/read', '/login', '/read', '/logout', '/read']) {
     const { status, text, setCookies } = await browser.get(path);
-    told.push({
+    observed.push({
       path,
       status,
       body: path === '/login' || path === '/count' ? text.replace(/"[\w-]{32}"/, '"id"') : text,
       set: setCookies.filter((line) => !line.includes('=;')).length,
-      // Ours touches when a tenth of the lifetime has passed.
+      // Our middleware touches only after a tenth of the lifetime.
       calls: take().filter((call) => call !== 'touch'),
     });
   }
-  return told;
+  return observed;
 }
 
 describe.each(stores)('%s', (_name, abilities, make) => {
-  it('is used by session() as by express-session itself', async () => {
+  it('gets the same calls from session() as from express-session', async () => {
     const one = watched(await make());
     const theirs = await story(await appOf(expressSession({ ...PLAIN, ...AGE, store: one.store })), one);
     const two = watched(await make());
     expect(await story(await appOf(session({ ...PLAIN, ...AGE, store: two.store })), two)).toEqual(theirs);
   });
 
-  it('is used by fromExpressStore with the same calls in the same order', async () => {
+  it('gets the same calls in the same order from fromExpressStore', async () => {
     const one = watched(await make());
     const theirs = await story(await appOf(expressSession({ ...PLAIN, ...AGE, store: one.store })), one);
     const two = watched(await make());
     const middleware = sessionMiddleware({ secret: 'foreign', ...AGE, store: fromExpressStore(two.store) });
-    // A logout takes the cookie too, so the read after it finds none to look up.
+    // A logout removes the cookie too, so the read after it has no session to look up.
     theirs.at(-1)!.calls = [];
     expect(await story(await appOf(middleware as RequestHandler), two)).toEqual(theirs);
   });
 
-  it('goes on with sessions and cookies of before, there and back', async () => {
+  it('keeps existing sessions and cookies when an app moves to fromExpressStore and back', async () => {
     const { store } = watched(await make());
     const options = { name: 'connect.sid', ...AGE };
     const before = await appOf(expressSession({ ...PLAIN, ...options, store }));
@@ -186,7 +186,7 @@ describe.each(stores)('%s', (_name, abilities, make) => {
     const stored = (): Promise<Record<string, unknown>> =>
       new Promise((resolve, reject) =>
         store.get(id, (error, found) => {
-          // What a store keeps for itself, and the moment it was asked.
+          // Fields of the store itself, and the time of the call.
           const { __lastAccess: _, lastModified: __, cookie, ...data } = JSON.parse(JSON.stringify(found));
           if (error) reject(error);
           else resolve({ ...data, cookie: { ...cookie, expires: typeof cookie?.expires } });
@@ -204,7 +204,7 @@ describe.each(stores)('%s', (_name, abilities, make) => {
     expect((await before.get('/read')).json()).toBeNull();
   });
 
-  it('works in the module, and SessionService says what it cannot do', async () => {
+  it('works in SessionModule, and SessionService rejects what the store cannot do', async () => {
     const logged: string[] = [];
     const logger: SessionLogger = { warn: (text) => logged.push(text), error: (text) => logged.push(text) };
 
@@ -265,15 +265,15 @@ describe.each(stores)('%s', (_name, abilities, make) => {
 });
 
 describe('fromExpressStore', () => {
-  const answering = (methods: Partial<Record<(typeof METHODS)[number], unknown>>): expressSession.Store =>
+  const storeWith = (methods: Partial<Record<(typeof METHODS)[number], unknown>>): expressSession.Store =>
     Object.assign(new expressSession.MemoryStore(), methods);
 
-  it('ends each call at its deadline, and makes a failure a 503', async () => {
-    const silent = fromExpressStore(answering({ get: () => {} }), { timeout: 30 });
+  it('ends each call at its deadline, and turns a failure into a 503', async () => {
+    const silent = fromExpressStore(storeWith({ get: () => {} }), { timeout: 30 });
     await expect(silent.read('key')).rejects.toMatchObject({ status: 503, operation: 'read' });
     const boom = new Error('boom');
     for (const get of [
-      (_key: string, done: (error: Error) => void) => done(boom),
+      (_id: string, done: (error: Error) => void) => done(boom),
       () => {
         throw boom;
       },
@@ -281,14 +281,14 @@ describe('fromExpressStore', () => {
         throw boom;
       },
     ]) {
-      await expect(fromExpressStore(answering({ get })).read('key')).rejects.toMatchObject({
+      await expect(fromExpressStore(storeWith({ get })).read('key')).rejects.toMatchObject({
         status: 503,
         cause: boom,
       });
     }
   });
 
-  it('fails at once while the store says that it is disconnected', async () => {
+  it('fails at once while the store is disconnected', async () => {
     const store = new expressSession.MemoryStore();
     const sessions = fromExpressStore(store);
     store.emit('disconnect');
@@ -297,9 +297,9 @@ describe('fromExpressStore', () => {
     expect(await sessions.read('key')).toBeUndefined();
   });
 
-  it('takes a touch of a session that ended meanwhile for its end, where the store calls it an error', async () => {
-    const store = answering({
-      touch: (_key: string, _session: unknown, done: (error: Error) => void) => done(new Error('not there')),
+  it('treats a failed touch as the end of the session if the store no longer has the session', async () => {
+    const store = storeWith({
+      touch: (_id: string, _session: unknown, done: (error: Error) => void) => done(new Error('not there')),
     });
     const browser = await appOf(
       sessionMiddleware({
@@ -312,13 +312,13 @@ describe('fromExpressStore', () => {
     expect((await browser.get('/read')).status).toBe(503);
     store.get = ((original) =>
       function once(this: expressSession.Store, id: string, done: never) {
-        store.get = (_key, none) => none(null, null);
+        store.get = (_id, none) => none(null, null);
         original.call(store, id, done);
       })(store.get);
     expect((await browser.get('/read')).json()).toBe(1);
   });
 
-  it('keeps what several saves of one request wrote', async () => {
+  it('keeps the changes of several saves in one request', async () => {
     const sessions = fromExpressStore(new expressSession.MemoryStore());
     const now = Date.now();
     const record = {
@@ -336,7 +336,7 @@ describe('fromExpressStore', () => {
     expect((await sessions.read('k'))?.data).not.toHaveProperty('a');
   });
 
-  it('refuses what needs more than such a store has, naming what can', async () => {
+  it('rejects operations that an express-session store cannot do, naming the stores that can', async () => {
     const store = fromExpressStore(new expressSession.MemoryStore());
     expect(() => sessionMiddleware({ secret: 's', store, absoluteTimeout: 1000 })).toThrow(/absoluteTimeout/);
     const browser = await appOf(sessionMiddleware({ secret: 'foreign', store }) as RequestHandler);

@@ -12,19 +12,19 @@ export type ParitySession = Record<string, any> &
 export type Handle = (session: ParitySession, req: Request, res: Response, next: NextFunction) => unknown;
 export type Options = Omit<ExpressSessionOptions, 'store'>;
 
-/** What `session(options)` gives. */
+/** `session(options)`: makes the middleware. */
 export type MakeSession = (options: ExpressSessionOptions) => express.RequestHandler;
 
-/** One thing that express-session does, and the requests that show it. */
+/** One behaviour of express-session, and the requests that show it. */
 export interface Behaviour {
   name: string;
-  /** A list: as many middlewares, one after the other. The secret is `'parity'` unless given. */
+  /** With a list, several middlewares run one after the other. The secret is `'parity'` unless given. */
   options?: Options | Options[];
-  /** What other middleware does before. */
+  /** Another middleware that runs before. */
   before?: (req: Request, res: Response) => void;
   /** The path that the middleware is mounted at. */
   mount?: string;
-  /** By default the answer is empty. */
+  /** By default the response is empty. */
   handle?: Handle;
   visits: Visit[];
 }
@@ -35,16 +35,16 @@ export interface Visit {
   method?: string;
   way?: Way;
   headers?: Record<string, string>;
-  /** What becomes of the cookies that were set so far; by default they are sent. */
+  /** Maps the cookies that were set so far to those that are sent. By default they are sent unchanged. */
   cookies?: (jar: string) => string;
-  /** Other options from here on, over the same store. */
+  /** Other options from this visit on, with the same store. */
   options?: Options;
   /** Operations of the store that fail for this visit. */
   failing?: readonly string[];
   code?: string;
-  /** Done to the store before. */
+  /** Prepares the store before the request. */
   prepare?: (store: expressSession.Store, id: string) => void;
-  /** Milliseconds to let pass before. */
+  /** Milliseconds to wait before the request. */
   later?: number;
   /** Milliseconds after which the client gives up; default: never. */
   patience?: number;
@@ -53,14 +53,14 @@ export interface Visit {
 export const ASPECTS = ['status', 'body', 'cookies', 'headers', 'calls', 'touches', 'errors'] as const;
 export type Aspect = (typeof ASPECTS)[number];
 
-/** What was seen of one visit. */
+/** What was observed in one visit. */
 export type Observation = Record<Aspect, unknown>;
 
 const QUIET = { warn: () => {}, error: () => {} };
 
 const HEADERS = ['content-type', 'etag', 'location', 'x-test'];
 
-/** Runs a behaviour on `makeSession` with a store, and tells what a client, the app and the store saw. */
+/** Runs a behaviour with `makeSession` and a store, and returns what a client, the app and the store saw. */
 export async function observe(
   behaviour: Behaviour,
   makeSession: MakeSession,
@@ -112,7 +112,7 @@ export async function observe(
       fail(visit.failing ?? [], visit.code);
       const kept = [...jar].map((pair) => pair.join('=')).join('; ');
       const cookie = cookies ? cookies(kept) : kept;
-      const answer = await send(
+      const response = await send(
         framework,
         way,
         method,
@@ -124,20 +124,23 @@ export async function observe(
         },
         visit.patience,
       );
-      const set = (answer.headers['set-cookie'] ?? []).map((line) => {
+      const set = (response.headers['set-cookie'] ?? []).map((line) => {
         const [pair = ''] = line.split(';');
-        const [key = '', value = ''] = pair.split(/=(.*)/s);
-        jar.set(key, value);
+        const [cookieName = '', value = ''] = pair.split(/=(.*)/s);
+        jar.set(cookieName, value);
         return normalCookie(line, labels);
       });
-      // What a failed save is told to others, and what a broken answer leaves to be saved, comes after the answer.
-      await wait(visit.failing || answer.status === 0 ? 30 : 0);
+      // The error of a failed save, and the save after a broken connection, come after the response.
+      await wait(visit.failing || response.status === 0 ? 30 : 0);
       const calls = take();
       observations.push({
-        status: answer.status,
-        body: [...labels].reduce((body, [key, label]) => body.replaceAll(key, label), answer.body),
+        status: response.status,
+        body: [...labels].reduce(
+          (body, [sessionId, label]) => body.replaceAll(sessionId, label),
+          response.body,
+        ),
         cookies: set,
-        headers: HEADERS.map((header) => answer.headers[header]),
+        headers: HEADERS.map((header) => response.headers[header]),
         calls: calls.filter((call) => call !== 'touch'),
         touches: calls.filter((call) => call === 'touch').length,
         errors,
@@ -150,20 +153,20 @@ export async function observe(
   return observations;
 }
 
-/** A `Set-Cookie` line with names in place of tokens, and the time that is left in place of a date. */
+/** A `Set-Cookie` header with labels in place of tokens, and the remaining time in place of a date. */
 function normalCookie(line: string, labels: Map<string, string>): string {
   return line
     .replace(/=(s%3A[^;]*)/, (_all, value: string) => {
-      const key = decodeURIComponent(value)
+      const id = decodeURIComponent(value)
         .slice(2)
         .replace(/\.[^.]*$/, '')
         .replace(/~[\w-]{32}$/, '');
-      if (!labels.has(key)) labels.set(key, `<session ${labels.size + 1}>`);
-      return `=${labels.get(key)}`;
+      if (!labels.has(id)) labels.set(id, `<session ${labels.size + 1}>`);
+      return `=${labels.get(id)}`;
     })
     .replace(/Expires=([^;]*)/, (_all, date: string) => {
       const left = Date.parse(date) - Date.now();
-      // A date has no fractions of a second.
+      // An HTTP date has no fractions of a second.
       if (Math.abs(left) < 2000) return 'Expires=now';
       return left < 0 ? 'Expires=past' : `Expires=in ${Math.round(left / 60_000)} min`;
     });

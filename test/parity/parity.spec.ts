@@ -12,38 +12,42 @@ afterAll(stopServers);
 const original = expressSession as typeof session;
 const frameworks: Framework[] = ['Express', 'Nest'];
 
-const aspectOf = (seen: Observation[], aspect: Aspect): unknown[] => seen.map((one) => one[aspect]);
+const aspectOf = (observed: Observation[], aspect: Aspect): unknown[] => observed.map((one) => one[aspect]);
 
-const seenOriginally = new Map<string, Promise<Observation[]>>();
+const observedOriginally = new Map<string, Promise<Observation[]>>();
 
-/** What express-session itself does, looked at once. */
+/** What express-session itself does, observed once per behaviour. */
 function originally(behaviour: Behaviour, pace: Pace, framework: Framework): Promise<Observation[]> {
   const name = `${framework} ${pace} ${behaviour.name}`;
-  let seen = seenOriginally.get(name);
-  if (!seen) seenOriginally.set(name, (seen = observe(behaviour, original, observedStore(pace), framework)));
-  return seen;
+  let observed = observedOriginally.get(name);
+  if (!observed) {
+    observed = observe(behaviour, original, observedStore(pace), framework);
+    observedOriginally.set(name, observed);
+  }
+  return observed;
 }
 
-describe.each(frameworks)('in %s, like express-session itself', (framework) => {
-  describe.each(PACES)('with its store, %s', (pace) => {
+describe.each(frameworks)('session() in %s behaves like express-session', (framework) => {
+  describe.each(PACES)('with a store of express-session, %s', (pace) => {
     it.concurrent.each(behaviours)('$name', async (behaviour) => {
-      const seen = await observe(behaviour, session, observedStore(pace), framework);
-      expect(seen).toEqual(await originally(behaviour, pace, framework));
+      const observed = await observe(behaviour, session, observedStore(pace), framework);
+      expect(observed).toEqual(await originally(behaviour, pace, framework));
     });
   });
 
   describe('with a store of ours', () => {
     it.concurrent.each(behaviours.filter(({ name }) => !NOT_OURS.has(name)))('$name', async (behaviour) => {
-      const seen = await observe(behaviour, session, observedOurs(), framework);
+      const observed = await observe(behaviour, session, observedOurs(), framework);
       const theirs = await originally(behaviour, 'memory', framework);
       const differs = better.flatMap(({ where }) => where[behaviour.name] ?? []);
       for (const aspect of ASPECTS) {
         if (differs.includes(aspect)) {
-          expect(aspectOf(seen, aspect), `${aspect} differ no more: take them off the list`).not.toEqual(
-            aspectOf(theirs, aspect),
-          );
+          expect(
+            aspectOf(observed, aspect),
+            `${aspect} no longer differ: remove them from the list`,
+          ).not.toEqual(aspectOf(theirs, aspect));
         } else if (aspect !== 'touches') {
-          expect(aspectOf(seen, aspect), aspect).toEqual(aspectOf(theirs, aspect));
+          expect(aspectOf(observed, aspect), aspect).toEqual(aspectOf(theirs, aspect));
         }
       }
     });

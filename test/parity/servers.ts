@@ -20,7 +20,7 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type NextFunction, type Request, type Response } from 'express';
 
-/** What runs for the requests of one case. */
+/** The functions that handle the requests of one case. */
 export interface Running {
   before(req: Request, res: Response, next: NextFunction): void;
   handle(req: Request, res: Response, next: NextFunction): unknown;
@@ -28,17 +28,17 @@ export interface Running {
 }
 
 export type Framework = 'Express' | 'Nest';
-/** How a request comes: plain, by a proxy that Express trusts, or over TLS. */
+/** How a request arrives: over plain HTTP, through a proxy that Express trusts, or over TLS. */
 export type Way = 'plain' | 'trusting' | 'secure';
 
-export interface Answer {
-  /** 0 when the connection broke before the answer was whole. */
+export interface ReceivedResponse {
+  /** 0 if the connection broke before the response was complete. */
   status: number;
   headers: IncomingMessage['headers'];
   body: string;
 }
 
-/** Cases by what their requests say in `x-case`: one app serves them all. */
+/** Cases by the `x-case` header of their requests: one app serves them all. */
 const running = new Map<string, Running>();
 let cases = 0;
 const servers = new Map<string, Promise<Server>>();
@@ -71,7 +71,7 @@ class EveryPath {
 }
 
 @Catch()
-class TellCase implements ExceptionFilter {
+class CaseFilter implements ExceptionFilter {
   catch(error: Error, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     caseOf(http.getRequest<Request>()).failed(error, http.getResponse<Response>());
@@ -90,7 +90,7 @@ async function listenerOf(framework: Framework, way: Way): Promise<ReturnType<ty
       bodyParser: false,
       logger: false,
     });
-    nest.useGlobalFilters(new TellCase());
+    nest.useGlobalFilters(new CaseFilter());
     await nest.init();
     return app;
   }
@@ -99,7 +99,7 @@ async function listenerOf(framework: Framework, way: Way): Promise<ReturnType<ty
   return app;
 }
 
-/** A shared key in place of a certificate. */
+/** A pre-shared key in place of a certificate. */
 const PSK = { ciphers: 'PSK', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
 const IDENTITY = { psk: Buffer.alloc(16, 1), identity: 'parity' };
 
@@ -112,7 +112,7 @@ async function serverFor(framework: Framework, way: Way): Promise<Server> {
         way === 'secure'
           ? createSecureServer({ ...PSK, pskCallback: () => IDENTITY.psk }, listener)
           : createServer(listener);
-      // Longer than any spec, so that no connection ends just when a request takes it up.
+      // Longer than any spec, so that no connection closes just when a request reuses it.
       made.keepAliveTimeout = 600_000;
       await new Promise<void>((done) => made.listen(0, '127.0.0.1', done));
       return made as Server;
@@ -133,7 +133,7 @@ export async function send(
   path: string,
   headers: Record<string, string>,
   patience?: number,
-): Promise<Answer> {
+): Promise<ReceivedResponse> {
   const { port } = (await serverFor(framework, way)).address() as AddressInfo;
   const options = { host: '127.0.0.1', port, method, path, headers, agent: AGENT };
   const secured = {
@@ -145,7 +145,7 @@ export async function send(
   };
   return new Promise((resolve) => {
     const broken = (): void => resolve({ status: 0, headers: {}, body: '' });
-    const answered = (res: IncomingMessage): void => {
+    const receive = (res: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
       res.on('error', broken);
@@ -153,7 +153,7 @@ export async function send(
         resolve({ status: res.statusCode!, headers: res.headers, body: Buffer.concat(chunks).toString() }),
       );
     };
-    const outgoing = way === 'secure' ? requestHttps(secured, answered) : requestHttp(options, answered);
+    const outgoing = way === 'secure' ? requestHttps(secured, receive) : requestHttp(options, receive);
     outgoing.on('error', broken);
     if (patience !== undefined) outgoing.setTimeout(patience, () => outgoing.destroy());
     outgoing.end();

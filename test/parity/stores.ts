@@ -7,11 +7,11 @@ import { RecordingStore, type RecordedCall } from '../stores/recording.store.js'
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 type Data = expressSession.SessionData;
 
-/** How a store answers: some time later, at the end of the turn, or within the call. */
+/** When a store calls back: some time later, at the end of the turn, or within the call. */
 export type Pace = 'slow' | 'memory' | 'sync';
 export const PACES: readonly Pace[] = ['slow', 'memory', 'sync'];
 
-/** A store for express-session that keeps sessions in memory and tells what it was asked. */
+/** A store for express-session that keeps sessions in memory and records its calls. */
 class ObservedStore extends expressSession.Store {
   calls: string[] = [];
   failing: readonly string[] = [];
@@ -21,40 +21,40 @@ class ObservedStore extends expressSession.Store {
 
   constructor(readonly pace: Pace) {
     super();
-    // The simplest stores there are have none.
+    // The simplest stores have no touch.
     if (pace !== 'sync') this.touch = this.#touch;
   }
 
   override get(id: string, callback: Callback<Data | null>): void {
-    this.#answer('get', callback, () => this.#live(id) ?? null);
+    this.#run('get', callback, () => this.#live(id) ?? null);
   }
 
   override set(id: string, session: Data, callback?: Callback): void {
-    this.#answer('set', callback, () => void this.sessions.set(id, JSON.stringify(session)));
+    this.#run('set', callback, () => void this.sessions.set(id, JSON.stringify(session)));
   }
 
   override destroy(id: string, callback?: Callback): void {
-    this.#answer('destroy', callback, () => void this.sessions.delete(id));
+    this.#run('destroy', callback, () => void this.sessions.delete(id));
   }
 
   #touch(id: string, session: Data, callback?: Callback): void {
-    this.#answer('touch', callback, () => {
+    this.#run('touch', callback, () => {
       const live = this.#live(id);
       if (live) this.sessions.set(id, JSON.stringify({ ...live, cookie: session.cookie }));
     });
   }
 
   #live(id: string): Data | undefined {
-    const text = this.sessions.get(id);
-    if (text === undefined) return undefined;
-    const session = JSON.parse(text) as Data;
+    const serialized = this.sessions.get(id);
+    if (serialized === undefined) return undefined;
+    const session = JSON.parse(serialized) as Data;
     const { expires } = session.cookie ?? {};
     return expires && Date.parse(String(expires)) <= Date.now() ? undefined : session;
   }
 
-  #answer<T>(operation: string, callback: Callback<T> | undefined, work: () => T): void {
+  #run<T>(operation: string, callback: Callback<T> | undefined, work: () => T): void {
     this.calls.push(operation);
-    const answer = (): void => {
+    const callBack = (): void => {
       if (this.failing.includes(operation)) {
         callback?.(Object.assign(new Error('boom'), { code: this.code }));
       } else {
@@ -62,16 +62,16 @@ class ObservedStore extends expressSession.Store {
         callback?.(null, value);
       }
     };
-    if (this.pace === 'sync') answer();
-    else if (this.pace === 'memory') setImmediate(answer);
-    else setTimeout(answer, 3);
+    if (this.pace === 'sync') callBack();
+    else if (this.pace === 'memory') setImmediate(callBack);
+    else setTimeout(callBack, 3);
   }
 }
 
 /** A store under observation. */
 export interface Subject {
   store: expressSession.Store | SessionStore;
-  /** What the store was asked since the last time, in express-session's words. */
+  /** Returns the calls to the store since the last time, by the method names of express-session. */
   take(): string[];
   /** Makes these of express-session's operations fail. */
   fail(operations: readonly string[], code?: string): void;
@@ -94,14 +94,14 @@ export function observedOurs(): Subject {
   const store = new RecordingStore(new ClusterStore({ name: randomUUID() }));
   return {
     store,
-    take: () => store.calls.splice(0).map(wordOf),
+    take: () => store.calls.splice(0).map(methodOf),
     fail(operations) {
       store.failing = operations.flatMap((operation) => OURS[operation]!);
     },
   };
 }
 
-/** What an operation of express-session's stores is to ours. */
+/** The operations of our stores that correspond to each of express-session's. */
 const OURS: Record<string, string[]> = {
   get: ['read'],
   set: ['create', 'update'],
@@ -109,7 +109,7 @@ const OURS: Record<string, string[]> = {
   destroy: ['destroy'],
 };
 
-function wordOf({ operation, change }: RecordedCall): string {
+function methodOf({ operation, change }: RecordedCall): string {
   if (operation === 'read') return 'get';
   if (operation === 'create') return 'set';
   if (operation !== 'update') return operation;

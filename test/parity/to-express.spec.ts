@@ -11,7 +11,7 @@ import { serve } from '../http/server.js';
 import { everyStore } from '../stores/every.store.js';
 import { RecordingStore } from '../stores/recording.store.js';
 
-/** What a callback is given, as a promise. */
+/** Turns a call with a callback into a promise. */
 function ask<T>(
   call: (done: (error?: unknown, value?: T | null) => void) => void,
 ): Promise<T | null | undefined> {
@@ -60,8 +60,8 @@ async function heldApp(store: StoreForExpress): Promise<{ browser: Browser; gate
   return { browser: new Browser(server.url), gates };
 }
 
-describe.each(everyStore)('toExpressStore over the %s store', (_word, make) => {
-  it('does what express-session asks of a store', async () => {
+describe.each(everyStore)('toExpressStore over the %s store', (_store, make) => {
+  it('implements the store methods of express-session', async () => {
     const store = bridge(make());
     expect(await get(store, 'none')).toBeNull();
     await set(store, 'one', newSession({ a: 1, b: { c: [null] } }));
@@ -90,7 +90,7 @@ describe.each(everyStore)('toExpressStore over the %s store', (_word, make) => {
     expect(await ask<number>((done) => store.length(done))).toBe(0);
   });
 
-  it('under plain express-session keeps parallel changes, and a logout', async () => {
+  it('keeps parallel changes and a logout under plain express-session', async () => {
     const { browser, gates } = await heldApp(bridge(make()));
     await browser.get('/login');
     const [a, b] = [browser.get('/slow/a'), browser.get('/slow/b')];
@@ -111,7 +111,7 @@ describe.each(everyStore)('toExpressStore over the %s store', (_word, make) => {
 });
 
 describe('toExpressStore', () => {
-  it('writes only what changed, and reads only for what it did not give', async () => {
+  it('writes only what changed, and reads first only if it did not load the session itself', async () => {
     const behind = new RecordingStore(new ClusterStore({ name: randomUUID() }));
     const store = bridge(behind);
     await set(store, 'k', newSession({ a: 1, b: 2, c: 3 }));
@@ -134,7 +134,7 @@ describe('toExpressStore', () => {
     expect(await get(store, 'k')).toMatchObject({ a: 10, c: 3, d: 4 });
   });
 
-  it('brings no session back that it gave, and makes one from what came from elsewhere', async () => {
+  it('does not bring back a destroyed session that it loaded, but stores a session from elsewhere', async () => {
     const store = bridge();
     await set(store, 'k', newSession({ a: 1 }));
     const given = (await get(store, 'k'))!;
@@ -147,7 +147,7 @@ describe('toExpressStore', () => {
     expect(await get(store, 'k')).toMatchObject({ a: 2 });
   });
 
-  it('keeps groups and the age that a session was given', async () => {
+  it('keeps the groups and the maxAge of a session', async () => {
     const behind = new ClusterStore({ name: randomUUID() });
     const store = bridge(behind);
     await set(store, 'k', newSession({ a: 1 }));
@@ -159,7 +159,7 @@ describe('toExpressStore', () => {
     expect(await behind.count('g')).toBe(1);
   });
 
-  it('gives sessions without an age their idleTimeout', async () => {
+  it('applies idleTimeout to sessions without a maxAge', async () => {
     const behind = new ClusterStore({ name: randomUUID() });
     const store = toExpressStore(behind, { idleTimeout: 5000 });
     onTestFinished(() => store.close());
@@ -168,7 +168,7 @@ describe('toExpressStore', () => {
     expect(Math.abs(expiresAt - Date.now() - 5000)).toBeLessThan(4000);
   });
 
-  it('hands on why the store failed', async () => {
+  it('passes on the error of the store', async () => {
     const behind = new RecordingStore(new ClusterStore({ name: randomUUID() }));
     const store = bridge(behind);
     behind.failing = true;
@@ -176,7 +176,7 @@ describe('toExpressStore', () => {
     await expect(set(store, 'k', newSession({ a: 1 }))).rejects.toMatchObject({ status: 503 });
   });
 
-  it('loads a session by its id for who has no request', async () => {
+  it('loads a session by its id without a request', async () => {
     const store = bridge();
     await set(store, 'k', newSession({ a: 1 }));
     const loaded = await ask<expressSession.SessionData>((done) => store.load('k', done));

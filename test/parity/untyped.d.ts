@@ -1,4 +1,4 @@
-// Libraries without types of their own, as far as the specs use them.
+// Types for libraries that have none, as far as the specs use them.
 
 declare module 'connect-flash' {
   import type { RequestHandler } from 'express';

@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import type { Redis } from 'ioredis';
 import type { SessionStore, SessionRecord } from 'nestjs-session-stores/store';
 
-/** What one prefix has on some servers, by what it is. */
+/** The keys with one prefix on some servers, by kind. */
 interface Held {
   hashes: Map<string, { expires: number; groups: string[] }>;
-  /** The lists, by their name behind the shard: `all`, `expiry`, `g:<group>`; each member with its score. */
+  /** The sorted sets by their name after the shard (`all`, `expiry`, `g:<group>`), each member with its score. */
   lists: Map<string, Map<string, number>>;
 }
 
 /**
- * Fails unless records, index and groups are one and the same, in what `store` says and in what lies on the servers.
- * Resolves to the live sessions by key. Lists may still hold those that `expired` names.
+ * Asserts that records, index and groups are consistent, both in what `store` returns and in what the servers hold.
+ * Resolves to the live sessions by id. Lists may still contain the ids in `expired`.
  *
- * @param nodes all primaries, each asked directly
- * @param prefix as it lies on the server
+ * @param nodes all primaries, each queried directly
+ * @param prefix as it is encoded on the server
  */
 export async function agreement(
   store: SessionStore,
@@ -38,8 +38,8 @@ export async function agreement(
       .map((record) => record.id)
       .toSorted();
 
-  // On the servers.
-  assert.deepEqual([...hashes.keys()].toSorted(), membersOf(), 'each session that lies there is read');
+  // What the servers hold.
+  assert.deepEqual([...hashes.keys()].toSorted(), membersOf(), 'each session on the servers is read');
   for (const [key, { expires, groups: its }] of hashes) {
     assert.equal(expires, live.get(key)?.expiresAt);
     assert.deepEqual(its.toSorted(), live.get(key)?.groups.toSorted());
@@ -52,14 +52,14 @@ export async function agreement(
     assert.deepEqual(
       listed,
       membersOf(name.startsWith('g:') ? name.slice(2) : undefined),
-      `${name} lists the living`,
+      `${name} lists the live sessions`,
     );
   }
   for (const [key, expires] of lists.get('expiry') as Map<string, number>) {
     if (live.has(key)) assert.equal(expires, live.get(key)?.expiresAt, 'the index has the expiry');
   }
 
-  // As the store tells it.
+  // What the store returns.
   for (const group of [undefined, ...groups]) {
     assert.deepEqual((await paged(store, group)).toSorted(), membersOf(group), `pages of ${group}`);
     assert.equal(await store.count(group), membersOf(group).length, `count of ${group}`);
@@ -67,16 +67,16 @@ export async function agreement(
   return live;
 }
 
-/** The keys on all pages of a group, or of all. */
+/** The session ids on all pages of a group, or of all sessions. */
 export async function paged(store: SessionStore, group?: string): Promise<string[]> {
-  const keys = new Set<string>();
+  const ids = new Set<string>();
   let after: string | undefined;
   do {
     const page = await store.page({ group, after, limit: 1000 });
-    for (const { id: key } of page.records) keys.add(key);
+    for (const { id } of page.records) ids.add(id);
     after = page.next;
   } while (after !== undefined);
-  return [...keys];
+  return [...ids];
 }
 
 async function held(nodes: Redis[], prefix: string): Promise<Held> {
@@ -89,13 +89,13 @@ async function held(nodes: Redis[], prefix: string): Promise<Held> {
         const name = key.slice(key.indexOf('}:') + 2);
         if (name.startsWith('s:')) {
           const { expires, groups = '[]' } = await node.hgetall(key);
-          // It may have expired since the keys were told.
+          // It may have expired since the keys were listed.
           if (expires === undefined) return;
           hashes.set(name.slice(2), { expires: Number(expires), groups: JSON.parse(groups) as string[] });
           return;
         }
         const flat = await node.zrange(key, '0', '-1', 'WITHSCORES');
-        // One list of each name lies in every shard.
+        // Every shard has one list with each name.
         const list = lists.get(name) ?? new Map<string, number>();
         for (let at = 0; at < flat.length; at += 2) list.set(flat[at] as string, Number(flat[at + 1]));
         lists.set(name, list);

@@ -2,7 +2,7 @@ import { SessionStoreError, type SessionStore, type SessionRecord } from 'nestjs
 import { expect } from 'vitest';
 import { aRecord } from '../record.js';
 
-/** A call of each kind on `record`, or on a group of its own, by the operation that its error names. */
+/** A call of each kind on `record` or one of its groups, by the operation that its error names. */
 export function callsOf(store: SessionStore, record: SessionRecord): Record<string, () => Promise<unknown>> {
   return {
     create: () => store.create(aRecord(`${record.id} created`, { groups: ['g'] })),
@@ -19,7 +19,7 @@ export function callsOf(store: SessionStore, record: SessionRecord): Record<stri
 /** How much longer than its timeout a call may take on a busy machine, in milliseconds. */
 const SLACK = 1000;
 
-/** Fails unless a call of each kind fails as it should, and by `timeout`. Resolves to the errors by operation. */
+/** Asserts that each call fails with a `SessionStoreError` within `timeout`. Resolves to the errors by operation. */
 export async function failInTime(
   calls: Record<string, () => Promise<unknown>>,
   timeout: number,
@@ -29,13 +29,13 @@ export async function failInTime(
     Object.entries(calls).map(async ([operation, call]) => {
       const begun = performance.now();
       const error = await call().then(
-        () => expect.unreachable(`${operation} was done`),
+        () => expect.unreachable(`${operation} resolved`),
         (reason: unknown) => reason,
       );
       expect(performance.now() - begun, operation).toBeLessThan(timeout + SLACK);
       expect(error).toBeInstanceOf(SessionStoreError);
       expect(error).toMatchObject({ store: 'redis', operation, status: 503 });
-      // What happened, and behind the colon or as a question what to do about it.
+      // What happened, and then what to do about it, after a colon or as a question.
       expect((error as Error).message).toMatch(
         new RegExp(`^\\[session:redis\\] ${operation}: .+(: .+|\\?)$`),
       );

@@ -11,15 +11,15 @@ import { ownServer } from './own.server.js';
 
 const { server, direct } = await ownServer();
 
-/** What a call is cut in, and what it must have left behind when it was not run, and when it was. */
+/** A call during which the connection is cut, and how to tell whether it was run. */
 interface Cuttable {
   operation: string;
-  /** How many sessions are in the group `g` before; the first is the call's. */
+  /** How many sessions are in the group `g` before. The call works on the first. */
   members?: number;
-  /** Whether the server has forgotten the scripts, so that they are sent whole. */
+  /** Whether the script cache is flushed before, so that scripts are sent in full. */
   forgotten?: boolean;
   call(store: SessionStore, record: SessionRecord): Promise<unknown>;
-  /** Whether it has happened. Undefined: it changes nothing, or may have gone half of its way. */
+  /** Whether the call was run. Absent if it changes nothing or may be run in part. */
   happened?(now: SessionRecord | undefined, before: SessionRecord): boolean;
 }
 
@@ -71,11 +71,11 @@ const cuttables: Cuttable[] = [
   { operation: 'count', call: (store) => store.count() },
 ];
 
-/** A store behind a proxy, and one beside it. */
+/** A store behind a proxy, and one with a direct connection. */
 interface Pair {
   proxy: RedisProxy;
   cut: RedisStore;
-  beside: RedisStore;
+  intact: RedisStore;
   prefix: string;
   close(): Promise<void>;
 }
@@ -85,17 +85,17 @@ async function pair(kind: 'url' | 'client'): Promise<Pair> {
   const prefix = randomUUID();
   const client = kind === 'client' ? new Redis(proxy.url) : undefined;
   client?.on('error', () => {});
-  // Only how soon it connects again is not as by default.
+  // Reconnects sooner than by default.
   const address = { url: proxy.url, redisOptions: { retryStrategy: () => 10 } };
   const cut = new RedisStore({ ...(client ? { client } : address), prefix, timeout: 3000 });
-  const beside = new RedisStore({ url: server.url, prefix });
-  await Promise.all([cut.open(), beside.open()]);
+  const intact = new RedisStore({ url: server.url, prefix });
+  await Promise.all([cut.open(), intact.open()]);
   const close = async () => {
-    await Promise.all([cut.close(), beside.close()]);
+    await Promise.all([cut.close(), intact.close()]);
     client?.disconnect();
     await proxy.close();
   };
-  return { proxy, cut, beside, prefix, close };
+  return { proxy, cut, intact, prefix, close };
 }
 
 describe.each(['url', 'client'] as const)('a store of a %s whose connection is cut', (kind) => {
@@ -109,32 +109,36 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
     const records = Array.from({ length: Math.max(1, members) }, () =>
       aRecord(randomUUID(), { groups: ['g'] }),
     );
-    if (members > 0) await Promise.all(records.map((record) => own.beside.create(record)));
-    // Connected anew, on both of its connections.
+    if (members > 0) await Promise.all(records.map((record) => own.intact.create(record)));
+    // Reconnected, on both connections.
     await eventually(() => own.cut.read('nobody').then(() => true));
     const probe = aRecord(randomUUID());
     await eventually(() => own.cut.create(probe));
-    await own.beside.destroy(probe.id);
+    await own.intact.destroy(probe.id);
     if (forgotten) await direct.script('FLUSH');
     return records[0] as SessionRecord;
   }
 
-  it.each(cuttables.map((one) => [`${one.operation}${one.forgotten ? ', sent whole' : ''}`, one] as const))(
-    'in %s: all lists agree after, the caller is told, and it works again',
+  it.each(
+    cuttables.map(
+      (one) => [`${one.operation}${one.forgotten ? ' with its script sent in full' : ''}`, one] as const,
+    ),
+  )(
+    'in %s leaves consistent lists, rejects the call unless it was done, and reconnects',
     async (_, cuttable) => {
-      const { cut, beside, proxy, prefix } = own;
+      const { cut, intact, proxy, prefix } = own;
       for (const when of ['before', 'after'] as const) {
         for (let command = 1; ; command++) {
           const record = await prepared(cuttable);
-          const before = await beside.read(record.id);
+          const before = await intact.read(record.id);
           let wasCut = false;
           void proxy.cut({ command, when }).then(() => (wasCut = true));
           const [outcome] = await Promise.allSettled([cuttable.call(cut, record)]);
-          // The last cut that was asked for counts: one that was not needed must not meet what comes.
+          // The latest cut replaces an earlier one, so that an unused cut does not affect later commands.
           if (!wasCut) void proxy.cut({ matching: /^never$/ });
 
-          await agreement(beside, [direct], prefix);
-          const now = await beside.read(record.id);
+          await agreement(intact, [direct], prefix);
+          const now = await intact.read(record.id);
           const happened = cuttable.happened?.(now, before ?? record);
           if (outcome.status === 'rejected') {
             expect(outcome.reason).toBeInstanceOf(SessionStoreError);
@@ -148,7 +152,7 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
             if (cuttable.operation === 'clear') expect(outcome.value).toBe(cuttable.members);
           }
           await eventually(async () => (await cut.read(record.id))?.secretHash === now?.secretHash);
-          await beside.clear();
+          await intact.clear();
           if (!wasCut) {
             expect(outcome.status).toBe('fulfilled');
             expect(command).toBeGreaterThan(1);
@@ -162,17 +166,17 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
 
 describe('a create that reached the server before the cut', () => {
   it.each(['url', 'client'] as const)('is not run again by a store of a %s', async (kind) => {
-    const { cut, beside, proxy, close } = await pair(kind);
+    const { cut, intact, proxy, close } = await pair(kind);
     try {
-      await staysGone(cut, beside, [proxy]);
+      await staysGone(cut, intact, [proxy]);
     } finally {
       await close();
     }
   });
 
-  // With a retry strategy of their own the connections of a Cluster stay, and would send again what they sent.
+  // With a retry strategy the connections of a Cluster stay, and would resend what they sent.
   it.each(['cluster', 'client'] as const)(
-    'is not run again by a Cluster whose nodes connect again (%s)',
+    'is not run again by a Cluster whose nodes reconnect (%s)',
     async (kind) => {
       const nodes = inject('redisCluster').nodes;
       const proxies = await Promise.all(nodes.map((node) => RedisProxy.to(node)));
@@ -190,20 +194,20 @@ describe('a create that reached the server before the cut', () => {
         ...(client ? { client } : { cluster: { nodes: startup, options } }),
         prefix,
       });
-      const beside = new RedisStore({ cluster: { nodes }, prefix });
+      const intact = new RedisStore({ cluster: { nodes }, prefix });
       try {
-        await Promise.all([cut.open(), beside.open()]);
-        await staysGone(cut, beside, proxies);
+        await Promise.all([cut.open(), intact.open()]);
+        await staysGone(cut, intact, proxies);
       } finally {
-        await Promise.all([cut.close(), beside.close()]);
+        await Promise.all([cut.close(), intact.close()]);
         client?.disconnect();
         await Promise.all(proxies.map((proxy) => proxy.close()));
       }
     },
   );
 
-  async function staysGone(cut: RedisStore, beside: RedisStore, proxies: RedisProxy[]): Promise<void> {
-    // Each shard's server has seen the script: the create is one command.
+  async function staysGone(cut: RedisStore, intact: RedisStore, proxies: RedisProxy[]): Promise<void> {
+    // The server of each shard has the script, so the create is one command.
     const record = aRecord(randomUUID(), { groups: ['g'] });
     await cut.create(record);
     await cut.destroy(record.id);
@@ -212,14 +216,17 @@ describe('a create that reached the server before the cut', () => {
       proxies.map((proxy) => proxy.cut({ matching: new RegExp(`^EVALSHA .*${record.id}`), when: 'after' })),
     );
     const creating = cut.create(record);
-    const told = expect(creating).rejects.toMatchObject({ name: 'SessionStoreError', operation: 'create' });
+    const rejection = expect(creating).rejects.toMatchObject({
+      name: 'SessionStoreError',
+      operation: 'create',
+    });
     await isCut;
-    expect(await beside.destroy(record.id)).toBe(true);
-    await told;
-    // Back, on the connection that creates and on the one that reads.
+    expect(await intact.destroy(record.id)).toBe(true);
+    await rejection;
+    // Reconnected, on the connection for creates and on the one for reads.
     await eventually(() => cut.create(aRecord(`${record.id} again`)));
     await eventually(async () => (await cut.read(`${record.id} again`)) !== undefined);
     expect(await cut.read(record.id)).toBeUndefined();
-    expect(await beside.count('g')).toBe(0);
+    expect(await intact.count('g')).toBe(0);
   }
 });

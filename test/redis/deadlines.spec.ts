@@ -23,25 +23,25 @@ async function opened(options: RedisStoreOptions = {}): Promise<RedisStore> {
   return store;
 }
 
-/** How many scripts the server was asked to run, refused ones too. */
+/** How many scripts the server received, including rejected ones. */
 async function scriptsRun(): Promise<number> {
   const stats = await call(server.url, 'INFO', 'commandstats');
   return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
 }
 
-describe.each(['url', 'client'] as const)('a server that is frozen, and a store of a %s', (kind) => {
-  it('ends every call in time, and does none of them when it goes on', async () => {
+describe.each(['url', 'client'] as const)('a frozen server with a store of a %s', (kind) => {
+  it('makes every call fail in time, and runs none of them later', async () => {
     const client = kind === 'client' ? new Redis(server.url) : undefined;
     client?.on('error', () => {});
     onTestFinished(() => client?.disconnect());
     const late = await opened({ timeout: 300, ...(client && { client }) });
-    const beside = await opened();
+    const other = await opened();
     const records = Array.from({ length: 8 }, (_, at) => aRecord(`k${at}`, { groups: ['g'] }));
-    for (const record of records) await beside.create(record);
-    // The server knows all scripts before, so that the calls need no second command.
-    for (const record of records) await beside.read(record.id);
-    await warm(beside);
-    const before = await agreement(beside, [direct], prefix);
+    for (const record of records) await other.create(record);
+    // The server already has all scripts, so that the calls need no second command.
+    for (const record of records) await other.read(record.id);
+    await warm(other);
+    const before = await agreement(other, [direct], prefix);
     const run = await scriptsRun();
 
     await server.freeze();
@@ -51,18 +51,18 @@ describe.each(['url', 'client'] as const)('a server that is frozen, and a store 
     for (const { message } of Object.values(errors)) {
       expect(message).toContain('timed out after 300 ms. Is the server reachable');
     }
-    // All that was sent arrives: six scripts, and the four of `warm` to come.
+    // The six scripts that were sent arrive.
     await eventually(async () => (await scriptsRun()) >= run + 6);
-    expect(await agreement(beside, [direct], prefix)).toEqual(before);
+    expect(await agreement(other, [direct], prefix)).toEqual(before);
 
-    // It goes on by itself.
+    // The store works again by itself.
     await eventually(async () => (await late.read('k0')) !== undefined);
     await eventually(() => late.create(aRecord('k9')));
     expect(await late.destroy('k0')).toBe(true);
   });
 });
 
-/** Calls each script once, so that the server knows it. */
+/** Runs each script once, so that the server has it. */
 async function warm(store: RedisStore): Promise<void> {
   const record = aRecord(randomUUID());
   await store.create(record);
@@ -73,10 +73,10 @@ async function warm(store: RedisStore): Promise<void> {
   await store.clear('nobody');
 }
 
-it('works on when the server has forgotten the scripts, between any two calls', async () => {
+it('works although the server forgets the scripts between any two calls', async () => {
   const store = await opened();
   const record = aRecord('k', { groups: ['g'] });
-  const answers: unknown[] = [];
+  const results: unknown[] = [];
   for (const step of [
     () => store.create(record),
     () => store.update(record, { set: { b: '2' }, join: ['h'] }),
@@ -88,9 +88,9 @@ it('works on when the server has forgotten the scripts, between any two calls', 
     () => store.destroy('k'),
   ]) {
     await direct.script('FLUSH');
-    answers.push(await step());
+    results.push(await step());
   }
-  expect(answers).toEqual([
+  expect(results).toEqual([
     undefined,
     { expiresAt: record.expiresAt, secretHash: 'secretHash' },
     'next',
@@ -107,14 +107,14 @@ describe('nodes whose clocks are a minute fast and a minute slow', () => {
     vi.useRealTimers();
   });
 
-  it('do all operations, and leave it to the server who has expired', async () => {
+  it('run all operations, and use the time of the server to decide which sessions have expired', async () => {
     const fast = await opened();
     const slow = await opened();
     const nodes = [
       [fast, 60_000],
       [slow, -60_000],
     ] as const;
-    /** Runs `work` as the node does, by its own clock. */
+    /** Runs `work` with the clock of the node. */
     const as = async <T>([store, off]: (typeof nodes)[number], work: (on: RedisStore) => Promise<T>) => {
       vi.useRealTimers();
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + off });
@@ -129,7 +129,7 @@ describe('nodes whose clocks are a minute fast and a minute slow', () => {
     for (const [at, node] of nodes.entries()) {
       const other = nodes[1 - at] as (typeof nodes)[number];
       const id = `k${at}`;
-      // For the fast node's clock it has expired half a minute ago, for the slow one's it lives long.
+      // By the fast node's clock it expired half a minute ago, by the slow one's it has long to live.
       const record = aRecord(id, { groups: ['g'], expiresAt: now + 30_000 });
       await as(node, (store) => store.create(record));
       for (const reader of nodes) {
@@ -138,7 +138,7 @@ describe('nodes whose clocks are a minute fast and a minute slow', () => {
       }
       expect(await as(other, (store) => store.update(record, { set: { b: '2' } }))).toBeDefined();
       expect(await as(other, (store) => store.rotate(record, 'secretHash', 'next', 5000))).toBe('next');
-      // When it was replaced is the server's time, as the grace is judged by it.
+      // `replacedAt` is in the server's time, by which the grace is judged.
       const { previous } = (await as(node, (store) => store.read(id))) as SessionRecord;
       expect(Math.abs((previous?.replacedAt ?? 0) - now)).toBeLessThan(20_000);
       expect((await as(node, (store) => store.page({ group: 'g', limit: 10 }))).records.length).toBe(at + 1);

@@ -10,7 +10,7 @@ import { ownServer } from './own.server.js';
 
 const { server, direct } = await ownServer();
 
-/** Calls everything that a store can do, on some sessions of which none is left. */
+/** Calls every method of a store. Leaves no session. */
 async function everything(store: RedisStore): Promise<void> {
   const [one, two] = [aRecord('1', { groups: ['g', ''] }), aRecord('2', { groups: ['g'] })];
   await store.create(one);
@@ -33,7 +33,7 @@ async function everything(store: RedisStore): Promise<void> {
   await store.clear();
 }
 
-/** How often each command ran, by its name. */
+/** How often each command was run, by its name. */
 async function commands(): Promise<Map<string, number>> {
   const stats: string = await call(server.url, 'INFO', 'commandstats');
   return new Map(
@@ -44,8 +44,8 @@ async function commands(): Promise<Map<string, number>> {
   );
 }
 
-describe('what is not ours', () => {
-  it('stays as it is, however alike its name, and nothing ever looks through the database', async () => {
+describe('keys of other programs', () => {
+  it('stay unchanged, however similar their names, and the database is never scanned', async () => {
     const strangers = [
       'session:',
       'session',
@@ -76,21 +76,21 @@ describe('what is not ours', () => {
     const after = await commands();
 
     const run = [...after].filter(([name, calls]) => calls > (before.get(name) ?? 0)).map(([name]) => name);
-    // Those of the client's handshake and this spec's INFO; what the store reads and runs; what its scripts do.
+    // The client's handshake and this spec's INFO, the commands of the store, and those of its scripts.
     const handshake = 'hello client|setinfo info'.split(' ');
-    const asked = 'evalsha eval hgetall zrangebyscore'.split(' ');
+    const sent = 'evalsha eval hgetall zrangebyscore'.split(' ');
     const scripted =
       'time pttl pexpireat exists unlink hget hmget hset hdel zadd zrem zrange zscore zcount zrandmember'.split(
         ' ',
       );
-    expect(run.filter((name) => !handshake.concat(asked, scripted).includes(name))).toEqual([]);
-    expect(run).toEqual(expect.arrayContaining(asked));
+    expect(run.filter((name) => !handshake.concat(sent, scripted).includes(name))).toEqual([]);
+    expect(run).toEqual(expect.arrayContaining(sent));
 
     for (const key of strangers) expect(await direct.get(key)).toBe(`of ${key}`);
     expect((await direct.keys('*')).toSorted()).toEqual(strangers.toSorted());
   });
 
-  it('is another prefix too, of which this one is the beginning', async () => {
+  it('include those of stores whose prefix starts with the prefix of this store', async () => {
     const prefixes = ['p:', 'p:p:', 'p:{18}:', 'p:{18}:s:'];
     const stores = prefixes.map((prefix) => new RedisStore({ url: server.url, prefix }));
     try {
@@ -108,7 +108,7 @@ describe('what is not ours', () => {
   });
 });
 
-describe('a prefix of signs that mean something to Redis', () => {
+describe('a prefix with characters that are special in Redis', () => {
   const odd = `${randomUUID()}*?[a-z]\\{x}{18}{}%25:`;
   const encoded = odd.replace(/[%{}]/g, encodeURIComponent);
 
@@ -124,7 +124,7 @@ describe('a prefix of signs that mean something to Redis', () => {
     }
   });
 
-  it('works on a Cluster, each shard in one slot, all of them apart', async () => {
+  it('works on a Cluster, with each shard in a separate slot', async () => {
     const store = new RedisStore({ cluster: inject('redisCluster'), prefix: odd });
     const cluster = new Cluster(inject('redisCluster').nodes, { lazyConnect: true });
     try {
@@ -152,8 +152,8 @@ describe('a prefix of signs that mean something to Redis', () => {
   });
 });
 
-describe('what a call costs', () => {
-  it('is one command each, groups included, and bytes for what changed alone', async () => {
+describe('the cost of a call', () => {
+  it('is one command, groups included, with bytes only for what changed', async () => {
     const proxy = await RedisProxy.to(server);
     const store = new RedisStore({ url: proxy.url, prefix: randomUUID() });
     try {
@@ -183,8 +183,8 @@ describe('what a call costs', () => {
       let { expiresAt } = large;
       const touching = await cost(async () => {
         const touch = { from: expiresAt, to: expiresAt + 1000 };
-        const told = await store.update(large, { set: { small: String(n++) }, touch });
-        expect(told?.expiresAt).toBe(expiresAt + 1000);
+        const result = await store.update(large, { set: { small: String(n++) }, touch });
+        expect(result?.expiresAt).toBe(expiresAt + 1000);
         expiresAt += 1000;
       });
       expect(touching.count).toBe(1);

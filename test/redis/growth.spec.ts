@@ -8,7 +8,7 @@ import { ownServer } from './own.server.js';
 
 const { server, direct } = await ownServer();
 
-/** Runs `work` with a store, and waits until the server has nothing of it left, which nobody helps it with. */
+/** Runs `work` with a store, and waits until the server has removed all of its keys by itself. */
 async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Promise<void> {
   const prefix = randomUUID();
   const store = new RedisStore({ url: server.url, prefix });
@@ -25,7 +25,7 @@ async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Pro
 const soon = () => Date.now() + 1000;
 
 it.concurrent.each([3, 300])(
-  'of %i sessions that expired nothing is left, whatever groups they were in',
+  'nothing is left of %i expired sessions, whatever groups they were in',
   async (count) => {
     await leavesNothing(async (store) => {
       const records = Array.from({ length: count }, (_, at) =>
@@ -50,23 +50,26 @@ const ends: Record<string, (store: RedisStore) => Promise<unknown>> = {
   'was destroyed': (store) => store.destroy('never'),
   'got an expiry': (store) => store.update(never, { expiresAt: soon() }),
   'was touched': (store) => store.update(never, { touch: { from: NEVER, to: soon() } }),
-  'was ended by its expiry': (store) => store.update(never, { expiresAt: 0 }),
+  'was expired': (store) => store.update(never, { expiresAt: 0 }),
   'was cleared': (store) => store.clear('its own'),
 };
 
 it.concurrent.each(
   Object.entries(ends).flatMap(([name, end]) => [3, 300].map((count) => [name, count, end] as const)),
-)('nor when one that never expires was among them and %s (%i)', async (_, count, end) => {
-  await leavesNothing(async (store) => {
-    const records = Array.from({ length: count }, (__, at) =>
-      aRecord(`k${at}`, { groups: ['g'], expiresAt: soon() }),
-    );
-    await Promise.all([never, ...records].map((record) => store.create(record)));
-    await end(store);
-  });
-});
+)(
+  'nothing is left when a session among them never expired and then %s (%i sessions)',
+  async (_, count, end) => {
+    await leavesNothing(async (store) => {
+      const records = Array.from({ length: count }, (__, at) =>
+        aRecord(`k${at}`, { groups: ['g'], expiresAt: soon() }),
+      );
+      await Promise.all([never, ...records].map((record) => store.create(record)));
+      await end(store);
+    });
+  },
+);
 
-it.concurrent('nor when it had left its groups before', async () => {
+it.concurrent('nothing is left when a session that never expires left its groups and was destroyed', async () => {
   await leavesNothing(async (store) => {
     await store.create(aRecord('k', { groups: ['g'], expiresAt: soon() }));
     await store.create(never);
@@ -75,7 +78,7 @@ it.concurrent('nor when it had left its groups before', async () => {
   });
 });
 
-it.concurrent('lists stay in proportion to the living while sessions come and expire', async () => {
+it.concurrent('indexes stay in proportion to the live sessions while sessions are created and expire', async () => {
   const prefix = randomUUID();
   const store = new RedisStore({ url: server.url, prefix });
   await store.open();

@@ -18,7 +18,7 @@ const TIMEOUT = 400;
 /** How long a failover may take on a busy machine. */
 const FAILOVER = { within: 25_000 };
 
-/** Runs `work` with an open store, which it closes. */
+/** Runs `work` with an open store, and closes it. */
 async function withStore(options: RedisStoreOptions, work: (store: RedisStore) => Promise<void>) {
   const store = new RedisStore({ prefix: randomUUID(), timeout: TIMEOUT, ...options });
   await store.open();
@@ -29,7 +29,7 @@ async function withStore(options: RedisStoreOptions, work: (store: RedisStore) =
   }
 }
 
-/** Redis replicates behind its answers: what was answered and not replicated is lost with its primary. */
+/** Waits for replication, because Redis replicates after its reply, and loses the rest with the primary. */
 async function replicated(primary: Server, replica: Server): Promise<void> {
   const offset = /master_repl_offset:(\d+)/.exec(await call(primary.url, 'INFO', 'replication'))?.[1];
   await eventually(async () => {
@@ -40,7 +40,7 @@ async function replicated(primary: Server, replica: Server): Promise<void> {
 
 describe.concurrent('one server', () => {
   it.each(['url', 'client'] as const)(
-    'that goes away, is frozen, and comes back empty: calls fail in time, and it works again (%s)',
+    'that is killed, restarted empty and frozen makes calls fail in time, and then works again (%s)',
     async (kind) => {
       const server = await startRedis();
       const client = kind === 'client' ? new Redis(server.url) : undefined;
@@ -51,16 +51,16 @@ describe.concurrent('one server', () => {
           await store.create(record);
 
           await server.kill();
-          // The connection's end is noticed before anything is asked.
+          // Waits until the client has noticed the end of the connection.
           await eventually(async () => !(await store.create(aRecord('probe')).catch(() => false)));
-          const refused = await failInTime(callsOf(store, record), TIMEOUT);
+          const firstErrors = await failInTime(callsOf(store, record), TIMEOUT);
           await eventually(async () => {
             const errors = await failInTime(callsOf(store, record), TIMEOUT);
             for (const { cause } of Object.values(errors)) {
               expect(cause).toMatchObject({ code: 'ECONNREFUSED' });
             }
           });
-          expect(refused['create']?.message).toMatch(/no connection to the server. Is it running/);
+          expect(firstErrors['create']?.message).toMatch(/no connection to the server. Is it running/);
 
           await server.start({ empty: true });
           await eventually(() => store.create(record));
@@ -83,8 +83,8 @@ describe.concurrent('one server', () => {
   );
 });
 
-describe.concurrent('a connection on which nothing comes any more', () => {
-  it.each(['url', 'client'] as const)('is given up for a new one (%s)', async (kind) => {
+describe.concurrent('a connection that no longer delivers anything', () => {
+  it.each(['url', 'client'] as const)('is replaced by a new one (%s)', async (kind) => {
     const { hostname, port } = new URL(inject('redis').url);
     const sockets: Socket[] = [];
     const door = createServer((socket) => {
@@ -99,12 +99,12 @@ describe.concurrent('a connection on which nothing comes any more', () => {
     client?.on('error', () => {});
     try {
       await withStore(client ? { client } : { url }, async (store) => {
-        // As when a firewall has forgotten the connection: neither end hears of it.
+        // As when a firewall drops the connection silently: neither end notices.
         for (const socket of sockets) socket.unpipe().pause();
         const create = () => store.create(aRecord(randomUUID()));
         await failInTime({ create }, TIMEOUT);
         await eventually(create);
-        // The other connection of a client is its owner's.
+        // The other connection of a client is the responsibility of its owner.
         if (kind === 'url') expect(await store.read('nobody')).toBeUndefined();
         expect(await store.clear()).toBe(1);
       });
@@ -122,16 +122,16 @@ describe.concurrent('a primary with Sentinels', () => {
     ['is frozen', 'freeze', 'own'],
     ['is frozen', 'freeze', 'client'],
   ] as const)(
-    'that %s is left for the new one (%s, %s), and what was destroyed stays so',
+    'that %s is replaced by its replica (%s, %s), and destroyed sessions stay destroyed',
     async (_, how, kind) => {
       const all = await startRedisSentinel();
-      // One Sentinel that does nothing must not keep the store from asking the next.
-      const [asked, other, frozen] = all.sentinels as [Server, Server, Server];
+      // A Sentinel that does not respond must not keep the store from asking the next.
+      const [first, second, frozen] = all.sentinels as [Server, Server, Server];
       const redisOptions = {
         name: all.name,
-        sentinels: [frozen, asked, other].map(({ host, port }) => ({ host, port })),
+        sentinels: [frozen, first, second].map(({ host, port }) => ({ host, port })),
       };
-      // A client of one's own needs the patience that the store's has.
+      // A client that is handed in needs the timeouts that the store sets for its own.
       const client =
         kind === 'client'
           ? new Redis({ ...redisOptions, socketTimeout: TIMEOUT, sentinelCommandTimeout: TIMEOUT })
@@ -160,7 +160,7 @@ describe.concurrent('a primary with Sentinels', () => {
           expect(await store.destroy('k')).toBe(true);
 
           if (how === 'freeze') {
-            // Who was primary comes back and takes itself for one until a Sentinel tells: it is not asked again.
+            // The former primary considers itself primary until a Sentinel demotes it. It must not be used again.
             await all.primary.thaw();
             await eventually(async () => (await call(all.primary.url, 'PING')) === 'PONG');
             expect(await store.read('k')).toBeUndefined();
@@ -179,7 +179,7 @@ describe.concurrent('a primary with Sentinels', () => {
 });
 
 describe.concurrent('a node of a Cluster', () => {
-  it('that is killed is replaced by its replica: calls end in time, and what was destroyed stays so', async () => {
+  it('that is killed is replaced by its replica, calls end in time, and destroyed sessions stay destroyed', async () => {
     const cluster = await startRedisCluster();
     try {
       const nodes = cluster.nodes.map(({ host, port }) => ({ host, port }));
@@ -195,7 +195,7 @@ describe.concurrent('a node of a Cluster', () => {
         const begun = performance.now();
         const outcomes = await Promise.allSettled(records.map((record) => store.read(record.id)));
         expect(performance.now() - begun).toBeLessThan(TIMEOUT + 1000);
-        // The other nodes' sessions are there, until the Cluster notices that a part is missing.
+        // Sessions on the other nodes can be read until the Cluster notices that a part is missing.
         expect(outcomes.some(({ status }) => status === 'rejected')).toBe(true);
         for (const outcome of outcomes) {
           if (outcome.status === 'fulfilled') continue;
@@ -215,7 +215,7 @@ describe.concurrent('a node of a Cluster', () => {
 });
 
 describe.concurrent('a Nest app', () => {
-  it('answers 503 while the server is away, and works again after, without a restart', async () => {
+  it('responds with 503 while the server is unreachable, and works again afterwards without a restart', async () => {
     const server = await startRedis();
     const app = await nestApp(
       new RedisStore({ url: server.url, timeout: TIMEOUT, redisOptions: { retryStrategy: () => 50 } }),

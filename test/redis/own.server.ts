@@ -3,7 +3,7 @@ import { afterAll } from 'vitest';
 import { startRedis } from '../servers/redis.mjs';
 import type { Server } from '../servers/server.mjs';
 
-/** A server of the spec's own and a client of it, until its last test has ended. */
+/** A separate server for the spec and a client of it, which are stopped after its last test. */
 export async function ownServer(): Promise<{ server: Server; direct: Redis }> {
   const server = await startRedis();
   const direct = new Redis(server.url);

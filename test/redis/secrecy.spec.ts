@@ -11,8 +11,8 @@ import { RedisProxy } from '../servers/redis.proxy.mjs';
 import { ownServer } from './own.server.js';
 
 const PASSWORD = 'the-password-nobody-may-see';
-const TEXT = 'the-text-nobody-may-see';
-const PROOF = 'the-secret hash-nobody-may-see';
+const DATA = 'the-text-nobody-may-see';
+const SECRET_HASH = 'the-secret hash-nobody-may-see';
 
 const { server, direct } = await ownServer();
 
@@ -22,46 +22,46 @@ async function opened(options: RedisStoreOptions): Promise<RedisStore> {
   return store;
 }
 
-/** Fails unless `work` fails as a store does, and tells nothing of what was to be kept. */
-async function failsWithoutTelling(work: Promise<unknown>, problem: RegExp): Promise<SessionStoreError> {
+/** Asserts that `work` fails with a `SessionStoreError` without password, session data or secret hash. */
+async function failsWithoutLeaking(work: Promise<unknown>, problem: RegExp): Promise<SessionStoreError> {
   const error = await work.then(
-    () => expect.unreachable('it was done'),
+    () => expect.unreachable('it resolved'),
     (reason: unknown) => reason as SessionStoreError,
   );
   expect(error).toBeInstanceOf(SessionStoreError);
   expect(error.message).toMatch(problem);
   for (let one: unknown = error; one instanceof Error; one = one.cause) {
-    const seen = `${inspect(one, { depth: 10, showHidden: true })} ${one.stack} ${JSON.stringify(one)}`;
-    for (const kept of [PASSWORD, TEXT, PROOF]) expect(seen).not.toContain(kept);
+    const shown = `${inspect(one, { depth: 10, showHidden: true })} ${one.stack} ${JSON.stringify(one)}`;
+    for (const kept of [PASSWORD, DATA, SECRET_HASH]) expect(shown).not.toContain(kept);
   }
   return error;
 }
 
-/** What writes data, a secret hash, or both, each once. */
+/** Each call that writes data, a secret hash, or both. */
 function writes(store: SessionStore, id: string): (() => Promise<unknown>)[] {
-  const record = aRecord(id, { groups: ['g'], secretHash: PROOF, data: { a: JSON.stringify(TEXT) } });
+  const record = aRecord(id, { groups: ['g'], secretHash: SECRET_HASH, data: { a: JSON.stringify(DATA) } });
   return [
     () => store.create({ ...record, id: `${id} new` }),
-    () => store.update(record, { set: { b: TEXT, [TEXT]: '1' }, join: ['h'] }),
-    () => store.rotate(record, 'secretHash', PROOF, 1000),
+    () => store.update(record, { set: { b: DATA, [DATA]: '1' }, join: ['h'] }),
+    () => store.rotate(record, 'secretHash', SECRET_HASH, 1000),
   ];
 }
 
-describe('an error tells no session data, no secret hash and no password', () => {
+describe('an error contains no session data, secret hash or password', () => {
   it.each(['url', 'client'] as const)(
-    'of calls that were cut, one by one and all at once (%s)',
+    'when connections are cut during calls, one by one and all at once (%s)',
     async (kind) => {
       const proxy = await RedisProxy.to(server);
       const client = kind === 'client' ? new Redis(proxy.url, { maxRetriesPerRequest: 0 }) : undefined;
       client?.on('error', () => {});
       const prefix = randomUUID();
       const store = await opened({ ...(client ? { client } : { url: proxy.url }), prefix });
-      const beside = await opened({ url: server.url, prefix });
+      const intact = await opened({ url: server.url, prefix });
       try {
-        await beside.create(aRecord('k'));
+        await intact.create(aRecord('k'));
         for (const write of writes(store, 'k2')) {
           void proxy.cut();
-          await failsWithoutTelling(write(), /no connection/);
+          await failsWithoutLeaking(write(), /no connection/);
           await eventually(() => store.read('k').then(() => store.create(aRecord('k'))));
         }
         void proxy.cut({ command: 2, when: 'after' });
@@ -69,33 +69,33 @@ describe('an error tells no session data, no secret hash and no password', () =>
         const failed = all.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
         expect(failed.length).toBeGreaterThan(0);
         for (const { reason } of failed)
-          await failsWithoutTelling(Promise.reject(reason as Error), /no connection/);
+          await failsWithoutLeaking(Promise.reject(reason as Error), /no connection/);
       } finally {
-        await Promise.all([store.close(), beside.close()]);
+        await Promise.all([store.close(), intact.close()]);
         client?.disconnect();
         await proxy.close();
       }
     },
   );
 
-  it('of keys that another program has taken', async () => {
+  it('when another program uses the same keys', async () => {
     const prefix = randomUUID();
     const store = await opened({ url: server.url, prefix });
     try {
       await store.create(aRecord('k'));
       for (const name of ['s:taken', 'g:h', 'g:g']) await direct.set(`${prefix}{18}:${name}`, 'x');
       for (const id of ['taken', 'k4']) {
-        const record = aRecord(id, { groups: ['h'], secretHash: PROOF, data: { a: TEXT } });
-        await failsWithoutTelling(store.create(record), /another program: choose another prefix/);
+        const record = aRecord(id, { groups: ['h'], secretHash: SECRET_HASH, data: { a: DATA } });
+        await failsWithoutLeaking(store.create(record), /another program: choose another prefix/);
       }
-      await failsWithoutTelling(store.read('taken'), /another program/);
-      await failsWithoutTelling(store.update(aRecord('taken'), { set: { a: TEXT } }), /another program/);
-      await failsWithoutTelling(
-        store.update(aRecord('k'), { set: { a: TEXT }, join: ['h'] }),
+      await failsWithoutLeaking(store.read('taken'), /another program/);
+      await failsWithoutLeaking(store.update(aRecord('taken'), { set: { a: DATA } }), /another program/);
+      await failsWithoutLeaking(
+        store.update(aRecord('k'), { set: { a: DATA }, join: ['h'] }),
         /another program/,
       );
-      await failsWithoutTelling(store.count('h'), /another program/);
-      // Nothing of what failed is there in part.
+      await failsWithoutLeaking(store.count('h'), /another program/);
+      // Nothing was written in part.
       expect(await store.read('k4')).toBeUndefined();
       expect(await store.count()).toBe(1);
       expect((await store.read('k'))?.data['a']).toBe('1');
@@ -104,7 +104,7 @@ describe('an error tells no session data, no secret hash and no password', () =>
     }
   });
 
-  it('of a server that is out of memory, which still ends sessions', async () => {
+  it('when the server is out of memory, where sessions can still be destroyed', async () => {
     const full = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
     const settings = new Redis(full.url);
     const store = await opened({ url: full.url });
@@ -112,7 +112,7 @@ describe('an error tells no session data, no secret hash and no password', () =>
       await store.create(aRecord('k', { groups: ['g'] }));
       await settings.config('SET', 'maxmemory', '1');
       for (const write of writes(store, 'k')) {
-        await failsWithoutTelling(write(), /out of memory: raise maxmemory/);
+        await failsWithoutLeaking(write(), /out of memory: raise maxmemory/);
       }
       expect((await store.read('k'))?.data).toEqual({ __proto__: null, a: '1' });
       expect(await store.count('g')).toBe(1);
@@ -125,32 +125,32 @@ describe('an error tells no session data, no secret hash and no password', () =>
     }
   });
 
-  it('of a user who may not, and of a login that is refused', async () => {
+  it('when the user lacks permissions or the login is rejected', async () => {
     const name = 'reader';
     await direct.acl('SETUSER', name, 'on', `>${PASSWORD}`, '~*', '+@all');
     const login = { username: name, password: PASSWORD };
     const store = await opened({ url: server.url, redisOptions: login, prefix: randomUUID() });
     try {
       await direct.acl('SETUSER', name, '-@write', '-evalsha', '-eval');
-      for (const write of writes(store, 'k')) await failsWithoutTelling(write(), /the server denies it/);
+      for (const write of writes(store, 'k')) await failsWithoutLeaking(write(), /the server denies it/);
     } finally {
       await store.close();
     }
     for (const protocol of [2, 3] as const) {
       const wrong = { username: name, password: `${PASSWORD} wrong`, protocol };
-      const refused = new RedisStore({ url: server.url, redisOptions: wrong, timeout: 300 });
-      const error = await failsWithoutTelling(refused.open(), /^\[session:redis\] open: /);
+      const rejected = new RedisStore({ url: server.url, redisOptions: wrong, timeout: 300 });
+      const error = await failsWithoutLeaking(rejected.open(), /^\[session:redis\] open: /);
       expect(inspect(error)).toContain('WRONGPASS');
     }
   });
 
-  it('of a server that lacks the commands, and repeats what came with them', async () => {
+  it('when the server lacks the commands and repeats their arguments in its error', async () => {
     const bare = await startRedis({
       args: ['--rename-command', 'EVALSHA', '', '--rename-command', 'HGETALL', ''],
     });
     try {
       const store = new RedisStore({ url: bare.url, prefix: '', timeout: 300 });
-      const error = await failsWithoutTelling(
+      const error = await failsWithoutLeaking(
         store.open(),
         /the server rejected the command. Its message is in the cause/,
       );

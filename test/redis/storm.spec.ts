@@ -31,15 +31,15 @@ async function twoStores(prefix: string): Promise<[RedisStore, RedisStore]> {
   return stores;
 }
 
-describe('two nodes that do everything at once to the same sessions of a Cluster', () => {
+describe('two nodes that run all operations in parallel on the same sessions of a Cluster', () => {
   it.each([1, 2])(
-    'leave record, index and groups of all shards in agreement (seed %i)',
+    'leave records, indexes and groups of all shards consistent (seed %i)',
     async (seed) => {
       const random = new Random(seed);
       const prefix = randomUUID();
       const stores = await twoStores(prefix);
       const records = Array.from({ length: KEYS }, (_, at) => aRecord(`k${at}`));
-      /** Those that may have expired by themselves: lists hold them until somebody sweeps. */
+      /** Sessions that may have expired by themselves. Lists contain them until they are swept. */
       const expired = new Set<string>();
       let left = OPERATIONS / 2;
       let secretHashes = 0;
@@ -51,7 +51,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         const record = random.pick(records);
         const roll = random.next();
         if (roll < 0.3) {
-          // A secret hash of its own: who finds the id in use is told so.
+          // If the id is in use, the create is rejected.
           const fresh = { ...record, groups: someGroups(), expiresAt: random.chance(0.1) ? NEVER : later() };
           await store.create(fresh);
         } else if (roll < 0.5) {
@@ -64,7 +64,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         } else if (roll < 0.72) {
           const soon = random.chance(0.1);
           if (soon) {
-            // An id that has expired is never given to another session.
+            // An expired id is never reused for another session.
             expired.add(record.id);
             const at = records.indexOf(record);
             if (at >= 0) records[at] = aRecord(randomUUID());
@@ -97,7 +97,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
             while (left-- > 0) await step().catch(inUse);
           }),
         );
-        // Those that are about to expire must not do it between two of the looks below.
+        // Sessions that are about to expire must not do so between two of the checks below.
         await eventually(async () => {
           const ending = await Promise.all([...expired].map((id) => stores[0].read(id)));
           return ending.every((record) => !record || record.expiresAt > Date.now() + 30_000);
@@ -114,7 +114,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
     600_000,
   );
 
-  it('clear a group of every session that was in it before, whatever happens to them meanwhile', async () => {
+  it('clear every session that was in a group before, however they change meanwhile', async () => {
     const random = new Random(3);
     const prefix = randomUUID();
     const stores = await twoStores(prefix);
@@ -124,7 +124,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         const members = Array.from({ length: 60 }, (_, at) => aRecord(`${round} ${at}`, { groups: ['g'] }));
         await Promise.all(members.map((record) => random.pick(stores).create(record)));
         const clear = { done: false };
-        const beside = Array.from({ length: 8 }, async () => {
+        const background = Array.from({ length: 8 }, async () => {
           while (!clear.done) {
             const record = random.pick(members);
             const store = random.pick(stores);
@@ -141,7 +141,7 @@ describe('two nodes that do everything at once to the same sessions of a Cluster
         await random.pick(stores).clear('g');
         const survivors = await Promise.all(members.map(({ id }) => stores[0].read(id)));
         clear.done = true;
-        await Promise.all(beside);
+        await Promise.all(background);
         expect(survivors.filter((one): one is SessionRecord => one !== undefined)).toEqual([]);
         await agreement(stores[1], await primaries(), prefix);
         await stores[0].clear();

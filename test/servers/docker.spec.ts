@@ -8,7 +8,7 @@ import { call, startRedis } from './redis.mjs';
 import { localPrograms } from './redis.server.mjs';
 import { running, starter } from './starter.js';
 
-/** Where a `docker` stands that is none, so that this is tested on machines without an engine. */
+/** The folder of a fake `docker`, so that this is tested on machines without an engine. */
 let folder: string;
 
 beforeAll(() => {
@@ -17,15 +17,15 @@ beforeAll(() => {
 afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function standIn(...lines: string[]): void {
+function fakeDocker(...lines: string[]): void {
   writeFileSync(join(folder, 'docker'), ['#!/bin/sh', ...lines].join('\n'), { mode: 0o755 });
 }
 
-describe('an engine that answers', () => {
-  /** Containers are the local program, which goes on when `docker run` is killed, as containers do. */
+describe('a running Docker engine', () => {
+  /** The containers are the local program, which survives when `docker run` is killed, as containers do. */
   beforeAll(async () => {
     const { command, env } = (await firstOf(localPrograms, 'This spec needs a local Redis.')).launch([], '');
-    standIn(
+    fakeDocker(
       `cd ${folder}`,
       'echo "$*" >> calls',
       'case $1 in',
@@ -53,7 +53,7 @@ describe('an engine that answers', () => {
       .map((file) => Number(readFileSync(join(folder, file), 'utf8')))
       .filter(running);
 
-  it('runs the image of compose.yml on the host’s network, and stops, freezes and kills it', async () => {
+  it('runs the image of compose.yml in the network of the host, and stops, freezes and kills it', async () => {
     vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
     const server = await startRedis({ program: await contained('redis', 'redis-server') });
     onTestFinished(() => server.kill());
@@ -76,26 +76,26 @@ describe('an engine that answers', () => {
     }
   });
 
-  it('comes before a local program, and its containers go with the process that started them', async () => {
-    const { child, told } = await starter({ PATH: `${folder}:${process.env['PATH']}` });
-    expect(told.origin).toMatch(/ in Docker$/);
+  it('is preferred to a local program, and its containers are removed with the process that started them', async () => {
+    const { child, result } = await starter({ PATH: `${folder}:${process.env['PATH']}` });
+    expect(result.origin).toMatch(/ in Docker$/);
     const [container] = containers();
     child.kill('SIGKILL');
-    await eventually(() => !running(container!) && !running(told.pid));
+    await eventually(() => !running(container!) && !running(result.pid));
   });
 });
 
-describe('an engine that does not answer', () => {
+describe('an unavailable Docker engine', () => {
   it.each([
     [
       'is down',
       ['echo "Cannot connect to the Docker daemon" >&2', 'exit 1'],
       'Cannot connect to the Docker daemon',
     ],
-    ['hangs', ['exec /bin/sleep 60'], 'no answer within 3 s'],
-  ])('and %s is passed over', async (_, lines, reason) => {
-    standIn(...lines);
-    const { told } = await starter({ PATH: folder, SERVERS_DIR: join(folder, 'none') });
-    expect(told.error).toContain(`- Docker: ${reason}\n`);
+    ['hangs', ['exec /bin/sleep 60'], 'no response within 3 s'],
+  ])('that %s is skipped', async (_, lines, reason) => {
+    fakeDocker(...lines);
+    const { result } = await starter({ PATH: folder, SERVERS_DIR: join(folder, 'none') });
+    expect(result.error).toContain(`- Docker: ${reason}\n`);
   });
 });

@@ -1,7 +1,7 @@
 import { Client } from 'hazelcast-client';
 
 /**
- * A client of a cluster that knows nothing of sessions and gives up soon; shut it down after use.
+ * Connects a plain client that gives up soon if the cluster is unreachable. Shut it down after use.
  *
  * @param {{ clusterName: string, members: string[] }} cluster
  * @returns {Promise<Client>}
@@ -16,7 +16,7 @@ export function plainClient({ clusterName, members }) {
 }
 
 /**
- * What a cluster's members run.
+ * The version that the members of a cluster run.
  *
  * @param {{ clusterName: string, members: string[] }} cluster
  * @returns {Promise<string>}
@@ -29,6 +29,6 @@ export async function versionOfHazelcast(cluster) {
     return `${member.version.major}.${member.version.minor}.${member.version.patch}`;
   } catch (error) {
     const names = 'HAZELCAST_ADDRESSES and HAZELCAST_CLUSTER_NAME';
-    throw new Error(`no Hazelcast answers, see ${names}: ${error.message}`, { cause: error });
+    throw new Error(`Hazelcast is unreachable, see ${names}: ${error.message}`, { cause: error });
   }
 }

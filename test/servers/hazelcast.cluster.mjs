@@ -6,17 +6,17 @@ import { freePort } from './ports.mjs';
 import { Server } from './server.mjs';
 
 /**
- * Starts a cluster of a name of its own, and waits until its members have found each other.
+ * Starts a cluster with a unique name, and waits until its members have found each other.
  *
- * @param {{ members?: 1 | 2, heap?: string }} [options] `heap` as Java's -Xmx takes it; the default holds some 100 000
- *   small sessions
+ * @param {{ members?: 1 | 2, heap?: string }} [options] `heap` in the format of Java's -Xmx. The default holds some
+ *   100 000 small sessions.
  * @returns {Promise<{ clusterName: string, addresses: string[], members: Server[], stop(): Promise<void> }>}
  */
 export async function startHazelcast({ members: count = 1, heap = '256m' } = {}) {
   const clusterName = `sessions-${crypto.randomUUID()}`;
   const program = await hazelcastProgram();
   for (let attempt = 1; ; attempt++) {
-    // Each must know the ports of all before any starts.
+    // Each member must know the ports of all before it starts.
     const ports = await freePorts(count);
     const addresses = ports.map((port) => `127.0.0.1:${port}`);
     const kind = {
@@ -30,7 +30,7 @@ export async function startHazelcast({ members: count = 1, heap = '256m' } = {})
     try {
       for (const port of ports) {
         const joined = new RegExp(`Members \\{size:${members.length + 1},`);
-        const ready = ({ folder }) => hasSaid(folder, members.length < 1 ? /is STARTED/ : joined);
+        const ready = ({ folder }) => hasLogged(folder, members.length < 1 ? /is STARTED/ : joined);
         const member = new Server({ ...kind, ready }, port, await newFolder());
         await member.start({ empty: true });
         members.push(member);
@@ -49,9 +49,9 @@ async function freePorts(count) {
   return [...ports];
 }
 
-/** A member has no protocol that this project speaks without the client, so it is asked for what it logs. */
-async function hasSaid(folder, words) {
-  return words.test(await readFile(join(folder, '../output'), 'utf8'));
+/** Checks the log, because this project has no means but the client to query a member. */
+async function hasLogged(folder, pattern) {
+  return pattern.test(await readFile(join(folder, '../output'), 'utf8'));
 }
 
 function memberArgs(port, folder, heap) {
@@ -74,14 +74,14 @@ function memberArgs(port, folder, heap) {
     'hazelcast.local.localAddress': '127.0.0.1',
     'hazelcast.wait.seconds.before.join': 0,
     'hazelcast.max.wait.seconds.before.join': 0,
-    // As little of everything as a busy machine of two processors bears.
+    // As few resources as possible, for a busy machine with two processors.
     'hazelcast.partition.count': 31,
     'hazelcast.operation.thread.count': 2,
     'hazelcast.io.thread.count': 1,
     'hazelcast.event.thread.count': 1,
     'hazelcast.health.monitoring.level': 'OFF',
     'hazelcast.logging.type': 'jdk',
-    // Entries whose time is up go at once, so that specs see them go.
+    // Expired entries are removed at once, so that specs can observe it.
     'hazelcast.internal.map.expiration.task.period.seconds': 1,
     'hazelcast.internal.map.expiration.cleanup.percentage': 100,
   };
@@ -112,7 +112,7 @@ function memberConfig(clusterName, port, addresses) {
       },
       jet: { enabled: false },
       metrics: { enabled: false },
-      // What a write without a lifetime of its own would fall back to: specs see whether one does.
+      // The fallback for a write without its own lifetime, so that specs can detect one.
       map: { default: { 'backup-count': 1, 'time-to-live-seconds': 86_400 } },
     },
   });

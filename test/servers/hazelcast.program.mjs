@@ -1,4 +1,4 @@
-// Where the program of a Hazelcast member comes from.
+// Finds the program of a Hazelcast member.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ const run = promisify(execFile);
 let found;
 
 /**
- * A Java that has a member on its class path.
+ * Java with a member on its class path.
  *
  * @returns {Promise<Program>}
  */
@@ -35,7 +35,7 @@ function withClassPath({ origin, launch }, classPath) {
   return { origin, launch: (args, folder) => launch(['-cp', classPath, ...args], folder) };
 }
 
-/** The member's jar, kept in this project. Two runs may fetch it at once: the first one's stays. */
+/** The member's jar, kept in this project. If two runs fetch it in parallel, the first one's stays. */
 async function jar() {
   const folder = join(
     process.env.SERVERS_DIR || join(import.meta.dirname, '../../.servers'),

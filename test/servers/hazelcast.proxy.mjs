@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** Calls of maps, as the client protocol numbers them. */
+/** Calls of maps, by their numbers in the client protocol. */
 const NAMES = {
   0x010200: 'get',
   0x010300: 'remove',
@@ -14,8 +14,8 @@ const NAMES = {
 const IS_MAP = 1;
 
 /**
- * Stands between one member and clients that have `smartRouting: false`, which ask no other: counts the calls of maps
- * that they send, and cuts a connection where a spec wants it.
+ * Stands between one member and clients with `smartRouting: false`, which contact no other member. Counts the calls of
+ * maps that they send, and cuts a connection where a spec wants it.
  */
 export class HazelcastProxy {
   /**
@@ -33,8 +33,8 @@ export class HazelcastProxy {
   #member;
   /** @type {Set<import('node:net').Socket>} */
   #sockets = new Set();
-  /** Correlation ids of calls that have no answer yet. @type {Set<bigint>} */
-  #unanswered = new Set();
+  /** Correlation ids of calls that have no reply yet. @type {Set<bigint>} */
+  #pending = new Set();
   /** @type {string[][]} */
   #roundTrips = [];
   /** @type {string | undefined} */
@@ -50,8 +50,8 @@ export class HazelcastProxy {
   }
 
   /**
-   * The calls that were made during `work`, by round trips: a call that is sent when others have no answer yet is part
-   * of theirs.
+   * The calls that were made during `work`, by round trips: a call that is sent before others have their reply is part
+   * of their round trip.
    *
    * @param {() => Promise<unknown>} work
    * @returns {Promise<string[][]>}
@@ -62,7 +62,7 @@ export class HazelcastProxy {
     return this.#roundTrips;
   }
 
-  /** Cuts the connection on which the next call of this name comes, when the member may have got it. */
+  /** Cuts the connection of the next call with this name, after the member may have received it. */
   cutAt(name) {
     this.#cut = name;
   }
@@ -77,13 +77,13 @@ export class HazelcastProxy {
   #join(client) {
     const member = connect(this.#member);
     const sent = new Messages(CLIENT_GREETING.length);
-    const answered = new Messages(0);
+    const received = new Messages(0);
     client.on('data', (chunk) => {
       for (const message of sent.completedBy(chunk)) if (this.#call(message)) client.destroy();
       member.write(chunk);
     });
     member.on('data', (chunk) => {
-      for (const { id } of answered.completedBy(chunk)) this.#unanswered.delete(id);
+      for (const { id } of received.completedBy(chunk)) this.#pending.delete(id);
       client.write(chunk);
     });
     for (const [socket, other] of [
@@ -95,19 +95,19 @@ export class HazelcastProxy {
       socket.on('error', () => {});
       socket.once('close', () => {
         this.#sockets.delete(socket);
-        this.#unanswered.clear();
+        this.#pending.clear();
         other.destroySoon();
       });
     }
   }
 
-  /** Counts a call; whether to cut there. */
+  /** Counts a call. Returns whether to cut its connection. */
   #call({ type, id }) {
     if (type >> 16 !== IS_MAP) return false;
     const name = NAMES[type] ?? `0x${type.toString(16)}`;
-    if (this.#unanswered.size === 0) this.#roundTrips.push([]);
+    if (this.#pending.size === 0) this.#roundTrips.push([]);
     this.#roundTrips.at(-1).push(name);
-    this.#unanswered.add(id);
+    this.#pending.add(id);
     if (this.#cut !== name) return false;
     this.#cut = undefined;
     return true;
@@ -119,7 +119,7 @@ const HEADER = 6;
 const IS_FIRST = 0x8000;
 const IS_LAST = 0x2000;
 
-/** Finds messages in a stream of frames: each has its length, flags, and, if it is a message's first, type and id. */
+/** Finds messages in a stream of frames. Each has a length, flags, and, if it is the first of a message, type and id. */
 class Messages {
   #rest = Buffer.alloc(0);
   #skipped;

@@ -1,5 +1,5 @@
-// Runs the servers of the process that forked it, and leaves nothing of them when that process goes, however it goes:
-// a spec that is killed cannot clean up after itself, but it does disconnect.
+// Runs the servers of the process that forked it, and removes them when that process exits for any reason: a spec that
+// is killed cannot clean up after itself, but it does disconnect.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, realpathSync, rmSync } from 'node:fs';
@@ -8,19 +8,19 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-/** What runs, by the number that the one who asked gave it. */
+/** The running programs, by the number that the requesting process gave them. */
 const running = new Map();
 const folders = [];
 
-const answers = {
-  /** A folder that goes with the servers. */
+const handlers = {
+  /** Creates a folder that is removed with the servers. */
   folder() {
     const folder = mkdtempSync(join(realpathSync(tmpdir()), 'session-server-'));
     folders.push(folder);
     return folder;
   },
 
-  /** Starts a program, whose output goes to the file `output`, and gives its pid. */
+  /** Starts a program, whose output goes to the file `output`. Resolves to its pid. */
   async start({ id, launch, output }) {
     const file = openSync(output, 'a');
     const child = spawn(launch.command, launch.args, {
@@ -32,12 +32,12 @@ const answers = {
     running.set(id, { child, launch });
     child.once('exit', () => {
       running.delete(id);
-      tell({ gone: id });
+      send({ gone: id });
     });
     return child.pid;
   },
 
-  /** Sends a signal, or runs what the program has for it: a container does not get its client's SIGKILL. */
+  /** Sends a signal, or runs the program's command for it: a container does not receive its client's SIGKILL. */
   async signal({ id, signal }) {
     const { child, launch } = running.get(id) ?? {};
     if (!child) return;
@@ -50,17 +50,17 @@ const answers = {
 };
 
 process.on('message', async ({ request, ask, ...about }) => {
-  const answer = await Promise.resolve(about)
-    .then(answers[ask])
+  const reply = await Promise.resolve(about)
+    .then(handlers[ask])
     .then(
       (value) => ({ request, value }),
       (error) => ({ request, error: error.message }),
     );
-  tell(answer);
+  send(reply);
 });
 
-/** Tells whom the servers are kept for; it may be gone, and that is seen elsewhere. */
-function tell(message) {
+/** Sends a message to the process that forked this one. If it has gone, that is handled on 'disconnect'. */
+function send(message) {
   if (process.connected) process.send(message, () => {});
 }
 
@@ -72,7 +72,7 @@ process.on('disconnect', async () => {
 
 async function end(id, child, launch) {
   const gone = once(child, 'exit');
-  if (launch.signals?.SIGKILL) await answers.signal({ id, signal: 'SIGKILL' }).catch(() => {});
+  if (launch.signals?.SIGKILL) await handlers.signal({ id, signal: 'SIGKILL' }).catch(() => {});
   child.kill('SIGKILL');
   await gone;
 }

@@ -1,4 +1,4 @@
-// What the process that wants servers asks of its keeper.
+// The requests of a process that needs servers to its keeper.
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -9,7 +9,7 @@ import { join } from 'node:path';
  * @property {string} command
  * @property {string[]} args
  * @property {Record<string, string>} [env]
- * @property {Partial<Record<NodeJS.Signals, string[]>>} [signals] commands that stand for signals
+ * @property {Partial<Record<NodeJS.Signals, string[]>>} [signals] commands to run instead of sending these signals
  */
 
 /** @type {import('node:child_process').ChildProcess | undefined} */
@@ -17,21 +17,21 @@ let keeper;
 let requests = 0;
 let programs = 0;
 const waiting = new Map();
-/** What to call when a program has gone. */
+/** Callbacks for when a program has exited. */
 const leaving = new Map();
 
 /**
- * A new folder, removed when this process has gone.
+ * Creates a folder that is removed when this process has exited.
  *
  * @returns {Promise<string>}
  */
 export const newFolder = () => ask('folder');
 
-/** A program that runs, at the longest as long as this process does. */
+/** A running program, which does not outlive this process. */
 export class Kept {
   /**
    * @param {Launch} launch
-   * @param {string} output the file its output is added to
+   * @param {string} output the file to which its output is appended
    */
   static async start(launch, output) {
     const kept = new Kept();
@@ -44,7 +44,7 @@ export class Kept {
   pid;
   running = true;
 
-  /** Settles when it has gone, for whatever reason. @type {Promise<void>} */
+  /** Resolves when it has exited for any reason. @type {Promise<void>} */
   gone = new Promise((resolve) => {
     leaving.set(this.#id, () => {
       this.running = false;
@@ -69,7 +69,7 @@ function ask(what, about = {}) {
 }
 
 function startKeeper() {
-  // In a process group of its own, so that Ctrl-C stops the specs first and they can still close what they opened.
+  // In a separate process group, so that Ctrl-C stops the specs first and they can still close what they opened.
   const started = fork(join(import.meta.dirname, 'keeper.mjs'), {
     detached: true,
     execArgv: [],
@@ -91,7 +91,7 @@ function startKeeper() {
   started.once('exit', (code, signal) => {
     keeper = undefined;
     for (const { reject } of waiting.values())
-      reject(new Error(`the servers' keeper went: ${signal ?? code}`));
+      reject(new Error(`the servers' keeper exited: ${signal ?? code}`));
     waiting.clear();
   });
   return started;

@@ -5,7 +5,7 @@ import { Server } from './server.mjs';
 /** @typedef {import('./programs.mjs').Program} Program */
 
 /**
- * Starts a mongod that stands alone, or, with `--replSet`, waits to be told of its set.
+ * Starts a standalone mongod, or, with `--replSet`, one that waits for its set to be initiated.
  *
  * @param {{ args?: string[], program?: Program }} [options]
  * @returns {Promise<Server>}
@@ -19,7 +19,7 @@ export async function startMongo({ args = [], program } = {}) {
       '--nounixsocket',
       ...parameters({
         diagnosticDataCollectionEnabled: false,
-        // Else a member of a set that is stopped waits for calls to end.
+        // Otherwise a member of a set that is stopped waits for calls to end.
         shutdownTimeoutMillisForSignaledShutdown: 100,
         // How soon a secondary leaves a primary that is frozen.
         oplogNetworkTimeoutBufferSeconds: 1,
@@ -31,7 +31,7 @@ export async function startMongo({ args = [], program } = {}) {
         const { parsed } = await command(url, { getCmdLineOpts: 1 });
         return parsed.storage.dbPath === folder;
       } catch (error) {
-        // With `--auth` it tells nothing to strangers.
+        // With `--auth` the command is rejected without a login.
         if (error.codeName === 'Unauthorized') return true;
         throw error;
       }
@@ -40,12 +40,12 @@ export async function startMongo({ args = [], program } = {}) {
 }
 
 /**
- * Sends a command to one mongod over a connection of its own, which does not outlive the call.
+ * Sends a command to one mongod over a new connection, which is closed afterwards.
  *
  * @param {string} url
  * @param {Record<string, unknown>} document
  * @param {string} [database]
- * @param {number} [timeout] in milliseconds; of one that is frozen nobody wants to wait for long
+ * @param {number} [timeout] in milliseconds, short because the server may be frozen
  * @returns {Promise<any>}
  */
 export async function command(url, document, database = 'admin', timeout = 1_000) {
@@ -65,14 +65,14 @@ export async function command(url, document, database = 'admin', timeout = 1_000
 const flags = (settings) => Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
 
 /**
- * Settings of a server's own kind, as the command line takes them.
+ * Server parameters as command line arguments.
  *
  * @param {Record<string, string | number | boolean>} settings
  */
 export const parameters = (settings) =>
   Object.entries(settings).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]);
 
-/** The programs that need no Docker, by where they are looked for. */
+/** The programs that do not need Docker, by where they are searched. */
 const localPrograms = {
   PATH: () => installed('mongod'),
   'Python package': () =>

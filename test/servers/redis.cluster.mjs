@@ -3,13 +3,13 @@ import { until } from './until.mjs';
 
 /** @typedef {import('./server.mjs').Server} Server */
 
-/** Short, so that a failover is quick, and not so short that a busy machine fails over by itself. */
+/** Short, so that a failover is quick, but not so short that a busy machine causes needless failovers. */
 const NODE_TIMEOUT = 1_500;
 const SLOTS = 16_384;
 const WITHIN = 20_000;
 
 /**
- * Starts three primaries and one replica, of the first, and waits until all of them serve all slots.
+ * Starts three primaries and a replica of the first, and waits until all of them serve all slots.
  *
  * @returns {Promise<{ nodes: Server[], primaries: Server[], replica: Server, stop(): Promise<void> }>}
  */
@@ -47,7 +47,7 @@ async function claimSlots(node, at, of) {
   await call(node.url, 'CLUSTER', 'ADDSLOTS', ...slots);
 }
 
-/** A node can only replicate one that it has heard of. */
+/** A node can only replicate a node that it knows. */
 async function replicate(primary, replica) {
   const id = await call(primary.url, 'CLUSTER', 'MYID');
   await until(async () => (await call(replica.url, 'CLUSTER', 'REPLICATE', id)) === 'OK', {

@@ -6,15 +6,15 @@ import { Frames, wordsOf } from './resp.mjs';
  * When to cut a connection.
  *
  * @typedef {object} Cut
- * @property {number} [command] the how manieth of the matching commands from now on; the first by default
- * @property {RegExp} [matching] what its words, joined by spaces and the name in capitals, match; all by default
- * @property {'before' | 'after'} [when] `before` the server gets it (default), or `after` the server has run it and
- *   before the client gets the answer
+ * @property {number} [command] the number of the matching command, counted from now on; by default 1
+ * @property {RegExp} [matching] matched against its words, joined by spaces, with the name in capitals; by default any
+ * @property {'before' | 'after'} [when] `before` the server receives it (default), or `after` the server has run it and
+ *   before the client receives the reply
  */
 
 /**
- * Stands between clients and a Redis: counts what they say, and cuts or holds their connections where a spec wants it.
- * The connection of a subscriber is counted, but its answers cannot be told from its messages: it has no `after`.
+ * Stands between clients and a Redis: counts commands and replies, and cuts or holds connections where a spec wants it.
+ * The connection of a subscriber is counted, but its replies cannot be distinguished from its messages: no `after`.
  */
 export class RedisProxy {
   /**
@@ -51,7 +51,7 @@ export class RedisProxy {
     return `redis://${this.host}:${this.port}`;
   }
 
-  /** What went through since it was last reset. */
+  /** The counts since the last reset. */
   counted() {
     return { ...this.#counts, byName: { ...this.#counts.byName } };
   }
@@ -61,8 +61,8 @@ export class RedisProxy {
   }
 
   /**
-   * Cuts the connection that a command comes on, and is fulfilled when that has happened. The commands before it reach
-   * the server, those behind it do not. The last cut that was asked for counts.
+   * Cuts the connection of a command, and resolves when that has happened. The commands before it reach the server,
+   * those after it do not. A later cut replaces an earlier one.
    *
    * @param {Cut} [cut]
    * @returns {Promise<void>}
@@ -78,19 +78,19 @@ export class RedisProxy {
     for (const link of this.#links) link.destroy();
   }
 
-  /** Lets nothing through, in either direction, on connections that are there and that come. */
+  /** Lets nothing through, in either direction, on existing and new connections. */
   hold() {
     this.#held = true;
     for (const link of this.#links) link.pause();
   }
 
-  /** Lets through what was held, and what comes. */
+  /** Lets through what was held, and everything after it. */
   release() {
     this.#held = false;
     for (const link of this.#links) link.resume();
   }
 
-  /** Cuts all connections and takes no more. */
+  /** Cuts all connections and accepts no more. */
   async close() {
     const closed = once(this.#listener, 'close');
     this.#listener.close();
@@ -101,9 +101,9 @@ export class RedisProxy {
   #join(client) {
     const link = new Link(client, connect(this.#server), {
       command: (frame) => this.#seeCommand(frame),
-      answer: (frame, isAnswer) => {
+      reply: (frame, isReply) => {
         this.#counts.bytesToClients += frame.length;
-        if (isAnswer) this.#counts.answers++;
+        if (isReply) this.#counts.replies++;
       },
       closed: () => this.#links.delete(link),
     });
@@ -111,7 +111,7 @@ export class RedisProxy {
     if (this.#held) link.pause();
   }
 
-  /** Counts a command that goes on, and gives the cut that it was the command for. */
+  /** Counts a command that is passed on. Returns the cut that it triggers, if any. */
   #seeCommand(frame) {
     const words = wordsOf(frame);
     const cut = this.#cutFor(words);
@@ -133,36 +133,36 @@ export class RedisProxy {
 
 const none = () => ({
   commands: 0,
-  answers: 0,
+  replies: 0,
   bytesToServer: 0,
   bytesToClients: 0,
   /** @type {Record<string, number>} */
   byName: {},
 });
 
-/** One client's connection, and the one to the server that stands for it. */
+/** The connection of a client, and its counterpart to the server. */
 class Link {
   #client;
   #server;
   #see;
-  #unanswered = 0;
-  /** The cut that is under way: nothing more goes to the server. */
+  #pending = 0;
+  /** The cut in progress: nothing more is sent to the server. */
   #cut;
 
   constructor(client, server, see) {
     this.#client = client;
     this.#server = server;
     this.#see = see;
-    const [commands, answers] = [new Frames(), new Frames()];
+    const [commands, replies] = [new Frames(), new Frames()];
     client.on('data', (chunk) => {
-      // What came together goes on together: else a pipeline would cost a system call a command.
+      // Commands that arrive together are passed on together. Otherwise a pipeline would need a system call per command.
       server.cork();
       for (const frame of commands.completedBy(chunk)) this.#command(frame);
       server.uncork();
     });
     server.on('data', (chunk) => {
       client.cork();
-      for (const frame of answers.completedBy(chunk)) this.#answer(frame);
+      for (const frame of replies.completedBy(chunk)) this.#reply(frame);
       client.uncork();
     });
     for (const socket of [client, server]) {
@@ -175,20 +175,20 @@ class Link {
   #command(frame) {
     if (this.#cut) return;
     const cut = this.#see.command(frame);
-    if (cut) this.#cut = { ...cut, answers: this.#unanswered + 1 };
+    if (cut) this.#cut = { ...cut, replies: this.#pending + 1 };
     if (cut?.when === 'before') return this.#cutNow();
     this.#server.write(frame);
-    this.#unanswered++;
+    this.#pending++;
   }
 
-  #answer(frame) {
-    const isAnswer = frame[0] !== PUSH;
-    if (isAnswer) {
-      this.#unanswered--;
-      if (this.#cut && --this.#cut.answers === 0) return this.#cutNow();
+  #reply(frame) {
+    const isReply = frame[0] !== PUSH;
+    if (isReply) {
+      this.#pending--;
+      if (this.#cut && --this.#cut.replies === 0) return this.#cutNow();
     }
     if (this.#client.destroyed) return;
-    this.#see.answer(frame, isAnswer);
+    this.#see.reply(frame, isReply);
     this.#client.write(frame);
   }
 
@@ -207,7 +207,7 @@ class Link {
     this.#server.resume();
   }
 
-  /** Both still get what was written to them. */
+  /** Both sides still receive what was written to them. */
   destroy() {
     this.#client.destroySoon();
     this.#server.destroySoon();

@@ -28,21 +28,21 @@ async function client(protocol: 2 | 3 = 3): Promise<Redis> {
 }
 const direct = (name: string): Promise<string | null> => call(server.url, 'GET', name);
 
-describe.each([2, 3] as const)('over RESP%i', (protocol) => {
-  it('counts commands, answers and bytes', async () => {
+describe.each([2, 3] as const)('RedisProxy over RESP%i', (protocol) => {
+  it('counts commands, replies and bytes', async () => {
     const redis = await client(protocol);
     await redis.set('n', '1');
     await redis.get('n');
     expect(proxy.counted()).toEqual({
       commands: 2,
-      answers: 2,
+      replies: 2,
       bytesToServer: '*3\r\n$3\r\nset\r\n$1\r\nn\r\n$1\r\n1\r\n*2\r\n$3\r\nget\r\n$1\r\nn\r\n'.length,
       bytesToClients: '+OK\r\n$1\r\n1\r\n'.length,
       byName: { SET: 1, GET: 1 },
     });
   });
 
-  it('passes on answers of every shape and size', async () => {
+  it('passes on replies of every type and size', async () => {
     const redis = await client(protocol);
     const large = 'ü'.repeat(1_000_000);
     await redis.set('m', large);
@@ -54,10 +54,10 @@ describe.each([2, 3] as const)('over RESP%i', (protocol) => {
     await expect(redis.call('NONSENSE')).rejects.toThrow('unknown command');
     const many = Array.from({ length: 2_000 }, () => redis.incr('n'));
     expect(await Promise.all(many)).toEqual(many.map((_, at) => at + 1));
-    expect(proxy.counted()).toMatchObject({ commands: 2_007, answers: 2_007 });
+    expect(proxy.counted()).toMatchObject({ commands: 2_007, replies: 2_007 });
   });
 
-  it('passes messages on to subscribers, and counts no push as an answer', async () => {
+  it('passes messages on to subscribers', async () => {
     const redis = await client(protocol);
     await redis.subscribe('c');
     await call(server.url, 'PUBLISH', 'c', 'text');
@@ -79,7 +79,7 @@ describe.each([2, 3] as const)('over RESP%i', (protocol) => {
   });
 });
 
-it('gives the answers of the commands before the one that it cuts after', async () => {
+it('RedisProxy passes on the replies to commands before the one that it cuts after', async () => {
   const redis = await client();
   void proxy.cut({ command: 2, when: 'after' });
   const results = await Promise.allSettled([redis.incr('n'), redis.incr('n')]);
@@ -87,7 +87,7 @@ it('gives the answers of the commands before the one that it cuts after', async 
   expect(await direct('n')).toBe('2');
 });
 
-it('cuts once, and only the connection that the command came on', async () => {
+it('RedisProxy cuts once, and only the connection of the matching command', async () => {
   const [one, two] = [await client(), await client()];
   const cut = proxy.cut({ matching: /^SET/ });
   await expect(one.set('n', 1)).rejects.toThrow();
@@ -95,29 +95,29 @@ it('cuts once, and only the connection that the command came on', async () => {
   expect(await two.set('n', 2)).toBe('OK');
 });
 
-it('cuts all connections at once', async () => {
+it('RedisProxy cuts all connections at once', async () => {
   const clients = [await client(), await client()];
   const ends = clients.map((redis) => once(redis, 'end'));
   proxy.cutAll();
   await Promise.all(ends);
 });
 
-it('holds what is sent until it is released', async () => {
+it('RedisProxy holds commands until they are released', async () => {
   const redis = await client();
   proxy.hold();
-  let answered = false;
-  const answer = redis.incr('n').finally(() => (answered = true));
+  let replied = false;
+  const reply = redis.incr('n').finally(() => (replied = true));
   const late = new Redis(proxy.url);
   onTestFinished(() => late.disconnect());
-  const lateAnswer = late.incr('m');
+  const lateReply = late.incr('m');
   await once(late, 'connect');
   for (let round = 0; round < 5; round++) await call(server.url, 'PING');
-  expect([answered, await direct('n'), await direct('m')]).toEqual([false, null, null]);
+  expect([replied, await direct('n'), await direct('m')]).toEqual([false, null, null]);
   proxy.release();
-  expect(await Promise.all([answer, lateAnswer])).toEqual([1, 1]);
+  expect(await Promise.all([reply, lateReply])).toEqual([1, 1]);
 });
 
-it('closes the connection of a client when the server has gone', async () => {
+it('RedisProxy closes the connection of a client when the server is down', async () => {
   const own = await startRedis();
   const ownProxy = await RedisProxy.to(own);
   onTestFinished(() => ownProxy.close());
@@ -125,7 +125,7 @@ it('closes the connection of a client when the server has gone', async () => {
   await expect(call(ownProxy.url, 'PING')).rejects.toThrow();
 });
 
-it('understands commands typed by hand, in pieces', async () => {
+it('RedisProxy understands inline commands that arrive in pieces', async () => {
   const socket = connect(proxy.port, proxy.host);
   onTestFinished(() => void socket.destroy());
   for (const piece of ['PI', 'NG\r', '\necho  hello\r\n']) {

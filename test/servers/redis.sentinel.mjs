@@ -6,15 +6,15 @@ import { until } from './until.mjs';
 const NAME = 'sessions';
 
 /**
- * Starts a primary, its replica, and three Sentinels of which two must agree, and waits until they all know each other.
- * `name` is what the Sentinels call the primary.
+ * Starts a primary, its replica, and three Sentinels with a quorum of two, and waits until they all know each other.
+ * `name` is the name of the primary for the Sentinels.
  *
  * @returns {Promise<{ name: string, nodes: Server[], primary: Server, replica: Server, sentinels: Server[], stop(): Promise<void> }>}
  */
 export async function startRedisSentinel() {
   const primary = await startRedis();
   const replica = await startRedis({ args: ['--replicaof', primary.host, String(primary.port)] });
-  // Sentinels ask a primary for its replicas every ten seconds only.
+  // Sentinels query a primary for its replicas only every ten seconds.
   await until(async () => /state=online/.test(await call(primary.url, 'INFO', 'replication')), {
     within: 20_000,
     what: 'the replica is in sync',

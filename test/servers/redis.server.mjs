@@ -8,7 +8,7 @@ import { Server } from './server.mjs';
 /**
  * Starts a Redis that keeps nothing on disk.
  *
- * @param {{ args?: string[], program?: Program }} [options] `args` come last, so they win
+ * @param {{ args?: string[], program?: Program }} [options] `args` come last, so they take precedence
  * @returns {Promise<Server>}
  */
 export async function startRedis({ args = [], program } = {}) {
@@ -24,7 +24,7 @@ export async function startRedis({ args = [], program } = {}) {
 /**
  * Starts a Sentinel.
  *
- * @param {string} config its lines, but for the port
+ * @param {string} config its lines, without the port
  * @returns {Promise<Server>}
  */
 export async function startSentinel(config) {
@@ -38,7 +38,7 @@ export async function startSentinel(config) {
 }
 
 /**
- * Calls a Redis over a connection of its own, which does not outlive the call.
+ * Sends a command to a Redis over a new connection, which is closed afterwards.
  *
  * @param {string} url
  * @param {string} command
@@ -48,7 +48,7 @@ export async function startSentinel(config) {
 export async function call(url, command, ...args) {
   const client = new Redis(url, {
     lazyConnect: true,
-    // Nothing but the call: whatever is sent ahead of it has a timeout of its own.
+    // Sends nothing before the command, because that would have its own timeout.
     protocol: 2,
     disableClientInfo: true,
     enableReadyCheck: false,
@@ -69,14 +69,14 @@ export async function call(url, command, ...args) {
 }
 
 /**
- * Settings as the command line takes them.
+ * Settings as command line arguments.
  *
  * @param {Record<string, string | number>} settings
  */
 export const flags = (settings) =>
   Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
 
-/** The programs that need no Docker, by where they are looked for. */
+/** The programs that do not need Docker, by where they are searched. */
 export const localPrograms = {
   PATH: () => installed('redis-server'),
   'Debian packages': () =>

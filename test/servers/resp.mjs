@@ -1,11 +1,11 @@
-// As much of Redis' protocol, 2 and 3, as it takes to see where a command or an answer ends.
+// As much of the Redis protocol, RESP2 and RESP3, as is needed to find the end of a command or a reply.
 
-/** Cuts a stream into the commands or answers that it is made of. */
+/** Splits a stream into commands or replies. */
 export class Frames {
   #rest = Buffer.alloc(0);
 
   /**
-   * What `chunk` completes.
+   * Returns the commands or replies that `chunk` completes.
    *
    * @param {Buffer} chunk
    * @returns {Buffer[]}
@@ -24,7 +24,7 @@ export class Frames {
 }
 
 /**
- * A command's name in capitals, and its arguments.
+ * The name of a command in capitals, and its arguments.
  *
  * @param {Buffer} frame
  * @returns {string[]}
@@ -44,7 +44,7 @@ export function wordsOf(frame) {
 
 const upper = ([name = '', ...args]) => [name.toUpperCase(), ...args];
 
-/** @returns {number | undefined} `undefined` when there is more to come */
+/** @returns {number | undefined} `undefined` if it is incomplete */
 function endOf(buffer, start) {
   const line = buffer.indexOf('\r\n', start);
   if (line < 0) return undefined;

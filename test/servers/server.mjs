@@ -6,26 +6,26 @@ import { freePort } from './ports.mjs';
 import { until } from './until.mjs';
 
 /**
- * What tells one kind of server from another.
+ * What is specific to a kind of server.
  *
  * @typedef {object} Kind
  * @property {import('./programs.mjs').Program} program
  * @property {(at: { port: number, folder: string }) => string[]} args
  * @property {(port: number) => string} url
- * @property {(at: { url: string, folder: string }) => Promise<boolean>} ready whether it answers, and no other that was
- *   quicker to take the port
- * @property {(port: number) => Record<string, string>} [files] what stands in an empty folder, by its name
+ * @property {(at: { url: string, folder: string }) => Promise<boolean>} ready whether it responds, and not another one
+ *   that took the port first
+ * @property {(port: number) => Record<string, string>} [files] the files in an empty folder, by name
  */
 
 const READY_WITHIN = 30_000;
 const STOPPED_WITHIN = 3_000;
-/** SIGKILL takes as long as the machine is busy. */
+/** Long, because SIGKILL takes time on a busy machine. */
 const KILLED_WITHIN = 30_000;
 
-/** A server of this run's own on loopback, which a spec may stop, kill and freeze. */
+/** A server on loopback that belongs to this run, which a spec may stop, kill and freeze. */
 export class Server {
   /**
-   * Starts one on a free port, in an empty folder, and waits until it answers.
+   * Starts one on a free port, in an empty folder, and waits until it is ready.
    *
    * @param {Kind} kind
    * @returns {Promise<Server>}
@@ -61,18 +61,18 @@ export class Server {
     this.url = kind.url(port);
   }
 
-  /** Where the program comes from, in words. */
+  /** A description of where the program comes from. */
   get origin() {
     return this.#kind.program.origin;
   }
 
-  /** `undefined` while it does not run. For a container it is the pid of `docker run`. */
+  /** `undefined` while it does not run. For a container, the pid of `docker run`. */
   get pid() {
     return this.#process?.running ? this.#process.pid : undefined;
   }
 
   /**
-   * Starts it again, on its port and with its data, or without if `empty`.
+   * Starts it again on its port, with its data, or without if `empty`.
    *
    * @param {{ empty?: boolean }} [options]
    */
@@ -88,30 +88,32 @@ export class Server {
     try {
       await until(() => !this.#process.running || this.#kind.ready(at), {
         within: READY_WITHIN,
-        what: 'it answers',
+        what: 'it is ready',
       });
-      if (!this.#process.running) throw new Error('it went');
+      if (!this.#process.running) throw new Error('it exited');
     } catch (error) {
       await this.kill();
-      const said = (await readFile(output, 'utf8')).slice(-2_000);
-      throw new Error(`${this.url} did not start: ${error.message}. It said:\n${said}`, { cause: error });
+      const printed = (await readFile(output, 'utf8')).slice(-2_000);
+      throw new Error(`${this.url} did not start: ${error.message}. Its output:\n${printed}`, {
+        cause: error,
+      });
     }
   }
 
-  /** Asks it to end, and ends it if it does not. */
+  /** Sends SIGTERM, and kills it if it does not exit in time. */
   async stop() {
     await this.#signal('SIGTERM');
     await this.#left(STOPPED_WITHIN);
     await this.kill();
   }
 
-  /** Ends it as a crash does. */
+  /** Kills it, as in a crash. */
   async kill() {
     await this.#signal('SIGKILL');
     await this.#left(KILLED_WITHIN);
   }
 
-  /** Waits until it has gone, up to `within`. The timer keeps this process up, which may have nothing else to do. */
+  /** Waits until it has exited, at most `within` milliseconds. The timer keeps this process alive. */
   async #left(within) {
     let timer;
     const late = new Promise((resolve) => {
@@ -121,12 +123,12 @@ export class Server {
     clearTimeout(timer);
   }
 
-  /** Lets it do nothing: its connections stay, and no call is answered. */
+  /** Suspends it: its connections stay open, and no call gets a response. */
   async freeze() {
     await this.#signal('SIGSTOP');
   }
 
-  /** Lets it go on where it was frozen. */
+  /** Resumes it. */
   async thaw() {
     await this.#signal('SIGCONT');
   }

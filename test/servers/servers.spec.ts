@@ -13,13 +13,13 @@ import { running, starter } from './starter.js';
 const folderOf = async ({ url }: { url: string }): Promise<string> =>
   (await call(url, 'CONFIG', 'GET', 'dir'))[1];
 
-it('the servers of the run answer on the addresses that specs are given', async () => {
+it('the servers of the run respond on the addresses that are provided to specs', async () => {
   expect(await call(inject('redis').url, 'PING')).toBe('PONG');
   for (const { host, port } of inject('redisCluster').nodes)
     expect(await call(`redis://${host}:${port}`, 'CLUSTER', 'INFO')).toContain('cluster_state:ok');
 });
 
-it('servers whose addresses the environment gives are taken, and left running', async () => {
+it('servers whose addresses are set in the environment are used, and left running', async () => {
   const [redis, redisCluster] = [inject('redis'), inject('redisCluster')];
   vi.stubEnv('REDIS_URL', redis.url);
   vi.stubEnv('REDIS_CLUSTER_NODES', redisCluster.nodes.map(({ host, port }) => `${host}:${port}`).join(', '));
@@ -33,10 +33,10 @@ it('servers whose addresses the environment gives are taken, and left running', 
   expect(await call(redis.url, 'PING')).toBe('PONG');
 
   vi.stubEnv('REDIS_URL', 'redis://:secret@127.0.0.1:1');
-  await expect(sharedRedis()).rejects.toThrow(/^no Redis answers on 127\.0\.0\.1:1, see REDIS_URL: /);
+  await expect(sharedRedis()).rejects.toThrow(/^Redis is unreachable on 127\.0\.0\.1:1, see REDIS_URL: /);
 });
 
-describe('a server of a spec’s own', () => {
+describe('a separate server for a spec', () => {
   let server: Server;
   beforeAll(async () => {
     server = await startRedis();
@@ -47,7 +47,7 @@ describe('a server of a spec’s own', () => {
     expect((await call(server.url, 'CONFIG', 'GET', 'bind'))[1]).toBe('127.0.0.1');
   });
 
-  it('answers nothing while it is frozen, and goes on with what it had', async () => {
+  it('does not respond while it is frozen, and has its data afterwards', async () => {
     await call(server.url, 'SET', 'k', 'v');
     await server.freeze();
     await expect(call(server.url, 'GET', 'k')).rejects.toThrow(/timed? ?out/i);
@@ -55,7 +55,7 @@ describe('a server of a spec’s own', () => {
     expect(await call(server.url, 'GET', 'k')).toBe('v');
   });
 
-  it.each(['stop', 'kill'] as const)('is gone after %s, and starts again on its port', async (end) => {
+  it.each(['stop', 'kill'] as const)('has exited after %s, and starts again on its port', async (end) => {
     const pid = server.pid!;
     await server[end]();
     expect([server.pid, running(pid)]).toEqual([undefined, false]);
@@ -65,14 +65,14 @@ describe('a server of a spec’s own', () => {
     expect(await call(server.url, 'PING')).toBe('PONG');
   });
 
-  it('stops although it is frozen', async () => {
+  it('stops even while it is frozen', async () => {
     await server.freeze();
     await server.stop();
     expect(server.pid).toBeUndefined();
     await server.start();
   });
 
-  it('has its data again if it wrote them down, unless it is to start empty', async () => {
+  it('has its persisted data again after a restart, unless it starts empty', async () => {
     const durable = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
     onTestFinished(() => durable.stop());
     await call(durable.url, 'SET', 'k', 'v');
@@ -84,7 +84,7 @@ describe('a server of a spec’s own', () => {
     expect(await call(durable.url, 'GET', 'k')).toBeNull();
   });
 
-  it('does not take for itself what answers on a port that it lost', async () => {
+  it('does not start when another program responds on its port', async () => {
     const other = await startRedis();
     onTestFinished(() => other.stop());
     const thief = createServer((client) => void client.pipe(connect(other.port, other.host)).pipe(client));
@@ -96,13 +96,13 @@ describe('a server of a spec’s own', () => {
     await server.start();
   });
 
-  it('that does not start says why', async () => {
+  it('that does not start rejects with the reason', async () => {
     await expect(startRedis({ args: ['--maxmemory', 'much'] })).rejects.toThrow(/did not start.*maxmemory/s);
   });
 });
 
 describe('several servers', () => {
-  it('of a cluster serve all slots, and the replica takes over from its primary', async () => {
+  it('of a cluster fail over from a primary to its replica', async () => {
     const cluster = await startRedisCluster();
     onTestFinished(() => cluster.stop());
     const [first] = cluster.primaries;
@@ -124,24 +124,24 @@ describe('several servers', () => {
   });
 });
 
-describe('a process that wants a server', () => {
+describe('a process that starts a server', () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'starter-'));
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('takes it along when it is killed, data and all', async () => {
-    const { child, told } = await starter();
-    const data = await folderOf(told);
+  it('takes the server and its data with it when it is killed', async () => {
+    const { child, result } = await starter();
+    const data = await folderOf(result);
     expect(existsSync(data)).toBe(true);
     child.kill('SIGKILL');
-    await eventually(() => !running(told.pid) && !existsSync(join(data, '..')));
+    await eventually(() => !running(result.pid) && !existsSync(join(data, '..')));
   });
 
-  it('is told what was tried and what to do when none is to be had', async () => {
-    const { told } = await starter({ PATH: folder, SERVERS_DIR: join(folder, 'none') });
-    expect(told.error.split('\n')).toEqual([
+  it('gets an error that says what was tried and what to do if no server is available', async () => {
+    const { result } = await starter({ PATH: folder, SERVERS_DIR: join(folder, 'none') });
+    expect(result.error.split('\n')).toEqual([
       '- Docker: no docker in PATH',
       '- PATH: no redis-server in PATH',
       '- Debian packages: no apt-get in PATH',

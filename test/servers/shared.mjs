@@ -1,5 +1,5 @@
-// The servers that all specs of a run share: those whose addresses the environment gives, else some of this run's own.
-// Who wants to stop or freeze one starts another for itself.
+// The servers that all specs of a run share: those whose addresses are set in the environment, otherwise new ones.
+// A spec that stops or freezes a server must start a separate one.
 import { command, startMongoSet } from './mongo.mjs';
 import { versionOfHazelcast } from './hazelcast.client.mjs';
 import { startHazelcast } from './hazelcast.mjs';
@@ -9,7 +9,7 @@ import { call, startRedis, startRedisCluster } from './redis.mjs';
  * @template Address
  * @typedef {object} Shared
  * @property {Address} address
- * @property {string} line what runs, for a person
+ * @property {string} line a description of what runs
  * @property {() => Promise<void>} stop
  */
 
@@ -47,7 +47,7 @@ export async function sharedMongo() {
   const set = given ? undefined : await startMongoSet();
   const url = given ?? set.url;
   const { version } = await command(url, { buildInfo: 1 }).catch((error) => {
-    throw new Error(`no MongoDB answers, see MONGO_URL: ${error.message}`, { cause: error });
+    throw new Error(`MongoDB is unreachable, see MONGO_URL: ${error.message}`, { cause: error });
   });
   const [, hosts] = /^[^/]*\/\/(?:[^@/]*@)?([^/?]*)/.exec(url);
   return {
@@ -83,7 +83,7 @@ async function versionOf(url, variable) {
     const [, version] = /redis_version:(\S+)/.exec(await call(url, 'INFO', 'server'));
     return version;
   } catch (error) {
-    throw new Error(`no Redis answers on ${new URL(url).host}, see ${variable}: ${error.message}`, {
+    throw new Error(`Redis is unreachable on ${new URL(url).host}, see ${variable}: ${error.message}`, {
       cause: error,
     });
   }

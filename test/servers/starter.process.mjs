@@ -1,4 +1,4 @@
-// Another process that wants a Redis: see starter.ts.
+// Another process that starts a Redis: see starter.ts.
 import { startRedis } from './redis.mjs';
 
 try {

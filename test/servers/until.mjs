@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * Waits until `check` is true, and fails with what it last failed with; `eventually` for what benches load too.
+ * Waits until `check` returns `true`, or rejects with its last error as the cause. Like `eventually`, for code that
+ * benches use too.
  *
  * @param {() => boolean | Promise<boolean>} check
  * @param {{ within: number, what: string }} options `within` is in milliseconds
@@ -15,7 +16,8 @@ export async function until(check, { within, what }) {
     } catch (error) {
       failure = error;
     }
-    if (Date.now() > end) throw new Error(`not so after ${within} ms: ${what}`, { cause: failure });
+    if (Date.now() > end)
+      throw new Error(`timed out after ${within} ms waiting until ${what}`, { cause: failure });
     await wait(20);
   }
 }

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 /** The headers of a handshake. */
 export type Headers = Record<string, string>;
 
-/** A Socket.IO client, connected; closed when the test has ended. */
+/** Connects a Socket.IO client, which is closed after the test. */
 export async function connectIo(
   url: string,
   headers: Headers = {},
@@ -27,7 +27,7 @@ export async function connectIo(
   return client;
 }
 
-/** A client of the bare protocol, connected; closed when the test has ended. */
+/** Connects a plain WebSocket client, which is closed after the test. */
 export async function connectWs(url: string, headers: Headers = {}, path = '/'): Promise<WebSocket> {
   const client = new WebSocket(`${url.replace(/^http/, 'ws')}${path}`, { headers });
   onTestFinished(() => client.terminate());

@@ -14,7 +14,7 @@ import { connectIo, connectWs, type Headers } from './clients.js';
 
 export type Bag = Session & Record<string, unknown>;
 
-/** What begins and ends sessions, which a socket cannot. */
+/** Starts, rotates and destroys sessions over HTTP, which a socket cannot do. */
 @Controller()
 class Account {
   @Post('login')
@@ -39,29 +39,29 @@ class Account {
   }
 }
 
-/** A client of either protocol: what it was sent, by event. */
+/** A client of either protocol, which collects the events it receives. */
 export interface SocketClient {
   send(event: string, data?: unknown): void;
-  /** The next thing that came under this name and was not taken yet. */
+  /** Resolves to the data of the next event with this name that was not taken yet. */
   next<T = unknown>(event: string): Promise<T>;
-  /** Whether anything came under this name that was not taken. */
+  /** Whether there is an event with this name that was not taken yet. */
   has(event: string): boolean;
   readonly isOpen: boolean;
   close(): void;
 }
 
-/** The protocols, as a gateway's app and its clients have them. */
+/** The protocols: the adapter for an app with gateways, and its clients. */
 export const protocols = {
   'Socket.IO': {
     adapter: (app: INestApplication) => new IoAdapter(app),
     async connect(url: string, headers?: Headers): Promise<SocketClient> {
       const socket = await connectIo(url, headers);
-      const came = new Inbox();
-      socket.onAny((event: string, data: unknown) => came.put(event, data));
+      const inbox = new Inbox();
+      socket.onAny((event: string, data: unknown) => inbox.put(event, data));
       return {
         send: (event, data) => void socket.emit(event, data),
-        next: (event) => came.next(event),
-        has: (event) => came.has(event),
+        next: (event) => inbox.next(event),
+        has: (event) => inbox.has(event),
         get isOpen() {
           return socket.connected;
         },
@@ -73,15 +73,15 @@ export const protocols = {
     adapter: (app: INestApplication) => new WsAdapter(app),
     async connect(url: string, headers?: Headers): Promise<SocketClient> {
       const socket = await connectWs(url, headers);
-      const came = new Inbox();
+      const inbox = new Inbox();
       socket.on('message', (text) => {
         const { event, data } = JSON.parse(String(text)) as { event: string; data: unknown };
-        came.put(event, data);
+        inbox.put(event, data);
       });
       return {
         send: (event, data) => socket.send(JSON.stringify({ event, data })),
-        next: (event) => came.next(event),
-        has: (event) => came.has(event),
+        next: (event) => inbox.next(event),
+        has: (event) => inbox.has(event),
         get isOpen() {
           return socket.readyState === socket.OPEN;
         },
@@ -94,30 +94,30 @@ export const protocols = {
 export type Protocol = keyof typeof protocols;
 
 class Inbox {
-  readonly #came = new Map<string, unknown[]>();
+  readonly #events = new Map<string, unknown[]>();
 
   put(event: string, data: unknown): void {
-    this.#came.set(event, [...(this.#came.get(event) ?? []), data]);
+    this.#events.set(event, [...(this.#events.get(event) ?? []), data]);
   }
 
   has(event: string): boolean {
-    return (this.#came.get(event)?.length ?? 0) > 0;
+    return (this.#events.get(event)?.length ?? 0) > 0;
   }
 
   async next<T>(event: string): Promise<T> {
     await eventually(() => this.has(event));
-    return this.#came.get(event)!.shift() as T;
+    return this.#events.get(event)!.shift() as T;
   }
 }
 
-/** An app with gateways, until the test has ended. */
+/** An app with gateways, which is closed after the test. */
 export interface GatewayApp {
   app: INestApplication;
   url: string;
   store: RecordingStore;
   sessions: SessionService;
   logged: string[];
-  /** Who has logged in; gives the session's id beside. */
+  /** Logs in over HTTP. Resolves to the browser and the session id. */
   login(): Promise<{ browser: Browser; id: string }>;
   connect(browser?: Browser, headers?: Headers): Promise<SocketClient>;
   get<T>(type: new (...args: never[]) => T): T;
@@ -163,12 +163,12 @@ export async function serveGateways(
   };
 }
 
-/** What a browser sends with a handshake. */
+/** The Cookie header that a browser sends with a handshake. */
 export function cookieOf(browser: Browser): string {
   return [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
 }
 
-/** Resolves when a client has lost its socket. */
+/** Resolves when the socket of a client is closed. */
 export async function closed(client: SocketClient): Promise<void> {
   await eventually(() => !client.isOpen);
 }

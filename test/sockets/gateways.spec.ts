@@ -100,7 +100,7 @@ class OnAPath {
 describe('gateways on Socket.IO', () => {
   const serve = () => serveGateways('Socket.IO', [Plain, Second, Chat]);
 
-  it('acknowledge what a handler returns, once it is stored', async () => {
+  it('acknowledge with the result of a handler after its changes are stored', async () => {
     const { login, url, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connectIo(url, { cookie: cookieOf(browser) });
@@ -108,7 +108,7 @@ describe('gateways on Socket.IO', () => {
     expect((await sessions.find(id))?.data).toMatchObject({ plain: { deep: [1] } });
   });
 
-  it('that listen to the same event each have a session', async () => {
+  it('that handle the same event each can change the session', async () => {
     const { login, url, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connectIo(url, { cookie: cookieOf(browser) });
@@ -118,13 +118,13 @@ describe('gateways on Socket.IO', () => {
     });
   });
 
-  it('hold an acknowledgement that a handler gives itself until its change is stored', async () => {
+  it('hold an acknowledgement that a handler sends itself until its changes are stored', async () => {
     const { login, url, store, get, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connectIo(url, { cookie: cookieOf(browser) });
-    const answer = client.timeout(5000).emitWithAck('acknowledge');
+    const reply = client.timeout(5000).emitWithAck('acknowledge');
     await get(Second).gates.reached('after');
-    expect(await answer).toBe('done');
+    expect(await reply).toBe('done');
     expect((await sessions.find(id))?.data).toMatchObject({ acknowledged: true });
     get(Second).gates.open('after');
 
@@ -134,14 +134,14 @@ describe('gateways on Socket.IO', () => {
     expect(await second.timeout(5000).emitWithAck('acknowledge-filtered')).toEqual({
       error: expect.stringContaining('[session:recording] update'),
     });
-    const told = new Promise((resolve) => second.once('exception', resolve));
+    const exception = new Promise((resolve) => second.once('exception', resolve));
     let acknowledged = false;
     second.emit('acknowledge', () => (acknowledged = true));
-    expect(await told).toMatchObject({ message: 'Internal server error' });
+    expect(await exception).toMatchObject({ message: 'Internal server error' });
     expect(acknowledged).toBe(false);
   });
 
-  it('in a namespace have the session too, and rooms work', async () => {
+  it('in a namespace can use the session and rooms', async () => {
     const { login, url } = await serve();
     const { browser } = await login();
     const client = await connectIo(`${url}/chat`, { cookie: cookieOf(browser) });
@@ -150,7 +150,7 @@ describe('gateways on Socket.IO', () => {
     expect(await said).toBe('ann: hello');
   });
 
-  it('lose all sockets of a connection when its session ends', async () => {
+  it('close all sockets of a connection when its session is destroyed', async () => {
     const { login, url, sessions } = await serve();
     const { browser, id } = await login();
     const main = await connectIo(url, { cookie: cookieOf(browser) }, { forceNew: false });
@@ -162,14 +162,14 @@ describe('gateways on Socket.IO', () => {
     await eventually(() => !main.connected && !chat.connected);
   });
 
-  it('give bytes as they came', async () => {
+  it('receive and send binary data unchanged', async () => {
     const { login, url } = await serve();
     const client = await connectIo(url, { cookie: cookieOf((await login()).browser) });
-    const answer: unknown = await client.timeout(5000).emitWithAck('binary', Buffer.from([0, 255]));
-    expect(Buffer.from(answer as ArrayBuffer)).toEqual(Buffer.from([...Buffer.from('ann'), 0, 255]));
+    const reply: unknown = await client.timeout(5000).emitWithAck('binary', Buffer.from([0, 255]));
+    expect(Buffer.from(reply as ArrayBuffer)).toEqual(Buffer.from([...Buffer.from('ann'), 0, 255]));
   });
 
-  it('serve a client that polls, and one that goes from polling to a socket', async () => {
+  it('serve a client that polls, and one that upgrades from polling to a WebSocket', async () => {
     const { login, url } = await serve();
     const headers = { cookie: cookieOf((await login()).browser) };
     for (const transports of [['polling'], ['polling', 'websocket']]) {
@@ -180,7 +180,7 @@ describe('gateways on Socket.IO', () => {
     }
   });
 
-  it('get a client back by itself, with the cookie it has by then', async () => {
+  it('accept a client that reconnects with a new cookie', async () => {
     const { login, url, sessions, store } = await serve();
     const { browser, id } = await login();
     const headers: Record<string, string> = { cookie: cookieOf(browser) };
@@ -198,21 +198,21 @@ describe('gateways on Socket.IO', () => {
 });
 
 describe('gateways on ws', () => {
-  it('on a path have sessions', async () => {
+  it('on a path can use the session', async () => {
     const { login, url } = await serveGateways('ws', [OnAPath]);
     const client = await connectWs(url, { cookie: cookieOf((await login()).browser) }, '/events');
-    const answer = new Promise((resolve) => client.once('message', (text) => resolve(String(text))));
+    const reply = new Promise((resolve) => client.once('message', (text) => resolve(String(text))));
     client.send(JSON.stringify({ event: 'user' }));
-    expect(JSON.parse((await answer) as string)).toEqual({ event: 'user', data: 'ann' });
+    expect(JSON.parse((await reply) as string)).toEqual({ event: 'user', data: 'ann' });
   });
 
-  it('close a socket whose session has ended with the code for what the rules do not allow', async () => {
+  it('close a socket whose session was destroyed with code 1008 (policy violation)', async () => {
     const { login, url, sessions } = await serveGateways('ws', [OnAPath]);
     const { browser, id } = await login();
     const client = await connectWs(url, { cookie: cookieOf(browser) }, '/events');
-    const answer = new Promise((resolve) => client.once('message', resolve));
+    const reply = new Promise((resolve) => client.once('message', resolve));
     client.send(JSON.stringify({ event: 'user' }));
-    await answer;
+    await reply;
     await sessions.destroy(id);
     const closed = new Promise((resolve) =>
       client.once('close', (code, reason) => resolve([code, String(reason)])),
@@ -228,7 +228,7 @@ describe('withSessions', () => {
     return testing.createNestApplication({ logger: false });
   };
 
-  it('needs SessionModule in the app, once for an adapter, and options that there are', async () => {
+  it('throws without SessionModule, if called twice for an adapter, and for invalid options', async () => {
     const without = await anApp([]);
     expect(() => withSessions(new IoAdapter(without), without)).toThrow(/import SessionModule.forRoot/);
 
@@ -241,7 +241,7 @@ describe('withSessions', () => {
     }
   });
 
-  it('is named where a gateway lacks it', async () => {
+  it('is named in the error of a gateway without it', async () => {
     const bare = await Test.createTestingModule({
       imports: [SessionModule.forRoot({ secret: 'sockets' })],
       providers: [Plain],
@@ -251,9 +251,9 @@ describe('withSessions', () => {
     lacking.useLogger({ log() {}, warn() {}, error: (error: unknown) => errors.push(error) });
     await lacking.listen(0, '127.0.0.1');
     const client = await connectIo(await lacking.getUrl());
-    const told = new Promise((resolve) => client.once('exception', resolve));
+    const exception = new Promise((resolve) => client.once('exception', resolve));
     client.emit('put', 1);
-    expect(await told).toMatchObject({ message: 'Internal server error' });
+    expect(await exception).toMatchObject({ message: 'Internal server error' });
     expect(String(errors[0])).toContain('withSessions(new IoAdapter(app), app)');
     await lacking.close();
   });

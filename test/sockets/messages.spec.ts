@@ -25,7 +25,7 @@ import { everyStore } from '../stores/every.store.js';
 import { RecordingStore } from '../stores/recording.store.js';
 import { closed, protocols, serveGateways, type Bag, type Protocol } from './gateway.app.js';
 
-/** Each protocol and each store once; with `LONG=1` each on each. */
+/** Each protocol with one store, or with `LONG=1` each protocol with each store. */
 const STORES = everyStore.filter(([word]) => word === 'cluster' || word === 'redis');
 const CASES = (Object.keys(protocols) as Protocol[]).flatMap((protocol, at) =>
   STORES.filter((_, store) => process.env['LONG'] || store === at).map(
@@ -33,7 +33,7 @@ const CASES = (Object.keys(protocols) as Protocol[]).flatMap((protocol, at) =>
   ),
 );
 
-interface Told {
+interface ExceptionMessage {
   status: string;
   message: string;
 }
@@ -168,7 +168,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
       ...options,
     });
 
-  it('see what another wrote since the socket was opened', async () => {
+  it('see changes that were saved after the socket was opened', async () => {
     const { login, connect } = await serve();
     const { browser } = await login();
     const [one, other] = [await connect(browser), await connect(browser)];
@@ -179,7 +179,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect((await browser.get('/me')).json()).toMatchObject({ theme: 'dark' });
   });
 
-  it('that run side by side have a session each, and what each put is kept', async () => {
+  it('that are handled in parallel each have a session object, and all changes are kept', async () => {
     const { login, connect, get, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -195,7 +195,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect((await sessions.find(id))?.data).toMatchObject({ a: true, b: true });
   });
 
-  it('are answered when what they changed is stored, also if they throw', async () => {
+  it('get a response only after their changes are stored, even if the handler throws', async () => {
     const { login, connect, store, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -209,11 +209,14 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect([client.has('reply'), client.has('exception')]).toEqual([false, false]);
     release();
     expect(await client.next('reply')).toBe('a');
-    expect(await client.next<Told>('exception')).toMatchObject({ status: 'error', message: 'thrown' });
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
+      status: 'error',
+      message: 'thrown',
+    });
     expect((await sessions.find(id))?.data).toMatchObject({ a: 1, thrown: true });
   });
 
-  it('are not answered when what they changed cannot be stored: that is an error, for filters too', async () => {
+  it('get an error, which filters can handle, if their changes cannot be stored', async () => {
     const { login, connect, store } = await serve();
     const { browser } = await login();
     const client = await connect(browser);
@@ -221,7 +224,9 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await client.next('reply');
     store.failing = ['update'];
     client.send('put', ['a', 1]);
-    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
+      message: 'Internal server error',
+    });
     client.send('put-filtered');
     expect(await client.next('sorry')).toEqual({ name: 'SessionStoreError' });
     store.failing = false;
@@ -230,13 +235,15 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(client.has('reply')).toBe(false);
   });
 
-  it('are refused while the store is away, and handled when it is back, on a socket that came meanwhile too', async () => {
+  it('are rejected while the store is unreachable, and handled afterwards, on a socket opened meanwhile', async () => {
     const { login, connect, store, get } = await serve();
     const { browser } = await login();
     store.failing = true;
     const client = await connect(browser);
     client.send('me');
-    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
+      message: 'Internal server error',
+    });
     expect(get(Gateway).handled).toEqual([]);
     expect(get(Gateway).greeted).toEqual([null]);
     store.failing = false;
@@ -244,7 +251,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(await client.next('reply')).toMatchObject({ user: 'ann' });
   });
 
-  it("have an empty session that keeps nothing while the store is away, with onStoreError: 'anonymous'", async () => {
+  it("have an empty read-only session while the store is unreachable, with onStoreError: 'anonymous'", async () => {
     const { login, connect, store } = await serve({ onStoreError: 'anonymous' });
     const { browser } = await login();
     const client = await connect(browser);
@@ -254,23 +261,27 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     client.send('me');
     expect(await client.next('reply')).toEqual({});
     client.send('put', ['a', 1]);
-    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
+      message: 'Internal server error',
+    });
     store.failing = false;
     client.send('me');
     expect(await client.next('reply')).toMatchObject({ user: 'ann' });
   });
 
-  it('are seen by guards with their session', async () => {
+  it('pass through guards, which can use the session', async () => {
     const { login, connect } = await serve();
     const { browser } = await login();
-    const [ann, nobody] = [await connect(browser), await connect()];
+    const [ann, anonymous] = [await connect(browser), await connect()];
     ann.send('guarded');
     expect(await ann.next('reply')).toBe('ann');
-    nobody.send('guarded');
-    expect(await nobody.next<Told>('exception')).toMatchObject({ message: 'Forbidden resource' });
+    anonymous.send('guarded');
+    expect(await anonymous.next<ExceptionMessage>('exception')).toMatchObject({
+      message: 'Forbidden resource',
+    });
   });
 
-  it('of a socket whose session has ended are not handled: it is told so, and closed', async () => {
+  it('are not handled after their session was destroyed, get an exception, and the socket is closed', async () => {
     const { login, connect, sessions, get } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -279,7 +290,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await sessions.destroy(id);
     client.send('put', ['a', 1]);
     client.send('me');
-    expect(await client.next<Told>('exception')).toMatchObject({
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
       message: expect.stringContaining('the session has ended'),
     });
     await closed(client);
@@ -287,7 +298,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it('that change a session which ended meanwhile bring nothing back, and the socket is closed', async () => {
+  it('do not bring back a session that was destroyed meanwhile, and the socket is closed', async () => {
     const { login, connect, sessions, get } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -300,7 +311,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it('can end the session, and are answered before the socket is closed', async () => {
+  it('can destroy the session, and get a response before the socket is closed', async () => {
     const { login, connect, sessions } = await serve();
     const client = await connect((await login()).browser);
     client.send('call', 'destroy');
@@ -309,20 +320,23 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it.each(['regenerate', 'rotate'])('cannot %s, which says what to do', async (method) => {
-    const { login, connect, sessions } = await serve();
-    const { browser, id } = await login();
-    const client = await connect(browser);
-    client.send('call', method);
-    expect(await client.next('reply')).toMatch(
-      `${method}: a socket cannot give its client a token: do it in an HTTP`,
-    );
-    client.send('me');
-    expect(await client.next('reply')).toMatchObject({ user: 'ann' });
-    expect((await sessions.find(id))?.data).toMatchObject({ user: 'ann' });
-  });
+  it.each(['regenerate', 'rotate'])(
+    'cannot %s the session, and the error says what to do',
+    async (method) => {
+      const { login, connect, sessions } = await serve();
+      const { browser, id } = await login();
+      const client = await connect(browser);
+      client.send('call', method);
+      expect(await client.next('reply')).toMatch(
+        `${method}: a socket cannot give its client a token: do it in an HTTP`,
+      );
+      client.send('me');
+      expect(await client.next('reply')).toMatchObject({ user: 'ann' });
+      expect((await sessions.find(id))?.data).toMatchObject({ user: 'ann' });
+    },
+  );
 
-  it('put nothing of a login that cannot be done into the old session', async () => {
+  it('leave the old session unchanged after an attempted login, which a socket cannot do', async () => {
     const { login, connect, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -331,7 +345,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect((await sessions.find(id))?.data).toMatchObject({ user: 'ann' });
   });
 
-  it('of a socket without a session get an empty one, which cannot be saved', async () => {
+  it('of a socket without a session have an empty one, which cannot be saved', async () => {
     const { connect, sessions, store } = await serve();
     const client = await connect();
     client.send('me');
@@ -339,7 +353,9 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     client.send('call', 'save');
     expect(await client.next('reply')).toMatch('save: a socket cannot give its client a token');
     client.send('put', ['a', 1]);
-    expect(await client.next<Told>('exception')).toMatchObject({ message: 'Internal server error' });
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
+      message: 'Internal server error',
+    });
     client.send('call', 'destroy');
     expect(await client.next('reply')).toBe('done');
     client.send('me');
@@ -348,7 +364,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it('that answer with several: what came before the first is stored before it, the rest at the end', async () => {
+  it('with several responses have earlier changes stored before the first one and the rest at the end', async () => {
     const { login, connect, sessions, get, store } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -364,7 +380,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(store.take().filter((operation) => operation === 'update')).toHaveLength(2);
   });
 
-  it('stop answering when the client has gone', async () => {
+  it('with endless responses are unsubscribed when the client disconnects', async () => {
     const { login, connect, get } = await serve();
     const client = await connect((await login()).browser);
     client.send('endless');
@@ -373,7 +389,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await eventually(() => get(Gateway).unsubscribed === 1);
   });
 
-  it('save what they change although the client has gone', async () => {
+  it('save their changes although the client has disconnected', async () => {
     const { login, connect, get, sessions } = await serve();
     const { browser, id } = await login();
     const client = await connect(browser);
@@ -385,7 +401,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await eventually(async () => (await sessions.find(id))?.data['late'] === true);
   });
 
-  it('renew the expiry as requests do, not more often', async () => {
+  it('renew the expiry, but not with every message', async () => {
     const { login, connect, store } = await serve({ cookie: { maxAge: 2000 } });
     const client = await connect((await login()).browser);
     client.send('me');
@@ -400,7 +416,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(Date.now() - begun).toBeGreaterThan(50);
   });
 
-  it('are handled with a token that a retired secret signed', async () => {
+  it('are handled with a token that was signed with a former secret', async () => {
     const store = (await serve()).store;
     const before = await serve({ store, secret: 'old' });
     const { browser } = await before.login();
@@ -410,7 +426,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(await client.next('reply')).toMatchObject({ user: 'ann' });
   });
 
-  it('go on with the secret that the socket came with for its grace, and no longer', async () => {
+  it('are handled with the previous secret of a socket during its grace, and no longer', async () => {
     const { login, connect, logged } = await serve();
     const { browser } = await login();
     const client = await connect(browser);
@@ -419,24 +435,24 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await browser.post('/rotate');
     client.send('me');
     expect(await client.next('reply')).toMatchObject({ user: 'ann' });
-    // Whoever comes with the new secret ends the grace of the old.
+    // The first request with the new secret lets the old one expire after its grace.
     await browser.get('/me');
     await eventually(async () => {
       client.send('me');
       await Promise.race([client.next('reply').catch(() => {}), closed(client)]);
       return !client.isOpen;
     });
-    expect(await client.next<Told>('exception')).toMatchObject({
+    expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
       message: expect.stringContaining('the session has ended'),
     });
     const again = await connect(browser);
     again.send('me');
     expect(await again.next('reply')).toMatchObject({ user: 'ann' });
-    // A socket that outlives a rotation is no thief.
+    // A socket that outlives a rotation is not a theft, so nothing is logged.
     expect(logged).toEqual([]);
   });
 
-  it('read the session once for many that come together, and refuse those beyond what may wait', async () => {
+  it('that arrive together share reads of the session, and those beyond 1000 waiting are rejected', async () => {
     const { login, connect, store } = await serve();
     const client = await connect((await login()).browser);
     client.send('me');
@@ -453,9 +469,9 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
       reading--;
     };
     for (let count = 0; count < 1200; count++) client.send('me');
-    // Refused are those for which there is no room; the others wait.
+    // Those that exceed the limit are rejected. The others wait.
     for (let count = 0; count < 200; count++) {
-      expect(await client.next<Told>('exception')).toMatchObject({
+      expect(await client.next<ExceptionMessage>('exception')).toMatchObject({
         message: expect.stringContaining('too many messages'),
       });
     }
@@ -466,7 +482,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(store.take().length).toBeLessThan(10);
   });
 
-  it('are preceded by handleConnection, which can have the session too', async () => {
+  it('are preceded by handleConnection, which can use the session too', async () => {
     const { login, connect, get, sessions } = await serve();
     const { browser, id } = await login();
     await connect();
@@ -476,7 +492,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await eventually(async () => (await sessions.find(id))?.data['connected'] === true);
   });
 
-  it('can end a socket from elsewhere: within a period it is closed, and others stay', async () => {
+  it('need not arrive for a socket to be closed after its session was destroyed, while others stay open', async () => {
     const { login, connect, sessions, store, logged } = await serve({ recheck: 50 });
     const [ann, ben] = [await login(), await login()];
     const [gone, stays, bare] = [await connect(ann.browser), await connect(ben.browser), await connect()];
@@ -496,7 +512,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     expect(bare.isOpen).toBe(true);
   });
 
-  it('in flight are saved before a closing app closes its store, and no timer is left', async () => {
+  it('that are pending are saved before a closing app closes its store', async () => {
     const { app, login, connect, get, store } = await serve({ recheck: 20 });
     const client = await connect((await login()).browser);
     client.send('put-in-the-end', 'late');

@@ -14,7 +14,7 @@ class Gateway {
 describe.each(Object.keys(protocols) as Protocol[])(
   'a handshake over %s with a session cookie',
   (protocol) => {
-    it('gets its session from the own host, from listed origins and without an Origin, from nowhere else', async () => {
+    it('gets its session only from the same host, from listed origins and without an Origin', async () => {
       const { login, connect, url, logged, store } = await serveGateways(protocol, [Gateway], {
         socketOptions: { origins: ['https://app.example.com'] },
       });
@@ -38,7 +38,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
       ]);
     });
 
-    it('that an app’s own function cannot take is a socket without a session, and ends nothing', async () => {
+    it('has no session if an option function of the app throws, which is logged', async () => {
       const { login, connect, logged } = await serveGateways(protocol, [Gateway], {
         cookie: (req) => ({
           path: (req as unknown as { hostname: string }).hostname.replace(/.*/, '/'),

@@ -24,22 +24,24 @@ import { cookieOf, type Bag } from './gateway.app.js';
 
 type Request = IncomingMessage & { session: TypedSession & { count?: number } };
 
-/** What Socket.IO's guide for express-session does with `io` and a session middleware. */
+/** Uses `io` with a session middleware as in Socket.IO's guide for express-session. */
 function asInTheGuide(io: Server): void {
   io.on('connection', (socket: Socket) => {
     const req = socket.request as Request;
     void socket.join(req.session.id);
-    socket.on('who', (answer: (user: unknown) => void) => answer((req.session as Bag)['user'] ?? null));
-    socket.on('count', (answer: (count: unknown) => void) => {
+    socket.on('who', (acknowledge: (user: unknown) => void) =>
+      acknowledge((req.session as Bag)['user'] ?? null),
+    );
+    socket.on('count', (acknowledge: (count: unknown) => void) => {
       req.session.reload((error?: unknown) => {
         if (error) return socket.disconnect();
         req.session.count = (req.session.count ?? 0) + 1;
-        req.session.save((failed?: unknown) => answer(failed ? String(failed) : req.session.count));
+        req.session.save((failed?: unknown) => acknowledge(failed ? String(failed) : req.session.count));
       });
     });
-    socket.on('save-without', (answer: (outcome: string) => void) => {
+    socket.on('save-without', (acknowledge: (outcome: string) => void) => {
       (req.session as Bag)['user'] = 'nobody';
-      req.session.save((failed?: unknown) => answer(failed ? (failed as Error).message : 'saved'));
+      req.session.save((failed?: unknown) => acknowledge(failed ? (failed as Error).message : 'saved'));
     });
   });
 }
@@ -128,9 +130,9 @@ async function onNest(): Promise<Served> {
 describe.each([
   ['Express', onExpress],
   ['Nest', onNest],
-])('what the guide of Socket.IO does with express-session works on ours, with %s', (_, serve) => {
+])("the code of Socket.IO's guide for express-session works with our middleware on %s", (_, serve) => {
   describe.each([[['websocket']], [['polling']], [['polling', 'websocket']]])('over %j', (transports) => {
-    it('socket.request.session is read, reloaded and saved', async () => {
+    it('socket.request.session can be read, reloaded and saved', async () => {
       const { url, store } = await serve();
       const browser = new Browser(url);
       await browser.post('/login');
@@ -146,7 +148,7 @@ describe.each([
       expect(await store.count()).toBe(1);
     });
 
-    it('a logout ends the sockets of a session, by its id as a room and at the next reload', async () => {
+    it('a logout closes the sockets of a session, in a room named by its id and at the next reload', async () => {
       const { url, store } = await serve();
       const browser = new Browser(url);
       await browser.post('/login');
@@ -165,7 +167,7 @@ describe.each([
       expect(await store.count()).toBe(0);
     });
 
-    it('a socket without a session gets an empty one, which no save stores', async () => {
+    it('a socket without a session gets an empty one, which cannot be saved', async () => {
       const { url, store } = await serve();
       const client = await connectIo(url, {}, { transports });
       expect(await client.timeout(5000).emitWithAck('who')).toBeNull();

@@ -5,7 +5,7 @@ import type { Whoami } from './transport.js';
 
 type Bag = Record<string, unknown>;
 
-/** What the handlers of each transport do with the session they are given. */
+/** What the handlers of each transport do with their session. */
 @Injectable()
 export class Account {
   readonly gates = new Gates();
@@ -46,7 +46,7 @@ export class Account {
   }
 }
 
-/** Lets in whose session has a user. */
+/** Allows requests whose session has a user. */
 @Injectable()
 export class LoggedIn implements CanActivate {
   canActivate(context: ExecutionContext): boolean {

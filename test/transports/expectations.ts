@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { everyStore } from '../stores/every.store.js';
 import { RecordingStore } from '../stores/recording.store.js';
-import { accountOf, Refused, sessionsOf, type Transport, type TransportApp } from './transport.js';
+import { accountOf, RejectedCall, sessionsOf, type Transport, type TransportApp } from './transport.js';
 
-/** The stores that each transport is seen on: one in memory, one on a server. */
+/** The stores that each transport is tested with: one in memory, one on a server. */
 const STORES = everyStore.filter(([word]) => word === 'cluster' || word === 'redis');
 
-/** What holds on every transport. */
+/** Defines the tests that every transport must pass. */
 export function expectSessions(transport: Transport): void {
   describe.each(STORES)(`sessions over ${transport.name}, on the %s store`, (_, makeStore) => {
     async function start(): Promise<TransportApp & { store: RecordingStore }> {
@@ -19,12 +19,12 @@ export function expectSessions(transport: Transport): void {
       call.then(
         () => 200,
         (error: unknown) => {
-          if (error instanceof Refused) return error.status;
+          if (error instanceof RejectedCall) return error.status;
           throw error;
         },
       );
 
-    it('a client that does nothing gets no session: nothing is stored, no cookie is set', async () => {
+    it('a client that changes nothing causes no store call and gets no cookie', async () => {
       const { client, store } = await start();
       const one = client();
       expect(await one.whoami()).toMatchObject({ user: null });
@@ -32,7 +32,7 @@ export function expectSessions(transport: Transport): void {
       expect(store.take()).toEqual([]);
     });
 
-    it('each client has a session of its own, which it keeps', async () => {
+    it('each client keeps its own session', async () => {
       const server = await start();
       const [ann, ben] = [server.client(), server.client()];
       const id = await ann.login('ann');
@@ -41,7 +41,7 @@ export function expectSessions(transport: Transport): void {
       expect(await ben.whoami()).toMatchObject({ user: 'ben' });
     });
 
-    it('what is put is stored when the answer comes, and there is one write for it', async () => {
+    it('a change is stored in one write before the response arrives', async () => {
       const server = await start();
       const ann = server.client();
       const id = await ann.login('ann');
@@ -52,7 +52,7 @@ export function expectSessions(transport: Transport): void {
       expect(await ann.get('theme')).toBe('dark');
     });
 
-    it('parallel calls of one client keep what each of them put', async () => {
+    it('parallel calls of one client keep the changes of each call', async () => {
       const server = await start();
       const ann = server.client();
       await ann.login('ann');
@@ -64,7 +64,7 @@ export function expectSessions(transport: Transport): void {
       for (const name of ['a', 'b', 'c']) expect(await ann.get(name)).toBe(name);
     });
 
-    it('a login ends the session before, keeps nothing of it, and has a new id', async () => {
+    it('a login destroys the previous session, keeps none of its data, and has a new id', async () => {
       const server = await start();
       const ann = server.client();
       await ann.put('theme', 'dark');
@@ -76,7 +76,7 @@ export function expectSessions(transport: Transport): void {
       expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
-    it('regenerate gives an empty session under a new id', async () => {
+    it('regenerate destroys the session and starts an empty one', async () => {
       const server = await start();
       const ann = server.client();
       const id = await ann.login('ann');
@@ -85,7 +85,7 @@ export function expectSessions(transport: Transport): void {
       expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
-    it('rotate gives another secret for the same session', async () => {
+    it('rotate sends a new secret for the same session', async () => {
       const server = await start();
       const ann = server.client();
       const id = await ann.login('ann');
@@ -96,7 +96,7 @@ export function expectSessions(transport: Transport): void {
       expect(await ann.whoami()).toEqual({ user: 'ann', id });
     });
 
-    it('a logout ends the session for all who hold it, and clears the cookie', async () => {
+    it('a logout destroys the session for all clients that hold it, and clears the cookie', async () => {
       const server = await start();
       const ann = server.client();
       const id = await ann.login('ann');
@@ -124,7 +124,7 @@ export function expectSessions(transport: Transport): void {
       expect(await sessionsOf(server).find(id)).toBeUndefined();
     });
 
-    it('a user is logged out everywhere, and others are not', async () => {
+    it('a user can be logged out everywhere, which does not affect other users', async () => {
       const server = await start();
       const [laptop, phone, ben] = [server.client(), server.client(), server.client()];
       const name = user();
@@ -137,7 +137,7 @@ export function expectSessions(transport: Transport): void {
       expect((await ben.whoami()).user).not.toBeNull();
     });
 
-    it('guards see the session', async () => {
+    it('guards can use the session', async () => {
       const { client } = await start();
       const ann = client();
       expect(await statusOf(ann.guarded())).toBe(403);
@@ -145,7 +145,7 @@ export function expectSessions(transport: Transport): void {
       expect(await ann.guarded()).toBe('ann');
     });
 
-    it('what a handler changed before it threw is stored, and its error is the answer', async () => {
+    it('changes made before a handler throws are stored, and the response is its error', async () => {
       const { client } = await start();
       const ann = client();
       await ann.login('ann');
@@ -153,22 +153,22 @@ export function expectSessions(transport: Transport): void {
       expect(await ann.get('theme')).toBe('dark');
     });
 
-    it('what could not be saved is never answered as done', async () => {
+    it('a failed save never results in a successful response or a cookie', async () => {
       const { client, store } = await start();
       const ann = client();
       await ann.login('ann');
       store.failing = ['update', 'create'];
       expect(await statusOf(ann.put('theme', 'dark'))).toBe(503);
       expect(ann.setCookie).toBeUndefined();
-      const nobody = client();
-      expect(await statusOf(nobody.put('theme', 'dark'))).toBe(503);
-      expect(nobody.setCookie).toBeUndefined();
+      const anonymous = client();
+      expect(await statusOf(anonymous.put('theme', 'dark'))).toBe(503);
+      expect(anonymous.setCookie).toBeUndefined();
       store.failing = false;
       expect(await ann.get('theme')).toBeNull();
       expect(await ann.whoami()).toMatchObject({ user: 'ann' });
     });
 
-    it('a store that is away when a session is to be read is a 503, and the session is there afterwards', async () => {
+    it('a failed read is a 503, and the session is available again afterwards', async () => {
       const { client, store } = await start();
       const ann = client();
       await ann.login('ann');

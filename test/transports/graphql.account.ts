@@ -3,7 +3,7 @@ import { Args, Field, ID, Mutation, ObjectType, Query, Resolver } from '@nestjs/
 import { Session } from 'nestjs-session-stores';
 import { Browser } from '../http/browser.js';
 import { Account, LoggedIn } from './account.js';
-import { Refused, type TransportClient, type Whoami } from './transport.js';
+import { RejectedCall, type TransportClient, type Whoami } from './transport.js';
 
 @ObjectType('Whoami')
 class WhoamiType {
@@ -14,7 +14,7 @@ class WhoamiType {
   id!: string;
 }
 
-/** The account over GraphQL; values travel as JSON text. */
+/** The account over GraphQL. Values are sent as JSON strings. */
 @Resolver()
 export class AccountResolver {
   constructor(private readonly account: Account) {}
@@ -90,10 +90,10 @@ export class AccountResolver {
   }
 }
 
-/** What GraphQL's drivers say of an error instead of a status. */
+/** The HTTP statuses of the error codes of GraphQL drivers. */
 const STATUS_OF: Record<string, number> = { UNAUTHENTICATED: 401, FORBIDDEN: 403 };
 
-interface GraphqlAnswer<Data> {
+interface GraphqlResponse<Data> {
   data?: Data;
   errors?: { message: string; extensions: { code: string; status?: number } }[];
 }
@@ -167,13 +167,13 @@ export class GraphqlClient implements TransportClient {
   }
 
   async #ask<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
-    const answer = await this.browser.post(this.path, { query, variables });
-    this.setCookie = answer.setCookies.find((line) => line.startsWith('sid='));
-    if (answer.status >= 400) throw new Refused(answer.status, answer.text);
-    const { data, errors } = answer.json<GraphqlAnswer<Data>>();
+    const response = await this.browser.post(this.path, { query, variables });
+    this.setCookie = response.setCookies.find((line) => line.startsWith('sid='));
+    if (response.status >= 400) throw new RejectedCall(response.status, response.text);
+    const { data, errors } = response.json<GraphqlResponse<Data>>();
     if (errors) {
       const { code, status = STATUS_OF[code] ?? 500 } = errors[0]!.extensions;
-      throw new Refused(status, answer.text);
+      throw new RejectedCall(status, response.text);
     }
     return data!;
   }

@@ -1,8 +1,8 @@
 import { Body, Controller, Get, HttpCode, Post, Query, UseGuards } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
-import { Browser, type Answer } from '../http/browser.js';
+import { Browser, type ReceivedResponse } from '../http/browser.js';
 import { Account, LoggedIn } from './account.js';
-import { Refused, type TransportClient, type Whoami } from './transport.js';
+import { RejectedCall, type TransportClient, type Whoami } from './transport.js';
 
 interface Put {
   name: string;
@@ -10,7 +10,7 @@ interface Put {
   gate: string;
 }
 
-/** The account over HTTP, on any platform. */
+/** The account over HTTP, for any platform. */
 @Controller()
 export class AccountController {
   constructor(private readonly account: Account) {}
@@ -130,17 +130,17 @@ export class HttpClient implements TransportClient {
     return new HttpClient(this.browser.clone());
   }
 
-  async #get(path: string): Promise<Answer> {
+  async #get(path: string): Promise<ReceivedResponse> {
     return this.#take(await this.browser.get(path));
   }
 
-  async #post(path: string, body?: unknown): Promise<Answer> {
+  async #post(path: string, body?: unknown): Promise<ReceivedResponse> {
     return this.#take(await this.browser.post(path, body));
   }
 
-  #take(answer: Answer): Answer {
-    this.setCookie = answer.setCookies.find((line) => line.startsWith('sid='));
-    if (answer.status >= 400) throw new Refused(answer.status, answer.text);
-    return answer;
+  #take(response: ReceivedResponse): ReceivedResponse {
+    this.setCookie = response.setCookies.find((line) => line.startsWith('sid='));
+    if (response.status >= 400) throw new RejectedCall(response.status, response.text);
+    return response;
   }
 }

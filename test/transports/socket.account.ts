@@ -19,9 +19,9 @@ import { Session, SessionStoreError } from 'nestjs-session-stores';
 import { Browser } from '../http/browser.js';
 import { Account, LoggedIn } from './account.js';
 import { AccountController, HttpClient } from './http.account.js';
-import { createApp, Refused, type Transport, type TransportClient, type Whoami } from './transport.js';
+import { createApp, RejectedCall, type Transport, type TransportClient, type Whoami } from './transport.js';
 
-interface Ask {
+interface Call {
   id: number;
   name: string;
   value: unknown;
@@ -35,20 +35,20 @@ interface Reply {
   message?: string;
 }
 
-/** Answers with the number of the question, which not every protocol has. */
+/** Adds the id of the call to its reply, because not every protocol has acknowledgements. */
 @Injectable()
 class Numbered implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { id } = context.switchToWs().getData<Ask>();
+    const { id } = context.switchToWs().getData<Call>();
     return next.handle().pipe(map((value) => ({ event: 'reply', data: { id, value } })));
   }
 }
 
-/** Tells what a handler, a guard or the session layer threw, with a status as HTTP has it. */
+/** Replies with the error of a handler, a guard or the session layer, and its HTTP status. */
 @Catch()
-class Told implements WsExceptionFilter {
+class ExceptionReply implements WsExceptionFilter {
   catch(error: Error, host: ArgumentsHost): void {
-    const { id } = host.switchToWs().getData<Ask>();
+    const { id } = host.switchToWs().getData<Call>();
     const reply: Reply = { id, status: statusOf(error), message: error.message };
     const client = host.switchToWs().getClient<{
       send: (text: string) => void;
@@ -67,10 +67,10 @@ function statusOf(error: Error): number {
   return 500;
 }
 
-/** The account on sockets: what needs a token is done over HTTP. */
+/** The account on sockets. Calls that issue a token are made over HTTP. */
 @WebSocketGateway()
 @UseInterceptors(Numbered)
-@UseFilters(Told)
+@UseFilters(ExceptionReply)
 export class AccountGateway {
   constructor(private readonly account: Account) {}
 
@@ -86,17 +86,17 @@ export class AccountGateway {
   }
 
   @SubscribeMessage('put')
-  put(@Session() session: Session, @MessageBody() { name, value }: Ask): void {
+  put(@Session() session: Session, @MessageBody() { name, value }: Call): void {
     this.account.put(session, name, value);
   }
 
   @SubscribeMessage('put-slowly')
-  putSlowly(@Session() session: Session, @MessageBody() { name, value, gate }: Ask): Promise<void> {
+  putSlowly(@Session() session: Session, @MessageBody() { name, value, gate }: Call): Promise<void> {
     return this.account.putSlowly(session, name, value, gate);
   }
 
   @SubscribeMessage('put-and-throw')
-  putAndThrow(@Session() session: Session, @MessageBody() { name, value }: Ask): void {
+  putAndThrow(@Session() session: Session, @MessageBody() { name, value }: Call): void {
     this.account.putAndThrow(session, name, value);
   }
 
@@ -111,7 +111,7 @@ export class AccountGateway {
   }
 }
 
-/** A socket of some protocol, as its client has it. */
+/** The client side of a socket, for any protocol. */
 export interface Connection {
   send(event: string, data: object): void;
   onReply(take: (reply: Reply) => void): void;
@@ -121,18 +121,18 @@ export interface Connection {
 
 export type Connect = (url: string, cookie: string) => Promise<Connection>;
 
-interface Asked {
+interface PendingCall {
   on: Connection;
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
 }
 
-/** A client that asks on a socket, opened anew when it was closed or there is another cookie. */
+/** A client that calls over a socket, which is reopened after it was closed or when the cookie has changed. */
 class SocketClient implements TransportClient {
   readonly #http: HttpClient;
-  /** Whether the last answer came over HTTP: no other can set a cookie. */
+  /** Whether the last response arrived over HTTP, because only that can set a cookie. */
   #overHttp = false;
-  readonly #asked = new Map<number, Asked>();
+  readonly #pending = new Map<number, PendingCall>();
   #ids = 0;
   #open: { cookie: string; connection: Promise<Connection> } | undefined;
 
@@ -155,28 +155,28 @@ class SocketClient implements TransportClient {
   }
 
   whoami(): Promise<Whoami> {
-    return this.#ask<Whoami>('whoami');
+    return this.#call<Whoami>('whoami');
   }
 
   guarded(): Promise<string> {
-    return this.#ask('guarded');
+    return this.#call('guarded');
   }
 
   put(name: string, value: unknown): Promise<void> {
-    // A session begins with an answer that can carry a cookie.
-    return this.#cookie ? this.#ask('put', { name, value }) : this.#byHttp((http) => http.put(name, value));
+    // A session can only begin with a response that can set a cookie.
+    return this.#cookie ? this.#call('put', { name, value }) : this.#byHttp((http) => http.put(name, value));
   }
 
   putSlowly(name: string, value: unknown, gate: string): Promise<void> {
-    return this.#ask('put-slowly', { name, value, gate });
+    return this.#call('put-slowly', { name, value, gate });
   }
 
   putAndThrow(name: string, value: unknown): Promise<void> {
-    return this.#ask('put-and-throw', { name, value });
+    return this.#call('put-and-throw', { name, value });
   }
 
   get(name: string): Promise<unknown> {
-    return this.#ask('get', { name });
+    return this.#call('get', { name });
   }
 
   regenerate(): Promise<void> {
@@ -192,7 +192,7 @@ class SocketClient implements TransportClient {
   }
 
   logoutEverywhere(): Promise<number> {
-    return this.#ask('logout-everywhere');
+    return this.#call('logout-everywhere');
   }
 
   clone(): SocketClient {
@@ -208,24 +208,24 @@ class SocketClient implements TransportClient {
     return [...this.browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
-  /** Asks again, on a new socket, when the session of the old one has ended: as an app would. */
-  async #ask<T>(event: string, data: Partial<Ask> = {}): Promise<T> {
+  /** Calls again on a new socket if the session of the old one was destroyed, as an app would. */
+  async #call<T>(event: string, data: Partial<Call> = {}): Promise<T> {
     const old = this.#open?.cookie === this.#cookie ? this.#open : undefined;
     try {
-      return await this.#askOnce<T>(event, data);
+      return await this.#callOnce<T>(event, data);
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 401 || !old) throw error;
+      if (!(error instanceof RejectedCall) || error.status !== 401 || !old) throw error;
       if (this.#open === old) this.#open = undefined;
-      return await this.#askOnce<T>(event, data);
+      return await this.#callOnce<T>(event, data);
     }
   }
 
-  async #askOnce<T>(event: string, data: Partial<Ask>): Promise<T> {
+  async #callOnce<T>(event: string, data: Partial<Call>): Promise<T> {
     this.#overHttp = false;
     const connection = await this.#connection();
     const id = this.#ids++;
     return new Promise<unknown>((resolve, reject) => {
-      this.#asked.set(id, { on: connection, resolve, reject });
+      this.#pending.set(id, { on: connection, resolve, reject });
       connection.send(event, { ...data, id });
     }) as Promise<T>;
   }
@@ -239,22 +239,22 @@ class SocketClient implements TransportClient {
     const connection = await opened.connection;
     before?.close();
     connection.onReply(({ id, value, status, message = '' }) => {
-      const asked = this.#asked.get(id);
-      this.#asked.delete(id);
-      if (status === undefined) asked?.resolve(value);
-      else asked?.reject(new Refused(status, message));
+      const pending = this.#pending.get(id);
+      this.#pending.delete(id);
+      if (status === undefined) pending?.resolve(value);
+      else pending?.reject(new RejectedCall(status, message));
     });
     connection.onClosed(() => {
       if (this.#open === opened) this.#open = undefined;
-      for (const { on, reject } of this.#asked.values()) {
-        if (on === connection) reject(new Refused(401, 'closed'));
+      for (const { on, reject } of this.#pending.values()) {
+        if (on === connection) reject(new RejectedCall(401, 'closed'));
       }
     });
     return connection;
   }
 }
 
-/** The account on sockets that `adapt` gives an app, for clients that connect with `connect`. */
+/** The account on the sockets that `adapt` adds to an app, for clients that connect with `connect`. */
 export function socketTransport(
   name: string,
   adapt: (app: INestApplication) => void,
@@ -265,7 +265,7 @@ export function socketTransport(
     async start(options) {
       const app = await createApp(
         options,
-        { controllers: [AccountController], providers: [AccountGateway, LoggedIn, Numbered, Told] },
+        { controllers: [AccountController], providers: [AccountGateway, LoggedIn, Numbered, ExceptionReply] },
         (testing) => testing.createNestApplication({ logger: false }),
       );
       adapt(app);

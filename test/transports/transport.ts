@@ -4,43 +4,43 @@ import { onTestFinished } from 'vitest';
 import { SessionModule, SessionService, type SessionModuleOptions } from 'nestjs-session-stores';
 import { Account } from './account.js';
 
-/** Who a client is, as its server sees it. */
+/** The user and session of a client, as the server sees them. */
 export interface Whoami {
   user: string | null;
   id: string;
 }
 
-/** How a client of a transport does what all of them can do. Each rejects with `Refused` when it is refused. */
+/** A client of a transport. A call that fails rejects with a `RejectedCall`. */
 export interface TransportClient {
-  /** A new session for `user`, in the group `user:<user>`; gives its id. */
+  /** Starts a new session for `user`, in the group `user:<user>`. Resolves to its id. */
   login(user: string): Promise<string>;
   whoami(): Promise<Whoami>;
-  /** Who it is, from a handler behind a guard that lets nobody in without a user. */
+  /** Resolves to the user. The handler has a guard that rejects sessions without a user. */
   guarded(): Promise<string>;
   put(name: string, value: unknown): Promise<void>;
-  /** Puts a value, and is answered when the gate `gate` is open. */
+  /** Sets a property, and resolves after the gate `gate` was opened. */
   putSlowly(name: string, value: unknown, gate: string): Promise<void>;
-  /** Puts a value, and then the handler throws an error of status 418. */
+  /** Sets a property in a handler that then throws an error with status 418. */
   putAndThrow(name: string, value: unknown): Promise<void>;
   get(name: string): Promise<unknown>;
   regenerate(): Promise<void>;
   rotate(): Promise<void>;
   logout(): Promise<void>;
   logoutEverywhere(): Promise<number>;
-  /** What the last answer set the cookie to; `undefined` when it set none. */
+  /** The `Set-Cookie` header of the last response, `undefined` if there was none. */
   readonly setCookie: string | undefined;
-  /** Another client that holds the same cookie now, and goes its own way from here. */
+  /** Returns another client with a copy of the cookie. */
   clone(): TransportClient;
 }
 
-/** A client's call was not done. */
-export class Refused extends Error {
+/** A call of a client was rejected. */
+export class RejectedCall extends Error {
   constructor(
-    /** The HTTP status, or what the transport has in its place. */
+    /** The HTTP status, or its equivalent in the transport. */
     readonly status: number,
-    readonly answer: string,
+    readonly response: string,
   ) {
-    super(`refused with ${status}: ${answer}`);
+    super(`rejected with ${status}: ${response}`);
   }
 }
 
@@ -56,14 +56,14 @@ export interface TransportApp {
   client(): TransportClient;
 }
 
-/** What a transport adds to the app that all have. */
+/** What a transport adds to the common app. */
 interface Parts {
   imports?: unknown[];
   controllers?: Type[];
   providers?: Type[];
 }
 
-/** An app with sessions and the `Account`, not listening yet; closed when the test has ended. */
+/** Creates an app with sessions and the `Account` that does not listen yet. It is closed after the test. */
 export async function createApp<App extends INestApplication>(
   options: SessionModuleOptions,
   { imports = [], controllers = [], providers = [] }: Parts,
