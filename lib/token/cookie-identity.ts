@@ -30,8 +30,8 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
     get: (req) => cookiesOf(req.headers.cookie, name),
     // The cookie that the session layer hands in is always its own.
     set(res, token, session) {
-      const cookie = session.cookie as LiveCookie;
-      res.appendHeader('Set-Cookie', LiveCookie.set(cookie, name, token, session.expiresAt));
+      const line = LiveCookie.set(session.cookie as LiveCookie, name, token, session.expiresAt);
+      res.appendHeader('Set-Cookie', line);
     },
     remove(res, session) {
       res.appendHeader('Set-Cookie', LiveCookie.clear(session.cookie as LiveCookie, name));
