@@ -392,7 +392,11 @@ describe('the options of identities and cookies', () => {
       make({ name: 'a', identities: [cookieIdentity()] }),
       /write them as cookieIdentity/,
     ],
-    ['an unknown option of headerIdentity', () => headerIdentity({ hots: 'a' } as never), /no option `hots`/],
+    [
+      'an unknown option of headerIdentity',
+      () => headerIdentity({ hots: 'a' } as never),
+      /^Unknown headerIdentity option "hots"\. Valid options: name, host/,
+    ],
     ['a name in cookie', make({ cookie: { name: 'other' } }), /no attribute `name`/],
     ['an incomplete identity', make({ identities: [{ name: 'a' }] }), /^an identity must be/],
     [

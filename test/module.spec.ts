@@ -263,7 +263,7 @@ describe('SessionModule', () => {
     [{ forRoutes: 'cart' }, /^forRoutes must be a list of routes/],
     [{ forRoutes: [] }, /^forRoutes must be a list of routes/],
     [{ exclude: 'health' }, /^exclude must be a list of routes/],
-    [{ forRoute: ['cart'] }, /no option `forRoute`.+forRoutes, exclude, recheck and isGlobal/],
+    [{ forRoute: ['cart'] }, /^Unknown session option "forRoute"\. .+forRoutes, exclude, recheck, isGlobal/],
   ])('rejects the options %j with an error that says what to write', async (wrong, message) => {
     await expect(run([SessionModule.forRoot({ secret, ...wrong } as never)])).rejects.toThrow(message);
   });

@@ -1,6 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import expressSession from 'express-session';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   sessionMiddleware,
   type Session,
@@ -581,9 +581,9 @@ describe('a failing store', () => {
   it('that rejects with undefined results in a 500 and never falls through to the handler', async () => {
     const browser = await app({ '/login': login, '/': dataOf });
     await browser.get('/login');
-    store.before = () => Promise.reject();
+    vi.spyOn(store, 'read').mockImplementation(() => Promise.reject());
     expect((await browser.get('/')).status).toBe(500);
-    store.before = undefined;
+    vi.restoreAllMocks();
   });
 
   it('that fails to open fails the first request, and the next request opens it again', async () => {

@@ -36,52 +36,46 @@ const TYPES = ['@types/express-session', '@fastify/session', 'fastify', '@types/
 type Types = (typeof TYPES)[number];
 
 interface App {
-  source: string;
+  sources: string[];
   /** What is installed; the packages of `TYPES` that are not among it cannot be found. */
   installed?: readonly Types[];
   /** The packages whose types are in the program without an import. */
   types?: string[];
-  skipLibCheck?: boolean;
   compilerOptions?: object;
 }
 
 /** The files of packages, parsed once for all apps. */
 const parsed = new Map<string, ts.SourceFile | undefined>();
 
-/** What the compiler says of an app; of what is not ours or the app's, nothing. */
-function problemsOf({
-  source,
-  installed = TYPES,
-  types = [],
-  skipLibCheck = true,
-  compilerOptions,
-}: App): string[] {
+/** What the compiler says of an app and of ours; of others' types, nothing. */
+function problemsOf({ sources, installed = TYPES, types = [], compilerOptions }: App): string[] {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (file) => ts.sys.readFile(file));
   const { options } = ts.convertCompilerOptionsFromJson(
-    { ...config.compilerOptions, types: ['node', ...types], skipLibCheck, ...compilerOptions },
+    { ...config.compilerOptions, types: ['node', ...types], ...compilerOptions },
     root,
   );
   // Under test/, so that packages and the package's own name are found from there.
-  const app = join(root, 'test', 'an-app.ts');
+  const files = new Map(sources.map((source, at) => [join(root, 'test', `app-${at}.ts`), source]));
   const hidden = TYPES.filter((one) => !installed.includes(one)).map((one) => `/node_modules/${one}/`);
   const isHidden = (path: string): boolean => hidden.some((one) => `${path}/`.includes(one));
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists, directoryExists, readFile } = host;
-  host.fileExists = (file) => file === app || (!isHidden(file) && fileExists(file));
+  host.fileExists = (file) => files.has(file) || (!isHidden(file) && fileExists(file));
   host.directoryExists = (folder) => !isHidden(folder) && directoryExists!(folder);
   host.readFile = (file) => (isHidden(file) ? undefined : readFile(file));
   host.getSourceFile = (file, languageVersion) => {
-    if (file === app) {
+    const source = files.get(file);
+    if (source !== undefined) {
       const code = `import { Session } from 'nestjs-session-stores';\n${AUGMENTED}\n${source}`;
       return ts.createSourceFile(file, code, languageVersion);
     }
     if (!parsed.has(file)) parsed.set(file, getSourceFile(file, languageVersion));
     return parsed.get(file);
   };
-  const program = ts.createProgram([app], options, host);
+  const program = ts.createProgram([...files.keys()], options, host);
   return ts
     .getPreEmitDiagnostics(program)
-    .filter(({ file }) => file && (file.fileName === app || file.fileName.startsWith(join(root, 'dist'))))
+    .filter(({ file }) => file && (files.has(file.fileName) || file.fileName.startsWith(join(root, 'dist'))))
     .map(
       ({ file, code, messageText }) =>
         `${file!.fileName}: TS${code} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
@@ -90,28 +84,28 @@ function problemsOf({
 
 describe('an app that augments SessionData of this package has its data and our methods on req.session', () => {
   it.each<[string, App]>([
-    ['@Session() of a Nest handler', { source: NEST }],
-    ['@Session() without types of a platform', { source: NEST, installed: [] }],
-    ['Express, without types of express-session', { source: EXPRESS, installed: ['@types/express'] }],
-    ['Express, with types of express-session that nothing imports', { source: EXPRESS }],
-    ['Express, with types of express-session in every file', { source: EXPRESS, types: ['express-session'] }],
-    ['Express and express-session', { source: `import 'express-session'; ${EXPRESS}` }],
-    ['Express and the drop-in', { source: `import 'nestjs-session-stores/express'; ${EXPRESS}` }],
-    ['Fastify, without types of @fastify/session', { source: FASTIFY, installed: ['fastify'] }],
-    ['Fastify and @fastify/session', { source: `import '@fastify/session'; ${FASTIFY}` }],
+    ['without types of a platform', { sources: [NEST], installed: [] }],
     [
-      'exactOptionalPropertyTypes',
-      { source: EXPRESS, compilerOptions: { exactOptionalPropertyTypes: true } },
+      'on Express, without types of express-session',
+      { sources: [EXPRESS, NEST], installed: ['@types/express'] },
+    ],
+    ['on Express, with types of express-session that nothing imports', { sources: [EXPRESS] }],
+    [
+      'on Express, with types of express-session in every file',
+      { sources: [EXPRESS], types: ['express-session'] },
+    ],
+    ['on Express, beside the drop-in', { sources: [EXPRESS, `import 'nestjs-session-stores/express';`] }],
+    ['on Fastify, without types of @fastify/session', { sources: [FASTIFY], installed: ['fastify'] }],
+    ['on Fastify, beside @fastify/session', { sources: [FASTIFY, `import '@fastify/session';`] }],
+    [
+      'with every library checked, and none of these types',
+      { sources: [NEST], installed: [], compilerOptions: { skipLibCheck: false } },
     ],
     [
-      'every library checked, without types of anything',
-      { source: NEST, installed: [], skipLibCheck: false },
-    ],
-    [
-      'every library checked, with everything there is',
+      'with every library checked, and all of these types',
       {
-        source: `import '@fastify/session'; import 'nestjs-session-stores/express'; ${FASTIFY}`,
-        skipLibCheck: false,
+        sources: [EXPRESS, FASTIFY, `import '@fastify/session'; import 'express-session';`],
+        compilerOptions: { skipLibCheck: false, exactOptionalPropertyTypes: true },
       },
     ],
   ])('%s', (_, app) => {
@@ -119,23 +113,15 @@ describe('an app that augments SessionData of this package has its data and our 
   });
 });
 
-describe('the types say what may be absent', () => {
-  it.each([
-    [
-      'sessionOf',
-      `import { sessionOf } from 'nestjs-session-stores'; declare const c: any; sessionOf(c).user;`,
-    ],
-    [
-      'the data of a view',
-      `declare const s: import('nestjs-session-stores').SessionService; (await s.find('i')).data;`,
-    ],
-    [
-      'a value of the data of a view',
-      `declare const v: import('nestjs-session-stores').SessionView; const user: string = v.data.user;`,
-    ],
-  ])('%s', (_, source) => {
-    expect(problemsOf({ source })).toEqual([expect.stringMatching(/TS(2532|2322|18048)/)]);
-  });
+it('the types say what may be absent: a destroyed session, a view, a value of its data', () => {
+  const sources = [
+    `import { sessionOf } from 'nestjs-session-stores'; declare const c: any; sessionOf(c).user;`,
+    `declare const s: import('nestjs-session-stores').SessionService; (await s.find('i')).data;`,
+    `declare const v: import('nestjs-session-stores').SessionView; const user: string = v.data.user;`,
+  ];
+  expect(problemsOf({ sources })).toEqual(
+    sources.map((_, at) => expect.stringMatching(new RegExp(`app-${at}.*TS(2532|2322)`))),
+  );
 });
 
 it('an app that stores nothing is offered nothing of what authors of stores need', async () => {

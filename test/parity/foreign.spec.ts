@@ -343,7 +343,7 @@ describe('fromExpressStore', () => {
     const { status, text } = await browser.get('/join');
     expect(status).toBe(500);
     expect(text).toContain('cannot keep groups; RedisStore');
-    await expect(store.rotate({} as never, '', '', 0)).rejects.toThrow(/cannot rotate/);
+    await expect(store.rotate({ id: 'k' }, '', '', 0)).rejects.toThrow(/cannot rotate/);
     expect(() => fromExpressStore({} as never)).toThrow(/get, set and destroy/);
   });
 });
