@@ -467,7 +467,7 @@ describe('the methods of a session', () => {
         res.end(error);
       },
     });
-    expect((await browser.get('/')).text).toContain('the answer has begun');
+    expect((await browser.get('/')).text).toContain('the response has begun');
     expect(store.take()).toEqual([]);
   });
 

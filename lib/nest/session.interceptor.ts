@@ -18,7 +18,10 @@ import { dropHeaders } from '../http/seal.js';
 /** Nest marks handlers of server-sent events with this metadata; they answer long before they end. */
 const SSE_METADATA = '__sse__';
 
-/** Commits the session after the handler of an HTTP request or of a message, so that a failed commit reaches exception filters. */
+/**
+ * Commits the session after the handler of an HTTP request or of a message, so that a failed commit reaches exception
+ * filters.
+ */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
   constructor(private readonly recheck: SessionRecheck) {}
@@ -83,7 +86,7 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
       failure.error.cause = thrown.error;
     }
     // Filters that see a reply as sent only end it, which would be an empty 200.
-    if (isHijacked(response)) request.answerFailure(failure.error);
+    if (isHijacked(response)) request.sendFailure(failure.error);
     throw failure.error;
   }
   if (isStoreError(thrown?.error)) startOver(response, request, thrown.error);

@@ -26,8 +26,10 @@ export function hashSecret(secret: string): string {
   return hash('sha256', secret, 'base64url');
 }
 
-/** Whether a secret with this hash gives access to the session at `now`: the current one, or the previous in its grace. */
-export function isGoodHash(record: SessionRecord, secretHash: string, now: number): boolean {
+/**
+ * Whether a secret with this hash gives access to the session at `now`: the current one, or the previous in its grace.
+ */
+export function isValidHash(record: SessionRecord, secretHash: string, now: number): boolean {
   const { previous } = record;
   return (
     secretHash === record.secretHash ||
