@@ -49,7 +49,7 @@ export class SessionRecheck {
   /** Throws a `TypeError` for an `every` that is not a duration. */
   constructor({ store, logger, every = DEFAULT_RECHECK, absoluteTimeout = Infinity }: RecheckOptions) {
     if (typeof every !== 'number' || !(every > 0)) {
-      throw new TypeError('recheck must be a positive number of milliseconds. Write Infinity for never');
+      throw new TypeError('recheck must be a positive number of milliseconds: write Infinity for never');
     }
     this.#store = store;
     this.#logger = logger;
