@@ -156,7 +156,7 @@ describe('a property with any name', () => {
       const response = await app.browser().get(`/set/${name}`);
       expect([response.status, response.setCookies], name).toEqual([500, []]);
       expect(response.json()['message'], name).toBe(
-        `session.${name} is reserved and cannot hold data: choose another name`,
+        `session.${name} is reserved and cannot hold data. Choose another name`,
       );
     }
     expect(app.store.take()).toEqual([]);

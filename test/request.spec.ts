@@ -467,7 +467,7 @@ describe('the methods of a session', () => {
         res.end(error);
       },
     });
-    expect((await browser.get('/')).text).toContain('the answer has begun');
+    expect((await browser.get('/')).text).toContain('the response has begun');
     expect(store.take()).toEqual([]);
   });
 
@@ -610,7 +610,7 @@ describe('sessionMiddleware()', () => {
     [{ absoluteTimeout: 0 }, /absoluteTimeout must be a positive number/],
     [{ store: undefined }, /store is required/],
     [{ store: {} }, /store must be a SessionStore/],
-    [{ store: new expressSession.MemoryStore() }, /wrap it, store: fromExpressStore\(store\)/],
+    [{ store: new expressSession.MemoryStore() }, /write store: fromExpressStore\(store\)/],
     [{ store: Promise.resolve() }, /await it/],
     [{ cookie: Promise.resolve({}) }, /not a promise/],
     [{ store: new Map() }, /store must be a SessionStore/],

@@ -290,7 +290,7 @@ describe('a rotation', () => {
       for (const path of ['/streamed', '/held']) {
         const { status, setCookies } = await browser.get(path);
         expect([status, setCookies], path).toEqual([200, []]);
-        expect(await outcome, path).toMatch(/the answer has begun/);
+        expect(await outcome, path).toMatch(/the response has begun/);
         const operations = app.store.take();
         expect(operations, path).not.toContain('rotate');
         expect(operations, path).not.toContain('destroy');

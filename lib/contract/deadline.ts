@@ -10,7 +10,7 @@ export class Deadline {
   readonly begun = performance.now();
   /** Called when the time is over and the call has not settled: cancels what is under way. */
   whenOver: (() => void) | undefined;
-  /** What the error of a timeout says beside the time. Default: the advice of the store. */
+  /** What the error of a timeout advises. Default: the advice of the store. */
   advice: string | undefined;
 
   /** @param timeout how long the call may take, in milliseconds; `Infinity` for no limit */
@@ -81,7 +81,7 @@ export class Deadlines {
   }
 
   #remove(pending: Pending): void {
-    // A timer that nobody waits for must not keep the process.
+    // A timer without pending calls must not keep the process alive.
     if (this.#pending.delete(pending) && this.#pending.size === 0) this.#timer?.unref();
   }
 

@@ -6,7 +6,7 @@ function brand(errorClass: abstract new (...args: never[]) => Error, name: strin
   Object.defineProperty(errorClass.prototype, BRAND, { value: name });
   Object.defineProperty(errorClass, Symbol.hasInstance, {
     value(this: unknown, error: unknown): boolean {
-      // A subclass of somebody's own is recognised as any class is.
+      // A subclass is recognised by its prototype, as any class is.
       if (this !== errorClass) return Function.prototype[Symbol.hasInstance].call(this, error);
       return isBranded(error, name);
     },

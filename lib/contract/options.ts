@@ -1,10 +1,10 @@
-// What options are checked for. Each throws a `TypeError` that says what to write instead.
+// Checks of options. Each throws a `TypeError` that says what to write instead.
 
 /**
  * Rejects options that do not exist: a misspelt one would silently have its default.
  *
- * @param owner what takes the options, such as `RedisStore`
- * @param others the options that nothing has read
+ * @param owner the function or class with the options, such as `RedisStore`
+ * @param others the options that were not read
  * @param valid the names of all options, as a sentence lists them
  * @param advice what to write instead of a name that exists elsewhere
  */
@@ -27,15 +27,15 @@ export function checkPrefix(prefix: unknown): void {
   }
 }
 
-/** @param hint what to write for a lifetime without end, or none */
+/** @param hint what to write for no limit, or for the default */
 export function checkLifetime(option: string, value: unknown, hint: string): number {
   if (typeof value !== 'number' || !(value > 0)) {
-    throw new TypeError(`${option} must be a positive number of milliseconds; ${hint}`);
+    throw new TypeError(`${option} must be a positive number of milliseconds: ${hint}`);
   }
   return value;
 }
 
-/** @param also what else the option may be */
+/** @param also other values that the option may have, for the message */
 export function checkFlag(option: string, value: unknown, also = ''): void {
   if (value !== undefined && typeof value !== 'boolean') {
     throw new TypeError(`${option} must be true or false${also}`);

@@ -1,25 +1,28 @@
 import { stringifySetCookie } from 'cookie';
 import { checkFlag, checkLifetime } from '../contract/options.js';
 
-/** How the session cookie is set. What is left out takes the default beside it. */
+/** The attributes of the session cookie. */
 export interface SessionCookieOptions {
-  /** How long browser and store keep the session, in milliseconds. Absent: a cookie that ends with the browser, and `idleTimeout` in the store. */
+  /**
+   * How long the browser and the store keep the session, in milliseconds. Default: the cookie lasts until the browser
+   * is closed, and the store keeps the session for `idleTimeout`.
+   */
   maxAge?: number | null;
-  /** Kept from scripts; default `true`. */
+  /** Whether scripts in the browser cannot read the cookie; default `true`. */
   httpOnly?: boolean;
   /** Default `'lax'`; `'auto'`: `'none'` for requests over HTTPS, `'lax'` for others. */
   sameSite?: boolean | 'lax' | 'strict' | 'none' | 'auto';
-  /** `'auto'` (default): as the request was; `true`: never sent over plain HTTP. */
+  /** `'auto'` (default): `true` for requests over HTTPS, `false` for others. `true`: never sent over plain HTTP. */
   secure?: boolean | 'auto';
-  /** Default `'/'`; requests elsewhere have no session. */
+  /** The path of the requests with a session; default `'/'`. */
   path?: string;
-  /** Default: the host that set it, alone. */
+  /** Default: only the host that set the cookie. */
   domain?: string;
   priority?: 'low' | 'medium' | 'high';
   partitioned?: boolean;
 }
 
-/** The attributes of a cookie for one request: what `'auto'` comes to is known. */
+/** The attributes of a cookie for one request, with `'auto'` resolved. */
 export type CookieAttributes = Omit<SessionCookieOptions, 'sameSite' | 'secure'> & {
   sameSite?: boolean | 'lax' | 'strict' | 'none';
   secure?: boolean;
@@ -33,7 +36,7 @@ export interface ResolvedCookie {
 
 type Check = (value: unknown) => boolean;
 
-/** Whether a `Set-Cookie` header can carry the text of an attribute. */
+/** Whether an attribute's value is a string that a `Set-Cookie` header can carry. */
 const isText =
   (attribute: 'path' | 'domain'): Check =>
   (value) => {
@@ -47,7 +50,7 @@ const isText =
   };
 const isBoolean: Check = (value) => typeof value === 'boolean';
 
-/** The attributes that are kept, each with what it may be: on load nothing else is taken. */
+/** The attributes that are stored, each with the check of its value. Nothing else is loaded. */
 export const ATTRIBUTES: Record<keyof CookieAttributes, Check> = {
   maxAge: (value) => value === null || (typeof value === 'number' && Number.isFinite(value)),
   path: isText('path'),
@@ -58,51 +61,55 @@ export const ATTRIBUTES: Record<keyof CookieAttributes, Check> = {
   priority: (value) => value === 'low' || value === 'medium' || value === 'high',
   partitioned: isBoolean,
 };
+/** The names of the attributes that are stored. */
 export const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as (keyof CookieAttributes)[];
 
 /** The attributes that may be `'auto'`. */
 const AUTO = new Set<keyof CookieAttributes>(['secure', 'sameSite']);
 
 /**
- * Checks the configured attributes of a cookie and fills in `defaults`. Throws a `TypeError` that says what to write
- * instead.
+ * Checks the configured attributes of a cookie and adds defaults. Throws a `TypeError` that says what to write instead.
  */
 export function resolveCookie(
   cookie: SessionCookieOptions = {},
   defaults: SessionCookieOptions = COOKIE_DEFAULTS,
 ): ResolvedCookie {
   if (typeof cookie !== 'object' || cookie === null) {
-    throw new TypeError('cookie must be an object of attributes: cookie: { maxAge: 30 * 60_000 }');
+    throw new TypeError('cookie must be an object of attributes: write cookie: { maxAge: 30 * 60_000 }');
   }
   if ('then' in cookie) {
     throw new TypeError(
-      'cookie must be attributes, not a promise of them: a function must return them at once',
+      'cookie must be attributes, not a promise of them: write a function that returns them synchronously',
     );
   }
   if ('expires' in cookie) {
     throw new TypeError(
-      'cookie.expires would end every session at one instant: write cookie: { maxAge: milliseconds }',
+      'cookie.expires must not be set, because all sessions would expire at the same instant: write cookie: { maxAge: milliseconds }',
     );
   }
   const unknown = Object.keys(cookie).find((name) => !Object.hasOwn(ATTRIBUTES, name));
   if (unknown !== undefined)
-    throw new TypeError(`cookie has no attribute \`${unknown}\`: ${ATTRIBUTE_NAMES.join(', ')} are all`);
+    throw new TypeError(
+      `Unknown cookie attribute "${unknown}". Valid attributes: ${ATTRIBUTE_NAMES.join(', ')}`,
+    );
   const { maxAge = null, path = '/', secure, sameSite, ...attributes } = { ...defaults, ...defined(cookie) };
   if (maxAge === Infinity)
     throw new TypeError(
-      'cookie.maxAge must be finite; for sessions that never end write idleTimeout: Infinity',
+      'cookie.maxAge must be finite: write idleTimeout: Infinity for sessions that never expire',
     );
   if (maxAge !== null)
     checkLifetime('cookie.maxAge', maxAge, 'leave it out for a cookie that ends with the browser');
   if (typeof path !== 'string' || !path.startsWith('/'))
-    throw new TypeError("cookie.path must be a path such as '/'");
+    throw new TypeError("cookie.path must be a path: write one such as '/'");
   if (secure !== 'auto') checkFlag('cookie.secure', secure, " or 'auto'");
   const wrong = ATTRIBUTE_NAMES.find((name) => {
     const value = cookie[name];
     return value !== undefined && !(AUTO.has(name) && value === 'auto') && !ATTRIBUTES[name](value);
   });
   if (wrong !== undefined) {
-    throw new TypeError(`cookie.${wrong} is not what a cookie can have: see the attributes of Set-Cookie`);
+    throw new TypeError(
+      `cookie.${wrong} must be a value that a cookie can have: see the attributes of Set-Cookie`,
+    );
   }
   const at = (isSecure: boolean): CookieAttributes => ({
     maxAge,
@@ -116,12 +123,12 @@ export function resolveCookie(
 
 const COOKIE_DEFAULTS: SessionCookieOptions = { httpOnly: true, sameSite: 'lax', secure: 'auto' };
 
-/** The options that are given: one that is `undefined` is as if left out. */
+/** The options without those that are `undefined`, which count as left out. */
 function defined<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
 
-/** The known and well-typed attributes in `text`; whatever else it holds is left out. */
+/** The known attributes with valid values in a JSON text. Anything else in it is left out. */
 export function ownAttributes(text: string): CookieAttributes {
   const own: Record<string, unknown> = {};
   try {
@@ -130,7 +137,7 @@ export function ownAttributes(text: string): CookieAttributes {
       if (Object.hasOwn(stored, name) && ATTRIBUTES[name](stored[name])) own[name] = stored[name];
     }
   } catch {
-    // Not JSON: the session's cookie has nothing of its own, as if it had never been changed.
+    // Not JSON: the cookie has the default attributes, as if it had never been changed.
   }
   return own;
 }

@@ -14,7 +14,7 @@ const configured: CookieAttributes[] = [
   { maxAge: 60_000, path: `/, Expires=${new Date(0).toUTCString()}`, sameSite: false },
 ];
 
-/** What the `cookie` package writes for the attributes. */
+/** The `Set-Cookie` value that the `cookie` package writes for the attributes. */
 function written(attributes: CookieAttributes): string {
   return stringifySetCookie({
     name: 'sid',
@@ -26,15 +26,18 @@ function written(attributes: CookieAttributes): string {
 }
 
 describe('LiveCookie.set', () => {
-  it.each(configured)('writes %j as the cookie package does, the first time and every other', (defaults) => {
-    for (let time = 0; time < 2; time++) {
-      expect(LiveCookie.set(new LiveCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
-        written(defaults),
-      );
-    }
-  });
+  it.each(configured)(
+    'writes %j as the cookie package does, the first time and every time after',
+    (defaults) => {
+      for (let time = 0; time < 2; time++) {
+        expect(LiveCookie.set(new LiveCookie(defaults), 'sid', encodeURIComponent(value), expiresAt)).toBe(
+          written(defaults),
+        );
+      }
+    },
+  );
 
-  it('writes what a session changed of its cookie, and leaves that of others alone', () => {
+  it('writes the attributes that a session has changed, and leaves other cookies alone', () => {
     const defaults: CookieAttributes = { maxAge: 60_000, path: '/', sameSite: 'lax' };
     const changed = new LiveCookie(defaults);
     changed.sameSite = 'strict';
@@ -47,7 +50,7 @@ describe('LiveCookie.set', () => {
     );
   });
 
-  it('shows the expiry that was sent, and keeps the age', () => {
+  it('shows the expiry that was sent, and keeps maxAge', () => {
     const cookie = new LiveCookie({ maxAge: 60_000, path: '/' });
     LiveCookie.set(cookie, 'sid', encodeURIComponent(value), expiresAt);
 

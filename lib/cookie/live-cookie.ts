@@ -4,10 +4,12 @@ import { NEVER } from '../contract/record.js';
 import type { SessionCookie } from './cookie.js';
 import { ATTRIBUTES, ATTRIBUTE_NAMES, ownAttributes, type CookieAttributes } from './attributes.js';
 
-/** What stands before and after the date in the attributes of a cookie that has nothing of its own. */
+/** Configured attributes → the text of their `Set-Cookie` attributes before and after the date. */
 const AROUND_EXPIRES = new WeakMap<CookieAttributes, [before: string, after: string]>();
 
-/** Made once for each configured set of attributes: to serialise a cookie anew costs 0.6 µs more. */
+/**
+ * The text before and after the date. Made once per configured attributes: serializing each cookie costs 0.6 µs more.
+ */
 function aroundExpires(defaults: CookieAttributes): [before: string, after: string] {
   let around = AROUND_EXPIRES.get(defaults);
   if (!around) {
@@ -24,13 +26,13 @@ function aroundExpires(defaults: CookieAttributes): [before: string, after: stri
 
 const AS_IT_IS = { encode: (value: string) => value };
 
-/** The cookie's attributes as they now are. */
+/** The current attributes of a cookie. */
 type Attributes = { -readonly [Name in keyof CookieAttributes]: CookieAttributes[Name] };
 
 /**
- * The cookie of one session in one request, at `session.cookie`. It is express-session's `Cookie`, whose `maxAge` and
- * `expires` apps set, but an age that was set is the age that stays, where the original derives it from a clock that
- * ticks; and it knows what it has of its own.
+ * The cookie of one session in one request, at `session.cookie`. It extends express-session's `Cookie`, whose `maxAge`
+ * and `expires` apps set. A `maxAge` that was set stays the same, while the original derives it from the running clock.
+ * It also knows which attributes differ from the defaults.
  */
 export class LiveCookie implements SessionCookie {
   declare path: CookieAttributes['path'];
@@ -47,14 +49,14 @@ export class LiveCookie implements SessionCookie {
   #ownText: string | undefined;
 
   static {
-    // The original's constructor is not called: its loops cost more than all the rest.
+    // The original's constructor is not called: its loops cost more than everything else.
     Object.setPrototypeOf(this.prototype, expressSession.Cookie.prototype);
     Object.defineProperty(this, 'name', { value: 'Cookie' });
   }
 
   /**
-   * @param defaults the configured attributes, `secure` resolved for this request
-   * @param ownText the JSON text of what this session's cookie has of its own
+   * @param defaults the configured attributes, with `secure` resolved for this request
+   * @param ownText the JSON text of the attributes that this session has changed; `undefined` if there are none
    */
   constructor(defaults: CookieAttributes, ownText?: string) {
     this.#defaults = defaults;
@@ -78,7 +80,7 @@ export class LiveCookie implements SessionCookie {
   }
 
   set maxAge(age: number | null | undefined) {
-    // The original takes '' for null.
+    // The original would treat '' as null.
     if (typeof age === 'string') throw new TypeError('maxAge must be a number of milliseconds, or null');
     Reflect.set(expressSession.Cookie.prototype, 'maxAge', age, this);
     if (typeof age === 'number') this.originalMaxAge = age;
@@ -88,9 +90,9 @@ export class LiveCookie implements SessionCookie {
     return Reflect.get(expressSession.Cookie.prototype, 'maxAge', this) as number | null | undefined;
   }
 
-  // Static, and not methods of what apps hold.
+  // Static methods, because apps hold the object.
 
-  /** How long the session lives from now, in milliseconds; `idleTimeout` when the cookie itself has no age. */
+  /** How long the session lives from now on, in milliseconds; `idleTimeout` if the cookie has no `maxAge`. */
   static lifetime({ originalMaxAge: age }: LiveCookie, idleTimeout: number): number {
     if (typeof age !== 'number') return Math.min(idleTimeout, NEVER);
     if (!Number.isFinite(age)) {
@@ -100,8 +102,8 @@ export class LiveCookie implements SessionCookie {
   }
 
   /**
-   * The JSON text of what differs from the defaults, `undefined` when nothing does; and whether that is new. Throws a
-   * `TypeError` that names the attribute that no cookie can have.
+   * The JSON text of the attributes that differ from the defaults, with `text` `undefined` if none does. Returns
+   * `undefined` if that is what is stored. Throws a `TypeError` that names an attribute with an invalid value.
    */
   static own(cookie: LiveCookie): { text: string | undefined } | undefined {
     const text = cookie.#current();
@@ -110,12 +112,12 @@ export class LiveCookie implements SessionCookie {
     for (const name of ATTRIBUTE_NAMES) {
       if (now[name] === cookie.#defaults[name] || now[name] === undefined || ATTRIBUTES[name](now[name]))
         continue;
-      throw new TypeError(`session.cookie.${name} was set to a value that a cookie cannot have`);
+      throw new TypeError(`session.cookie.${name} must be a value that a cookie can have`);
     }
     return { text };
   }
 
-  /** Takes the attributes of another session's cookie. */
+  /** Copies the attributes of another session's cookie. */
   static adopt(cookie: LiveCookie, other: LiveCookie): void {
     const { maxAge, ...attributes } = attributesOf(other);
     if (maxAge !== attributesOf(cookie).maxAge) cookie.maxAge = maxAge;
@@ -124,48 +126,51 @@ export class LiveCookie implements SessionCookie {
     }
   }
 
-  /** The JSON text of all its attributes. */
+  /** The JSON text of all attributes. */
   static whole(cookie: LiveCookie): string {
     const { secure = false, sameSite = false, ...others } = attributesOf(cookie);
     return JSON.stringify({ ...others, secure, sameSite });
   }
 
-  /** Whether a text has all of a cookie's attributes, and not only what it has of its own. */
+  /** Whether a JSON text has all attributes of a cookie, not only the changed ones. */
   static isWhole(text: string): boolean {
     return ownAttributes(text).path !== undefined;
   }
 
-  /** Takes `text`, which another request stored meanwhile, unless this one has changed the cookie; returns whether it did. */
+  /**
+   * Loads the attributes that another request stored meanwhile, unless this one has changed them. Returns whether it
+   * did.
+   */
   static refresh(cookie: LiveCookie, text: string | undefined): boolean {
     if (cookie.#current() !== cookie.#ownText) return false;
     cookie.#take(text);
     return true;
   }
 
-  /** Takes what was stored, `text`, as unchanged. */
+  /** Records that `text` was stored. */
   static saved(cookie: LiveCookie, text: string | undefined): void {
     cookie.#ownText = text;
   }
 
-  /** Counts the cookie's age from now again. */
+  /** Counts the cookie's `maxAge` from now again. */
   static renew(cookie: LiveCookie): void {
     if (typeof cookie.originalMaxAge === 'number') cookie.maxAge = cookie.originalMaxAge;
   }
 
-  /** The `Set-Cookie` value that gives the client `value`, text that a cookie can hold, until `expiresAt`. */
+  /** The `Set-Cookie` value that gives the client `value` until `expiresAt`. `value` must need no escaping. */
   static set(cookie: LiveCookie, name: string, value: string, expiresAt: number): string {
     const { originalMaxAge } = cookie;
     if (typeof originalMaxAge !== 'number')
       return cookie.#serialise(name, value, cookie.expires || undefined);
     const expires = new Date(expiresAt);
-    // Not by `expires`, whose setter in the original would take the age from a clock that ticks.
+    // Not by `expires`: its setter in the original would derive the age from the running clock.
     cookie._expires = expires;
     if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires);
     const [before, after] = aroundExpires(cookie.#defaults);
     return `${name}=${value}${before}${expires.toUTCString()}${after}`;
   }
 
-  /** The `Set-Cookie` value that makes the client forget the cookie. */
+  /** The `Set-Cookie` value that makes the client remove the cookie. */
   static clear(cookie: LiveCookie, name: string): string {
     return cookie.#serialise(name, '', new Date(0));
   }
@@ -175,6 +180,7 @@ export class LiveCookie implements SessionCookie {
     return stringifySetCookie({ name, value, ...(attributes as object), expires }, AS_IT_IS);
   }
 
+  /** The JSON text of the attributes that differ from the defaults; `undefined` if none does. */
   #current(): string | undefined {
     const now = attributesOf(this);
     let own: Record<string, unknown> | undefined;

@@ -15,12 +15,12 @@ import type { SigningSecret } from '../token/signer.js';
 
 type Handler = ReturnType<typeof expressSession>;
 
-/** Says what express-session calls deprecated, and names the line that called us. */
+/** Logs express-session's deprecations, with the line of the app that called us. */
 const deprecate = depd('express-session');
 
 /**
- * express-session, by its options, defaults and statics. With a store made for it, or none, it is express-session that
- * runs; with one of ours it is our middleware, and the README's table says what is better then.
+ * A drop-in for express-session, with its options, defaults and statics. With a store for express-session, or none,
+ * express-session runs. With a `SessionStore` our middleware runs; the README says what it does better.
  */
 function makeSession(options?: expressSession.SessionOptions): Handler;
 function makeSession(options: ExpressSessionOptions & { store: SessionStore }): Handler & SessionMiddleware;
@@ -30,7 +30,7 @@ function makeSession(given?: unknown): Handler {
   const { genid, unset, secret } = options;
   if (genid && typeof genid !== 'function') throw new TypeError('genid option must be a function');
   const defaults: PropertyDescriptorMap = {};
-  // Line by line, because each line is warned of once.
+  // Separate calls, because depd logs once per line of our code.
   if (options.resave === undefined) {
     deprecate('undefined resave option; provide resave option');
     defaults['resave'] = { value: true };
@@ -51,14 +51,16 @@ function makeSession(given?: unknown): Handler {
     throw new TypeError('secret option array must contain one or more strings');
   if ('identities' in options) {
     throw new TypeError(
-      "session() has express-session's cookie alone: identities are for sessionMiddleware()",
+      'session() must not have identities, only a cookie as in express-session: write sessionMiddleware({ identities })',
     );
   }
   if (!secret) deprecate('req.secret; provide secret option');
   return overOurs(complete, checkStore(store)) as Handler;
 }
 
-/** Our middleware with express-session's options; without a secret there is one for each that requests bring. */
+/**
+ * Our middleware with express-session's options. Without the option `secret` there is one per secret in `req.secret`.
+ */
 function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionMiddleware {
   const { idleTimeout, cookie, secret } = options;
   const attributes = typeof cookie === 'object' ? cookie : {};
@@ -83,7 +85,7 @@ function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionM
   return Object.assign(session, { close });
 }
 
-/** express-session's drop-in, which is also what `require('nestjs-session-stores/express')` gives. */
+/** The drop-in for express-session, which `require('nestjs-session-stores/express')` returns too. */
 const session = Object.assign(makeSession, {
   Store,
   Cookie,
@@ -100,7 +102,7 @@ const session = Object.assign(makeSession, {
 });
 Object.defineProperty(session, 'name', { value: 'session' });
 
-/** The types that express-session has under its function. */
+/** The types that express-session exports as members of its function. */
 declare namespace session {
   export type Store = expressSession.Store;
   export type Cookie = expressSession.Cookie;

@@ -10,7 +10,7 @@ import type { SessionConfig } from '../session/config.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
-/** What our layer has beside express-session's options. */
+/** Our options that express-session does not have. */
 type OurOptions = Pick<
   SessionOptions,
   | 'idleTimeout'
@@ -23,13 +23,13 @@ type OurOptions = Pick<
   | 'logger'
 >;
 
-/** What `session` takes: all that express-session takes, a store of ours, and with that what our layer has beside. */
+/** The options of `session`: express-session's, with a `SessionStore` as `store`, and then some of `SessionOptions`. */
 export interface ExpressSessionOptions
   extends Omit<expressSession.SessionOptions, 'store' | 'secret' | 'cookie'>, OurOptions {
-  /** Of a list the first signs and all verify. Absent: `req.secret`, which cookie-parser sets. */
+  /** The first of a list signs and all verify. Default: `req.secret`, which cookie-parser sets. */
   secret?: SigningSecret | SigningSecret[];
   store?: expressSession.Store | SessionStore;
-  /** Another word for `name`. */
+  /** An alias of `name`. */
   key?: string;
   cookie?: ExpressCookieOptions | { of(req: any): ExpressCookieOptions }['of'];
 }
@@ -38,7 +38,7 @@ type ExpressCookieOptions = Omit<expressSession.CookieOptions, 'sameSite'> & {
   sameSite?: expressSession.CookieOptions['sameSite'] | 'auto';
 };
 
-/** A request with what cookie-parser puts on it. */
+/** A request with the properties that cookie-parser adds. */
 type ParsedRequest = IncomingMessage & {
   originalUrl?: string;
   cookies?: Record<string, unknown>;
@@ -47,7 +47,9 @@ type ParsedRequest = IncomingMessage & {
 
 const COOKIE_DEFAULTS: SessionCookieOptions = { httpOnly: true };
 
-/** express-session's options and defaults over a store of ours. Throws a `TypeError` for wrong ones. */
+/**
+ * Checks express-session's options and adds its defaults, for our middleware. Throws a `TypeError` for invalid options.
+ */
 export function resolveExpressOptions(
   options: ExpressSessionOptions,
   store: SessionStore,
@@ -81,10 +83,10 @@ export function resolveExpressOptions(
   const resolved = (attributes: ExpressCookieOptions): ResolvedCookie => {
     const { maxAge, ...others } = attributesOf(attributes);
     const { secure, plain } = resolveCookie(others, COOKIE_DEFAULTS);
-    // Any age there is: what is over ends its sessions at once.
+    // Any `maxAge` is allowed. One that is not positive ends the sessions at once.
     return { secure: { ...secure, maxAge }, plain: { ...plain, maxAge } };
   };
-  // An instant that all sessions end at is another age for each.
+  // If all sessions end at one instant, the `maxAge` differs per request.
   const isFixed = typeof cookie !== 'function' && !endsAt(cookie);
   const withCookie = (own: ResolvedCookie) => ({ identity, cookie: own, isCookie: true });
   const fixed = withCookie(isFixed ? resolved(cookie) : resolveCookie({}, COOKIE_DEFAULTS));
@@ -103,16 +105,16 @@ export function resolveExpressOptions(
   };
 }
 
-/** The signed cookie, in the header or where cookie-parser has put it. */
+/** The signed cookie, in the header or in the properties of cookie-parser. */
 function expressIdentity(
   name: string,
   secret: SigningSecret,
   { signer }: SessionConfig,
   deprecate: (message: string) => void,
 ): SessionIdentity {
-  // Names with a prefix want what `cookie` says; that is the app's to match, as in express-session.
+  // `secure` only passes the check of a prefix. As in express-session, the app must set the attributes that it needs.
   const { header, get, set, remove } = cookieIdentity({ name, secure: true });
-  const isGood = (text: string): boolean => signer.verify(text) !== undefined;
+  const isValid = (text: string): boolean => signer.verify(text) !== undefined;
   return {
     name,
     header,
@@ -121,21 +123,21 @@ function expressIdentity(
     get(req: ParsedRequest) {
       const inHeader = get(req);
       const { signedCookies, cookies } = req;
-      if (inHeader?.some(isGood) || !(signedCookies || cookies)) return inHeader;
+      if (inHeader?.some(isValid) || !(signedCookies || cookies)) return inHeader;
       const parsed: string[] = [];
       const verified = signedCookies?.[name];
       if (typeof verified === 'string') parsed.push(encodeURIComponent(`s:${sign(verified, secret)}`));
       const signed = cookies?.[name];
       if (typeof signed === 'string') parsed.push(encodeURIComponent(signed));
-      const good = parsed.filter(isGood);
-      if (good.length === 0) return inHeader;
+      const valid = parsed.filter(isValid);
+      if (valid.length === 0) return inHeader;
       deprecate('cookie should be available in req.headers.cookie');
-      return good;
+      return valid;
     },
   };
 }
 
-/** The attributes that we know; a `Cookie` of express-session keeps others too, which reach no client. */
+/** The known attributes. A `Cookie` of express-session may have others, which reach no client. */
 function attributesOf(cookie: ExpressCookieOptions): SessionCookieOptions {
   const { maxAge, path, domain, httpOnly, secure, sameSite, priority, partitioned } = cookie;
   const end = endsAt(cookie);
@@ -156,7 +158,7 @@ function inLowerCase(word: unknown): unknown {
   return typeof word === 'string' ? word.toLowerCase() : word;
 }
 
-/** The instant that `expires`, or express-session's deprecated form of `maxAge`, sets for all sessions. */
+/** The instant at which all sessions end, set by `expires` or by express-session's deprecated form of `maxAge`. */
 function endsAt({ expires, maxAge }: ExpressCookieOptions): Date | undefined {
   return [maxAge, expires].find((one): one is Date => (one as unknown) instanceof Date);
 }

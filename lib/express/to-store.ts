@@ -12,23 +12,23 @@ import type { SessionStore } from '../contract/store.js';
 import { checkLifetime, checkNoOthers } from '../contract/options.js';
 import { checkStore } from '../options/store.js';
 
-/** How sessions look to express-session. Durations are milliseconds. */
+/** The options of `toExpressStore`. Durations are milliseconds. */
 export interface ToExpressStoreOptions {
-  /** How long a session lives whose cookie has no age of its own; default 24 h, `Infinity` never ends. */
+  /** How long a session without `cookie.maxAge` lives; default 24 h, `Infinity` for sessions that never expire. */
   idleTimeout?: number;
-  /** The attributes of a cookie that has none of its own: those of the middleware that made the sessions. */
+  /** The default attributes of cookies: those of the middleware that created the sessions. */
   cookie?: object;
 }
 
-/** One of our stores as plain express-session and its companions want it. */
+/** A `SessionStore` as a store for express-session. */
 export interface StoreForExpress extends expressSession.Store {
-  /** Puts a new session on a request; express-session sets it. */
+  /** Puts a new session on a request. express-session assigns it. */
   generate: ((req: any) => void) | undefined;
   touch: NonNullable<expressSession.Store['touch']>;
   all: NonNullable<expressSession.Store['all']>;
   length: NonNullable<expressSession.Store['length']>;
   clear: NonNullable<expressSession.Store['clear']>;
-  /** Closes what its first call opened. */
+  /** Closes the store that the first call opened. */
   close(): Promise<void>;
 }
 
@@ -37,15 +37,23 @@ type Callback<T = void> = (error?: unknown, value?: T) => void;
 const DAY = 24 * 60 * 60_000;
 
 /**
- * One of our stores for plain express-session: `session({ store: toExpressStore(new RedisStore({ url })) })`. It is opened
- * at its first call.
+ * A `SessionStore` for plain express-session: `session({ store: toExpressStore(new RedisStore({ url })) })`. Its first
+ * call opens the store.
  *
- * Kept: only the properties that a request changed are written, so parallel requests keep each other's; `set` and `touch`
- * of a session that was loaded or made before, and ended meanwhile, write nothing and report no error, so no slower
- * request brings it back; an expiry is exact; groups, which others may give a session, stay.
- * Not kept: the answer may leave before the session is saved, and the cookie holds the bare id, for so express-session
- * works; `set` with an object that came neither from `get` nor from a request's session makes the session if there is
- * none. It never emits `disconnect`: a call that fails is an error.
+ * Kept guarantees:
+ * - Only the properties that a request changed are written, so parallel requests keep each other's changes.
+ * - `set` and `touch` of a session that has ended since it was loaded or created write nothing and report no error, so
+ *   a
+ *   slower request does not bring it back.
+ * - Expiry is exact.
+ * - The groups of a session stay as they are.
+ *
+ * Not kept, because of how express-session works:
+ * - The response may be sent before the session is saved.
+ * - The cookie contains the bare id.
+ * - `set` with an object that came neither from `get` nor from a request creates the session if there is none.
+ *
+ * It never emits `disconnect`: a call that fails passes an error to its callback.
  */
 export function toExpressStore(store: SessionStore, options: ToExpressStoreOptions = {}): StoreForExpress {
   return new StoreOverOurs(store, options);
@@ -55,7 +63,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   readonly #store: SessionStore;
   readonly #idleTimeout: number;
   readonly #cookie: object;
-  /** What was stored for a session object when it was loaded or last saved; `undefined` for one that never was. */
+  /** Session object → its record when it was loaded or last saved; `undefined` if it was never stored. */
   readonly #known = new WeakMap<object, SessionRecord | undefined>();
   #generate: ((req: { session?: object }) => void) | undefined;
 
@@ -63,11 +71,15 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     super();
     checkNoOthers('toExpressStore', others, 'idleTimeout, cookie');
     this.#store = checkStore(store);
-    this.#idleTimeout = checkLifetime('idleTimeout', idleTimeout, 'use Infinity for sessions that never end');
+    this.#idleTimeout = checkLifetime(
+      'idleTimeout',
+      idleTimeout,
+      'write Infinity for sessions that never expire',
+    );
     this.#cookie = cookie;
   }
 
-  // express-session assigns it. What it makes is new, and may be created by `set`.
+  // Assigned by express-session. The sessions that it makes are new, so `set` may create them.
   get generate(): ((req: any) => void) | undefined {
     return this.#generate;
   }
@@ -92,7 +104,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     id: string,
     callback: (error?: any, session?: expressSession.SessionData | null) => void,
   ): void {
-    this.#answer(callback as Callback<unknown>, async () => {
+    this.#run(callback as Callback<unknown>, async () => {
       const record = await this.#store.read(id);
       if (!record) return null;
       const session = this.#sessionOf(record);
@@ -102,7 +114,7 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   override set(id: string, session: expressSession.SessionData, callback?: Callback): void {
-    this.#answer(callback, async () => {
+    this.#run(callback, async () => {
       const texts = textsOf(session);
       if (this.#known.has(session)) {
         const before = this.#known.get(session);
@@ -121,26 +133,26 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   override touch(id: string, session: expressSession.SessionData, callback?: Callback): void {
-    this.#answer(callback, async () => {
+    this.#run(callback, async () => {
       const record = this.#known.get(session) ?? (await this.#store.read(id));
       if (!record) return;
       const to = this.#expiry(session, this.#store.now());
-      const answer = await this.#store.update(record, { touch: { from: record.expiresAt, to } });
-      if (answer && this.#known.has(session)) {
-        this.#known.set(session, { ...record, expiresAt: answer.expiresAt });
+      const updated = await this.#store.update(record, { touch: { from: record.expiresAt, to } });
+      if (updated && this.#known.has(session)) {
+        this.#known.set(session, { ...record, expiresAt: updated.expiresAt });
       }
     });
   }
 
   override destroy(id: string, callback?: Callback): void {
-    this.#answer(callback, async () => void (await this.#store.destroy(id)));
+    this.#run(callback, async () => void (await this.#store.destroy(id)));
   }
 
-  /** By id, as `MemoryStore` gives them. */
+  /** All sessions by id, as `MemoryStore` returns them. */
   override all(
     callback: (error: any, sessions?: Record<string, expressSession.SessionData> | null) => void,
   ): void {
-    this.#answer(callback as Callback<unknown>, async () => {
+    this.#run(callback as Callback<unknown>, async () => {
       const sessions = Object.create(null) as Record<string, unknown>;
       let after: string | undefined;
       do {
@@ -153,18 +165,18 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
   }
 
   override length(callback: (error: any, length?: number) => void): void {
-    this.#answer(callback as Callback<number>, () => this.#store.count());
+    this.#run(callback as Callback<number>, () => this.#store.count());
   }
 
   override clear(callback?: Callback): void {
-    this.#answer(callback, async () => void (await this.#store.clear()));
+    this.#run(callback, async () => void (await this.#store.clear()));
   }
 
   close(): Promise<void> {
     return Promise.resolve(this.#store.close?.());
   }
 
-  /** Writes what differs from `before`, and nothing when the session has ended. */
+  /** Writes the differences from `before`. Writes nothing if the session has ended. */
   async #change(
     id: string,
     session: expressSession.SessionData,
@@ -185,11 +197,11 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     if (change.set?.['cookie'] !== undefined) change.expiresAt = to;
     else if (to !== before.expiresAt) change.touch = { from: before.expiresAt, to };
 
-    const answer = await this.#store.update(before, change);
-    if (!answer) return;
+    const updated = await this.#store.update(before, change);
+    if (!updated) return;
     const data = Object.assign(Object.create(null), before.data, change.set) as Record<string, string>;
     for (const name of gone) delete data[name];
-    this.#known.set(session, { ...before, id, data, expiresAt: answer.expiresAt });
+    this.#known.set(session, { ...before, id, data, expiresAt: updated.expiresAt });
   }
 
   #cookieIsAsBefore(text: string, { data, expiresAt }: SessionRecord): boolean {
@@ -206,10 +218,11 @@ class StoreOverOurs extends expressSession.Store implements StoreForExpress {
     return Math.floor(expiryOf(cookie) ?? Math.min(now + this.#idleTimeout, NEVER));
   }
 
-  #answer<T>(callback: Callback<T> | undefined, work: () => Promise<T>): void {
+  /** Runs `work` with the store open, and passes its result to the callback. */
+  #run<T>(callback: Callback<T> | undefined, work: () => Promise<T>): void {
     Promise.resolve(this.#store.open?.())
       .then(work)
-      // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
+      // Called outside of the promise, so that an error that the callback throws is not a rejection of ours.
       .then(
         (value) => callback && setImmediate(callback, null, value),
         (error: unknown) => callback && setImmediate(callback, error),

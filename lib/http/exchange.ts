@@ -2,7 +2,7 @@ import type { SessionIncomingMessage, SessionRequest } from '../session/work.js'
 import { Overlay } from './overlay.js';
 import { keepWork, keptWork } from './seal.js';
 
-/** Ties a request to its session work: what looks at the request finds it, and the session's id on `req.sessionID`. */
+/** Ties a request to its session work, so that `workOf` finds it, and puts the session's id at `req.sessionID`. */
 export function attach(req: SessionIncomingMessage, work: SessionRequest): void {
   keepWork(req, work);
   OVERLAY.put(req);
@@ -13,13 +13,15 @@ export function workOf(req: unknown): SessionRequest | undefined {
   return keptWork(req as object | undefined) as SessionRequest | undefined;
 }
 
-/** What the session layer adds to a request beside `session`, which handlers may delete. */
+/**
+ * What the session layer adds to a request besides `session`, which is a property of its own because apps delete it.
+ */
 const OVERLAY = new Overlay((below) => ({
   sessionID: requestProperty(below, 'sessionID', (work) => work.id),
   sessionStore: requestProperty(below, 'sessionStore', (work) => work.sessionStore),
 }));
 
-/** A property of a request, which handlers may assign like any other. */
+/** A property of a request. Handlers may assign it like any other. */
 function requestProperty(
   below: object,
   name: string,

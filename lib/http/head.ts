@@ -1,6 +1,9 @@
 import { validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http';
 
-/** Checks the arguments of a `writeHead` that is applied later, so that its caller sees what is wrong. */
+/**
+ * Checks the arguments of a `writeHead` that is applied later. Throws what Node would throw, so that the caller sees
+ * it.
+ */
 export function checkHead(args: unknown[]): void {
   const status = Number(args[0]);
   if (!(status >= 100 && status <= 999)) {
@@ -14,7 +17,7 @@ export function checkHead(args: unknown[]): void {
   }
 }
 
-/** Refuses what Node refuses to write, while there is a caller to tell. */
+/** Throws for a chunk that Node would reject later, when there is no caller to throw at. */
 export function checkChunk(chunk: unknown, isEnd: boolean): void {
   if (typeof chunk === 'string' || chunk instanceof Uint8Array) return;
   if (isEnd && (chunk === undefined || chunk === null || typeof chunk === 'function')) return;
@@ -26,7 +29,7 @@ export function checkChunk(chunk: unknown, isEnd: boolean): void {
   );
 }
 
-/** Sets the headers of a `writeHead` on the response, as Node would; returns the arguments that are left. */
+/** Sets the headers of a `writeHead` on the response, as Node would. Returns the remaining arguments. */
 export function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
   const headers = headersOf(args);
   for (const [name] of headers) res.removeHeader(name);
@@ -38,7 +41,7 @@ export function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
   return typeof args[1] === 'string' ? [args[0], args[1]] : [args[0]];
 }
 
-/** The headers of a `writeHead` in any of the forms that Node takes: an object, a flat array, an array of pairs. */
+/** The headers of a `writeHead`, in any form that Node takes: an object, a flat array or an array of pairs. */
 function headersOf(args: unknown[]): [string, unknown][] {
   const headers = typeof args[1] === 'string' ? args[2] : (args[1] ?? args[2]);
   if (headers === undefined || headers === null) return [];
@@ -49,6 +52,7 @@ function headersOf(args: unknown[]): [string, unknown][] {
   return pairs;
 }
 
+/** The error that Node throws for a header call after the headers were sent. */
 export function headersSent(verb: string): Error {
   return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), {
     code: 'ERR_HTTP_HEADERS_SENT',

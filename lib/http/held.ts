@@ -5,11 +5,11 @@ import { checkChunk, checkHead, headersSent } from './head.js';
 /** The methods that send something. */
 export type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
 
-/** Node's response, with the parts that its types leave out. */
+/** Node's response, with the part that its types leave out. */
 export type Response = ServerResponse & { _implicitHeader?: () => void };
 export type AnyMethod = (this: Response, ...args: unknown[]) => unknown;
 
-/** How many responses are held: while none is, no header method looks for its own. */
+/** How many responses are held. While none is, header methods skip the search for the seal of their response. */
 let heldNow = 0;
 
 /** Whether any response is held. */
@@ -17,18 +17,18 @@ export function anyHeld(): boolean {
   return heldNow > 0;
 }
 
-/** Where a socket keeps the response that is held on it. */
+/** The property of a socket that has the response which is held on it. */
 const HELD = Symbol('held');
 type HoldingSocket = Socket & { [HELD]?: Held | undefined };
 
 /**
- * A response that looks sent while it is not: what is seen as unsent is answered twice, by frameworks as by handlers.
- * The status is that of the moment it was sealed.
+ * The calls of a held response. It looks sent although it is not, because frameworks and handlers respond a second time
+ * to a request whose response looks unsent. Its status is the one that it had when it was sealed.
  */
 export class Held {
   readonly calls: [method: Method, args: unknown[]][] = [];
   ended = false;
-  /** Error handlers that see an answer on its way destroy its socket, which would cut off what is held. */
+  /** An error handler that finds a response under way destroys its socket, which would cut off a held response. */
   destroyAsked = false;
   readonly #res: Response;
   readonly #socket: HoldingSocket | null;
@@ -41,7 +41,7 @@ export class Held {
   ) {
     this.#res = res;
     this.#statusCode = res.statusCode;
-    // HTTP/2 has none, and warns of who asks.
+    // HTTP/2 has no status message, and emits a warning when it is read.
     this.#statusMessage = Object.hasOwn(res, 'statusMessage') ? res.statusMessage : undefined;
     this.#socket = res.socket;
     if (this.#socket) {
@@ -51,12 +51,13 @@ export class Held {
     heldNow++;
   }
 
-  /** The status of the answer, whatever was assigned after it was sealed. */
+  /** The status of the response when it was sealed. Later assignments do not count. */
   get status(): number {
     const [method, args] = this.calls[0]!;
     return method === 'writeHead' ? (args[0] as number) : this.#statusCode;
   }
 
+  /** Checks a call as Node would, and keeps it. Returns what Node would return. */
   take(method: Method, args: unknown[]): unknown {
     const res = this.#res;
     if (this.calls.length === 0 && method !== 'writeHead') checkHead([res.statusCode]);
@@ -72,8 +73,8 @@ export class Held {
         return res;
       case 'write':
         checkChunk(args[0], false);
-        // As Node would: what comes after the end is not sent.
-        if (this.ended) drop(args, new Error('write came after the answer had ended'));
+        // As in Node, a write after the end is not sent.
+        if (this.ended) drop(args, new Error('write was called after the response had ended'));
         else this.calls.push([method, args]);
         return this.takesMore;
       case 'end':
@@ -86,7 +87,7 @@ export class Held {
     }
   }
 
-  /** Lets the response look as it is again. */
+  /** Stops holding: the response shows its true state again. */
   stop(): void {
     heldNow--;
     const res = this.#res;
@@ -97,7 +98,7 @@ export class Held {
   }
 }
 
-/** Makes `destroy` wait while a response is held on this socket; an error still ends it at once. */
+/** Defers `destroy` while a response is held on this socket. A `destroy` with an error still acts at once. */
 function deferDestroy(socket: HoldingSocket): void {
   if (HELD in socket) return;
   const { destroy } = socket;
@@ -109,9 +110,9 @@ function deferDestroy(socket: HoldingSocket): void {
   };
 }
 
-/** Lets the response say that it has ended, or what is true again. */
+/** Makes the response look ended, or shows its true state again. */
 export function setFinished(res: Response, finished: boolean): void {
-  // In HTTP/1 a property, which `writableEnded` reads; in HTTP/2 both are getters of the class.
+  // In HTTP/1 `finished` is a property, which `writableEnded` reads. In HTTP/2 both are getters of the class.
   const ofHttp2 = 'stream' in res;
   for (const name of ofHttp2 ? ['finished', 'writableEnded'] : ['finished']) {
     if (ofHttp2 && !finished) Reflect.deleteProperty(res, name);
@@ -125,7 +126,7 @@ export function setFinished(res: Response, finished: boolean): void {
   }
 }
 
-/** Tells the callback of a call that is not made, if it has one. */
+/** Passes `error` to the callback of a call that is dropped, if it has one. */
 export function drop(args: unknown[], error: unknown): void {
   const callback = args.findLast((arg) => typeof arg === 'function');
   if (callback) process.nextTick(callback as (error: unknown) => void, error);

@@ -13,55 +13,55 @@ import { identify } from '../token/presented.js';
 import { attach, workOf } from './exchange.js';
 import { sealResponse } from './seal.js';
 
-/** A function of Express's form. */
+/** A middleware function with Express's signature. */
 export type SessionHandler = (req: unknown, res: unknown, next: (error?: unknown) => void) => void;
 
-/** A middleware of Express's form. */
+/** A session middleware for Express that owns its store. */
 export interface SessionMiddleware extends SessionHandler {
-  /** Closes the store that the first request opened. */
+  /** Closes the store that the first request opened. Does nothing if there was no request. */
   close(): Promise<void>;
 }
 
-/** What responds when the commit of a sealed response fails: the next error handler, or the middleware itself. */
+/** What responds if the commit of a sealed response fails: the next error handler, or the middleware itself. */
 export type FailureTarget = 'next' | 'self';
 
 /**
- * Sessions for plain Express: `app.use(sessionMiddleware({ secret, store: new ClusterStore() }))`. The store is opened
- * at the first request. Throws a `TypeError` for wrong options.
+ * Sessions for plain Express: `app.use(sessionMiddleware({ secret, store: new ClusterStore() }))`. The first request
+ * opens the store. Throws a `TypeError` for invalid options.
  */
 export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
   return middlewareOf(resolveOptions(options));
 }
 
-/** The middleware for plain Express over checked options; it opens the store at the first request. */
+/** The middleware for plain Express, from checked options. The first request opens the store. */
 export function middlewareOf(config: SessionConfig): SessionMiddleware {
   const opened = opener(config);
   return Object.assign(createMiddleware(config, 'next', opened.open), { close: opened.close });
 }
 
-/** The middleware over checked options; `ready` is awaited before a store is first read. */
+/** The middleware, from checked options. `ready` is awaited before the store is read. */
 export function createMiddleware(
   config: SessionConfig,
   failureGoesTo: FailureTarget,
   ready?: () => Promise<void> | undefined,
 ): SessionHandler {
   const { signer, onStoreError, logger } = config;
-  let isAway = false;
+  let isUnreachable = false;
 
-  /** Says once for an outage that it has begun. */
+  /** Serves a request without a session. Logs the first request of an outage. */
   const serveAnonymously = (request: SessionRequest, error: SessionStoreError): void => {
-    if (!isAway) logger.warn(`requests are served without a session: ${error.message}`);
-    isAway = true;
+    if (!isUnreachable) logger.warn(`requests are served without a session: ${error.message}`);
+    isUnreachable = true;
     request.startAnonymous(error);
   };
 
   return function session(incoming, outgoing, next) {
     const req = incoming as SessionIncomingMessage;
     const res = outgoing as ServerResponse;
-    // Another session middleware, or this one mounted twice, was here before.
+    // Another session middleware has run before, or this one is mounted twice.
     if (req.session !== undefined || workOf(req)) return next();
-    // Socket.IO shows middleware of `io.engine.use` a response of its own making when a socket opens: what is set on it
-    // is read at once, so that nothing can be held back for it.
+    // When a socket opens, Socket.IO passes middleware of `io.engine.use` a response object of its own. It reads the
+    // headers that are set on it at once, so the response cannot be held.
     const opensSocket = typeof res.getHeaders !== 'function';
     const begin = (): void => {
       if (!opensSocket) sealResponse(res, request);
@@ -88,7 +88,7 @@ export function createMiddleware(
         const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
         loading.then(
           () => {
-            isAway = false;
+            isUnreachable = false;
             begin();
           },
           (error: unknown) => {
@@ -103,14 +103,14 @@ export function createMiddleware(
         return;
       }
     } catch (error) {
-      // What an app's own functions throw: `genid`, `cookie` and identities.
+      // An error from the app's own functions: `genid`, `cookie` or an identity.
       return next(error);
     }
     begin();
   };
 }
 
-/** Opens a store at the first request, and closes it if it was opened. */
+/** Opens a store at the first request, and closes it only if it was opened. */
 function opener({ store }: SessionConfig): {
   open: () => Promise<void> | undefined;
   close: () => Promise<void>;

@@ -1,20 +1,21 @@
-/** Makes the members that lie over those of `below`, which are still reached through it. */
+/** Returns the members that hide those of `below`. The hidden members are still reached through `below`. */
 export type OverlayOf = (below: object) => PropertyDescriptorMap;
 
 /**
- * Lays members over what a class gives a request or a response, without adding a property to the object itself: Node's
- * have some thirty already, and each more costs three microseconds once their prototype was changed, as Express does.
+ * Puts members over those that a class gives a request or a response, without adding a property to the object itself.
+ * Node's objects have about thirty properties. Each further one costs three microseconds once their prototype was
+ * changed, as Express does.
  */
 export class Overlay {
   readonly #overlayOf: OverlayOf;
-  /** By the prototype an object has: the one it gets; the same when the members lie in its chain already. */
+  /** An object's prototype → the one it gets: the same one if the members are in its chain already. */
   readonly #prototypes = new WeakMap<object, object>();
 
   constructor(overlayOf: OverlayOf) {
     this.#overlayOf = overlayOf;
   }
 
-  /** Lays the members over `target`; returns whether they lay there before, for all who looked at it until now. */
+  /** Puts the members over those of `target`. Returns whether they were in its prototype chain already. */
   put(target: object): boolean {
     const prototype = Object.getPrototypeOf(target) as object;
     const known = this.#prototypes.get(prototype);
@@ -28,8 +29,8 @@ export class Overlay {
   #overlay(prototype: object): object {
     const app = outermostApp(prototype);
     if (!app) return Object.create(prototype, this.#overlayOf(prototype)) as object;
-    // Express sets the prototype anew whenever a mounted app begins or ends, so the members go where all those meet:
-    // into the object that each app has for the purpose, of the outermost app.
+    // Express sets the prototype again whenever a mounted app starts or ends, so the members go where all those chains
+    // meet: into the prototype object of the outermost app (`app.request` or `app.response`).
     if (this.#prototypes.get(app) !== app) {
       const below = Object.create(
         Object.getPrototypeOf(app) as object,

@@ -4,21 +4,28 @@ import { applyHead, headersSent } from './head.js';
 import { anyHeld, drop, Held, setFinished, type AnyMethod, type Method, type Response } from './held.js';
 import { Overlay } from './overlay.js';
 
-/** What a sealed response asks of the request's session. */
+/** What a sealed response needs of the request's session. */
 export interface SealedSession {
-  /** Saves what changed; `undefined` when there is nothing to wait for. */
+  /** Saves the changes. `undefined` if there is nothing to wait for. */
   commit(): Promise<void> | undefined;
-  /** What puts the headers on the response that the answer owes; `undefined` for none. Asked before the first byte. */
+  /**
+   * A function that sets the session's headers on the response; `undefined` if there are none. Called before the first
+   * byte.
+   */
   takeHeaders(): ((res: ServerResponse) => void) | undefined;
-  /** The commit failed before the first byte: answers the error, or leaves that to others. */
+  /**
+   * The commit failed before the first byte: sends the error response, or leaves that to an error handler or filter.
+   */
   failed(error: unknown): void;
-  /** Something failed when only the log can tell, the commit unless `what` says otherwise. */
+  /** Logs an error that no response can report any more. It is the commit's, unless `what` says otherwise. */
   failedLate(error: unknown, what?: string): void;
-  /** Whether somebody else will answer a failed commit, so that what the handler still writes must be dropped. */
+  /**
+   * Whether an exception filter will respond to a failed commit, so that the handler's further writes must be dropped.
+   */
   readonly guarded: boolean;
-  /** Why a commit failed, once one has. */
+  /** The error of a failed commit. */
   readonly failure: { error: unknown } | undefined;
-  /** Asks whether the response is held; set when it is sealed. */
+  /** Returns whether the response is held. Set when the response gets its seal. */
   isHeld: (() => boolean) | undefined;
 }
 
@@ -35,7 +42,7 @@ interface Keeper {
   [WORK]?: Kept;
 }
 
-/** A request with the state of its stream, which its types leave out. Imitations of requests may have none. */
+/** A request with the state of its stream, which its types leave out. An imitation of a request may have none. */
 type Streamed = Keeper & { _readableState?: Keeper };
 
 function keptFor(req: object | undefined): Kept | undefined {
@@ -43,7 +50,7 @@ function keptFor(req: object | undefined): Kept | undefined {
   return (streamed?._readableState ?? streamed)?.[WORK];
 }
 
-/** The session work that was kept for a request; `undefined` if there is none. */
+/** The session work of a request; `undefined` if there is none. */
 export function keptWork(req: object | undefined): SealedSession | undefined {
   return keptFor(req)?.session;
 }
@@ -66,8 +73,8 @@ function isHeld(res: Response): boolean {
 }
 
 /**
- * Holds `res` back until the session is committed: the first `writeHead`, `write`, `end` or `flushHeaders` seals it,
- * what follows waits in order, and nothing leaves before what it tells is stored.
+ * Holds `res` until the session is committed. The first `writeHead`, `write`, `end` or `flushHeaders` seals the
+ * response and starts the commit. Calls after it wait in order. Nothing is sent before the changes are stored.
  */
 export function sealResponse(res: ServerResponse, session: SealedSession): void {
   const wasThere = OVERLAY.put(res);
@@ -76,12 +83,14 @@ export function sealResponse(res: ServerResponse, session: SealedSession): void 
   keptFor(res.req)!.seal = seal;
 }
 
-/** Drops what was set on a response since its session was loaded: an error answer must not carry the handler's headers. */
+/**
+ * Drops the headers that were set since the session was loaded: an error response must not carry the handler's headers.
+ */
 export function dropHeaders(res: ServerResponse): void {
   sealOf(res)?.dropHeaders();
 }
 
-/** What a sealed response does otherwise than others; those without a seal do as ever. */
+/** The members that differ for a sealed response. A response without a seal behaves as usual. */
 const OVERLAY = new Overlay((below) => {
   const originals = below as Record<string, AnyMethod>;
   const members: PropertyDescriptorMap = {};
@@ -104,7 +113,7 @@ const OVERLAY = new Overlay((below) => {
   }
   const implicit = originals['_implicitHeader']!;
   layer('_implicitHeader', function (this: Response): unknown {
-    // Compression calls it when it sees no header yet; the header that is held will do.
+    // Compression calls it if there is no header yet; the held one counts as one.
     return isHeld(this) ? undefined : implicit.call(this);
   });
   members['headersSent'] = {
@@ -125,23 +134,24 @@ const HEADER_METHODS = [
 ] as const;
 
 /**
- * `open`: nothing was sent. `sealing`: others are told that headers go out. `held`: sealed, a commit is in flight.
- * `sent`: the headers are out. `ending`: all but the last call is out, a commit is in flight. `failed`: a commit failed,
- * an error answer may go out. `done`: nothing is looked at any more.
+ * `open`: nothing was sent. `sealing`: the `writeHead` hooks of other middleware run. `held`: sealed, and a commit is
+ * in flight. `sent`: the headers were sent. `ending`: everything but the `end` was sent, and a commit is in flight.
+ * `failed`: a commit failed, and an error response may be sent. `done`: every call is passed on.
  */
 type Phase = 'open' | 'sealing' | 'held' | 'sent' | 'ending' | 'failed' | 'done';
 
+/** Holds the calls of one response until its session is committed. */
 export class Seal {
   readonly res: Response;
   readonly #session: SealedSession;
-  /** The headers that were there before the handler ran. */
+  /** The headers that were set before the handler ran. */
   readonly #headers: OutgoingHttpHeaders;
   /**
-   * What middleware before ours put on the response itself before our members lay under it, so that it does not call
-   * them: called in their place.
+   * Methods that earlier middleware put on the response itself, before our members were in its prototype chain. They
+   * call Node's methods directly, so they are called in the place of ours.
    */
   #own: Partial<Record<Method, AnyMethod>> | undefined;
-  /** The class's own methods, once one of them was called. */
+  /** The methods of the response's class. Set by the first call that reaches one of them. */
   #originals: Record<string, AnyMethod> | undefined;
   #phase: Phase = 'open';
   #held: Held | undefined;
@@ -159,7 +169,7 @@ export class Seal {
     res[method] = ((...args: unknown[]) => this.call(method, args)) as never;
   }
 
-  /** A call that reached the class's method, past whatever lies on the response itself. */
+  /** A call that reached the class's method, past the methods on the response itself. */
   inner(method: Method, args: unknown[], originals: Record<string, AnyMethod>): unknown {
     if (this.#own?.[method]) return originals[method]!.apply(this.res, args);
     this.#originals = originals;
@@ -171,7 +181,7 @@ export class Seal {
     return this.#phase === 'held';
   }
 
-  /** A handler's call: held, or passed on when there is nothing to wait for. */
+  /** A handler's call: held, or passed on if there is nothing to wait for. */
   call(method: Method, args: unknown[]): unknown {
     switch (this.#phase) {
       case 'open':
@@ -183,9 +193,9 @@ export class Seal {
         return method === 'end' ? this.#endStream(args) : this.#pass(method, args);
       case 'ending':
         if (method === 'writeHead') throw headersSent('write');
-        return this.#refuse(method, args);
+        return this.#dropLate(method, args);
       case 'failed':
-        return this.#answerFailure(method, args);
+        return this.#sendFailure(method, args);
       case 'done':
         return this.#pass(method, args);
     }
@@ -195,7 +205,7 @@ export class Seal {
     const commit = this.#session.commit();
     if (!commit && this.#session.failure) {
       this.#takeFailure();
-      return this.#answerFailure(method, args);
+      return this.#sendFailure(method, args);
     }
     if (!commit) {
       this.#sent(method === 'end');
@@ -203,13 +213,14 @@ export class Seal {
     }
     let result: unknown;
     try {
-      // Middleware that has put its own `write` there may have its own `drain` too, which is not ours to emit.
+      // Middleware that has its own `write` there may also have its own `drain`, which is not ours to emit.
       this.#held = new Held(this.res, this.#own?.write !== undefined);
       if (method !== 'writeHead') this.#callHeaderHooks();
       result = this.#held.take(method, args);
       this.#phase = 'held';
     } catch (error) {
-      // What the handler passed, or a hook of others, is refused as without us, and what answers that is sealed anew.
+      // The handler's arguments are invalid, or a hook of other middleware threw. The caller gets the error as without
+      // us, and the next call seals the response again.
       this.#stopHolding();
       this.#phase = 'open';
       commit.catch(() => {});
@@ -223,8 +234,8 @@ export class Seal {
   }
 
   /**
-   * Middleware after ours may wait for the headers at `writeHead`, to compress what comes after them, say. It is told now,
-   * as without us, and not when they are sent.
+   * Calls `writeHead` if middleware after ours has hooked it, for example to compress the body that follows. The hook
+   * runs now, as it would without us, and not when the headers are sent.
    */
   #callHeaderHooks(): void {
     if (this.#own || !Object.hasOwn(this.res, 'writeHead')) return;
@@ -232,11 +243,11 @@ export class Seal {
     this.res.writeHead(this.res.statusCode);
   }
 
-  /** The commit is done: sends what was held, in order. */
+  /** The commit is done: sends the held calls in order. */
   #release(): void {
     const held = this.#stopHolding();
     const { calls } = held;
-    // What sealed the response was its end: nothing can have changed since.
+    // If `end` sealed the response, nothing can have changed since.
     this.#sent(calls[0]![0] === 'end');
     let drained = true;
     try {
@@ -245,8 +256,8 @@ export class Seal {
         if (method === 'write') drained = result !== false;
       }
     } catch (error) {
-      // A header that Node refuses shows only now: there is no caller left to throw at.
-      this.#session.failedLate(error, 'the answer could not be sent');
+      // Node rejects some headers only now, and there is no caller left to throw at.
+      this.#session.failedLate(error, 'the response could not be sent');
       this.res.destroy();
       return;
     }
@@ -254,17 +265,17 @@ export class Seal {
     else if (!held.ended && drained && calls.some(([method]) => method === 'write')) this.res.emit('drain');
   }
 
-  /** Does what an error handler asked for while the answer was held, but not before that is out. */
+  /** Destroys the socket, as an error handler requested while the response was held, but only after it was sent. */
   #destroySocket(ended: boolean): void {
     const { socket } = this.res;
     if (ended && !this.res.writableFinished) this.res.once('finish', () => socket?.destroy());
     else socket?.destroy();
   }
 
-  /** The commit failed: what was held is dropped, and an error answer takes its place. */
+  /** The commit failed: drops the held calls. An error response takes their place. */
   #fail(error: unknown): void {
     if (!this.#session.guarded && this.#held!.status >= 500) {
-      // An answer that tells of a failure is true although nothing was saved; whoever made it has no other.
+      // A response that reports a failure is true although nothing was saved, and no filter is there to replace it.
       this.#session.failedLate(error);
       return this.#release();
     }
@@ -275,14 +286,15 @@ export class Seal {
     this.#session.failed(error);
   }
 
-  /** From here on an error answer goes out in the place of the handler's. */
+  /** From here on an error response replaces the handler's. */
   #takeFailure(): void {
     this.#phase = 'failed';
-    // Middleware that has begun to compress the handler's answer must not go on with this one.
+    // Middleware that has begun to compress the handler's response must not compress this one.
     this.#own = undefined;
     for (const method of METHODS)
       if (Object.hasOwn(this.res, method)) delete (this.res as Partial<Response>)[method];
-    // What pipes into the response stops when that has ended otherwise, and nobody else would close it.
+    // A stream that is piped into the response is unpiped when the error response ends, and nothing else would close
+    // it.
     this.res.on('unpipe', (source: Readable) => source.destroy());
   }
 
@@ -293,31 +305,33 @@ export class Seal {
     return held;
   }
 
-  /** The error answer, with the cookie of a token that was made valid; what the handler still sends is dropped. */
-  #answerFailure(method: Method, args: unknown[]): unknown {
+  /**
+   * Sends a call of the error response, with the cookie of a new token if there is one. Drops the handler's late calls.
+   */
+  #sendFailure(method: Method, args: unknown[]): unknown {
     const res = this.res;
-    if (this.#session.guarded || res.writableEnded) return this.#refuse(method, args);
+    if (this.#session.guarded || res.writableEnded) return this.#dropLate(method, args);
     return res.headersSent ? this.#pass(method, args) : this.#first(method, args);
   }
 
   /** Drops a call that comes too late, as Node does after the end. */
-  #refuse(method: Method, args: unknown[]): unknown {
-    drop(args, new Error(`${method} came after the answer had ended`));
+  #dropLate(method: Method, args: unknown[]): unknown {
+    drop(args, new Error(`${method} was called after the response had ended`));
     return method === 'write' ? false : this.res;
   }
 
-  /** The headers are out, or about to be. */
+  /** The headers were sent, or are about to be. */
   #sent(ended: boolean): void {
     this.#phase = ended ? 'done' : 'sent';
     if (ended) return;
     this.res.on('close', () => {
-      // The connection is gone. What a stream changed and never ended is saved all the same.
+      // The connection is closed. The changes of a handler whose response never ended are saved all the same.
       if (this.#phase === 'sent')
         this.#session.commit()?.catch((error: unknown) => this.#session.failedLate(error));
     });
   }
 
-  /** The end of a response that has begun: what changed since the first byte is saved before the last. */
+  /** Ends a response that has begun. Changes since the first byte are saved before the last byte is sent. */
   #endStream(args: unknown[]): unknown {
     const res = this.res;
     const commit = this.#session.commit();
@@ -337,13 +351,16 @@ export class Seal {
         setFinished(res, false);
         this.#phase = 'done';
         this.#session.failedLate(error);
-        // A transfer that breaks off tells the client what no status can any more.
+        // It is too late for a status: an incomplete transfer tells the client that something failed.
         res.destroy();
       },
     );
     return res;
   }
 
+  /**
+   * Restores the headers and the status that the response had before the handler ran. Does nothing once they were sent.
+   */
   dropHeaders(): void {
     const res = this.res;
     if (res.headersSent) return;
@@ -357,7 +374,7 @@ export class Seal {
     if (Object.hasOwn(res, 'statusMessage')) res.statusMessage = undefined as unknown as string;
   }
 
-  /** Sends the first call, with the headers that the answer owes. */
+  /** Sends the first call, with the session's headers. */
   #first(method: Method, args: unknown[]): unknown {
     const put = this.#session.takeHeaders();
     if (!put) return this.#pass(method, args);

@@ -3,7 +3,7 @@ import { workOf } from '../http/exchange.js';
 import type { SessionHandler } from '../http/middleware.js';
 import { SessionRequest, type SessionIncomingMessage } from '../session/work.js';
 
-/** The parts of Fastify that sessions need; its own types are not there in an Express app. */
+/** The parts of Fastify that sessions need. Its own types are not installed in an Express app. */
 interface Fastify {
   hasRequestDecorator(name: string): boolean;
   decorateRequest(name: string, property: { getter: Getter; setter: Setter }): unknown;
@@ -14,7 +14,7 @@ interface Fastify {
   addHook(name: 'onRegister', hook: (context: Context) => void): unknown;
 }
 
-/** What a plugin of Fastify is given: an instance with hooks, and so middleware, of its own. */
+/** The instance that a Fastify plugin gets. It has hooks, and so middleware, of its own. */
 interface Context {
   use(middleware: unknown): unknown;
 }
@@ -26,7 +26,7 @@ interface FastifyRequest {
   raw: SessionIncomingMessage;
 }
 
-/** Fastify's reply, which keeps headers of its own until it writes them all at once. */
+/** Fastify's reply. It has headers of its own, which it writes all at once. */
 interface Reply {
   getHeaders(): Record<string, unknown>;
   header(name: string, value: unknown): unknown;
@@ -34,12 +34,12 @@ interface Reply {
   readonly sent: boolean;
 }
 
-/** The contexts of plugins, by the instance that was prepared. */
+/** Prepared Fastify instance → the contexts of its plugins. */
 const CONTEXTS = new WeakMap<object, Context[]>();
 
 /**
- * Makes a Fastify app's requests show what middleware puts on Node's request, `request.session` above all, where Nest's
- * own `@Session()` looks. Does nothing on other platforms, and the second time.
+ * Gives Fastify's requests the properties that middleware puts on Node's request, above all `request.session`, which
+ * Nest's own `@Session()` reads. Does nothing on other platforms, or when it was called before.
  */
 export function prepareFastify(adapter: HttpServer | undefined): void {
   if (adapter?.getType?.() !== 'fastify') return;
@@ -49,19 +49,19 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
   CONTEXTS.set(fastify, contexts);
   fastify.addHook('onRegister', (context) => void contexts.push(context));
   for (const name of ['session', 'sessionID', 'sessionStore'] as const) {
-    // A session plugin of Fastify's own may have taken the name; ours is then found by `@Session()` of this package.
+    // A session plugin for Fastify may have taken the name. The `@Session()` of this package still finds our session.
     if (fastify.hasRequestDecorator(name)) continue;
     fastify.decorateRequest(name, {
       getter() {
         return this.raw[name];
       },
       setter(value) {
-        // `sessionID` takes any value here as it does in Express.
+        // As in Express, `sessionID` takes any value.
         (this.raw as unknown as Record<string, unknown>)[name] = value;
       },
     });
   }
-  // Just before the handler's guards, when what plugins add to every answer is there.
+  // Runs just before the handler's guards, when plugins have added their headers to the reply.
   fastify.addHook('preHandler', (request, reply, done) => {
     const work = workOf(request.raw);
     if (work) work.replyHeaders = copyOf(reply.getHeaders());
@@ -72,17 +72,17 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
 /** Runs `middleware` for all paths, on any platform. */
 export function mountOn(adapter: HttpServer, middleware: SessionHandler): void {
   adapter.use(middleware);
-  // Contexts that are there already took a copy of the middleware as it was, unless they are older than all middleware.
+  // Existing contexts have copied the middleware of their parent, except those that are older than any middleware.
   for (const context of CONTEXTS.get(adapter.getInstance() as object) ?? []) {
     if (Object.hasOwn(context, 'use')) context.use(middleware);
   }
 }
 
-/** Drops the headers that a handler set on Fastify's reply; the response's own are dropped elsewhere. */
+/** Drops the headers that a handler set on Fastify's reply. `dropHeaders` drops those of Node's response. */
 export function dropReplyHeaders(response: object, { replyHeaders }: SessionRequest): void {
   if (!replyHeaders || !isReply(response)) return;
   for (const [name, value] of Object.entries(response.getHeaders())) {
-    // A list may have grown in place.
+    // An array may have grown in place.
     if (value === replyHeaders[name] && !Array.isArray(value)) continue;
     response.removeHeader(name);
     if (name in replyHeaders) response.header(name, replyHeaders[name]);
@@ -94,12 +94,12 @@ function copyOf(headers: Record<string, unknown>): Record<string, unknown> {
   return headers;
 }
 
-/** Whether a handler told Fastify that it answers by itself, so that no exception filter can any more. */
+/** Whether a handler has hijacked the reply or sent it, so that no exception filter can respond any more. */
 export function isHijacked(response: object): boolean {
   return isReply(response) && response.sent;
 }
 
-/** Node's request behind a platform's. */
+/** Node's request of a platform's request. */
 export function rawRequest(request: object): SessionIncomingMessage {
   return 'raw' in request && isNodeRequest(request.raw) ? request.raw : (request as SessionIncomingMessage);
 }

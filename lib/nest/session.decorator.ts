@@ -5,14 +5,14 @@ import { workOf } from '../http/exchange.js';
 import { messageOf } from './message.js';
 import type { SessionIncomingMessage } from '../session/work.js';
 
-/** What a handler holds: your data, and what a session can do. */
+/** The session as a handler gets it: its data, and its methods. */
 export type Session = SessionType;
 
 type Pipe = Type<PipeTransform> | PipeTransform;
 
 /**
- * The session of the request or message that `context` is about, for guards and interceptors; `undefined` after it was
- * destroyed. Throws when no session middleware ran, and for a message whose socket's session has ended.
+ * The session of a request or message, for guards and interceptors. `undefined` after it was destroyed. Throws if no
+ * session middleware ran, and for a message if its socket's session has ended.
  */
 export function sessionOf(context: ExecutionContext): Session | undefined {
   const request = requestOf(context);
@@ -20,8 +20,8 @@ export function sessionOf(context: ExecutionContext): Session | undefined {
   if (request?.session === undefined && !(isMessage ? request : workOf(request))) {
     throw new Error(
       isMessage
-        ? 'no session here: write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, with withSessions from nestjs-session-stores/sockets'
-        : 'no session here: import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
+        ? 'This socket has no session. Write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, with withSessions from nestjs-session-stores/sockets'
+        : 'This request has no session. Import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
     );
   }
   return request!.session as Session | undefined;
@@ -43,8 +43,8 @@ export function Session(property?: string, ...pipes: Pipe[]): ParameterDecorator
   const inject = property === undefined ? fromSession() : fromSession(property, ...pipes);
   return (target, method, index) => {
     inject(target, method, index);
-    // SWC emits this function as the parameter's type, and class-transformer would then make a new object of it. A
-    // session must arrive as it is. The metadata is there already: it is defined before parameter decorators run.
+    // SWC emits this function as the parameter's type, so class-transformer would copy the session into a new object.
+    // The metadata exists already, because it is defined before parameter decorators run.
     const types =
       property === undefined &&
       method !== undefined &&
@@ -53,23 +53,23 @@ export function Session(property?: string, ...pipes: Pipe[]): ParameterDecorator
   };
 }
 
-/** Whether this is what graphql-ws gives a resolver's context in a request's place, or the request that was upgraded. */
+/** Whether this is the upgraded request of a WebSocket, or the object that graphql-ws puts in a request's place. */
 function isSocket(request: object | undefined): boolean {
   const { extra, headers } = (request ?? {}) as { extra?: unknown; headers?: { upgrade?: string } };
   return extra !== undefined || headers?.upgrade !== undefined;
 }
 
-/** The request behind any kind of handler that has one. */
+/** The request of a handler of any kind; `undefined` if it has none. */
 function requestOf(context: ExecutionContext): SessionIncomingMessage | undefined {
   const type: string = context.getType();
   if (type === 'graphql') {
-    // Resolvers are called with parent, arguments, context, info.
+    // The arguments of a resolver are parent, arguments, context and info.
     const { req } = (context.getArgByIndex(2) ?? {}) as { req?: object };
     const info = context.getArgByIndex(3) as { operation?: { operation?: string } } | undefined;
     const request = req && rawRequest(req);
     if (!workOf(request) && (info?.operation?.operation === 'subscription' || isSocket(request))) {
       throw new Error(
-        'GraphQL over a WebSocket, as for subscriptions, has no session: its operations come without HTTP requests of their own. Do what needs the session in a query or mutation over HTTP, and hand a subscription what it needs in connectionParams',
+        'GraphQL over a WebSocket, as for subscriptions, has no session, because its operations have no HTTP requests of their own. Use the session in a query or mutation over HTTP, and pass a subscription what it needs in connectionParams',
       );
     }
     return request;

@@ -15,10 +15,13 @@ import { SessionRecheck } from '../session/recheck.js';
 import { sayWhenToRetry, type SessionRequest } from '../session/work.js';
 import { dropHeaders } from '../http/seal.js';
 
-/** Nest marks handlers of server-sent events with this metadata; they answer long before they end. */
+/** The metadata by which Nest marks handlers of server-sent events. Their response begins long before they end. */
 const SSE_METADATA = '__sse__';
 
-/** Commits the session after the handler of an HTTP request or of a message, so that a failed commit reaches exception filters. */
+/**
+ * Commits the session after the handler of an HTTP request or of a message, so that a failed commit reaches exception
+ * filters.
+ */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
   constructor(private readonly recheck: SessionRecheck) {}
@@ -28,7 +31,7 @@ export class SessionInterceptor implements NestInterceptor {
       const message = messageOf(context.switchToWs().getClient());
       return message ? message.handled(next) : next.handle();
     }
-    // The resolvers of one operation share a session, which is committed once, before the operation's answer.
+    // The resolvers of one operation share a session, which is committed once, before the operation's response.
     if ((context.getType() as string) === 'graphql') return next.handle().pipe(catchError(rethrowAsHttp));
     if (context.getType() !== 'http') return next.handle();
     const http = context.switchToHttp();
@@ -40,7 +43,7 @@ export class SessionInterceptor implements NestInterceptor {
     return from(commitAfter(next, request, http.getResponse<object>()));
   }
 
-  /** Emits when the session of `request` has ended. */
+  /** Emits when the session of a request has ended. */
   private endOf(request: SessionRequest): Observable<void> {
     return new Observable((subscriber) =>
       this.recheck.watch(
@@ -51,7 +54,9 @@ export class SessionInterceptor implements NestInterceptor {
   }
 }
 
-/** GraphQL drivers know the status of Nest's exceptions only, and send the message of all others as it is. */
+/**
+ * Rethrows our errors as `HttpException`: GraphQL drivers send the message of any other error to the client as it is.
+ */
 function rethrowAsHttp(error: unknown): never {
   if (!isStoreError(error) && !isGoneError(error)) throw error;
   const { statusCode, expose } = error;
@@ -59,18 +64,19 @@ function rethrowAsHttp(error: unknown): never {
   throw new HttpException({ statusCode, message }, statusCode, { cause: error });
 }
 
+/** Runs the handler and commits the session. Rejects with the error of a failed commit, even if the handler threw. */
 async function commitAfter(next: CallHandler, request: SessionRequest, response: object): Promise<unknown> {
   let value: unknown;
   let thrown: { error: unknown } | undefined;
   try {
-    // A handler that streams into a response whose commit failed waits for that to end, and that for its filter.
+    // A handler that streams into a response whose commit failed would wait for its end, and the end for a filter.
     value = await Promise.race([
       lastValueFrom(next.handle(), { defaultValue: undefined }),
       failureOf(request),
     ]);
     await request.commit();
   } catch (error) {
-    // The failure of a commit comes back through `request.failure`; all else is the handler's own.
+    // The error of a failed commit is in `request.failure`. Any other error is the handler's.
     thrown = { error };
     await request.commit()?.catch(() => {});
   } finally {
@@ -82,8 +88,8 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
     if (thrown && thrown.error !== failure.error && failure.error instanceof Error) {
       failure.error.cause = thrown.error;
     }
-    // Filters that see a reply as sent only end it, which would be an empty 200.
-    if (isHijacked(response)) request.answerFailure(failure.error);
+    // A filter only ends a reply that looks sent, which would be an empty 200.
+    if (isHijacked(response)) request.sendFailure(failure.error);
     throw failure.error;
   }
   if (isStoreError(thrown?.error)) startOver(response, request, thrown.error);
@@ -91,14 +97,14 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
   return value;
 }
 
-/** Leaves the response to an error answer, which must not carry the handler's headers. */
+/** Drops the handler's headers, which an error response must not carry. */
 function startOver(response: object, request: SessionRequest, error: unknown): void {
   dropReplyHeaders(response, request);
   dropHeaders(request.res);
   sayWhenToRetry(request.res, error);
 }
 
-/** Rejects when the answer that the handler has begun cannot be committed. */
+/** Rejects if the commit fails after the handler has begun its response. */
 function failureOf(request: SessionRequest): Promise<never> {
   return new Promise((_, reject) => {
     request.guard = reject;

@@ -3,23 +3,23 @@ import type { SessionOptions } from '../options/options.js';
 
 type Routes = ReturnType<MiddlewareConsumer['apply']>;
 
-/** The checked options, for what is injected. */
+/** The injection token of the checked options. */
 export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
 
-/** What `SessionModule.forRoot` and `forRootAsync` take. */
+/** The options of `SessionModule.forRoot` and `forRootAsync`. */
 export interface SessionModuleOptions extends SessionOptions {
-  /** The routes that have sessions, as for Nest's `MiddlewareConsumer`; default: all paths. */
+  /** The routes with sessions, as in Nest's `MiddlewareConsumer`; default: all paths. */
   forRoutes?: Parameters<Routes['forRoutes']>;
-  /** The routes that have none, as for Nest's `MiddlewareConsumer`; default: none. */
+  /** The routes without sessions, as in Nest's `MiddlewareConsumer`; default: none. */
   exclude?: Parameters<Routes['exclude']>;
   /**
-   * How often `@Sse()` streams and sockets that hold a session are checked again, in milliseconds, to close them when it has ended, or its secret was replaced;
-   * default 30 000, `Infinity` for never.
+   * How often the sessions of open `@Sse()` streams and sockets are checked, in milliseconds; default 30 000,
+   * `Infinity` for never. A stream or socket is closed if its session has ended, or its secret was replaced.
    */
   recheck?: number;
 }
 
-/** What `forRootAsync({ useClass })` and `useExisting` name. */
+/** The class of `forRootAsync({ useClass })` and `useExisting`. */
 export interface SessionOptionsFactory {
   createSessionOptions(): SessionModuleOptions | Promise<SessionModuleOptions>;
 }

@@ -27,7 +27,7 @@ import { SessionRecheck } from '../session/recheck.js';
 import { SessionService } from './session.service.js';
 import { SessionStore } from '../contract/store.js';
 
-/** The middleware that the module mounts, for an app that mounts it itself: `app.use(app.get(SESSION_MIDDLEWARE))`. */
+/** The injection token of the middleware, for apps that mount it themselves: `app.use(app.get(SESSION_MIDDLEWARE))`. */
 export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
 
 /** Gives a Nest app sessions: a store under `SessionStore`, a `SessionService`, `@Session()`, and the middleware. */
@@ -63,14 +63,14 @@ export class SessionModule
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
-    // Before plugins are registered; a testing module gets its adapter only later.
+    // Early, before plugins are registered. A testing module gets its adapter only later, so `configure` repeats it.
     prepareFastify(adapterHost.httpAdapter);
   }
 
   /** Sessions for the whole app: `imports: [SessionModule.forRoot({ secret })]`. Global unless `isGlobal: false`. */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
     if (!options)
-      throw new TypeError('SessionModule.forRoot needs options: SessionModule.forRoot({ secret })');
+      throw new TypeError('SessionModule.forRoot needs options: write SessionModule.forRoot({ secret })');
     return super.forRoot(options);
   }
 
@@ -79,12 +79,12 @@ export class SessionModule
     return super.forRootAsync(options);
   }
 
-  // Here and not in `onModuleInit`, which runs when the routes are registered already.
+  // Here and not in `onModuleInit`, which runs after the routes were registered.
   configure(consumer: MiddlewareConsumer): void {
     const { forRoutes, exclude = [] } = this.options;
     prepareFastify(this.adapterHost.httpAdapter);
     if (forRoutes === undefined && exclude.length === 0) {
-      // Middleware of a module does not run for `/graphql` under a global prefix; the adapter's own does.
+      // With a global prefix, a module's middleware does not run for `/graphql`. The adapter's does.
       mountOn(this.adapterHost.httpAdapter, this.middleware);
     } else {
       consumer
@@ -107,7 +107,7 @@ export class SessionModule
 
 async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
   if (typeof options !== 'object' || options === null) {
-    throw new TypeError('forRootAsync was given no options: return them, useFactory: () => ({ secret })');
+    throw new TypeError('forRootAsync got no options: return them, as in useFactory: () => ({ secret })');
   }
   const { store, forRoutes, exclude } = options;
   checkRoutes('forRoutes', forRoutes);
@@ -119,11 +119,11 @@ async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
 
 function checkRoutes(option: string, routes: unknown): void {
   if (routes === undefined || (Array.isArray(routes) && (routes.length > 0 || option === 'exclude'))) return;
-  throw new TypeError(`${option} must be a list of routes: ${option}: ['cart']`);
+  throw new TypeError(`${option} must be a list of routes: write ${option}: ['cart']`);
 }
 
 function configOf(options: SessionModuleOptions, store: SessionStore): SessionConfig {
-  // What says where sessions are is the module's own.
+  // These options are the module's own.
   const { forRoutes: _, exclude: __, recheck: ___, ...rest } = options;
   return resolveOptions({ logger: new Logger(SessionModule.name), ...rest, store });
 }

@@ -10,55 +10,58 @@ import { expiryAfter } from '../session/state.js';
 import { hashSecret, randomName } from '../token/token.js';
 import type { SessionData } from '../session/session.js';
 
-/** What is shown of a session: no secret, no secret hash. Frozen, all the way down. */
+/** What `SessionService` shows of a session, without its secret hash. Deeply frozen. */
 export interface SessionView {
   readonly id: string;
-  /** The data as a handler sees it, without the cookie; a value whose text is damaged is left out. */
+  /** The data as a handler sees it, without the cookie. A value that is not valid JSON in the store is left out. */
   readonly data: Readonly<Partial<Omit<SessionData, 'cookie'>> & Record<string, unknown>>;
   readonly groups: readonly string[];
   /** Epoch milliseconds. */
   readonly createdAt: number;
-  /** Epoch milliseconds; 8.64e15 for never. */
+  /** Epoch milliseconds; 8.64e15 if the session never expires. */
   readonly expiresAt: number;
 }
 
-/** Some views, and where to go on; `next` is absent on the last page. */
+/** A page of sessions. `next` is absent on the last page. */
 export interface SessionViewPage {
   views: SessionView[];
   next?: string;
 }
 
-/** How far to page. */
+/** Which page to read. */
 export interface PageOptions {
-  /** The `next` of the page before; absent for the first. */
+  /** The `next` of the page before; absent for the first page. */
   after?: string;
-  /** How many at most, 1 to 1 000; default 100. */
+  /** How many sessions at most: 1 to 1 000; default 100. */
   limit?: number;
 }
 
-/** What a session is created with, beside its data. */
+/** How to create a session. */
 export interface CreateOptions {
-  /** The groups it is in. */
+  /** The groups of the session; default: none. */
   groups?: Iterable<string>;
-  /** How long it lives unused, in milliseconds; default: the `maxAge` of the first identity, or `idleTimeout`. */
+  /**
+   * How long the session lives unused, in milliseconds; default: the `maxAge` of the first identity, or `idleTimeout`.
+   */
   maxAge?: number;
 }
 
-/** A session, and what its client presents: as a cookie's value, or in the header of a header identity. */
+/** A new session and its token. */
 export interface CreatedSession {
   session: SessionView;
+  /** What the client presents, as the value of the cookie or of the identity's header. */
   token: string;
 }
 
-/** Whom a clear spares. */
+/** Which sessions to keep. */
 export interface ClearOptions {
-  /** A session, an id, or ids. */
+  /** A session, an id, or ids; default: none. */
   except?: { readonly id: string } | Iterable<string>;
 }
 
 const PAGE_SIZE = 100;
 
-/** Lists, finds and ends sessions, one by one, by group or all of them. */
+/** Creates, finds, lists and destroys sessions outside of a request: one, a group, or all. */
 @Injectable()
 export class SessionService {
   constructor(
@@ -67,8 +70,8 @@ export class SessionService {
   ) {}
 
   /**
-   * Makes a session without a request: for a login by an app's own protocol, for tests, for what a server starts. Its id is
-   * random, as there is no request to ask `genid` about.
+   * Creates a session without a request, for example in a test, or for a login by a protocol of your own. Its id is
+   * random, because `genid` needs a request.
    */
   async create(
     data: Partial<SessionData> & Record<string, unknown> = {},
@@ -82,7 +85,9 @@ export class SessionService {
     checkSize({}, { set: texts }, maxSize);
     if (maxAge !== undefined) {
       if (maxAge === Infinity)
-        throw new TypeError('maxAge must be finite; for sessions that never end write idleTimeout: Infinity');
+        throw new TypeError(
+          'maxAge must be finite: write idleTimeout: Infinity for sessions that never expire',
+        );
       checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
       texts['cookie'] = JSON.stringify({ maxAge });
     }
@@ -101,13 +106,13 @@ export class SessionService {
     return { session: viewOf(record), token: signer.sign(record.id, secret) };
   }
 
-  /** The live sessions of a group, read page by page as they are asked for. */
+  /** The live sessions of a group, read page by page as you iterate. Lists each session once. */
   list(group: string): AsyncIterableIterator<SessionView> {
     checkGroup(group);
     return this.pages(group);
   }
 
-  /** All live sessions, read page by page as they are asked for. */
+  /** All live sessions, read page by page as you iterate. May list a session twice. */
   listAll(): AsyncIterableIterator<SessionView> {
     return this.pages();
   }
@@ -134,20 +139,20 @@ export class SessionService {
     return this.store.count();
   }
 
-  /** The live session under `id`; `undefined` when there is none. */
+  /** Finds a live session by its id. Resolves to `undefined` if there is none. */
   async find(id: string): Promise<SessionView | undefined> {
     checkId(id);
     const record = await this.store.read(id);
     return record && viewOf(record);
   }
 
-  /** Ends a session; resolves to whether it was live. */
+  /** Destroys a session. Resolves to whether it was live. */
   async destroy(id: string): Promise<boolean> {
     checkId(id);
     return this.store.destroy(id);
   }
 
-  /** Ends all sessions of a group ("log out everywhere"), but `except`; resolves to how many were ended. */
+  /** Destroys the sessions of a group ("log out everywhere"), except `except`. Resolves to how many were live. */
   async clearGroup(group: string, { except }: ClearOptions = {}): Promise<number> {
     checkGroup(group);
     return this.store.clear(group, idsOf(except));
@@ -158,14 +163,14 @@ export class SessionService {
     return this.clearGroup(name);
   }
 
-  /** Ends all sessions, but `except`; resolves to how many were ended. */
+  /** Destroys all sessions, except `except`. Resolves to how many were live. */
   async clearAll({ except }: ClearOptions = {}): Promise<number> {
     return this.store.clear(undefined, idsOf(except));
   }
 
   private async *pages(group?: string): AsyncIterableIterator<SessionView> {
-    // A store may give a session twice that left its place meanwhile. Of a group, which somebody looks at, that is seen;
-    // to remember all sessions there are would cost too much.
+    // A store may list a session twice if its place in the order changes meanwhile. The ids of one group are remembered
+    // to leave out the second; the ids of all sessions would take too much memory.
     const seen = group === undefined ? undefined : new Set<string>();
     let after: string | undefined;
     do {
@@ -189,7 +194,7 @@ export class SessionService {
 }
 
 function idsOf(except: ClearOptions['except']): Iterable<string> | undefined {
-  // Only a session has an `id`: ids are strings, in an array or a set.
+  // Only a session has an `id`. Ids are strings, alone or in an iterable.
   if (typeof except !== 'object' || except === null || !('id' in except)) return except;
   checkId(except.id);
   return [except.id];

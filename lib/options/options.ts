@@ -9,53 +9,58 @@ import { cookieIdentity } from '../token/cookie-identity.js';
 import { TokenSigner, type SigningSecret } from '../token/signer.js';
 import type { SessionStore } from '../contract/store.js';
 
-/** What `sessionMiddleware` and `SessionModule` take. Durations are milliseconds. */
+/** The options of `sessionMiddleware` and `SessionModule`. Durations are milliseconds. */
 export interface SessionOptions {
-  /** Signs the tokens; of a list the first signs and all verify, so that a secret can be replaced. Required. */
+  /** Signs the tokens. The first of a list signs and all verify, so that a secret can be replaced. Required. */
   secret: SigningSecret | SigningSecret[];
-  /** Where sessions live. `SessionModule` makes a `ClusterStore` when absent; `sessionMiddleware` demands one. */
+  /** Where sessions are stored. Default in `SessionModule`: a new `ClusterStore`. Required by `sessionMiddleware`. */
   store?: SessionStore;
   /** The cookie's name; default `'sid'`. */
   name?: string;
-  /** The cookie's attributes, or what gives them for a request. */
+  /** The cookie's attributes, or a function that returns them for a request. */
   cookie?: SessionCookieOptions | SessionCookieFactory;
   /**
-   * How tokens travel, instead of in the cookie of `name` and `cookie`: `[cookieIdentity(), headerIdentity()]`. Of those
-   * that apply to a request the first whose token is present decides, headers before cookies; the first in the list
-   * gives new sessions theirs.
+   * How tokens travel, instead of in the cookie of `name` and `cookie`: `[cookieIdentity(), headerIdentity()]`. Of the
+   * identities that apply to a request, the first with a token decides, headers before cookies. If none has a token,
+   * the first of them gives a new session its token.
    */
   identities?: readonly SessionIdentity[];
-  /** How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` never ends. */
+  /**
+   * How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` for sessions that never expire.
+   */
   idleTimeout?: number;
-  /** How long any session lives at most, counted from its creation; default: no such limit. */
+  /** How long any session lives at most after its creation; default: no limit. */
   absoluteTimeout?: number;
   /**
-   * When the cookie is sent again. Absent: whenever the expiry moved or the session changed, so that an active
-   * user is never logged out; `true`: with every response; `false`: only when the session changed.
+   * When the cookie is sent again. `true`: with every response. `false`: only if the session changed. Default: if the
+   * session changed or its expiry was renewed, so that an active user is never logged out.
    */
   rolling?: boolean;
-  /** Makes the id of a new session; must never give one twice. Default: 24 random bytes, base64url. */
+  /** Generates session ids. Must be unique. Default: 24 random bytes, base64url. */
   genid?(req: IncomingMessage): string;
   /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
   maxSize?: number;
   /**
-   * What happens when a session cannot be read because the store is away: `'fail'` (default) answers 503, `'anonymous'`
-   * serves the request with an empty session that cannot be changed.
+   * What happens if a session cannot be read because the store is unreachable. `'fail'` (default): the response is a
+   * 503. `'anonymous'`: the request is served with an empty session that cannot be changed.
    */
   onStoreError?: 'fail' | 'anonymous';
-  /** What the use of a secret that was replaced does: `'refuse'` (default) gives a new session, `'destroy'` ends the old one too. */
+  /**
+   * What happens if a replaced token is presented. `'refuse'` (default): the client gets a new session. `'destroy'`:
+   * the old session is destroyed too.
+   */
   onReplacedToken?: 'refuse' | 'destroy';
-  /** Whether an answer that gives or removes a token says `Cache-Control: no-store`; default `true`. */
+  /** Whether a response that sets or removes a token has `Cache-Control: no-store`; default `true`. */
   noStore?: boolean;
-  /** Whether answers say `Vary: Cookie`; default `false`. What a header identity reads is always said. */
+  /** Whether responses have `Vary: Cookie`; default `false`. The header of a header identity is always in `Vary`. */
   varyCookie?: boolean;
-  /** Default: `console`, and Nest's `Logger` in a Nest app. */
+  /** Where warnings and errors are logged; default: `console`, and Nest's `Logger` in a Nest app. */
   logger?: SessionLogger;
 }
 
-/** The cookie's attributes for the sessions of one request: Express's, Fastify's raw one, or a socket's handshake. */
+/** Returns the cookie's attributes for a request: Express's, Fastify's raw one, or a socket's handshake. */
 export type SessionCookieFactory = {
-  // A method's form, so that what takes Express's `Request` fits.
+  // A method, so that a function that takes Express's `Request` is assignable.
   of(req: IncomingMessage): SessionCookieOptions;
 }['of'];
 
@@ -66,21 +71,21 @@ const MEBIBYTE = 2 ** 20;
 const OPTIONS =
   'secret, store, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
-/** What to write instead of options that other session packages have. */
+/** What to write instead of the options of other session packages. */
 const ADVICE = {
-  resave: 'Leave it out: a session is saved if it changed, and its expiry is renewed by itself',
+  resave: 'Leave it out: a session is saved if it changed, and its expiry is renewed automatically',
   saveUninitialized:
-    'Leave it out: a session is stored once something is put into it. To store an empty one, call session.save()',
+    'Leave it out: a session is stored once it has data. To store an empty one, call session.save()',
   unset: 'Leave it out, and call session.destroy()',
   proxy: "Set Express's 'trust proxy', or Fastify's trustProxy",
   ttl: 'Write idleTimeout, in milliseconds',
   expires: 'Write cookie: { maxAge }, in milliseconds',
 };
 
-/** Checks options and fills in defaults. Throws a `TypeError` that says what to write instead. */
+/** Checks options and adds defaults. Throws a `TypeError` that says what to write instead. */
 export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof options !== 'object' || options === null) {
-    throw new TypeError('session options must be an object: { secret: process.env.SESSION_SECRET }');
+    throw new TypeError('session options must be an object: write { secret: process.env.SESSION_SECRET }');
   }
   const {
     secret,
@@ -102,7 +107,9 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   } = options;
   checkNoOthers('session', others, OPTIONS, ADVICE);
   if (typeof Object(logger).warn !== 'function' || typeof Object(logger).error !== 'function') {
-    throw new TypeError("logger must have the functions warn and error, as console and Nest's Logger have");
+    throw new TypeError(
+      "logger must have the functions warn and error: write console, or one of Nest's Loggers",
+    );
   }
   for (const [option, flag] of Object.entries({
     rolling,
@@ -111,15 +118,15 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   }))
     checkFlag(option, flag);
   if (genid !== undefined && typeof genid !== 'function') {
-    throw new TypeError('genid must be a function that returns an id: genid: () => randomUUID()');
+    throw new TypeError('genid must be a function that returns an id: write genid: () => randomUUID()');
   }
   if (typeof maxSize !== 'number' || !(maxSize > 0))
-    throw new TypeError('maxSize must be a positive number of bytes; use Infinity for none');
+    throw new TypeError('maxSize must be a positive number of bytes: write Infinity for no limit');
   const checkedStore = checkStore(store);
   const { secrets, createdAt } = checkedStore.capabilities;
   if (!createdAt && absoluteTimeout !== Infinity) {
     throw new TypeError(
-      'absoluteTimeout needs a store that keeps when a session was created, which an express-session store does not',
+      'absoluteTimeout needs a store that keeps the creation time of sessions, and an express-session store does not. Leave it out, or use another store',
     );
   }
   const resolved = resolveIdentities({ name, cookie, identities });
@@ -128,8 +135,8 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     signer: new TokenSigner(checkSecrets(secret), secrets, genid !== undefined),
     ...resolved,
     cookieByRequest: resolved.identitiesFor !== undefined,
-    idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'use Infinity for sessions that never end'),
-    absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for none'),
+    idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'write Infinity for sessions that never expire'),
+    absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for no limit'),
     rolling,
     resave: false,
     saveUninitialized: false,
@@ -160,23 +167,25 @@ function resolveIdentities({
     if (typeof cookie !== 'function')
       return { identities: [resolveIdentity(cookieOf(named, cookie))], identitiesFor: undefined };
     return {
-      // Stands for all of them where there is no request; whether a prefix is right only the function says.
+      // Used where there is no request. Secure, because only the function's result can be checked against a prefix.
       identities: [resolveIdentity(cookieIdentity({ ...named, secure: true }))],
       identitiesFor: (req) => [resolveIdentity(cookieOf(named, cookie(req)))],
     };
   }
   if (name !== undefined || cookie !== undefined) {
     throw new TypeError(
-      'name and cookie are for the one cookie identity there is without identities: write them as cookieIdentity({ name, … }) there',
+      'name and cookie must not be set beside identities: write them as cookieIdentity({ name, … }) in identities',
     );
   }
   if (!Array.isArray(identities) || identities.length === 0) {
-    throw new TypeError('identities must be a list of at least one: [cookieIdentity(), headerIdentity()]');
+    throw new TypeError(
+      'identities must be a list of at least one: write [cookieIdentity(), headerIdentity()]',
+    );
   }
   return { identities: identities.map(resolveIdentity), identitiesFor: undefined };
 }
 
-/** The identity of `name` and `cookie`, which says nothing about which hosts it is for. */
+/** The identity of the options `name` and `cookie`, without a `host`. */
 function cookieOf(named: { name?: string }, cookie: SessionCookieOptions | undefined): SessionIdentity {
   if (cookie === undefined) return cookieIdentity(named);
   resolveCookie(cookie);
@@ -191,7 +200,7 @@ function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
     [get, set, remove].some((one) => typeof one !== 'function')
   ) {
     throw new TypeError(
-      'an identity must be cookieIdentity(), headerIdentity() or an object with name, header, get, set and remove',
+      'an identity must be an object with name, header, get, set and remove: write cookieIdentity() or headerIdentity()',
     );
   }
   return { identity, cookie: resolveCookie(cookie), isCookie: header.toLowerCase() === 'cookie' };
@@ -204,7 +213,7 @@ function checkSecrets(secret: unknown): SigningSecret[] {
     secrets.some((one) => !one || (typeof one !== 'string' && typeof one !== 'object'))
   ) {
     throw new TypeError(
-      'secret is required: a non-empty string that all processes share, or a list of them of which the first signs (make one with: openssl rand -base64 32)',
+      'secret is required: write a non-empty string that all processes share, or a list of which the first signs. To generate one: openssl rand -base64 32',
     );
   }
   for (const one of secrets) {

@@ -3,40 +3,42 @@ import type { SessionStore } from '../contract/store.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import type { TokenSigner } from '../token/signer.js';
 
-/** Where the session layer says what it cannot say in a response. Nest's `Logger` and `console` fit. */
+/** Where the session layer logs what no response can report. Nest's `Logger` and `console` implement it. */
 export interface SessionLogger {
   warn(message: string): void;
   error(message: string, cause?: unknown): void;
 }
 
-/** Options after checks and defaults: what the request path reads. */
+/** The options after checks and defaults, as requests read them. */
 export interface SessionConfig {
   store: SessionStore;
-  /** What `req.sessionStore` is, where it is not the store itself. */
+  /** The value of `req.sessionStore`; default: the store itself. */
   sessionStore?: unknown;
   signer: TokenSigner;
   identities: readonly ResolvedIdentity[];
-  /** The identities of one request, where they depend on it. */
+  /** Returns the identities for one request. `undefined` if they do not depend on the request. */
   identitiesFor: ((req: IncomingMessage) => readonly ResolvedIdentity[]) | undefined;
-  /** Whether requests differ in the cookie that sessions begin with. */
+  /** Whether the default attributes of the cookie depend on the request. */
   cookieByRequest: boolean;
   idleTimeout: number;
   absoluteTimeout: number;
   rolling: boolean | undefined;
-  /** Whether every request renews the expiry. As the three below, only express-session's drop-in sets it. */
+  /** Whether every request renews the expiry. Set only by `./express`, as are the next two. */
   resave: boolean;
-  /** Whether a new session is stored although nothing was put into it. */
+  /** Whether a new session is stored even if it is empty. */
   saveUninitialized: boolean;
-  /** What taking `req.session` away does. */
+  /** What the removal of `req.session` does. */
   unset: 'keep' | 'destroy';
   genid: ((req: IncomingMessage) => string) | undefined;
-  /** Whether `X-Forwarded-Proto` is believed; `undefined`: as the platform trusts its proxies. */
+  /**
+   * Whether `X-Forwarded-Proto` is trusted; `undefined`: as the platform trusts its proxies. Set only by `./express`.
+   */
   proxy: boolean | undefined;
   maxSize: number;
   onStoreError: 'fail' | 'anonymous';
   onReplacedToken: 'refuse' | 'destroy';
   noStore: boolean;
-  /** The request headers that answers say they depend on. */
+  /** The request headers that responses name in `Vary`. */
   vary: readonly string[];
   logger: SessionLogger;
 }

@@ -1,34 +1,34 @@
 import { SessionTooLargeError } from '../contract/errors.js';
 
-/** What a session's data was when it was loaded or saved. */
+/** A session's data when it was loaded or last saved. */
 export interface Snapshot {
   /** Name → JSON text, as stored. */
   texts: Record<string, string>;
-  /** The names that became properties, in that order. */
+  /** The names that became properties, in their order. */
   names: readonly string[];
-  /** What their texts were parsed to, {@link UNPARSED} for those that were not. */
+  /** Their parsed values, in the same order; {@link UNPARSED} for one that was not parsed. */
   values: readonly unknown[];
-  /** Names that have a text but no property: unreadable or reserved. They stay as they are unless assigned. */
+  /** Names with a serialized value but no property: unreadable or reserved. They stay as they are unless assigned. */
   kept: ReadonlySet<string> | undefined;
 }
 
-/** An object that can hold data whose text is parsed when it is first read. */
+/** An object whose data may be parsed when it is first read. */
 export interface DataHolder {
-  /** The value of the stored text of `name`. */
+  /** Parses the stored value of `name`. */
   [PARSE](name: string): unknown;
 }
 
 export const PARSE = Symbol('parse');
 
-/** What became of the data since a snapshot. */
+/** How the data differs from a snapshot. */
 export interface DataChange {
   set?: Record<string, string>;
   remove?: string[];
 }
 
 /**
- * The names that belong to a session object itself, as in express-session: never data. `cookie` is stored
- * under its own name, by `LiveCookie`.
+ * The names that belong to the session object itself, as in express-session. They cannot hold data. `LiveCookie` stores
+ * the cookie under its name.
  */
 const RESERVED = new Set([
   'cookie',
@@ -43,13 +43,13 @@ const RESERVED = new Set([
 ]);
 
 /**
- * The length of a text from which it is parsed only when somebody looks. Parsing and serialising 64 characters cost five
- * times the accessor that spares them, and the accessor half as much again for a value that is read
- * (`npm run bench -- parse`).
+ * Serialized values of this length or more are parsed when they are first read. Parsing and serializing 64 characters
+ * costs five times as much as the accessor that avoids it. For a value that is read, the accessor costs half as much
+ * again (`npm run bench -- parse`).
  */
 const PARSE_LATER = 64;
 
-/** Stands for the value of a text that nobody looked at. */
+/** Stands for a value that was not parsed. */
 const UNPARSED = Symbol('unparsed');
 
 /** The snapshot of a session that is not stored yet. */
@@ -61,8 +61,8 @@ export const NO_SNAPSHOT: Snapshot = {
 };
 
 /**
- * Gives `session` one own property per text and returns the snapshot they were made from. `unreadable` is told
- * the names whose text is not JSON.
+ * Gives `session` one own property per serialized value. Returns the snapshot. Calls `unreadable` with the name of each
+ * value that is not JSON.
  */
 export function loadData(
   session: DataHolder,
@@ -98,11 +98,13 @@ export function loadData(
   return { texts, names, values, kept };
 }
 
-/** Accessors by name: objects that share them share their shape, without which each costs ten times as much. */
+/**
+ * Accessors by name. Objects with the same accessors share a hidden class; without that each costs ten times as much.
+ */
 const ACCESSORS = new Map<string, PropertyDescriptor>();
 const MOST_ACCESSORS = 1000;
 
-/** A property that is parsed when it is first read, and an ordinary one from then on. */
+/** A property that is parsed when it is first read, and is an ordinary one after that. */
 function parseLater(name: string): PropertyDescriptor {
   const shared = ACCESSORS.get(name);
   if (shared) return shared;
@@ -126,14 +128,14 @@ function parseLater(name: string): PropertyDescriptor {
 const PARSED_LATER = new WeakSet<() => unknown>();
 
 /**
- * What `session` has that `snapshot` has not, and the other way round; `undefined` when they agree. Each value is
- * serialised once. Throws a `TypeError` that names the property whose value JSON cannot hold.
+ * How `session` differs from `snapshot`; `undefined` if it does not. Each value is serialized once. Throws a
+ * `TypeError` that names the property if its value cannot be serialized.
  */
 export function diffData(session: object, snapshot: Snapshot): DataChange | undefined {
   const { texts, names, values } = snapshot;
   let set: Record<string, string> | undefined;
   let remove: string[] | undefined;
-  /** How many of the snapshot's names were met, in its order. */
+  /** How many of the snapshot's names were found, in its order. */
   let met = 0;
 
   for (const name of Object.keys(session)) {
@@ -141,10 +143,10 @@ export function diffData(session: object, snapshot: Snapshot): DataChange | unde
     const known = name === names[met] ? values[met++] : UNPARSED;
     if (known === UNPARSED && isUnparsed(session, name)) continue;
     const value = (session as Record<string, unknown>)[name];
-    // A glance is enough for what cannot change inside.
+    // A primitive cannot change inside, so a comparison is enough.
     if (value === known && (typeof value !== 'object' || value === null) && value !== undefined) continue;
     if (RESERVED.has(name)) {
-      refuseReserved(name, value);
+      rejectReserved(name, value);
       continue;
     }
     const text = serialise(name, value);
@@ -165,7 +167,7 @@ function isUnparsed(session: object, name: string): boolean {
   return get !== undefined && PARSED_LATER.has(get);
 }
 
-/** The snapshot after `change` was saved. */
+/** The snapshot after a change was saved. */
 export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange): Snapshot {
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
   for (const name of remove ?? []) delete next[name];
@@ -174,8 +176,8 @@ export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange):
 }
 
 /**
- * Throws a `SessionTooLargeError` when `set` makes data of more than `maxSize` bytes. What was too large before may
- * become smaller.
+ * Throws a `SessionTooLargeError` if `set` makes the data larger than `maxSize` bytes. Data that was too large before
+ * may become smaller.
  */
 export function checkSize(
   texts: Record<string, string>,
@@ -185,7 +187,7 @@ export function checkSize(
   if (!set) return;
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
   for (const name of remove) delete next[name];
-  // No character takes more than three bytes, so most sessions need no counting.
+  // A UTF-16 code unit takes at most three bytes, so the bytes of most sessions need not be counted.
   if (charactersOf(next) * 3 <= maxSize) return;
   const size = bytesOf(next);
   if (size <= maxSize || size <= bytesOf(texts)) return;
@@ -205,19 +207,21 @@ function bytesOf(texts: Record<string, string>): number {
   return sum;
 }
 
-/** The JSON text of one property; `undefined` for what JSON leaves out (`undefined`, functions, symbols). */
+/**
+ * The JSON text of one property; `undefined` for a value that JSON leaves out (`undefined`, a function or a symbol).
+ */
 export function serialise(name: string, value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch (cause) {
     throw new TypeError(
-      `session[${JSON.stringify(name)}] cannot be saved: JSON cannot hold it (a BigInt, a cycle, or a toJSON that throws). Store a plain value there.`,
+      `session[${JSON.stringify(name)}] cannot be saved: JSON cannot hold its value (a BigInt, a cycle, or a toJSON that throws). Store a plain value there`,
       { cause },
     );
   }
 }
 
-/** The own property that a data name becomes, whatever the prototype has under that name. */
+/** Sets an own property, even if the prototype has a member with this name. */
 export function ownProperty(session: object, name: string, value: unknown): void {
   if (name in session) {
     Object.defineProperty(session, name, { value, writable: true, enumerable: true, configurable: true });
@@ -226,8 +230,8 @@ export function ownProperty(session: object, name: string, value: unknown): void
   }
 }
 
-/** Libraries replace the methods on an object, which is theirs to do; data under such a name would be lost silently. */
-function refuseReserved(name: string, value: unknown): void {
+/** Throws for data with a reserved name, which would be lost. A function is allowed: libraries replace methods. */
+function rejectReserved(name: string, value: unknown): void {
   if (typeof value === 'function' || value === undefined) return;
-  throw new TypeError(`session.${name} is reserved and cannot hold data: choose another name`);
+  throw new TypeError(`session.${name} is reserved and cannot hold data. Choose another name`);
 }

@@ -5,34 +5,34 @@ import { LiveCookie } from '../cookie/live-cookie.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
 import type { SessionState } from './state.js';
 
-/** What a session object has its work done by. */
+/** What a session object needs of its request. */
 export interface SessionWork {
-  /** The request that it is on. */
+  /** The request with this session. */
   readonly req: object;
-  /** The name of the identity that the token comes by. */
+  /** The name of the identity of the request's token. */
   readonly identity: string;
   save(session: LiveSession): Promise<void>;
   reload(session: LiveSession, inPlace: boolean): Promise<void>;
   destroy(session: LiveSession): Promise<void>;
   regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
   rotate(session: LiveSession, grace: number): Promise<void>;
-  /** Logs a text that is not JSON. */
+  /** Logs a serialized value that is not JSON. */
   unreadable(id: string, name: string): void;
 }
 
-/** The object at `req.session`. Its own enumerable properties are the data; all else is on the prototype. */
+/** The object at `req.session`. Its own enumerable properties are the data; everything else is on the prototype. */
 export class LiveSession implements Session, DataHolder {
   readonly #work: SessionWork;
   #state: SessionState;
 
   static {
-    // Behind our prototype stands express-session's, so that `instanceof` holds. Its constructor is not called:
-    // it drops data named like a method and freezes `id`.
+    // Inherits from express-session's class, so that `instanceof` holds. Its constructor is not called, because it
+    // drops data with the name of a method and freezes `id`.
     Object.setPrototypeOf(this.prototype, expressSession.Session.prototype);
     Object.defineProperty(this, 'name', { value: 'Session' });
   }
 
-  /** As in express-session an own, enumerable property: apps set its `maxAge`, and print it. */
+  /** An own, enumerable property as in express-session: apps set its `maxAge`, and print it. */
   cookie: LiveCookie;
 
   constructor(work: SessionWork, state: SessionState) {
@@ -41,12 +41,12 @@ export class LiveSession implements Session, DataHolder {
     this.cookie = state.cookie;
   }
 
-  /** What the request knows of this object's session. */
+  /** The state of this object's session. */
   static stateOf(session: LiveSession): SessionState {
     return session.#state;
   }
 
-  /** Makes the same object, which has no data, stand for another session. */
+  /** Gives the object another session. Its data must have been removed before. */
   static setState(session: LiveSession, state: SessionState): void {
     session.#state = state;
     session.cookie = state.cookie;
@@ -64,7 +64,7 @@ export class LiveSession implements Session, DataHolder {
     return this.#work.identity;
   }
 
-  // As with the methods, data of this name beats ours.
+  // As with the methods, data with this name hides ours.
   set identity(value: unknown) {
     ownProperty(this, 'identity', value);
   }
@@ -112,7 +112,7 @@ export class LiveSession implements Session, DataHolder {
     return this;
   }
 
-  // What these refuse is thrown, not rejected: nobody need await them, and a wrong group must not go unnoticed.
+  // These throw for an invalid group instead of rejecting: they need no `await`, and the error must not go unnoticed.
   joinGroup(group: string): Promise<void> {
     this.#state.join(group);
     return Promise.resolve();
@@ -146,13 +146,13 @@ export class LiveSession implements Session, DataHolder {
     }
   }
 
-  /** Shows the data as `console.log` shows a plain object's, also what is not parsed yet. */
+  /** Parses all data, so that `console.log` shows it like the properties of a plain object. */
   [inspect.custom](): this {
     for (const name of Object.keys(this)) void (this as Record<string, unknown>)[name];
     return this;
   }
 
-  // Assigned data of this name must not replace the prototype.
+  // Data with this name must not replace the prototype.
   get ['__proto__'](): unknown {
     return Object.getPrototypeOf(this);
   }
@@ -163,11 +163,11 @@ export class LiveSession implements Session, DataHolder {
 
   #settle(done: Promise<void>, callback?: SessionCallback): Promise<void> | this {
     if (callback === undefined) {
-      // A caller who does not await it must not lose the process; one who does still sees the rejection.
+      // An unawaited rejection must not end the process. A caller that awaits the promise still gets it.
       done.catch(() => {});
       return done;
     }
-    // Out of the promise before calling back: what the callback throws is the app's own, not a rejection of ours.
+    // Called outside of the promise, so that an error that the callback throws is not a rejection of ours.
     done.then(
       () => process.nextTick(callback),
       (error: unknown) => process.nextTick(callback, error),

@@ -5,7 +5,7 @@ import type { SessionRecord } from '../contract/record.js';
 const PERIOD = 30_000;
 
 const records = new Map<string, SessionRecord>();
-let asked: string[];
+let readIds: string[];
 let logged: string[];
 let failing: boolean;
 let recheck: SessionRecheck;
@@ -21,15 +21,15 @@ function start(options: { every?: number; absoluteTimeout?: number } = {}): Sess
   const store = {
     now: () => Date.now(),
     async read(id: string): Promise<SessionRecord | undefined> {
-      asked.push(id);
-      if (failing) throw new Error('away');
+      readIds.push(id);
+      if (failing) throw new Error('unreachable');
       return records.get(id);
     },
   };
   return new SessionRecheck({ store, logger: { warn: log, error: log }, ...options });
 }
 
-/** Watches what says when it was ended. */
+/** Watches something that counts how often it was ended. */
 function open(held: HeldSession | (() => HeldSession | undefined)): { ended: number; forget: () => void } {
   const opened = { ended: 0, forget: () => {} };
   opened.forget = recheck.watch(
@@ -44,7 +44,7 @@ const aPeriod = (): Promise<unknown> => vi.advanceTimersByTimeAsync(PERIOD);
 beforeEach(() => {
   vi.useFakeTimers();
   records.clear();
-  asked = [];
+  readIds = [];
   logged = [];
   failing = false;
   recheck = start();
@@ -54,8 +54,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('what is open with a session', () => {
-  it('stays open while the session lives, and is ended once, within a period, when it has ended', async () => {
+describe('a stream or socket with a session', () => {
+  it('stays open while the session lives, and is ended once, within a period, after it has ended', async () => {
     aSession('a');
     aSession('b');
     const [a, b] = [open({ id: 'a', secretHash: 'now' }), open({ id: 'b', secretHash: 'now' })];
@@ -67,7 +67,7 @@ describe('what is open with a session', () => {
     expect([a.ended, b.ended]).toEqual([1, 0]);
   });
 
-  it('is ended when its secret hash is no longer good, and not while it is the one before, in its grace', async () => {
+  it('is ended when its secret is no longer valid, but not during the grace of a previous secret', async () => {
     aSession('a', { secretHash: 'now', previous: { hash: 'before', replacedAt: Date.now(), grace: PERIOD } });
     const [before, now] = [open({ id: 'a', secretHash: 'before' }), open({ id: 'a', secretHash: 'now' })];
     const stolen = open({ id: 'a', secretHash: 'long ago' });
@@ -78,7 +78,7 @@ describe('what is open with a session', () => {
     expect([before.ended, now.ended]).toEqual([1, 0]);
   });
 
-  it('is ended when the absolute timeout has come', async () => {
+  it('is ended when the absolute timeout is over', async () => {
     recheck = start({ absoluteTimeout: 1.5 * PERIOD });
     aSession('a');
     const one = open({ id: 'a', secretHash: 'now' });
@@ -88,21 +88,21 @@ describe('what is open with a session', () => {
     expect(one.ended).toBe(1);
   });
 
-  it('is judged by the session it holds now, and left alone while it holds none', async () => {
+  it('is checked for the session that it holds now, and stays open while it holds none', async () => {
     aSession('b');
     let held: HeldSession | undefined;
     const one = open(() => held);
     await aPeriod();
-    expect(asked).toEqual([]);
+    expect(readIds).toEqual([]);
     held = { id: 'b', secretHash: 'now' };
     await aPeriod();
-    expect([asked, one.ended]).toEqual([['b'], 0]);
+    expect([readIds, one.ended]).toEqual([['b'], 0]);
     held = { id: 'c', secretHash: 'now' };
     await aPeriod();
     expect(one.ended).toBe(1);
   });
 
-  it('is not ended for what its handler changes while the store is asked', async () => {
+  it('is not ended if its handler changes the session while the store is read', async () => {
     let held = { id: 'a', secretHash: 'now' };
     const one = open(() => {
       const previous = held;
@@ -111,16 +111,16 @@ describe('what is open with a session', () => {
     });
     aSession('b');
     await aPeriod();
-    expect([asked, one.ended]).toEqual([['a'], 0]);
+    expect([readIds, one.ended]).toEqual([['a'], 0]);
   });
 
-  it('costs one read a period for each session, and one timer for all, which goes with the last', async () => {
+  it('costs one read per session and period, and one timer for all, which is cleared with the last', async () => {
     aSession('a');
     aSession('b');
     const opened = ['a', 'a', 'a', 'b'].map((id) => open({ id, secretHash: 'now' }));
     expect(vi.getTimerCount()).toBe(1);
     await aPeriod();
-    expect(asked.toSorted()).toEqual(['a', 'b']);
+    expect(readIds.toSorted()).toEqual(['a', 'b']);
     for (const one of opened) one.forget();
     expect(vi.getTimerCount()).toBe(0);
     open({ id: 'a', secretHash: 'now' });
@@ -129,7 +129,7 @@ describe('what is open with a session', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('keeps no process alive', () => {
+  it('does not keep the process alive', () => {
     vi.useRealTimers();
     const timers = (): number => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length;
     const before = timers();
@@ -137,11 +137,11 @@ describe('what is open with a session', () => {
     expect(timers()).toBe(before);
   });
 
-  it('stays open while the store is away, which is logged once, and is judged when it is back', async () => {
+  it('stays open while the store is unreachable, which is logged once, and is checked when it is back', async () => {
     const opened = Array.from({ length: 200 }, (_, at) => open({ id: `s${at}`, secretHash: 'now' }));
     failing = true;
     await aPeriod();
-    expect(asked.length).toBeLessThan(100);
+    expect(readIds.length).toBeLessThan(100);
     await aPeriod();
     await aPeriod();
     expect(opened.every(({ ended }) => ended === 0)).toBe(true);
@@ -155,7 +155,7 @@ describe('what is open with a session', () => {
     expect(logged).toHaveLength(2);
   });
 
-  it('does not hinder the others when closing it fails', async () => {
+  it('does not keep others from being checked when closing it fails', async () => {
     recheck.watch(
       () => ({ id: 'a', secretHash: 'now' }),
       () => {
@@ -167,7 +167,7 @@ describe('what is open with a session', () => {
     expect([other.ended, logged.length]).toEqual([1, 1]);
   });
 
-  it('is never checked with Infinity, seldom with more than a timer can hold, and a wrong period is refused', async () => {
+  it('is never checked with Infinity, rarely with a period longer than a timer, and an invalid period throws', async () => {
     recheck = start({ every: Infinity });
     open({ id: 'a', secretHash: 'now' });
     expect(vi.getTimerCount()).toBe(0);

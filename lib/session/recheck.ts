@@ -1,38 +1,41 @@
 import type { SessionLogger } from './config.js';
 import type { SessionStore } from '../contract/store.js';
-import { isGoodHash } from '../token/token.js';
+import { isValidHash } from '../token/token.js';
 
-/** How often what stays open is checked again unless told otherwise, in milliseconds. */
+/** How often open streams and sockets are checked by default, in milliseconds. */
 export const DEFAULT_RECHECK = 30_000;
 
-/** How many sessions are looked up at once: thousands may be due together. */
+/** How many sessions are read in parallel: thousands may be due at once. */
 const AT_ONCE = 64;
-/** The longest that Node's timers run. */
+/** The longest delay of Node's timers, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
-/** The session that something open belongs to, and with which secret its client came. */
+/** The session of an open stream or socket, and the secret that its client presented. */
 export interface HeldSession {
   readonly id: string;
   /** SHA-256 of the secret, as the record holds it. */
   readonly secretHash: string;
 }
 
-/** What stays open while its session lives: a stream, a socket. */
+/** A stream or socket that stays open only while its session lives. */
 interface Open {
   held: () => HeldSession | undefined;
   end: () => void;
 }
 
+/** What a `SessionRecheck` needs. */
 export interface RecheckOptions {
   store: Pick<SessionStore, 'read' | 'now'>;
   logger: SessionLogger;
-  /** How often, in milliseconds; `Infinity` for never. Default {@link DEFAULT_RECHECK}. */
+  /** How often sessions are checked, in milliseconds; `Infinity` for never. Default {@link DEFAULT_RECHECK}. */
   every?: number | undefined;
-  /** How long any session lives at most, from its creation; default: no such limit. */
+  /** How long any session lives at most after its creation, in milliseconds; default: no limit. */
   absoluteTimeout?: number | undefined;
 }
 
-/** Ends what was opened with a session once that has ended, which nothing else would tell it. */
+/**
+ * Checks the sessions of open streams and sockets, and ends those whose session has ended. Nothing else would notice.
+ */
 export class SessionRecheck {
   readonly #store: RecheckOptions['store'];
   readonly #logger: SessionLogger;
@@ -43,10 +46,10 @@ export class SessionRecheck {
   #isChecking = false;
   #isFailing = false;
 
-  /** Throws a `TypeError` for an `every` that is no duration. */
+  /** Throws a `TypeError` for an `every` that is not a duration. */
   constructor({ store, logger, every = DEFAULT_RECHECK, absoluteTimeout = Infinity }: RecheckOptions) {
     if (typeof every !== 'number' || !(every > 0)) {
-      throw new TypeError('recheck must be a positive number of milliseconds; write Infinity for never');
+      throw new TypeError('recheck must be a positive number of milliseconds: write Infinity for never');
     }
     this.#store = store;
     this.#logger = logger;
@@ -55,9 +58,9 @@ export class SessionRecheck {
   }
 
   /**
-   * Calls `end`, once, when the session of `held` has ended or the secret its client came with is no longer good. It is
-   * asked for at each check, because a handler may change its session; `undefined` while there is none that is stored.
-   * A store that does not answer ends nothing. Returns what ends the watch.
+   * Calls `end`, once, when the session of `held` has ended, or the secret that its client presented is no longer
+   * valid. `held` is called at each check, because a handler may change its session; it returns `undefined` while no
+   * session is stored. An unreachable store ends nothing. Returns a function that stops the watch.
    */
   watch(held: () => HeldSession | undefined, end: () => void): () => void {
     const open = { held, end };
@@ -68,7 +71,7 @@ export class SessionRecheck {
     return () => this.#forget(open);
   }
 
-  /** Ends all watches; what they watched stays as it is. */
+  /** Stops all watches. The streams and sockets stay open. */
   close(): void {
     for (const open of this.#open) this.#forget(open);
   }
@@ -81,7 +84,7 @@ export class SessionRecheck {
   }
 
   async #checkAll(): Promise<void> {
-    // A slow store is not asked more often than it answers.
+    // A slow store must not get a second round of reads before the first has ended.
     if (this.#isChecking) return;
     this.#isChecking = true;
     const byId = new Map<string, [Open, secretHash: string][]>();
@@ -99,14 +102,14 @@ export class SessionRecheck {
       const done = await Promise.all(some.map(([id, opens]) => this.#check(id, opens)));
       const failed = done.filter((one) => !one).length;
       failures += failed;
-      // The store is away: each of the others would wait for its deadline too.
+      // The store is unreachable: each further read would wait for its deadline too.
       if (failed === some.length) break;
     }
     this.#isFailing = failures > 0;
     this.#isChecking = false;
   }
 
-  /** Resolves to whether the store answered. */
+  /** Checks one session. Resolves to whether the store could be read. */
   async #check(id: string, opens: [Open, secretHash: string][]): Promise<boolean> {
     let record: Awaited<ReturnType<SessionStore['read']>>;
     try {
@@ -115,7 +118,7 @@ export class SessionRecheck {
       if (!this.#isFailing) {
         this.#isFailing = true;
         this.#logger.error(
-          'open streams and sockets were not checked again, and stay open until the store answers',
+          'the sessions of open streams and sockets could not be checked. They stay open until the store is reachable',
           error,
         );
       }
@@ -124,15 +127,15 @@ export class SessionRecheck {
     const now = this.#store.now();
     const isLive = record !== undefined && now < record.createdAt + this.#absoluteTimeout;
     for (const [open, secretHash] of opens) {
-      if (isLive && isGoodHash(record!, secretHash, now)) continue;
+      if (isLive && isValidHash(record!, secretHash, now)) continue;
       const held = open.held();
-      // What its handler changed meanwhile is looked at the next time.
+      // If the handler changed its session meanwhile, the next round checks it.
       if (!this.#open.has(open) || held?.id !== id || held.secretHash !== secretHash) continue;
       this.#forget(open);
       try {
         open.end();
       } catch (error) {
-        this.#logger.error('what a session had open could not be closed when it had ended', error);
+        this.#logger.error('a stream or socket could not be closed after its session had ended', error);
       }
     }
     return true;

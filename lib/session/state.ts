@@ -4,34 +4,35 @@ import type { SessionStoreError } from '../contract/errors.js';
 import { checkGroup } from '../contract/checks.js';
 import { NEVER, type SessionRecord } from '../contract/record.js';
 
-/** What a request knows of one session: what was stored, and what it will change. */
+/** What a request knows of one session: what is stored, and what the request will change. */
 export class SessionState {
-  /** What the client holds, or will; made when the session is first stored or rotated. */
+  /** The secret that the client holds, or will hold. Generated when the session is first stored or rotated. */
   secret: string | undefined;
   secretHash: string | undefined;
-  /** The token as it travels; made when it is first sent. */
+  /** The signed token. Set when it was presented with the current signature, or is first sent. */
   signed: string | undefined;
-  /** What `read` gave or `create` took: a hint for the store; `undefined` while the session is not stored. */
+  /** The record that was read or created, with the store's hint. `undefined` while the session is not stored. */
   record: SessionRecord | undefined;
   #snapshot: Snapshot = NO_SNAPSHOT;
-  /** What was saved since the snapshot; applied when somebody asks for it, which most requests never do. */
+  /** The changes that were saved since the snapshot. Applied when the snapshot is next read: most requests never do. */
   #saved: DataChange[] | undefined;
   expiresAt = 0;
   /** The lifetime that `expiresAt` was made with, in milliseconds. */
   lifetime: number;
+  /** Whether the next save renews the expiry even if it is not due. */
   touchAsked = false;
-  /** The client may not know what its cookie has of its own: the next save sends it. */
+  /** Whether the next save sends the cookie, because the client may not have its changed attributes. */
   cookieAsked = false;
   /**
-   * Nothing is saved any more: this request ended the session, or found that it had ended, or has left it for one that
-   * could not be begun, while it lives on.
+   * Why nothing is saved any more. `here`: this request ended the session. `elsewhere`: another one did. `left`: the
+   * session lives on, but the handler wanted to leave it for a new one that could not be started.
    */
   ended: false | 'here' | 'elsewhere' | 'left' = false;
-  /** The client holds an older secret than the current one, or lost a rotation: it is sent no cookie. */
+  /** Whether the client's secret is not the current one, or its rotation lost: it gets no cookie. */
   outdated = false;
-  /** Why the store cannot be asked about it; whatever would change the session fails with this. */
+  /** Why the store could not be read. Every change to the session fails with this error. */
   unavailable: SessionStoreError | undefined;
-  /** Until when a request that was on its way at the last rotation may come with the secret before this one. */
+  /** When the previous secret stops being valid: requests from before the last rotation may carry it until then. */
   graceEnds = 0;
   #groups: readonly string[] = [];
   #joins: Set<string> | undefined;
@@ -52,12 +53,12 @@ export class SessionState {
     return this.#snapshot;
   }
 
-  /** Takes a change of the data as stored. */
+  /** Records that a change of the data was stored. */
   dataSaved(change: DataChange): void {
     (this.#saved ??= []).push(change);
   }
 
-  /** Takes what is stored as the base of what changes from here on. */
+  /** Makes a stored record the base of later changes. */
   load(record: SessionRecord, snapshot: Snapshot): void {
     this.record = record;
     this.#snapshot = snapshot;
@@ -86,7 +87,7 @@ export class SessionState {
     if (this.#groups.includes(group)) (this.#leaves ??= new Set()).add(group);
   }
 
-  /** Throws for a session that stands in for one that the store could not be asked about. */
+  /** Throws if the store could not be read, so that the session cannot be changed. */
   checkAvailable(): void {
     if (this.unavailable) throw this.unavailable;
   }
@@ -95,7 +96,7 @@ export class SessionState {
     return [...this.#groups.filter((group) => !this.#leaves?.has(group)), ...(this.#joins ?? [])];
   }
 
-  /** The groups entered and quit since the last save; `undefined` for none. */
+  /** The groups joined and left since the last save; `undefined` if there are none. */
   groupChange(): GroupChange | undefined {
     if (!this.#joins?.size && !this.#leaves?.size) return undefined;
     const change: GroupChange = {};
@@ -104,7 +105,7 @@ export class SessionState {
     return change;
   }
 
-  /** Takes a group change as stored; what was asked for meanwhile stays to be saved. */
+  /** Records that a group change was stored. Later joins and leaves are kept for the next save. */
   groupsSaved({ join = [], leave = [] }: GroupChange): void {
     const wanted = this.groupNames();
     this.#groups = [...new Set([...this.#groups, ...join])].filter((group) => !leave.includes(group));
@@ -115,13 +116,13 @@ export class SessionState {
   }
 }
 
-/** The groups that a save enters and quits. */
+/** The groups that a save joins and leaves. */
 export interface GroupChange {
   join?: string[];
   leave?: string[];
 }
 
-/** When a session ends that lives for `lifetime` from now on, whatever limits it: in whole epoch milliseconds. */
+/** When a session expires that lives for `lifetime` from now on, in whole epoch milliseconds, at most {@link NEVER}. */
 export function expiryAfter(
   now: number,
   lifetime: number,
@@ -131,7 +132,7 @@ export function expiryAfter(
   return Math.floor(Math.min(now + lifetime, createdAt + absoluteTimeout, NEVER));
 }
 
-/** Whether what a store read under `id` has the shape of a record; the texts are looked at one by one. */
+/** Whether a record that was read by `id` has the shape of one. Serialized values are checked later, one by one. */
 export function isReadable(record: SessionRecord, id: string): boolean {
   const { secretHash, previous, data, groups, createdAt, expiresAt } = record;
   return (

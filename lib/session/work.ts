@@ -9,36 +9,39 @@ import type { HeldSession } from './recheck.js';
 import { checkId } from '../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
-import { isGoodHash, hashSecret, randomName, type Token } from '../token/token.js';
+import { isValidHash, hashSecret, randomName, type Token } from '../token/token.js';
 import { LiveSession, type SessionWork } from './live-session.js';
 
-/** A request as Node gives it, with what Express and we put on it. */
+/** Node's request, with the properties that Express and this package add. */
 export interface SessionIncomingMessage extends IncomingMessage {
   session?: unknown;
   sessionID?: string;
   sessionStore?: unknown;
   originalUrl?: string;
   secure?: boolean;
-  /** Put here for middleware by Fastify, which trusts proxies as it is told to. */
+  /** Set by Fastify for middleware, with its `trustProxy` applied. */
   protocol?: string;
 }
 
-/** How far an answered expiry may be from our own before it is another request's lifetime; clocks differ by less. */
+/**
+ * How far the stored expiry may differ from ours, in milliseconds, before it counts as another request's lifetime.
+ * Clocks differ by less.
+ */
 const CLOCK_SLACK = 1000;
 
-/** Seconds after which a client may try again when the store is away. */
+/** The `Retry-After` of a response to a failure of the store, in seconds. */
 const RETRY_AFTER = '1';
 
-/** Why a socket cannot begin a session, and what to do instead. */
+/** Why a socket cannot start a session, and what to do instead. */
 export const NO_TOKEN_ON_SOCKET =
-  'a socket cannot give its client a token: do it in an HTTP request, and connect after that';
+  'a socket cannot give its client a token. Do it in an HTTP request, and connect the socket after that';
 
-/** Where it was said that a cookie needs HTTPS, which is so for every request. */
-const TOLD_OF_SECURE = new WeakSet<SessionConfig>();
+/** The configurations that have logged the warning that the cookie needs HTTPS. It is logged once, not per request. */
+const WARNED_OF_SECURE = new WeakSet<SessionConfig>();
 
-/** What one save sends, and what to take as stored once it was answered. */
+/** What one save sends to the store, and what counts as stored once the store has confirmed it. */
 interface Save {
-  /** Whether anything but the expiry is to be written. */
+  /** Whether the save writes anything besides the expiry. */
   changed: boolean;
   data: DataChange | undefined;
   groups: GroupChange | undefined;
@@ -48,19 +51,21 @@ interface Save {
   change: SessionChange;
 }
 
-/** One request's work on its session: loads it, runs what the handler asks for, commits what changed. */
+/** One request's work on its session: loads it, runs the handler's calls, and commits the changes. */
 export class SessionRequest implements SessionWork {
-  /** Set while a Nest interceptor waits for the handler: told of a commit that failed, it hands it to the filters. */
+  /**
+   * Set while a Nest interceptor waits for the handler. Receives the error of a failed commit, for exception filters.
+   */
   guard: ((error: unknown) => void) | undefined;
-  /** Set once the first byte is on its way: no cookie can be sent any more. */
+  /** Whether the headers were sent: no cookie can be added any more. */
   headersGone = false;
-  /** Why this client can be given no token at all, with what to do instead; `undefined` where an answer can carry one. */
+  /** Why this client cannot get a token, and what to do instead. `undefined` if a response can carry one. */
   noToken: string | undefined;
-  /** Whether the response is sealed and held: nothing can be added to it any more. Set by what seals it. */
+  /** Returns whether the response is sealed and held, so that nothing can be added to it. Set with the seal. */
   isHeld: (() => boolean) | undefined;
-  /** The headers that Fastify's reply had before the handler; only an app on Fastify has them. */
+  /** The headers of Fastify's reply before the handler ran. `undefined` on other platforms. */
   replyHeaders: Record<string, unknown> | undefined;
-  /** Why the commit failed; nothing is tried again after that. */
+  /** The error of a failed commit. Nothing is tried again after it. */
   failure: { error: unknown } | undefined;
   readonly req: SessionIncomingMessage;
   readonly #res: ServerResponse | undefined;
@@ -68,25 +73,25 @@ export class SessionRequest implements SessionWork {
   readonly #config: SessionConfig;
   readonly #identity: ResolvedIdentity;
   readonly #secure: boolean;
-  /** The calls of the handler that have not ended; a save that the handler did not await is among them. */
+  /** The handler's calls that have not settled, awaited by the handler or not. */
   #inFlight: Set<Promise<unknown>> | undefined;
   #last: Promise<unknown> | undefined;
   #committing: Promise<void> | undefined;
   #presentedAny = false;
-  /** Good tokens that were presented beside the one that is used, until they are ended with it. */
+  /** Other verified tokens that the request presented. `destroy` and `regenerate` destroy their sessions too. */
   #others: readonly Token[] = [];
   /** The request's session, or the last one it had. */
   #state: SessionState | undefined;
   #replaced = false;
-  /** Something that the handler asked for failed, because the store did. */
+  /** Whether a call of the handler failed because the store did. */
   #storeFailed = false;
-  /** The cookie that the answer owes: a token that is valid, or its removal. */
+  /** The cookie that the response must carry: a valid token, or the removal of the client's. */
   #owed: { state: SessionState; clear: boolean } | undefined;
 
   /**
-   * @param identity what decided which token is the request's, or gives a new session its own
-   * @param res what is sealed; `undefined` for a message on a socket, which has none
-   * @param next plain Express's, which answers a failed commit; `undefined` where the answer must be our own
+   * @param identity the identity of the request's token, or of a new session's
+   * @param res the response to seal; `undefined` for a message on a socket, which has none
+   * @param next plain Express's `next`, which gets the error of a failed commit; `undefined` if we must respond
    */
   constructor(
     config: SessionConfig,
@@ -107,7 +112,7 @@ export class SessionRequest implements SessionWork {
     return this.guard !== undefined;
   }
 
-  /** Node's response, whatever a platform's handlers are given; only what is sealed asks for it. */
+  /** Node's response, whatever object a platform passes to its handlers. Read only if the response has a seal. */
   get res(): ServerResponse {
     return this.#res!;
   }
@@ -117,7 +122,7 @@ export class SessionRequest implements SessionWork {
     return this.#state?.id ?? '';
   }
 
-  /** That session once it is stored, and the secret hash of the secret that the client holds. */
+  /** The id of that session and the hash of the client's secret. `undefined` while the session is not stored. */
   get held(): HeldSession | undefined {
     const state = this.#state;
     return state?.record && { id: state.id, secretHash: state.secretHash! };
@@ -131,9 +136,7 @@ export class SessionRequest implements SessionWork {
     return this.#identity.identity.name;
   }
 
-  // ---- identify and read
-
-  /** Loads the session of the first token that is good, or starts a new one. */
+  /** Loads the session of the first valid token, or starts a new one. */
   async load(tokens: readonly Token[]): Promise<void> {
     this.#presentedAny = tokens.length > 0;
     for (const [index, token] of tokens.entries()) {
@@ -147,22 +150,22 @@ export class SessionRequest implements SessionWork {
     this.start();
   }
 
-  /** The live session of a token that is good. */
+  /** The live session of a token. `undefined` if there is none, or the token's secret is not valid. */
   async #find(token: Token): Promise<{ state: SessionState; record: SessionRecord } | undefined> {
     const { store, onReplacedToken, logger } = this.#config;
     const record = await store.read(token.id);
     const state = record && this.#admit(token, record);
     if (state === 'stale') {
       if (onReplacedToken === 'destroy') await store.destroy(token.id);
-      const answer = onReplacedToken === 'destroy' ? 'ended the session' : 'was refused';
+      const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
       logger.warn(
-        `session ${token.id}: a well-signed token with a secret that is no longer good ${answer}; it may be stolen`,
+        `session ${token.id}: a replaced token was presented, and ${outcome}. The token may be stolen`,
       );
     }
     return typeof state === 'object' ? { state, record: record! } : undefined;
   }
 
-  /** Puts a session on the request that stands in for those that the store cannot be asked about. */
+  /** Puts an empty session on the request, because the store cannot be read. It cannot be changed. */
   startAnonymous(error: SessionStoreError): void {
     this.#presentedAny = false;
     const state = this.#newState(false);
@@ -171,8 +174,9 @@ export class SessionRequest implements SessionWork {
   }
 
   /**
-   * Takes what was read for `token`, which was good when the client came with it and must be still, for a client that
-   * can be given no other; `others` are good tokens that it presented beside it. Returns whether it may use the session.
+   * Puts the session of `record` on the request, for a client that cannot get a new token. `token` was valid at the
+   * handshake and is checked again. `others` are the other tokens that the client presented. Returns whether the client
+   * may use the session.
    */
   take(token: Token, record: SessionRecord | undefined, others: readonly Token[]): boolean {
     const state = record && this.#admit(token, record);
@@ -183,7 +187,7 @@ export class SessionRequest implements SessionWork {
     return true;
   }
 
-  /** Whether the session that the client came with has ended, as far as this request knows. */
+  /** Whether the session of the client's token has ended, as far as this request knows. */
   get ended(): boolean {
     if (!this.#presentedAny) return false;
     const ended = this.#state?.ended;
@@ -197,14 +201,14 @@ export class SessionRequest implements SessionWork {
   }
 
   /**
-   * Whether the client that presented `token` may use the session, and with which secret; `'stale'` for a secret that
-   * was good once.
+   * The state of the session for a client that presented `token`. `'stale'` if the token was replaced; `undefined` if
+   * the record is damaged or past its absolute timeout.
    */
   #admit(token: Token, record: SessionRecord): SessionState | 'stale' | undefined {
     const { logger, idleTimeout, resave, rolling } = this.#config;
     if (!isReadable(record, token.id)) {
       logger.error(
-        `session ${this.#nameOf(token.id)} cannot be read: its record is damaged; the client gets a new session`,
+        `session ${this.#nameOf(token.id)} cannot be read, because its record is damaged. The client gets a new session`,
       );
       return undefined;
     }
@@ -222,13 +226,13 @@ export class SessionRequest implements SessionWork {
         state.graceEnds = previous.validUntil ?? now + previous.grace;
         if (previous.validUntil === undefined) {
           this.#retirePrevious(record, state.graceEnds);
-          // Who gave the cookie an age during the rotation held the old secret, and could not send it.
+          // A request with the old secret may have changed the cookie's attributes. It could not send them.
           state.cookieAsked = record.data['cookie'] !== undefined;
         }
       }
       return state;
     }
-    if (isGoodHash(record, token.secretHash, now)) {
+    if (isValidHash(record, token.secretHash, now)) {
       state.outdated = true;
       return state;
     }
@@ -244,8 +248,8 @@ export class SessionRequest implements SessionWork {
   }
 
   /**
-   * Rotates again for a client that still comes with the old secret a grace after its rotation: the answer with the new
-   * one was lost. Resolves to whether the session is still there.
+   * Rotates again for a client that still presents the old secret a grace after the rotation: the response with the new
+   * one was lost. Resolves to whether the session is still live.
    */
   async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
     const { previous } = record;
@@ -267,27 +271,27 @@ export class SessionRequest implements SessionWork {
     return current !== undefined;
   }
 
-  /** Records that the client holds the current secret, so that the one before it ends after its grace. */
+  /** Records that the client holds the current secret, so that the previous one stops being valid at `until`. */
   #retirePrevious(record: SessionRecord, until: number): void {
     const { store, logger } = this.#config;
     this.#track(
       store
         .update(record, { retirePrevious: { secretHash: record.secretHash, validUntil: until } })
         .then(undefined, (error: unknown) => {
-          // The next request does it.
-          logger.warn(`session ${record.id}: the old secret could not be retired: ${messageOf(error)}`);
+          // The next request tries again.
+          logger.warn(`session ${record.id}: the previous secret was not retired: ${messageOf(error)}`);
         }),
     );
   }
 
-  /** @param storable whether it may ever be stored: one that may not needs no id of the app's */
+  /** @param storable whether the session can ever be stored. If not, `genid` is not called for its id */
   #newState(storable = this.noToken === undefined): SessionState {
     const { idleTimeout } = this.#config;
     const genid = storable ? this.#config.genid : undefined;
     const id = genid ? genid(this.req) : randomName();
     if (genid) {
       checkId(id);
-      if (id === '') throw new TypeError('genid must return an id that is not empty');
+      if (id === '') throw new TypeError('genid must return a non-empty id');
     }
     return new SessionState(id, this.#cookie(), idleTimeout);
   }
@@ -297,7 +301,7 @@ export class SessionRequest implements SessionWork {
     const defaults = this.#secure ? cookie.secure : cookie.plain;
     const isWhole = ownText !== undefined && this.#keepsWholeCookie && LiveCookie.isWhole(ownText);
     if (!isWhole) return new LiveCookie(defaults, ownText);
-    // One that express-session stored without a word on these takes ours, which are the safer.
+    // express-session leaves these two out if they are not set. Then ours apply, which are safer.
     const { secure, sameSite } = defaults;
     return new LiveCookie({ path: '/', httpOnly: true, secure, sameSite }, ownText);
   }
@@ -312,28 +316,26 @@ export class SessionRequest implements SessionWork {
     this.#state = state;
   }
 
-  /** Logs a text that is not JSON. */
+  /** Logs a serialized value that is not JSON. */
   unreadable(id: string, name: string): void {
     this.#config.logger.error(
-      `session ${this.#nameOf(id)}: the text of ${JSON.stringify(name)} is not JSON; it is left as it is`,
+      `session ${this.#nameOf(id)}: the serialized value of ${JSON.stringify(name)} is not JSON. It stays as it is`,
     );
   }
 
-  // ---- what a handler asks for
-
-  /** Saves what changed, and a new session although nothing did. */
+  /** Saves the changes. Stores a new session even if it is empty. */
   save(session: LiveSession): Promise<void> {
     const state = LiveSession.stateOf(session);
     return this.#run(async () => {
       if (state.ended) throw new SessionGoneError('save');
-      // Another session has taken its place in the object, and its data with it.
+      // `regenerate` or `reload` has put another session into the same object, with its own data.
       if (LiveSession.stateOf(session) !== state) return;
       const save = this.#saveOf(session, state, true);
       if (save && !(await this.#store(state, save))) throw new SessionGoneError('save');
     });
   }
 
-  /** Reads the session again: into the same object, or into a new one at `req.session`. */
+  /** Reads the session again, into the same object or a new one at `req.session`. */
   reload(session: LiveSession, inPlace: boolean): Promise<void> {
     const state = LiveSession.stateOf(session);
     return this.#run(async () => {
@@ -359,7 +361,7 @@ export class SessionRequest implements SessionWork {
     });
   }
 
-  /** Ends the session; the request has none from here on, unless the store fails. */
+  /** Destroys the session. `req.session` is gone from now on, and put back if the store fails. */
   destroy(session: LiveSession): Promise<void> {
     const { req } = this;
     const state = LiveSession.stateOf(session);
@@ -375,12 +377,12 @@ export class SessionRequest implements SessionWork {
     });
   }
 
-  /** Ends the session and puts an empty one in its place: in the same object, or in a new one at `req.session`. */
+  /** Destroys the session and puts an empty one in its place, in the same object or a new one at `req.session`. */
   regenerate(session: LiveSession, inPlace: boolean): Promise<void> {
     const old = LiveSession.stateOf(session);
     const impossible = this.#noTokenFor('regenerate');
     if (impossible) {
-      // What is assigned from here on was meant for the new session, and must not reach the old one.
+      // Later assignments were meant for the new session, and must not reach the old one.
       old.ended ||= 'left';
       return Promise.reject(impossible);
     }
@@ -397,7 +399,7 @@ export class SessionRequest implements SessionWork {
         this.#place(new LiveSession(this, state), state);
       });
     }
-    // At once, so that what is assigned from here on belongs to the new session, awaited or not.
+    // At once, so that later assignments belong to the new session even if the handler does not await this call.
     const restore = takeData(session);
     LiveSession.setState(session, state);
     this.#place(session, state);
@@ -422,7 +424,7 @@ export class SessionRequest implements SessionWork {
       state.checkAvailable();
       if (state.ended) throw new SessionGoneError('rotate');
       if (!state.record || state.outdated) return;
-      // One old secret is kept, and this one's turn has not come: the client's slower requests carry the one before.
+      // A record keeps only one previous secret, and slower requests may still carry the one that it keeps now.
       if (grace > 0 && this.#config.store.now() < state.graceEnds) return;
 
       const secret = this.#config.signer.newSecret();
@@ -444,11 +446,11 @@ export class SessionRequest implements SessionWork {
   /** Why `operation` cannot give the client a new token; `undefined` while it can. */
   #noTokenFor(operation: string): Error | undefined {
     if (this.noToken !== undefined) return new Error(`${operation}: ${this.noToken}`);
-    // The handler may have begun its answer, although that is still held.
+    // The handler may have begun its response, which is still held.
     return this.headersGone || this.isHeld?.() ? tooLate(operation) : undefined;
   }
 
-  /** Takes the outcome of a rotation to `secret`, after which `current` is the secret hash. */
+  /** Records the outcome of a rotation to `secret`, after which `current` is the record's secret hash. */
   #rotated(state: SessionState, secret: string, current: string): void {
     state.outdated = current !== hashSecret(secret);
     if (state.outdated) return;
@@ -458,7 +460,9 @@ export class SessionRequest implements SessionWork {
     this.#owe(state);
   }
 
-  /** Takes the lifetime that another request may have set meanwhile: this cookie goes out in any case. */
+  /**
+   * Reads the lifetime that another request may have set meanwhile, because the cookie of a rotation is always sent.
+   */
   async #refreshCookie(state: SessionState): Promise<void> {
     const { store, idleTimeout, logger } = this.#config;
     try {
@@ -468,14 +472,14 @@ export class SessionRequest implements SessionWork {
       if (LiveCookie.refresh(state.cookie, record.data['cookie']))
         state.lifetime = LiveCookie.lifetime(state.cookie, idleTimeout);
     } catch (error) {
-      // The secret is valid and has to reach the client, with what this request knows.
+      // The secret is valid and must reach the client, with the lifetime that this request knows.
       logger.warn(
-        `session ${this.#nameOf(state.id)}: the lifetime of its new cookie was not looked up: ${messageOf(error)}`,
+        `session ${this.#nameOf(state.id)}: the lifetime of its new cookie could not be read: ${messageOf(error)}`,
       );
     }
   }
 
-  /** Ends `state`'s session, and what else the client presented, and lets the client forget its tokens. */
+  /** Destroys the session of `state` and those of the other tokens, and has the client's token removed. */
   async #end(state: SessionState): Promise<void> {
     state.checkAvailable();
     for (; this.#others.length > 0; this.#others = this.#others.slice(1)) {
@@ -486,22 +490,23 @@ export class SessionRequest implements SessionWork {
       const live = state.record !== undefined && (await this.#config.store.destroy(state.id));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
     }
-    // A session that has taken its place since may have got its token already.
+    // A session that has taken its place since may already have a token to send.
     const replaced = this.#owed && !this.#owed.clear && this.#owed.state !== state;
     if (!replaced && (this.#presentedAny || this.#owed)) this.#owed = { state, clear: true };
   }
 
-  /** What others ended, group and all, must not come back under a new id. */
+  /**
+   * Destroys `old` before its successor starts. A session in groups that others ended must not come back under a new
+   * id.
+   */
   async #endBeforeSuccessor(old: SessionState): Promise<void> {
     await this.#end(old);
     if (old.ended === 'elsewhere' && old.inGroups) throw new SessionGoneError('regenerate');
   }
 
-  // ---- commit
-
   /**
-   * Saves what the request changed, after the calls that are still in flight. Nothing to wait for: `undefined`.
-   * Who asks meanwhile shares the commit; after a failed one nothing is tried again.
+   * Saves the request's changes, after the calls in flight. `undefined` if there is nothing to wait for. A call during
+   * a commit returns that commit. After a failed commit nothing is tried again.
    */
   commit(): Promise<void> | undefined {
     if (this.#committing) return this.#committing;
@@ -523,7 +528,7 @@ export class SessionRequest implements SessionWork {
     };
     committing.then(done, done);
     this.#committing = committing;
-    // What is asked for from here on comes after it, unless it must itself wait for that.
+    // Later calls run after it, unless the commit itself must wait for calls.
     if (save) this.#last = committing;
     return committing;
   }
@@ -545,7 +550,7 @@ export class SessionRequest implements SessionWork {
     }
   }
 
-  /** Stores what a commit has found; a renewal of the expiry that fails is no reason to fail what can do without a session. */
+  /** Stores the save of a commit. With `onStoreError: 'anonymous'`, a failed renewal of the expiry is only logged. */
   async #storeAtLast(save: Save): Promise<void> {
     const { onStoreError, logger } = this.#config;
     const state = this.#current()!;
@@ -557,33 +562,34 @@ export class SessionRequest implements SessionWork {
     }
   }
 
-  /** The session that ends because it was taken off the request. */
+  /** The session to destroy because `req.session` was removed. */
   #unset(): SessionState | undefined {
     const state = this.#state;
     if (this.#config.unset === 'keep' || (this.req.session ?? undefined) !== undefined) return undefined;
     return (state?.record || state?.unavailable) && !state.ended ? state : undefined;
   }
 
-  /** Waits for the calls in flight. One that found the session ended is no failure of the answer. */
+  /** Waits for the calls in flight. A `SessionGoneError` of a call does not fail the response. */
   async #settle(inFlight: Set<Promise<unknown>>): Promise<void> {
     for (const outcome of await Promise.allSettled(inFlight)) {
       if (outcome.status === 'rejected' && !isGoneError(outcome.reason)) throw outcome.reason;
     }
   }
 
+  /** The save that a commit needs now; `undefined` if there is nothing to save. */
   #pendingSave(): Save | undefined {
     const state = this.#current();
     return state && this.#saveOf(this.req.session as LiveSession, state, false);
   }
 
-  /** The state of the session that the request has now; `undefined` when it was ended, removed or replaced. */
+  /** The state of the request's current session; `undefined` if it has ended, or was removed or replaced. */
   #current(): SessionState | undefined {
     const { session } = this.req;
     if (!LiveSession.isLive(session)) {
       if (session !== undefined && session !== null && !this.#replaced) {
         this.#replaced = true;
         this.#config.logger.warn(
-          'req.session was replaced, so nothing of it is saved: set its properties instead',
+          'req.session was replaced, so none of its data is saved. Set properties of req.session instead',
         );
       }
       return undefined;
@@ -592,13 +598,13 @@ export class SessionRequest implements SessionWork {
     return state.ended ? undefined : state;
   }
 
-  /** What a save of `session` would send; `undefined` when there is nothing. */
+  /** What a save of `session` would send; `undefined` if there is nothing to send. */
   #saveOf(session: LiveSession, state: SessionState, evenIfEmpty: boolean): Save | undefined {
     if (session.cookie !== state.cookie) {
-      // As passport does, who carries a session over its login with all it has.
+      // Passport copies all properties of a session, `cookie` included, when it keeps session data over a login.
       if (!(session.cookie instanceof expressSession.Cookie)) {
         throw new TypeError(
-          'session.cookie was replaced: set its attributes instead, session.cookie.maxAge = …',
+          'session.cookie was replaced. Set its attributes instead: session.cookie.maxAge = …',
         );
       }
       LiveCookie.adopt(state.cookie, session.cookie);
@@ -625,7 +631,7 @@ export class SessionRequest implements SessionWork {
       if (this.headersGone && evenIfEmpty) throw tooLate('save');
       if (this.headersGone) {
         config.logger.warn(
-          `session ${this.#nameOf(state.id)} was not created: the answer had begun, so its cookie could not be sent`,
+          `session ${this.#nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent`,
         );
         return undefined;
       }
@@ -649,8 +655,9 @@ export class SessionRequest implements SessionWork {
   }
 
   /**
-   * Whether a session keeps all of its cookie, not only what differs from the defaults: where these depend on the request,
-   * so that it stays as it was made, and where others take the cookie from the store.
+   * Whether a record holds all attributes of the cookie, not only those that differ from the defaults. It does if the
+   * defaults depend on the request, so that the cookie stays as it was made, and if other programs read the cookie from
+   * the store.
    */
   get #keepsWholeCookie(): boolean {
     return this.#config.cookieByRequest || !this.#config.store.capabilities.secrets;
@@ -665,35 +672,35 @@ export class SessionRequest implements SessionWork {
     return expiryAfter(now, lifetime, createdAt, this.#config.absoluteTimeout);
   }
 
-  /** Sends a save; resolves to whether the session was there to take it. */
+  /** Sends a save to the store. Resolves to whether the session was live. */
   async #store(state: SessionState, save: Save): Promise<boolean> {
     const { changed, data, groups, cookieText, lifetime, expiresAt } = save;
     if (state.ended) return false;
     if (expiresAt <= this.#config.store.now()) {
-      // `maxAge` of zero or less, or an absolute timeout that has come: the session ends as if destroyed.
+      // A `maxAge` of zero or less, or the absolute timeout is over: the session ends as if it were destroyed.
       await this.#end(state);
       return false;
     }
-    const answer = state.record
+    const updated = state.record
       ? await this.#config.store.update(state.record, save.change)
       : await this.#create(state, save);
-    if (!answer) {
+    if (!updated) {
       state.ended = 'elsewhere';
       return false;
     }
     if (data) state.dataSaved(data);
     if (groups) state.groupsSaved(groups);
     if (cookieText) LiveCookie.saved(state.cookie, cookieText.text);
-    state.expiresAt = answer.expiresAt;
+    state.expiresAt = updated.expiresAt;
     state.lifetime = lifetime;
     state.touchAsked = false;
 
-    if (answer.secretHash !== state.secretHash) {
+    if (updated.secretHash !== state.secretHash) {
       state.outdated = true;
-      // Rotated here, and so long ago that another request took the answer for lost.
+      // This request rotated so long ago that another one took the response for lost, and rotated again.
       if (this.#owed?.state === state) this.#owed = undefined;
     }
-    const lifetimeIsOurs = Math.abs(answer.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
+    const lifetimeIsOurs = Math.abs(updated.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
     if (!state.outdated && lifetimeIsOurs && this.#owesCookie(state, changed, cookieText !== undefined))
       this.#owe(state);
     state.cookieAsked = false;
@@ -721,11 +728,11 @@ export class SessionRequest implements SessionWork {
     return { expiresAt, secretHash: state.secretHash };
   }
 
-  /** Whether a save of a stored session sends its cookie again. */
+  /** Whether the save of a stored session sends its cookie again. */
   #owesCookie(state: SessionState, changed: boolean, cookieChanged: boolean): boolean {
     const { rolling } = this.#config;
     if (rolling === true || cookieChanged || state.cookieAsked) return true;
-    // A cookie that ends with the browser has no expiry that could be renewed.
+    // A cookie that ends with the browser has no expiry to renew.
     if (typeof state.cookie.originalMaxAge !== 'number') return false;
     return rolling === undefined || changed;
   }
@@ -734,7 +741,10 @@ export class SessionRequest implements SessionWork {
     this.#owed = { state, clear: false };
   }
 
-  /** What the answer owes the client, as what puts it there; `undefined` for nothing. Asked once, when the headers go out. */
+  /**
+   * A function that sets the session's headers on the response; `undefined` if there are none. Called once, with the
+   * headers.
+   */
   takeHeaders(): ((res: ServerResponse) => void) | undefined {
     const { vary } = this.#config;
     this.headersGone = true;
@@ -749,7 +759,7 @@ export class SessionRequest implements SessionWork {
     };
   }
 
-  /** What gives or removes the token that the answer owes; `undefined` for none. */
+  /** A function that sets or removes the client's token; `undefined` if the response owes neither. */
   #owedToken(): ((res: ServerResponse) => void) | undefined {
     const { identity, isCookie } = this.#identity;
     const owed = this.#owed;
@@ -760,30 +770,31 @@ export class SessionRequest implements SessionWork {
     if (state.ended || state.secret === undefined) return undefined;
     const { signer, logger } = this.#config;
     if (isCookie && state.cookie.secure === true && !this.#secure) {
-      if (!TOLD_OF_SECURE.has(this.#config))
+      if (!WARNED_OF_SECURE.has(this.#config))
         logger.warn(
-          `cookie ${identity.name} was not sent: cookie.secure is true and this request did not come over HTTPS; behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
+          `cookie ${identity.name} was not sent, because cookie.secure is true and the request did not use HTTPS. Behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
         );
-      TOLD_OF_SECURE.add(this.#config);
+      WARNED_OF_SECURE.add(this.#config);
       return undefined;
     }
     const token = (state.signed ??= signer.sign(state.id, state.secret));
     return (res) => identity.set(res, token, state);
   }
 
-  // ---- a failed commit
-
-  /** Answers a commit that failed before the first byte, unless an interceptor will hand it to exception filters. */
+  /**
+   * Responds to a commit that failed before the first byte, unless an interceptor passes the error to exception
+   * filters.
+   */
   failed(error: unknown): void {
     sayWhenToRetry(this.res, error);
     if (this.guard) return this.guard(error);
     if (this.#next) return this.#next(reasonOf(error));
     this.failedLate(error);
-    this.answerFailure(error);
+    this.sendFailure(error);
   }
 
-  /** Answers a failed commit where nobody else will. */
-  answerFailure(error: unknown): void {
+  /** Sends the response to a failed commit, where no error handler or filter does. */
+  sendFailure(error: unknown): void {
     const { res } = this;
     const status = isStoreError(error) ? error.statusCode : 500;
     const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
@@ -794,13 +805,12 @@ export class SessionRequest implements SessionWork {
     res.end(body);
   }
 
+  /** Logs an error that no response can report any more. */
   failedLate(error: unknown, what = 'the session was not saved'): void {
     this.#config.logger.error(what, error);
   }
 
-  // ---- one after the other
-
-  /** Runs `work` after what is in flight, so that what a handler asked for happens in the order it asked. */
+  /** Runs `work` after the calls in flight, so that a handler's calls run in their order. */
   #run<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last ? this.#last.then(work, work) : work();
     this.#last = result;
@@ -822,17 +832,17 @@ export class SessionRequest implements SessionWork {
   }
 }
 
-/** Whether a request came over HTTPS, to us or to the proxy that `proxy`, or Express's `trust proxy`, trusts. */
+/** Whether a request came over HTTPS, to this server or to a proxy that `proxy` or Express's `trust proxy` trusts. */
 function isSecure(req: SessionIncomingMessage, proxy: boolean | undefined): boolean {
   if ((req.socket as { encrypted?: boolean } | undefined)?.encrypted === true) return true;
-  // Express has `secure`, Fastify `protocol`, each as its own trust in proxies has it.
+  // Express sets `secure` and Fastify `protocol`, each by its own setting for trusted proxies.
   if (proxy === undefined) return req.secure ?? req.protocol === 'https';
   if (!proxy) return false;
   const forwarded = String(req.headers['x-forwarded-proto'] ?? '');
   return forwarded.split(',', 1)[0]!.trim().toLowerCase() === 'https';
 }
 
-/** Says that the answer depends on a request header, once, whatever else it depends on. */
+/** Adds a request header to the response's `Vary`, unless it is there already. */
 function addVary(res: ServerResponse, header: string): void {
   const before = [res.getHeader('Vary') ?? []].flat().join(', ');
   const named = before.toLowerCase().split(/\s*,\s*/);
@@ -840,12 +850,12 @@ function addVary(res: ServerResponse, header: string): void {
   res.setHeader('Vary', before === '' ? header : `${before}, ${header}`);
 }
 
-/** Tells the client when to try again, if it is the store that failed. */
+/** Sets `Retry-After`, if `error` is a failure of the store. */
 export function sayWhenToRetry(res: ServerResponse, error: unknown): void {
   if (isStoreError(error) && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
 }
 
-/** Takes all data off a session, so that it is empty; returns what puts it back. */
+/** Removes all data from a session object. Returns a function that puts it back. */
 function takeData(session: LiveSession): () => void {
   const data = Object.getOwnPropertyDescriptors(session);
   const names = Object.keys(session) as (keyof LiveSession)[];
@@ -856,14 +866,16 @@ function takeData(session: LiveSession): () => void {
   };
 }
 
-/** What was rejected with, and something that is true where a store rejected with nothing. */
+/**
+ * The error that a call rejected with, or a new one if a store rejected with a falsy value, which `next` would ignore.
+ */
 export function reasonOf(error: unknown): unknown {
-  return error || new Error('the session store failed and did not say why');
+  return error || new Error('the session store failed without an error');
 }
 
 function tooLate(operation: string): Error {
   return new Error(
-    `${operation}: the answer has begun, so the client could not be given a new token; call it earlier`,
+    `${operation}: the response has begun, so it cannot carry a new token. Call ${operation} earlier`,
   );
 }
 

@@ -9,23 +9,23 @@ import { Gatekeeper, socketOf } from './gatekeeper.js';
 import { AllowedOrigins } from './origins.js';
 import type { Client, Handlers } from './socket.js';
 
-/** What `withSessions` takes. */
+/** The options of `withSessions`. */
 export interface SocketSessionOptions {
   /**
-   * The origins, beside the server's own host, whose pages may open sockets that have a session: `['https://app.example.com']`.
-   * Default: none. A browser on any other gets a socket without a session.
+   * The origins, besides the server's own host, whose pages may open sockets with a session, such as
+   * `['https://app.example.com']`. Default: none. A page of any other origin gets a socket without a session.
    */
   origins?: string[];
 }
 
-/** What an adapter may have beside what Nest demands. */
+/** An adapter, with the method that Nest does not require. */
 type Adapter = WebSocketAdapter & { dispose?: () => Promise<void> };
 
 const wrapped = new WeakSet<object>();
 
 /**
- * Gives the gateways of `adapter` sessions: `app.useWebSocketAdapter(withSessions(new IoAdapter(app), app))`. Returns the
- * adapter. Throws a `TypeError` for wrong options, and where `SessionModule` is not imported.
+ * Gives the gateways of an adapter sessions: `app.useWebSocketAdapter(withSessions(new IoAdapter(app), app))`. Returns
+ * the adapter. Throws a `TypeError` for invalid options, or if `SessionModule` is not imported.
  */
 export function withSessions<A extends WebSocketAdapter>(
   adapter: A,
@@ -33,7 +33,7 @@ export function withSessions<A extends WebSocketAdapter>(
   options: SocketSessionOptions = {},
 ): A {
   if (wrapped.has(adapter))
-    throw new TypeError('withSessions was called twice for one adapter: call it once');
+    throw new TypeError('withSessions was called twice with the same adapter. Call it once');
   const { origins, ...others } = options;
   checkNoOthers('withSessions', others, 'origins');
   const gatekeeper = new Gatekeeper(
@@ -56,7 +56,8 @@ export function withSessions<A extends WebSocketAdapter>(
       return bindMessageHandlers.call(adapter, client, ours, transform);
     },
   };
-  // An adapter has the one since Nest 9; one of the app's own may lack it, and is closed server by server.
+  // Nest's adapters have `dispose` since Nest 9. An adapter of the app may lack it, and is then closed server by
+  // server.
   if (dispose) {
     added.dispose = async () => {
       await gatekeeper.finish();
@@ -72,27 +73,27 @@ export function withSessions<A extends WebSocketAdapter>(
 }
 
 /**
- * The session of a socket, read afresh, where no message is handled: in `handleConnection`, or when something happens
- * elsewhere. `undefined` when it came without one, when that has ended, and when the store is away, which is logged.
- * Nothing is saved by itself: `await session.save()`. Throws for what is no socket of a gateway with sessions.
+ * Reads the session of a socket outside of a message, for example in `handleConnection`. Resolves to `undefined` if the
+ * socket has no session, if the session has ended, or if the store is unreachable, which is logged. Changes are not
+ * saved automatically: call `await session.save()`. Rejects if `client` is not a socket of a gateway with sessions.
  */
 export async function sessionOfSocket(client: object): Promise<Session | undefined> {
   const socket = socketOf(client);
   if (!socket) {
     throw new Error(
-      'no session here: write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, and hand in the socket that a gateway was given',
+      'This is not a socket with sessions. Write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, and pass the socket that a gateway received',
     );
   }
   return socket.session();
 }
 
-/** What `SessionModule` provides. */
+/** A provider of `SessionModule`. */
 function ofModule<T>(app: INestApplicationContext, token: Type<T> | symbol): T {
   try {
     return app.get<T>(token, { strict: false });
   } catch (cause) {
     throw new TypeError(
-      'withSessions(adapter, app) needs sessions in the app: import SessionModule.forRoot({ secret }) in the root module',
+      'withSessions(adapter, app) needs SessionModule in the app. Import SessionModule.forRoot({ secret }) in the root module',
       { cause },
     );
   }

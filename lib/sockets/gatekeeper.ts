@@ -6,22 +6,23 @@ import type { Token } from '../token/token.js';
 import type { AllowedOrigins } from './origins.js';
 import { LET_FINISH, SessionSocket, type Client, type Presented, type SocketHost } from './socket.js';
 
-/** Of how many origins that are not allowed the log tells. */
+/** How many origins that are not allowed are logged at most. */
 const MOST_WARNINGS = 100;
 
 const sockets = new WeakMap<object, SessionSocket>();
 
-/** The socket with a session that `client` is; `undefined` if no gatekeeper admitted it. */
+/** The session socket of a client; `undefined` if no gatekeeper admitted it. */
 export function socketOf(client: object): SessionSocket | undefined {
   return sockets.get(client);
 }
 
-/** Decides at the handshake which session a socket has, and knows the sockets that have one. */
+/** Decides at the handshake which session a socket has, and waits for handlers in flight when the app closes. */
 export class Gatekeeper implements SocketHost {
   readonly #config: SessionConfig;
   readonly #origins: AllowedOrigins;
   readonly #recheck: SessionRecheck;
   readonly #warnedOf = new Set<string>();
+  /** The handlers in flight. */
   readonly #busy = new Set<Promise<unknown>>();
 
   constructor(config: SessionConfig, recheck: SessionRecheck, origins: AllowedOrigins) {
@@ -30,7 +31,7 @@ export class Gatekeeper implements SocketHost {
     this.#origins = origins;
   }
 
-  /** Each gateway of a server meets each of its clients: the first to come admits it. */
+  /** Admits a client. Called by each gateway of a server for each client; only the first call counts. */
   admit(client: Client, handshake: IncomingMessage): void {
     if (sockets.has(client)) return;
     const socket = new SessionSocket(this, this.#config, client, handshake, this.#identify(handshake));
@@ -38,19 +39,19 @@ export class Gatekeeper implements SocketHost {
     socket.open();
   }
 
-  /** What a handshake presents, and the identity that decides about it. */
+  /** The tokens that a handshake presents, and the identity that decides about them. */
   #identify(handshake: IncomingMessage): Presented {
     const { identities, identitiesFor, signer, logger } = this.#config;
     let found: ReturnType<typeof identify>;
     try {
       found = identify(identitiesFor?.(handshake) ?? identities, handshake);
     } catch (error) {
-      // Nobody else would catch what an app's own `cookie` or identity throws here, and the process would end.
-      logger.error('a socket got no session, because its handshake could not be looked at', error);
+      // Nothing else would catch an error of the app's own `cookie` function or identity, and the process would end.
+      logger.error('a socket got no session, because an identity failed to read its handshake', error);
     }
     const { by, texts } = found ?? { by: identities[0]!, texts: [] };
     const tokens = signer.verified(texts);
-    // Browsers send cookies, and only those, to whatever a page connects to.
+    // Browsers send cookies, and nothing else, with every socket that a page opens. So only cookies need the check.
     if (tokens.length === 0 || !by.isCookie) return { by, tokens };
     return { by, tokens: this.#isAllowed(handshake) ? tokens : [] };
   }
@@ -62,7 +63,7 @@ export class Gatekeeper implements SocketHost {
     if (this.#warnedOf.size < MOST_WARNINGS && !this.#warnedOf.has(origin)) {
       this.#warnedOf.add(origin);
       this.#config.logger.warn(
-        `a socket from the origin ${JSON.stringify(origin)} got no session: if that is yours, list it: withSessions(adapter, app, { origins: ['https://app.example.com'] })`,
+        `a socket from the origin ${JSON.stringify(origin)} got no session. If the origin is yours, list it: withSessions(adapter, app, { origins: ['https://app.example.com'] })`,
       );
     }
     return false;
@@ -78,7 +79,7 @@ export class Gatekeeper implements SocketHost {
     work.then(done, done);
   }
 
-  /** Waits for handlers in flight, as a server does for requests, before the store is closed. */
+  /** Waits for the handlers in flight, at most {@link LET_FINISH}, before the store is closed. */
   async finish(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {

@@ -3,62 +3,62 @@ import { catchError, concatMap, concatWith, defer, EMPTY, from, mergeMap, of, ty
 import { runMessage, type GatewayMessage } from '../nest/message.js';
 import type { SessionIncomingMessage, SessionRequest } from '../session/work.js';
 
-/** An acknowledgement of Socket.IO's, which the client waits for. */
+/** An acknowledgement function of Socket.IO. */
 type Acknowledge = (...values: unknown[]) => void;
 
-/** One message's work on the session of its socket. What runs inside it finds it by the socket. */
+/** One message's work on the session of its socket. Code that runs inside the message finds it by the socket. */
 export class SessionMessage implements GatewayMessage {
-  /** A failed commit was handed to exception filters: what answers from here on is theirs. */
+  /** Whether a failed commit was passed to exception filters: later responses are theirs. */
   #handed = false;
 
   /**
-   * @param waits told of each commit that must be waited for
-   * @param refusal why the handler must not run; `undefined` when it may
+   * @param waits called with each commit that the message waits for
+   * @param rejection why the handler must not run; `undefined` if it may run
    */
   constructor(
     readonly client: unknown,
     private readonly request: SessionRequest,
     private readonly waits: (commit: Promise<void>) => void,
-    private readonly refusal?: { error: unknown },
+    private readonly rejection?: { error: unknown },
   ) {}
 
-  /** Where the session is, as for a request. Throws for a message that is refused. */
+  /** Has the session at `session`, as a request does. Throws for a message that is rejected. */
   get req(): SessionIncomingMessage {
-    if (this.refusal) throw this.refusal.error;
+    if (this.rejection) throw this.rejection.error;
     return this.request.req;
   }
 
-  /** Runs `work` and all that comes of it inside this message. */
+  /** Runs `work`, and everything that it starts, inside this message. */
   run<T>(work: () => T): T {
     return runMessage(this, work);
   }
 
-  /** Runs a handler, unless the message is refused: that reaches exception filters, and so does a failed commit. */
+  /** Runs a handler, unless the message is rejected. A rejection and a failed commit reach exception filters. */
   handled(handler: CallHandler): Observable<unknown> {
     return defer(() => {
-      if (this.refusal) throw this.refusal.error;
+      if (this.rejection) throw this.rejection.error;
       return this.saved(handler.handle());
     });
   }
 
   /**
-   * What a handler answers, each once what it tells is stored: the session is committed before the first answer and at
-   * the end. A failed commit is an error in place of the answer.
+   * Emits a handler's responses. The session is committed before the first of them, and at the end. If a commit fails,
+   * its error replaces the response.
    */
-  saved(answers: Observable<unknown>): Observable<unknown> {
-    return answers.pipe(
-      concatMap((answer, index) => (index === 0 ? this.#afterCommit(of(answer)) : of(answer))),
+  saved(responses: Observable<unknown>): Observable<unknown> {
+    return responses.pipe(
+      concatMap((response, index) => (index === 0 ? this.#afterCommit(of(response)) : of(response))),
       concatWith(this.#afterCommit(EMPTY)),
       catchError((error: unknown) => from(this.#failed(error))),
     );
   }
 
-  /** An acknowledgement that a handler gives itself: not before what it changed is stored, and not if that failed. */
+  /** Wraps an acknowledgement that a handler calls itself: it is sent after the commit, and not if the commit fails. */
   acknowledgement(acknowledge: Acknowledge): Acknowledge {
     return (...values) => {
       const commit = this.request.commit();
       if (commit) {
-        // What the handler ends with tells of the failure.
+        // The end of the handler reports the failure.
         commit.then(
           () => acknowledge(...values),
           () => {},
@@ -77,7 +77,7 @@ export class SessionMessage implements GatewayMessage {
     return this.request.ended;
   }
 
-  /** Saves what changed when nobody is there to answer. */
+  /** Saves the changes when no response can be sent. */
   commitUnseen(): void {
     this.request.commit()?.catch((error: unknown) => this.request.failedLate(error));
   }
@@ -95,7 +95,7 @@ export class SessionMessage implements GatewayMessage {
   }
 
   async #failed(error: unknown): Promise<never> {
-    // A handler that throws has changed what it has changed; the failure of a commit is not the handler's own.
+    // The changes of a handler that throws are saved too. The error of a failed commit is not the handler's own.
     if (this.request.failure?.error !== error) {
       await this.request.commit()?.catch(() => {});
       this.#throwFailure(error);

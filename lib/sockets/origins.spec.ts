@@ -10,11 +10,11 @@ const allows = (
 
 describe('the origin of a handshake', () => {
   it.each([
-    ['none, as of what is no browser', undefined, 'a.example'],
+    ['that is absent, as for a client that is not a browser', undefined, 'a.example'],
     ['of the host itself', 'https://a.example', 'a.example'],
-    ['of the host in other letters', 'https://A.Example', 'a.eXample'],
-    ['with the default port written out', 'https://a.example:443', 'a.example'],
-    ['of a host with the default port written out', 'http://a.example', 'a.example:80'],
+    ['of the host in another case', 'https://A.Example', 'a.eXample'],
+    ['with an explicit default port', 'https://a.example:443', 'a.example'],
+    ['of a host with an explicit default port', 'http://a.example', 'a.example:80'],
     ['with a port', 'http://a.example:3000', 'a.example:3000'],
     ['of an IPv6 address', 'http://[::1]:3000', '[::1]:3000'],
   ])('%s is allowed', (_, origin, host) => {
@@ -24,28 +24,28 @@ describe('the origin of a handshake', () => {
   it.each([
     ['of a sibling', 'https://evil.example', 'a.example'],
     ['of a subdomain', 'https://b.a.example', 'a.example'],
-    ['of the domain above', 'https://example', 'a.example'],
-    ['whose name only ends like the host', 'https://xa.example', 'a.example'],
-    ['that has the host before its own', 'https://a.example.evil.example', 'a.example'],
-    ['with the host as a user', 'https://a.example@evil.example', 'a.example'],
-    ['of another port', 'http://a.example:3001', 'a.example:3000'],
-    ['of the default port, where the host has one', 'http://a.example', 'a.example:3000'],
-    ['that is null, of sandboxed frames and files', 'null', 'null'],
+    ['of the parent domain', 'https://example', 'a.example'],
+    ['that only ends with the host', 'https://xa.example', 'a.example'],
+    ['that starts with the host', 'https://a.example.evil.example', 'a.example'],
+    ['with the host as user name', 'https://a.example@evil.example', 'a.example'],
+    ['with another port', 'http://a.example:3001', 'a.example:3000'],
+    ['with the default port, if the host has another', 'http://a.example', 'a.example:3000'],
+    ['that is null, as for sandboxed frames and files', 'null', 'null'],
     ['that is empty', '', ''],
-    ['that is two', 'https://a.example, https://evil.example', 'a.example'],
+    ['that is a list of two', 'https://a.example, https://evil.example', 'a.example'],
     ['with a path', 'https://a.example/a', 'a.example'],
     ['without a scheme', 'a.example', 'a.example'],
-    ['of a host that is not given', 'https://undefined', undefined as unknown as string],
-  ])('%s is not', (_, origin, host) => {
+    ['without a Host header', 'https://undefined', undefined as unknown as string],
+  ])('%s is not allowed', (_, origin, host) => {
     expect(allows(origin, host)).toBe(false);
   });
 
-  it('without TLS is not that of a host with it', () => {
+  it('without TLS is not allowed on a host with TLS', () => {
     expect(allows('http://a.example', 'a.example', [], true)).toBe(false);
     expect(allows('https://a.example', 'a.example', [], true)).toBe(true);
   });
 
-  it('may be listed, scheme, host and port', () => {
+  it('is allowed if it is listed with its scheme, host and port', () => {
     const listed = ['https://App.example.com', 'http://b.example:8080', 'capacitor://localhost'];
     for (const origin of ['https://app.example.com', 'https://app.example.com:443', ...listed]) {
       expect(allows(origin, 'a.example', listed), origin).toBe(true);
@@ -64,6 +64,6 @@ describe('the origin of a handshake', () => {
     '',
     'https://*.a.example',
   ])('cannot be listed as %j', (origin) => {
-    expect(() => new AllowedOrigins([origin])).toThrow(/is no origin: write scheme, host/);
+    expect(() => new AllowedOrigins([origin])).toThrow(/is not an origin: write scheme, host/);
   });
 });

@@ -24,7 +24,7 @@ import { SessionMessage } from './message.js';
 export type Handlers = Parameters<WebSocketAdapter['bindMessageHandlers']>[1];
 export type Handler = Handlers[number];
 
-/** What a handshake came with. */
+/** The tokens of a handshake, and the identity that read them. */
 export interface Presented {
   by: ResolvedIdentity;
   tokens: readonly Token[];
@@ -40,27 +40,29 @@ export interface Client {
   once(event: string, listener: () => void): void;
 }
 
-/** What a socket needs of the server that it belongs to. */
+/** What a socket needs of its server. */
 export interface SocketHost {
-  /** Calls `end`, once, when the session of a token has ended. Returns what stops that. */
+  /** Calls `end`, once, when the session of a token has ended. Returns a function that stops the watch. */
   watch(token: Token, end: () => void): () => void;
-  /** Counts work that the store is needed for. */
+  /** Registers work that needs the store, so that the server waits for it before it closes. */
   during(work: Promise<unknown>): void;
 }
 
-/** How many messages of one socket may wait for the store at a time; those beyond are refused. */
+/** How many messages of one socket may wait for the store. Further ones are rejected. */
 const MOST_WAITING = 1000;
 
-/** How long a handler may take whose client has gone, or whose app is closing, in milliseconds: what it changed is saved. */
+/**
+ * How long a handler may run after its client has left or its app is closing, in milliseconds. Its changes are saved.
+ */
 export const LET_FINISH = 5_000;
 
-/** The close code of RFC 6455 for what a server's rules do not allow. */
+/** The close code of RFC 6455 for a violation of the server's policy. */
 const POLICY_VIOLATION = 1008;
 
-const ENDED = 'the session has ended, or its secret was replaced: connect again';
-const TOO_MANY = 'too many messages at once: wait for answers';
+const ENDED = 'the session has ended, or its secret was replaced. Connect again';
+const TOO_MANY = 'too many messages at once. Wait for responses';
 
-/** A socket, with the token that it came with. */
+/** A socket, and the tokens that it presented at its handshake. */
 export class SessionSocket {
   readonly #host: SocketHost;
   readonly #config: SessionConfig;
@@ -70,7 +72,7 @@ export class SessionSocket {
   #admitting: Promise<readonly Token[]> | undefined;
   #unwatch: (() => void) | undefined;
   #closed = false;
-  /** Its session has ended: no message is handled any more. */
+  /** Whether its session has ended: no message is handled any more. */
   #gone = false;
   /** How many messages wait for the store. */
   #waiting = 0;
@@ -91,7 +93,7 @@ export class SessionSocket {
     this.#presented = presented;
   }
 
-  /** Looks up which session it holds, and has it closed when that ends. */
+  /** Looks up the socket's session, and closes the socket when the session has ended. */
   open(): void {
     if (this.#presented.tokens.length === 0) return;
     const forget = (): void => {
@@ -99,11 +101,11 @@ export class SessionSocket {
       this.#unwatch?.();
     };
     this.#client.once(this.#client.conn ? 'disconnect' : 'close', forget);
-    // A store that is away is asked again by the first message.
+    // If the store is unreachable, the first message tries again.
     this.#tokens().catch(() => {});
   }
 
-  /** Which tokens were good at the handshake, the first of them its session's; none when it has no session. */
+  /** The token of the socket's session, then the remaining tokens of the handshake. Empty if it has no session. */
   #tokens(): Promise<readonly Token[]> {
     return (this.#admitting ??= this.#admit().catch((error: unknown) => {
       this.#admitting = undefined;
@@ -124,8 +126,8 @@ export class SessionSocket {
   }
 
   /**
-   * The session as it is stored now. Does not reject: who awaits it in `handleConnection` has nobody to catch that, and an
-   * outage of the store would end the process.
+   * The session as it is stored now; `undefined` if there is none or it cannot be read. Does not reject: nothing
+   * catches a rejection of `handleConnection`, so an outage of the store would end the process.
    */
   async session(): Promise<Session | undefined> {
     const request = this.#request();
@@ -137,7 +139,9 @@ export class SessionSocket {
     return undefined;
   }
 
-  /** A message's work, with the session as it is stored now. */
+  /**
+   * Starts a message's work, with the session as it is stored now. Does not reject: the message rejects its handler.
+   */
   async begin(): Promise<SessionMessage> {
     const request = this.#request();
     const waits = (work: Promise<unknown>): void => this.#wait(work);
@@ -163,7 +167,7 @@ export class SessionSocket {
     request.start();
   }
 
-  /** Gives a request the socket's session; resolves to whether there is one. */
+  /** Gives a request the socket's session. Resolves to whether there is one. */
   async #take(request: SessionRequest): Promise<boolean> {
     const [token, ...others] = await this.#tokens();
     if (!token) return false;
@@ -178,7 +182,7 @@ export class SessionSocket {
     work.then(done, done);
   }
 
-  /** A request for one message alone: several of a socket are handled side by side, each with a session of its own. */
+  /** A request for one message. A socket's messages are handled in parallel, each with a session object of its own. */
   #request(): SessionRequest {
     const { headers, url, method, socket } = this.#handshake;
     const request = new SessionRequest(
@@ -193,8 +197,8 @@ export class SessionSocket {
   }
 
   /**
-   * Reads the session, not sooner than now. One read runs at a time, and all messages that came while it ran share the
-   * next: a flood of messages is no flood of reads.
+   * Reads the session, starting now or later. One read runs at a time. All messages that arrive during it share the
+   * next one, so a flood of messages is not a flood of reads.
    */
   #read(id: string): Promise<SessionRecord | undefined> {
     if (this.#nextRead) return this.#nextRead;
@@ -209,14 +213,15 @@ export class SessionSocket {
 
   /** The handler of an event, run with a session. */
   wrap(handler: Handler): Handler {
-    return { ...handler, callback: (...args: unknown[]) => this.#answers(handler, args) };
+    return { ...handler, callback: (...args: unknown[]) => this.#responses(handler, args) };
   }
 
-  #answers(handler: Handler, args: unknown[]): Observable<unknown> {
+  /** Handles one message, and emits its responses. */
+  #responses(handler: Handler, args: unknown[]): Observable<unknown> {
     return new Observable((client) => {
       if (this.#closed) return client.complete();
       let over = false;
-      let answered = false;
+      let responded = false;
       let message: SessionMessage | undefined;
       let handling: Subscription | undefined;
       const stop = (): void => {
@@ -227,13 +232,13 @@ export class SessionSocket {
       const finished = new Promise<void>((resolve) => {
         void this.begin().then((begun) => {
           message = begun;
-          // The client has gone before its message was begun.
+          // The client left before its message was begun.
           if (client.closed) return resolve();
           handling = begun.run(() =>
             this.#handled(handler, begun, args).subscribe({
-              next: (answer) => {
-                answered = true;
-                client.next(answer);
+              next: (response) => {
+                responded = true;
+                client.next(response);
                 if (client.closed) stop();
               },
               error: (error: unknown) => client.error(error),
@@ -252,24 +257,24 @@ export class SessionSocket {
       this.#host.during(finished);
       return () => {
         if (over || !handling) return;
-        if (answered) return stop();
-        // A promise cannot be stopped: what its handler still changes is saved, as after a request that was given up.
+        if (responded) return stop();
+        // A promise cannot be stopped: its handler's further changes are saved, as after an aborted request.
         const timer = setTimeout(stop, LET_FINISH).unref();
         handling.add(() => clearTimeout(timer));
       };
     });
   }
 
-  /** What Nest's handler answers, after the session was saved. */
+  /** The responses of Nest's handler, each after the session was saved. */
   #handled(handler: Handler, message: SessionMessage, args: unknown[]): Observable<unknown> {
     const held = args.map((arg) =>
       typeof arg === 'function' ? message.acknowledgement(arg as (...values: unknown[]) => void) : arg,
     );
-    const answers = defer(() => from(Promise.resolve(handler.callback(...held)))).pipe(
-      mergeMap((answer: unknown) => (isObservable(answer) ? answer : of(answer))),
+    const responses = defer(() => from(Promise.resolve(handler.callback(...held)))).pipe(
+      mergeMap((response: unknown) => (isObservable(response) ? response : of(response))),
     );
-    // Guards, and interceptors outside of ours, may have changed the session too. Their failure has no filter left.
-    return message.saved(answers).pipe(
+    // Guards, and interceptors outside of ours, may have changed the session too. No filter is left for that commit.
+    return message.saved(responses).pipe(
       catchError((error: unknown) => {
         if (!message.isFailure(error)) throw error;
         new BaseWsExceptionFilter().handleError(this.#client as never, error as Error, {
@@ -281,7 +286,7 @@ export class SessionSocket {
     );
   }
 
-  /** Closes the connection. Socket.IO's clients then connect again by themselves, with the cookie they have now. */
+  /** Closes the connection. Socket.IO's clients then connect again by themselves, with their current cookie. */
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -4,20 +4,25 @@ import { LiveCookie } from '../cookie/live-cookie.js';
 import { isTokenName, type SessionIdentity } from './identity.js';
 import { scope, type IdentityScope } from './scope.js';
 
-/** A signed cookie. `path` and `host` say as well which requests it is for. */
+/** The options of `cookieIdentity`. `path` and `host` also say which requests it applies to. */
 export interface CookieIdentityOptions extends SessionCookieOptions, IdentityScope {
-  /** The cookie's name; default `'sid'`. With `__Host-` or `__Secure-` before it browsers take it over HTTPS only. */
+  /** The cookie's name; default `'sid'`. Browsers accept the prefixes `__Host-` and `__Secure-` only over HTTPS. */
   name?: string;
 }
 
-/** The names that mean something to browsers, whatever their case (RFC 6265bis, section 5.7). */
+/** The prefixes with a meaning for browsers, in any case (RFC 6265bis, section 5.7). */
 const PREFIX = /^__(host|secure)-/i;
 
-/** The token in a signed cookie, as express-session has it. Throws a `TypeError` for what no browser would take. */
+/**
+ * The token travels in a signed cookie, as in express-session. Throws a `TypeError` for attributes that browsers do not
+ * accept.
+ */
 export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIdentity {
   const { name = 'sid', host, ...cookie } = options;
   if (!isTokenName(name)) {
-    throw new TypeError(`name must be a cookie name such as 'sid': letters, digits and !#$%&'*+-.^_\`|~`);
+    throw new TypeError(
+      `name must be a cookie name such as 'sid': write letters, digits and !#$%&'*+-.^_\`|~`,
+    );
   }
   const { plain } = resolveCookie(cookie);
   checkCookiePrefix(name, plain.secure === true, cookie);
@@ -28,7 +33,7 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
     cookie,
     appliesTo: scope(host, path),
     get: (req) => cookiesOf(req.headers.cookie, name),
-    // The cookie that the session layer hands in is always its own.
+    // The session layer always passes a `LiveCookie`.
     set(res, token, session) {
       const line = LiveCookie.set(session.cookie as LiveCookie, name, token, session.expiresAt);
       res.appendHeader('Set-Cookie', line);
@@ -39,7 +44,7 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
   };
 }
 
-/** Values as they stand in a `Cookie` header, because a parsed header keeps only the first of those that share a name. */
+/** All values with this name in a `Cookie` header. A parsed header keeps only the first of several with one name. */
 function cookiesOf(header: string | undefined, name: string): string[] | undefined {
   if (header === undefined || !header.includes(name)) return undefined;
   let values: string[] | undefined;
@@ -58,9 +63,13 @@ function checkCookiePrefix(name: string, isAlwaysSecure: boolean, cookie: Sessio
   const [prefix, kind] = PREFIX.exec(name) ?? [];
   if (prefix === undefined) return;
   if (!isAlwaysSecure) {
-    throw new TypeError(`browsers take ${prefix} cookies only with Secure: write secure: true beside name`);
+    throw new TypeError(
+      `secure must be true for a ${prefix} cookie, or browsers reject it: write secure: true beside name`,
+    );
   }
   if (kind!.toLowerCase() === 'host' && (cookie.domain !== undefined || (cookie.path ?? '/') !== '/')) {
-    throw new TypeError(`browsers take ${prefix} cookies only with path: '/' and without domain`);
+    throw new TypeError(
+      `path must be '/' and domain absent for a ${prefix} cookie, or browsers reject it: leave both out`,
+    );
   }
 }

@@ -3,28 +3,28 @@ import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.j
 import { isTokenName, type SessionIdentity } from './identity.js';
 import { checkPath, scope, type IdentityScope } from './scope.js';
 
-/** A header, the same in requests and in answers. */
+/** The options of `headerIdentity`. */
 export interface HeaderIdentityOptions extends IdentityScope {
-  /** The header's name; default `'x-auth-token'`. */
+  /** The name of the header in requests and responses; default `'x-auth-token'`. */
   name?: string;
   /** How long a session lives unused, in milliseconds; default: `idleTimeout`. */
   maxAge?: number;
 }
 
 /**
- * The token in a header, for clients that are no browsers: no cookie is sent. A request that has the header is never
- * taken for another identity's. Scripts of other origins need the name in `Access-Control-Expose-Headers`.
+ * The token travels in a header, for clients that are not browsers. No cookie is sent. A request with the header never
+ * uses another identity. Scripts of other origins need the name in `Access-Control-Expose-Headers`.
  */
 export function headerIdentity(options: HeaderIdentityOptions = {}): SessionIdentity {
   const { name = 'x-auth-token', host, path = '/', maxAge, ...others } = options;
   checkNoOthers('headerIdentity', others, 'name, host, path, maxAge');
   if (!isTokenName(name) || /^(set-)?cookie$/i.test(name)) {
-    throw new TypeError("name must be the name of a header such as 'x-auth-token'");
+    throw new TypeError("name must be the name of a header: write one such as 'x-auth-token'");
   }
   const header = name.toLowerCase();
   if (header === 'authorization') {
     throw new TypeError(
-      "name must not be Authorization, which has a scheme before its token: use 'x-auth-token'",
+      "name must not be Authorization, which has a scheme before its token: write one such as 'x-auth-token'",
     );
   }
   checkPath(path);

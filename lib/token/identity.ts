@@ -2,44 +2,46 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ResolvedCookie, SessionCookieOptions } from '../cookie/attributes.js';
 import type { SessionCookie } from '../cookie/cookie.js';
 
-/** How a client's token travels: where it is read from, put and removed. */
+/** How a client's token travels: how it is read, set and removed. */
 export interface SessionIdentity {
-  /** What `session.identity` says. */
+  /** The name of the identity, at `session.identity`. */
   readonly name: string;
-  /** The request header that the token comes in. */
+  /** The request header with the token. */
   readonly header: string;
-  /** The defaults of `session.cookie`, and with that how long sessions live; default: as a cookie without options. */
+  /** The defaults of `session.cookie`, `maxAge` included; default: those of a cookie without options. */
   readonly cookie?: SessionCookieOptions;
-  /** Whether a request may have a session of this identity; default: any. */
+  /** Whether a request may have a session of this identity; default: every request may. */
   appliesTo?(req: IncomingMessage): boolean;
   /**
-   * What the client presents, as it was given to `set`. Anything but `undefined` decides: without a good token among
-   * these there is no session, whatever other identities find.
+   * The tokens that the client presents, as `set` got them. `undefined` if there are none. Otherwise this identity
+   * decides: if none of them is valid, the request has no session, whatever other identities would return.
    */
   get(req: IncomingMessage): readonly string[] | undefined;
-  /** Gives the client a token: text that cookies and headers can hold as it is. */
+  /** Sends the client a token. Cookies and headers can hold it without escaping. */
   set(res: ServerResponse, token: string, session: IdentifiedSession): void;
-  /** Lets the client forget its token. */
+  /** Tells the client to remove its token. */
   remove(res: ServerResponse, session: IdentifiedSession): void;
 }
 
-/** The session that a token is for. */
+/** The session of a token. */
 export interface IdentifiedSession {
-  /** As the handler left it. */
+  /** The session's cookie, with the handler's changes. */
   readonly cookie: SessionCookie;
-  /** Epoch milliseconds; 8.64e15 for never. */
+  /** Epoch milliseconds; 8.64e15 if the session never expires. */
   readonly expiresAt: number;
 }
 
-/** An identity, and the cookie that its sessions begin with. */
+/** An identity, with the default attributes of its sessions' cookies. */
 export interface ResolvedIdentity {
   identity: SessionIdentity;
   cookie: ResolvedCookie;
-  /** Whether browsers send its token by themselves, and only over HTTPS if its cookie says so. */
+  /**
+   * Whether the token travels in a cookie, which browsers send automatically, and only over HTTPS if it is `Secure`.
+   */
   isCookie: boolean;
 }
 
-/** A name of a cookie or a header: a token of RFC 9110, section 5.6.2. */
+/** Whether a value can be the name of a cookie or a header: a token of RFC 9110, section 5.6.2. */
 export function isTokenName(name: unknown): name is string {
   return typeof name === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(name);
 }

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { ResolvedIdentity } from './identity.js';
 
 /**
- * What a request presents, and the identity that decides about it; `undefined` when none applies. A header is there
- * because a client's own code put it there, a cookie comes by itself: so headers are asked first.
+ * The tokens that a request presents, and the identity that decides about them. `undefined` if no identity applies.
+ * Headers come before cookies: a client's code sets a header on purpose, but browsers send cookies automatically.
  */
 export function identify(
   identities: readonly ResolvedIdentity[],

@@ -1,19 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Which requests an identity is for: where its token is read, and no boundary between those who have one. */
+/**
+ * Which requests an identity applies to. This is no security boundary: a token is valid wherever its identity is read.
+ */
 export interface IdentityScope {
   /**
-   * A host name, or `*.` and a domain for all below it; a list of them; default: any. On Express as `trust proxy` has it,
-   * elsewhere, sockets included, as the `Host` header.
+   * A host name, `*.` and a domain for all its subdomains, or a list of these; default: any host. On Express a
+   * request's host depends on `trust proxy`. Elsewhere, sockets included, it is the `Host` header.
    */
   host?: string | string[];
-  /** Requests to this path and below, as browsers match it, in upper and lower case as written; default `'/'`. */
+  /** Requests to this path and below it, matched as browsers match it, case-sensitively; default `'/'`. */
   path?: string;
 }
 
 type Applies = (req: IncomingMessage) => boolean;
 
-/** Whether a request is to one of the hosts and under the path; `undefined` where each is. */
+/** Returns a function that checks a request's host and path; `undefined` if every request matches. */
 export function scope(host: IdentityScope['host'], path: string): Applies | undefined {
   checkPath(path);
   const hosts = host === undefined ? undefined : [host].flat().map(hostPattern);
@@ -21,15 +23,18 @@ export function scope(host: IdentityScope['host'], path: string): Applies | unde
   return (req) => (!hosts || isOneOf(hosts, hostOf(req))) && isUnder(path, pathOf(req));
 }
 
+/** Throws a `TypeError` for a value that is not a path. */
 export function checkPath(path: unknown): void {
   if (typeof path !== 'string' || !path.startsWith('/'))
-    throw new TypeError("path must be a path such as '/'");
+    throw new TypeError("path must be a path: write one such as '/'");
 }
 
-/** The end of a name for `*.` and a domain, else the name. */
+/** The host name in lower case; for `*.` and a domain, the end of the name. */
 function hostPattern(host: unknown): string {
   if (typeof host !== 'string' || !/^(\*\.)?([\w-]+\.)*[\w-]+$|^\[[\da-f:.]+\]$/i.test(host)) {
-    throw new TypeError("host must be a name without a port, such as 'example.com' or '*.example.com'");
+    throw new TypeError(
+      "host must be a name without a port: write one such as 'example.com' or '*.example.com'",
+    );
   }
   return host.replace(/^\*/, '').toLowerCase();
 }
@@ -38,19 +43,19 @@ function isOneOf(hosts: readonly string[], host: string): boolean {
   return hosts.some((one) => (one.startsWith('.') ? host.endsWith(one) : host === one));
 }
 
-/** Express knows it behind a proxy that is trusted. */
+/** The host of a request. On Express it is that of `req.hostname`, which takes trusted proxies into account. */
 function hostOf(req: IncomingMessage & { hostname?: string }): string {
   const host = req.hostname ?? req.headers.host ?? String(req.headers[':authority'] ?? '');
   return host.replace(/:\d+$/, '').toLowerCase();
 }
 
-/** The path of a request, also of one that names its host in the first line, without its query. */
+/** The path of a request, without its query. The request line may also be a full URL. */
 export function pathOf({ originalUrl, url }: IncomingMessage & { originalUrl?: string }): string {
   const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(originalUrl ?? url ?? '')!;
   return path || '/';
 }
 
-/** Whether a request's path is one that a cookie is sent to (RFC 6265, section 5.1.4). */
+/** Whether a cookie with this path is sent to a requested path (RFC 6265, section 5.1.4). */
 function isUnder(path: string, requested: string): boolean {
   if (path === '/') return true;
   if (!requested.startsWith(path)) return false;

@@ -4,13 +4,15 @@ import { LRUCache } from 'lru-cache';
 import { NO_SECRET_HASH } from '../contract/record.js';
 import { hashSecret, isRandomName, randomName, type Token } from './token.js';
 
-/** What signs tokens: a string, bytes or a `KeyObject`. */
+/** A secret that signs tokens: a string, bytes or a `KeyObject`. */
 export type SigningSecret = string | Buffer | KeyObject;
 
-/** How many tokens of one request are looked up: cookies of one name can be many, and each costs a read. */
+/**
+ * How many tokens of one request are looked up: a request may have many cookies with one name, and each costs a read.
+ */
 const MOST_TOKENS = 4;
 /**
- * How many verified tokens a signer remembers, so that a client's next request need not be verified again. At some 400
+ * How many verified tokens a signer remembers, so that a client's next request is not verified again. At about 400
  * bytes each they take half a megabyte.
  */
 const REMEMBERED = 1024;
@@ -24,8 +26,8 @@ export class TokenSigner {
 
   /**
    * @param secrets the first signs, all verify
-   * @param hasSecrets whether a token carries a secret; `false`: the id alone, which is then the credential
-   * @param ownIds whether ids come from an app's `genid`, and so may have any shape
+   * @param hasSecrets whether a token carries a secret; `false`: it is the id alone, which is then the credential
+   * @param ownIds whether ids come from the app's `genid`, and so may have any shape
    */
   constructor(secrets: readonly SigningSecret[], hasSecrets: boolean, ownIds: boolean) {
     this.#secrets = secrets;
@@ -33,18 +35,18 @@ export class TokenSigner {
     this.#ownIds = ownIds;
   }
 
-  /** The secret of a new token. */
+  /** The secret of a new token; `''` if tokens carry none. */
   newSecret(): string {
     return this.#hasSecrets ? randomName() : '';
   }
 
-  /** The token as it travels: express-session's `s:<token>.<signature>`, with what cookies and headers cannot hold escaped. */
+  /** The signed token: express-session's `s:<token>.<signature>`, escaped so that cookies and headers can hold it. */
   sign(id: string, secret: string): string {
     const token = this.#hasSecrets ? `${id}~${secret}` : id;
     return encodeURIComponent(`s:${sign(token, this.#secrets[0]!)}`);
   }
 
-  /** The good tokens among the texts that a client presented, each once, in its order; four at most. */
+  /** The first four tokens with a valid signature, each once, in the order in which the client presented them. */
   verified(texts: readonly string[]): Token[] {
     const tokens: Token[] = [];
     for (const text of texts) {
@@ -56,17 +58,17 @@ export class TokenSigner {
     return tokens;
   }
 
-  /** The token that travels as `text`; `undefined` when it is not signed by one of the secrets or is no token. */
+  /** Verifies a signed token. `undefined` if none of the secrets signed it, or it is malformed. */
   verify(text: string): Token | undefined {
     const known = this.#verified.get(text);
     if (known) return known;
     const token = this.#verify(text);
-    // Only what is verified: a forged token must cost its sender the work each time, and push out nobody's.
+    // Only verified tokens are remembered: forged ones must not push them out.
     if (token) this.#verified.set(text, token);
     return token;
   }
 
-  /** What names a session in a log: its id, unless that is a credential. */
+  /** The name of a session in logs: its id, or the SHA-256 of an id that is a credential. */
   nameOf(id: string): string {
     return this.#hasSecrets ? id : `with the SHA-256 ${hashSecret(id)}`;
   }

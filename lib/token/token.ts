@@ -1,13 +1,13 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { SessionRecord } from '../contract/record.js';
 
-/** What a client presents: which session it means, and the proof that it may use it. */
+/** A token with a valid signature: the session's id, and the secret that gives access to it. */
 export interface Token {
   id: string;
   secret: string;
   /** SHA-256 of the secret, as the record holds it. */
   secretHash: string;
-  /** The token as it was presented, if it is signed with the secret that signs: it need not be signed again. */
+  /** The signed token as it was presented, if the first signing secret signed it. It is not signed again. */
   signed?: string;
 }
 
@@ -16,7 +16,7 @@ export function randomName(): string {
   return randomBytes(24).toString('base64url');
 }
 
-/** Whether a string has the shape of what `randomName` returns, as every secret has. */
+/** Whether a string has the shape of a name from `randomName`. Every secret has. */
 export function isRandomName(name: string): boolean {
   return /^[\w-]{32}$/.test(name);
 }
@@ -26,8 +26,10 @@ export function hashSecret(secret: string): string {
   return hash('sha256', secret, 'base64url');
 }
 
-/** Whether a secret with this hash gives access to the session at `now`: the current one, or the previous in its grace. */
-export function isGoodHash(record: SessionRecord, secretHash: string, now: number): boolean {
+/**
+ * Whether a secret with this hash gives access to the session at `now`: the current one, or the previous in its grace.
+ */
+export function isValidHash(record: SessionRecord, secretHash: string, now: number): boolean {
   const { previous } = record;
   return (
     secretHash === record.secretHash ||

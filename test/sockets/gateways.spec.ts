@@ -218,7 +218,7 @@ describe('gateways on ws', () => {
       client.once('close', (code, reason) => resolve([code, String(reason)])),
     );
     client.send(JSON.stringify({ event: 'user' }));
-    expect(await closed).toEqual([1008, 'the session has ended, or its secret was replaced: connect again']);
+    expect(await closed).toEqual([1008, 'the session has ended, or its secret was replaced. Connect again']);
   });
 });
 

@@ -328,7 +328,7 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
       const client = await connect(browser);
       client.send('call', method);
       expect(await client.next('reply')).toMatch(
-        `${method}: a socket cannot give its client a token: do it in an HTTP`,
+        `${method}: a socket cannot give its client a token. Do it in an HTTP`,
       );
       client.send('me');
       expect(await client.next('reply')).toMatchObject({ user: 'ann' });

@@ -173,7 +173,7 @@ describe.each([
       expect(await client.timeout(5000).emitWithAck('who')).toBeNull();
       expect(await client.timeout(5000).emitWithAck('save-without')).toMatch(
         transports.includes('polling')
-          ? 'save: the answer has begun'
+          ? 'save: the response has begun'
           : 'save: a socket cannot give its client a token',
       );
       expect(await store.count()).toBe(0);
