@@ -67,7 +67,8 @@ function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionM
   const sessionStore = toExpressStore(store, { idleTimeout, cookie: attributes });
   sessionStore.generate = (req: unknown) => workOf(req)?.start();
   const middlewareFor = (signing: SigningSecret | SigningSecret[]): SessionMiddleware =>
-    middlewareOf({ ...resolveExpressOptions(options, store, signing, deprecate), sessionStore });
+    // As in express-session, a request that has a session keeps it.
+    middlewareOf({ ...resolveExpressOptions(options, store, signing, deprecate), sessionStore }, 'skip');
   if (secret) return middlewareFor(secret);
 
   const bySecret = new Map<SigningSecret | SigningSecret[], SessionMiddleware>();

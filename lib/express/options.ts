@@ -95,6 +95,7 @@ export function resolveExpressOptions(
     resave: Boolean(options.resave),
     saveUninitialized: Boolean(options.saveUninitialized),
     unset: options.unset || 'keep',
+    secureOnLocalhost: false,
     proxy: typeof proxy === 'boolean' ? proxy : undefined,
     identities: [fixed],
     cookieByRequest: !isFixed,

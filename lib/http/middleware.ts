@@ -25,6 +25,12 @@ export interface SessionMiddleware extends SessionHandler {
 /** What responds if the commit of a sealed response fails: the next error handler, or the middleware itself. */
 export type FailureTarget = 'next' | 'self';
 
+/** What happens to a request that has a session of another package: it fails, or it keeps that session. */
+export type ForeignSession = 'reject' | 'skip';
+
+const FOREIGN_SESSION =
+  'Another session middleware ran before this one. Remove it, such as app.use(session(…)) of express-session in main.ts';
+
 /**
  * Sessions for plain Express: `app.use(sessionMiddleware({ secret, store: new ClusterStore() }))`. The first request
  * opens the store. Throws a `TypeError` for invalid options.
@@ -34,19 +40,35 @@ export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
 }
 
 /** The middleware for plain Express, from checked options. The first request opens the store. */
-export function middlewareOf(config: SessionConfig): SessionMiddleware {
-  const opened = opener(config);
-  return Object.assign(createMiddleware(config, 'next', opened.open), { close: opened.close });
+export function middlewareOf(config: SessionConfig, foreign?: ForeignSession): SessionMiddleware {
+  const { open, close } = opener(config);
+  return Object.assign(createMiddleware(config, { failureGoesTo: 'next', ready: open, foreign }), { close });
 }
 
-/** The middleware, from checked options. `ready` is awaited before the store is read. */
+/** How a middleware fits into the app around it. */
+export interface MiddlewarePlace {
+  failureGoesTo: FailureTarget;
+  /** Awaited before the store is read. */
+  ready?: () => Promise<void> | undefined;
+  /** Default `'reject'`. */
+  foreign?: ForeignSession | undefined;
+}
+
+/** The middleware, from checked options. */
 export function createMiddleware(
   config: SessionConfig,
-  failureGoesTo: FailureTarget,
-  ready?: () => Promise<void> | undefined,
+  { failureGoesTo, ready, foreign = 'reject' }: MiddlewarePlace,
 ): SessionHandler {
   const { signer, onStoreError, logger } = config;
   let isUnreachable = false;
+  let isForeignLogged = false;
+
+  /** The error of a request that has a session of another package. Logged once. */
+  const foreignSession = (): Error => {
+    if (!isForeignLogged) logger.error(FOREIGN_SESSION);
+    isForeignLogged = true;
+    return new Error(FOREIGN_SESSION);
+  };
 
   /** Serves a request without a session. Logs the first request of an outage. */
   const serveAnonymously = (request: SessionRequest, error: SessionStoreError): void => {
@@ -58,8 +80,10 @@ export function createMiddleware(
   return function session(incoming, outgoing, next) {
     const req = incoming as SessionIncomingMessage;
     const res = outgoing as ServerResponse;
-    // Another session middleware has run before, or this one is mounted twice.
-    if (req.session !== undefined || workOf(req)) return next();
+    // This middleware is mounted twice, or another of ours has this path.
+    if (workOf(req)) return next();
+    if (req.session !== undefined && req.session !== null)
+      return next(foreign === 'skip' ? undefined : foreignSession());
     // When a socket opens, Socket.IO passes middleware of `io.engine.use` a response object of its own. It reads the
     // headers that are set on it at once, so the response cannot be held.
     const opensSocket = typeof res.getHeaders !== 'function';

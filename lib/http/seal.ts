@@ -29,7 +29,8 @@ export interface SealedSession {
   isHeld: (() => boolean) | undefined;
 }
 
-const WORK = Symbol('session');
+// Shared by all copies of this package: the middleware of one finds the session of another.
+const WORK = Symbol.for('nestjs-session-stores/work/1');
 
 /** A request's session work, and the seal on its response. */
 interface Kept {

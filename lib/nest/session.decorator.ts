@@ -17,15 +17,18 @@ type Pipe = Type<PipeTransform> | PipeTransform;
 export function sessionOf(context: ExecutionContext): Session | undefined {
   const request = requestOf(context);
   const isMessage = context.getType() === 'ws';
-  if (request?.session === undefined && !(isMessage ? request : workOf(request))) {
-    throw new Error(
-      isMessage
-        ? 'This socket has no session. Write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, with withSessions from nestjs-session-stores/sockets'
-        : 'This request has no session. Import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route',
-    );
-  }
-  return request!.session as Session | undefined;
+  const work = workOf(request);
+  if (isMessage ? !request : !work) throw new Error(isMessage ? NO_SESSION_ON_SOCKET : NO_SESSION);
+  const session = request!.session ?? undefined;
+  if (session !== undefined && work?.isOwn(session) === false) throw new Error(REPLACED);
+  return session as Session | undefined;
 }
+
+const NO_SESSION_ON_SOCKET =
+  'This socket has no session. Write app.useWebSocketAdapter(withSessions(new IoAdapter(app), app)) in main.ts, with withSessions from nestjs-session-stores/sockets';
+const NO_SESSION =
+  'This request has no session. Import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route';
+const REPLACED = 'req.session was replaced with something else. Set its properties instead';
 
 const fromSession = createParamDecorator(
   (property: string | undefined, context: ExecutionContext): unknown => {

@@ -33,12 +33,14 @@ export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
 /** Gives a Nest app sessions: a store under `SessionStore`, a `SessionService`, `@Session()`, and the middleware. */
 @Module({
   providers: [
+    // Replaced by what `forRoot` and `forRootAsync` provide.
+    { provide: SESSION_OPTIONS, useFactory: withoutOptions },
     { provide: SessionStore, inject: [SESSION_OPTIONS], useFactory: storeOf },
     { provide: SESSION_CONFIG, inject: [SESSION_OPTIONS, SessionStore], useFactory: configOf },
     {
       provide: SESSION_MIDDLEWARE,
       inject: [SESSION_CONFIG],
-      useFactory: (config: SessionConfig) => createMiddleware(config, 'self'),
+      useFactory: (config: SessionConfig) => createMiddleware(config, { failureGoesTo: 'self' }),
     },
     {
       provide: SessionRecheck,
@@ -58,6 +60,7 @@ export class SessionModule
   constructor(
     @Inject(SESSION_OPTIONS) private readonly options: SessionModuleOptions,
     @Inject(SESSION_MIDDLEWARE) private readonly middleware: ReturnType<typeof createMiddleware>,
+    @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
     private readonly store: SessionStore,
     private readonly recheck: SessionRecheck,
     private readonly adapterHost: HttpAdapterHost,
@@ -84,8 +87,15 @@ export class SessionModule
     const { forRoutes, exclude = [] } = this.options;
     prepareFastify(this.adapterHost.httpAdapter);
     if (forRoutes === undefined && exclude.length === 0) {
+      const adapter = this.adapterHost.httpAdapter;
+      if (onAllPaths.has(adapter)) {
+        this.config.logger.warn(
+          'SessionModule is imported twice for all paths, and the first gives every request its session. Give each its own forRoutes',
+        );
+      }
+      onAllPaths.add(adapter);
       // With a global prefix, a module's middleware does not run for `/graphql`. The adapter's does.
-      mountOn(this.adapterHost.httpAdapter, this.middleware);
+      mountOn(adapter, this.middleware);
     } else {
       consumer
         .apply(this.middleware)
@@ -95,26 +105,54 @@ export class SessionModule
   }
 
   async onModuleInit(): Promise<void> {
+    if (isDefault.has(this.store)) {
+      if (openDefaults.size > 0) {
+        this.config.logger.warn(
+          "Another app in this process uses the default store, so both share their sessions. Give each a store of its own: store: new ClusterStore({ name: 'admin' })",
+        );
+      }
+      openDefaults.add(this.store);
+    }
     await this.store.open?.();
   }
 
   // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
   async onApplicationShutdown(): Promise<void> {
     this.recheck.close();
+    openDefaults.delete(this.store);
     await this.store.close?.();
   }
+}
+
+/** The adapters of apps in which a module gives every request a session. */
+const onAllPaths = new WeakSet<object>();
+
+/** The stores that were made because none was set. */
+const isDefault = new WeakSet<SessionStore>();
+const openDefaults = new Set<SessionStore>();
+
+function withoutOptions(): never {
+  throw new TypeError('SessionModule is imported without options: write SessionModule.forRoot({ secret })');
 }
 
 async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError('forRootAsync got no options: return them, as in useFactory: () => ({ secret })');
   }
-  const { store, forRoutes, exclude } = options;
+  const { forRoutes, exclude } = options;
   checkRoutes('forRoutes', forRoutes);
   checkRoutes('exclude', exclude);
-  if (store !== undefined) return checkStore(store);
+  if (options.store !== undefined) return checkStore(options.store);
+  if (process.env['NODE_ENV'] === 'production') {
+    const { logger = new Logger(SessionModule.name) } = options;
+    logger.warn(
+      'No store is set, so sessions are kept in memory and end with the process. Set one: store: new RedisStore({ url })',
+    );
+  }
   const { ClusterStore } = await import('../stores/cluster/index.js');
-  return new ClusterStore();
+  const store = new ClusterStore();
+  isDefault.add(store);
+  return store;
 }
 
 function checkRoutes(option: string, routes: unknown): void {

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { SessionConfig, SessionLogger } from '../session/config.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
 import { checkStore } from './store.js';
@@ -132,7 +132,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   const resolved = resolveIdentities({ name, cookie, identities });
   return {
     store: checkedStore,
-    signer: new TokenSigner(checkSecrets(secret), secrets, genid !== undefined),
+    signer: new TokenSigner(checkSecrets(secret, logger), secrets, genid !== undefined),
     ...resolved,
     cookieByRequest: resolved.identitiesFor !== undefined,
     idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'write Infinity for sessions that never expire'),
@@ -143,6 +143,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     unset: 'keep',
     genid,
     proxy: undefined,
+    secureOnLocalhost: true,
     maxSize,
     onStoreError: checkWord('onStoreError', onStoreError, ['fail', 'anonymous']),
     onReplacedToken: checkWord('onReplacedToken', onReplacedToken, ['refuse', 'destroy']),
@@ -206,14 +207,19 @@ function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
   return { identity, cookie: resolveCookie(cookie), isCookie: header.toLowerCase() === 'cookie' };
 }
 
-function checkSecrets(secret: unknown): SigningSecret[] {
+/** The shortest secret that is not warned of in production, in characters or bytes. */
+const SHORTEST_SECRET = 32;
+
+function checkSecrets(secret: unknown, logger: SessionLogger): SigningSecret[] {
   const secrets = Array.isArray(secret) ? secret : [secret];
   if (
     secrets.length === 0 ||
     secrets.some((one) => !one || (typeof one !== 'string' && typeof one !== 'object'))
   ) {
+    const undefinedAdvice =
+      secret === undefined ? '. If it is in .env, load that first: use forRootAsync with ConfigService' : '';
     throw new TypeError(
-      'secret is required: write a non-empty string that all processes share, or a list of which the first signs. To generate one: openssl rand -base64 32',
+      `secret is required: write a non-empty string that all processes share, or a list of which the first signs. To generate one: openssl rand -base64 32${undefinedAdvice}`,
     );
   }
   for (const one of secrets) {
@@ -223,5 +229,16 @@ function checkSecrets(secret: unknown): SigningSecret[] {
       throw new TypeError('secret must be a string, a Buffer or a secret KeyObject, or a list of them');
     }
   }
+  if (process.env['NODE_ENV'] === 'production' && (secrets as SigningSecret[]).some(isShort)) {
+    logger.warn(
+      `secret has fewer than ${SHORTEST_SECRET} characters, so it may be guessed. Generate a longer one: openssl rand -base64 32`,
+    );
+  }
   return secrets as SigningSecret[];
+}
+
+function isShort(secret: SigningSecret): boolean {
+  const length =
+    'length' in Object(secret) ? (secret as string).length : (secret as KeyObject).symmetricKeySize;
+  return (length ?? 0) < SHORTEST_SECRET;
 }

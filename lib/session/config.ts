@@ -34,6 +34,8 @@ export interface SessionConfig {
    * Whether `X-Forwarded-Proto` is trusted; `undefined`: as the platform trusts its proxies. Set only by `./express`.
    */
   proxy: boolean | undefined;
+  /** Whether a cookie with `Secure` is sent to localhost over plain HTTP. */
+  secureOnLocalhost: boolean;
   maxSize: number;
   onStoreError: 'fail' | 'anonymous';
   onReplacedToken: 'refuse' | 'destroy';

@@ -10,6 +10,7 @@ import { checkId } from '../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
 import { isValidHash, hashSecret, randomName, type Token } from '../token/token.js';
+import { hostOf, isLocalhost } from '../token/scope.js';
 import { LiveSession, type SessionWork } from './live-session.js';
 
 /** Node's request, with the properties that Express and this package add. */
@@ -36,8 +37,8 @@ const RETRY_AFTER = '1';
 export const NO_TOKEN_ON_SOCKET =
   'a socket cannot give its client a token. Do it in an HTTP request, and connect the socket after that';
 
-/** The configurations that have logged the warning that the cookie needs HTTPS. It is logged once, not per request. */
-const WARNED_OF_SECURE = new WeakSet<SessionConfig>();
+/** What was logged once for all requests of a middleware. */
+const WARNED = new WeakMap<SessionConfig, Set<string>>();
 
 /** What one save sends to the store, and what counts as stored once the store has confirmed it. */
 interface Save {
@@ -106,6 +107,11 @@ export class SessionRequest implements SessionWork {
     this.#res = res;
     this.#next = next;
     this.#secure = isSecure(req, config.proxy);
+  }
+
+  /** Whether `value` is a session object of ours, and not what a handler or another package put in its place. */
+  isOwn(value: unknown): boolean {
+    return LiveSession.isLive(value);
   }
 
   get guarded(): boolean {
@@ -768,17 +774,39 @@ export class SessionRequest implements SessionWork {
     const { state, clear } = owed;
     if (clear) return (res) => identity.remove(res, state);
     if (state.ended || state.secret === undefined) return undefined;
-    const { signer, logger } = this.#config;
-    if (isCookie && state.cookie.secure === true && !this.#secure) {
-      if (!WARNED_OF_SECURE.has(this.#config))
-        logger.warn(
-          `cookie ${identity.name} was not sent, because cookie.secure is true and the request did not use HTTPS. Behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
-        );
-      WARNED_OF_SECURE.add(this.#config);
-      return undefined;
-    }
-    const token = (state.signed ??= signer.sign(state.id, state.secret));
+    if (isCookie && !this.#takesCookie(identity.name, state.cookie)) return undefined;
+    const token = (state.signed ??= this.#config.signer.sign(state.id, state.secret));
     return (res) => identity.set(res, token, state);
+  }
+
+  /** Whether a client keeps a cookie with these attributes; what it would drop is logged, once. */
+  #takesCookie(name: string, { secure, sameSite, partitioned }: LiveCookie): boolean {
+    if (secure === true && !this.#secure && !this.#isOnLocalhost()) {
+      this.#warnOnce(
+        'secure',
+        `cookie ${name} was not sent, because cookie.secure is true and the request did not use HTTPS. Behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
+      );
+      return false;
+    }
+    if (secure !== true && (sameSite === 'none' || partitioned === true)) {
+      const attribute = sameSite === 'none' ? "sameSite: 'none'" : 'partitioned: true';
+      this.#warnOnce(
+        'dropped',
+        `cookie ${name} was sent with ${attribute} but without Secure, so browsers drop it. Use HTTPS; behind a proxy set Express's 'trust proxy'`,
+      );
+    }
+    return true;
+  }
+
+  #isOnLocalhost(): boolean {
+    return this.#config.secureOnLocalhost && isLocalhost(hostOf(this.req));
+  }
+
+  #warnOnce(about: string, message: string): void {
+    const warned = WARNED.get(this.#config) ?? new Set();
+    WARNED.set(this.#config, warned);
+    if (!warned.has(about)) this.#config.logger.warn(message);
+    warned.add(about);
   }
 
   /**

@@ -44,7 +44,7 @@ function isOneOf(hosts: readonly string[], host: string): boolean {
 }
 
 /** The host of a request. On Express it is that of `req.hostname`, which takes trusted proxies into account. */
-function hostOf(req: IncomingMessage & { hostname?: string }): string {
+export function hostOf(req: IncomingMessage & { hostname?: string }): string {
   const host = req.hostname ?? req.headers.host ?? String(req.headers[':authority'] ?? '');
   return host.replace(/:\d+$/, '').toLowerCase();
 }
@@ -61,4 +61,12 @@ function isUnder(path: string, requested: string): boolean {
   if (!requested.startsWith(path)) return false;
   const next = requested[path.length];
   return path.endsWith('/') || next === undefined || next === '/';
+}
+
+/**
+ * Whether a host is this machine. Chromium and Firefox keep cookies with `Secure` that come from it over plain HTTP;
+ * Safari does not.
+ */
+export function isLocalhost(host: string): boolean {
+  return /^(.+\.)?localhost$|^127(\.\d{1,3}){3}$|^\[::1\]$/.test(host);
 }
