@@ -121,7 +121,7 @@ describe('in one process', () => {
 
   it('a store that is not open rejects with what to do', async () => {
     const store = new ClusterStore();
-    const notOpen = { name: 'SessionStoreError', message: expect.stringMatching(/read: .*call open\(\)/) };
+    const notOpen = { name: 'SessionStoreError', message: expect.stringMatching(/read: .*Call open\(\)/) };
     await expect(store.read('k')).rejects.toMatchObject(notOpen);
     await store.open();
     await store.read('k');
