@@ -270,7 +270,7 @@ describe('SessionModule', () => {
 
   it('rejects a factory that returns nothing with an error that says so', async () => {
     await expect(run([SessionModule.forRootAsync({ useFactory: () => undefined as never })])).rejects.toThrow(
-      /return them, useFactory/,
+      /return them, as in useFactory/,
     );
   });
 

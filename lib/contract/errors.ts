@@ -95,7 +95,7 @@ export class SessionTooLargeError extends Error {
 
 /** The error of a call to a store that is not open. */
 export function notOpen(store: string, operation: string): SessionStoreError {
-  return new SessionStoreError(store, operation, 'the store is not open: call open() first');
+  return new SessionStoreError(store, operation, 'the store is not open. Call open() first');
 }
 
 /** Whether an error is a store's, from any copy of this package. */

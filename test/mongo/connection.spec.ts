@@ -79,7 +79,7 @@ describe('a store rejects', () => {
   it('calls while it is not open', async () => {
     const store = new MongoStore({ uri: url });
     await expect(store.read('k')).rejects.toThrow(
-      '[session:mongo] read: the store is not open: call open() first',
+      '[session:mongo] read: the store is not open. Call open() first',
     );
   });
 });

@@ -234,7 +234,7 @@ describe.each(stores)('%s', (_name, abilities, make) => {
 
     const sessions = app.get(SessionService);
     expect((await sessions.find(id))?.data).toMatchObject({ note: 'hello' });
-    const cannot = /\[session:express:\w+\] an express-session store cannot .*; RedisStore.* can/;
+    const cannot = /\[session:express:\w+\] an express-session store cannot .*\. RedisStore.* can/;
     await expect(sessions.count('g')).rejects.toThrow(cannot);
     await expect(sessions.clearGroup('g')).rejects.toThrow(cannot);
     await expect(sessions.page({ group: 'g' })).rejects.toThrow(cannot);
@@ -342,7 +342,7 @@ describe('fromExpressStore', () => {
     const browser = await appOf(sessionMiddleware({ secret: 'foreign', store }) as RequestHandler);
     const { status, text } = await browser.get('/join');
     expect(status).toBe(500);
-    expect(text).toContain('cannot keep groups; RedisStore');
+    expect(text).toContain('cannot keep groups. RedisStore');
     await expect(store.rotate({ id: 'k' }, '', '', 0)).rejects.toThrow(/cannot rotate/);
     expect(() => fromExpressStore({} as never)).toThrow(/get, set and destroy/);
   });

@@ -77,7 +77,7 @@ describe("express-session's options", () => {
 
   it.each([
     [{ resave: false }, 'Leave it out: a session is saved if it changed'],
-    [{ saveUninitialized: false }, 'Leave it out: a session is stored once something is put into it'],
+    [{ saveUninitialized: false }, 'Leave it out: a session is stored once it has data'],
     [{ unset: 'destroy' }, 'Leave it out, and call session.destroy()'],
     [{ proxy: true }, "Set Express's 'trust proxy'"],
   ])(

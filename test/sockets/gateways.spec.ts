@@ -230,7 +230,7 @@ describe('withSessions', () => {
 
   it('throws without SessionModule, if called twice for an adapter, and for invalid options', async () => {
     const without = await anApp([]);
-    expect(() => withSessions(new IoAdapter(without), without)).toThrow(/import SessionModule.forRoot/);
+    expect(() => withSessions(new IoAdapter(without), without)).toThrow(/Import SessionModule.forRoot/);
 
     const app = await anApp([SessionModule.forRoot({ secret: 'sockets' })]);
     const adapter = new IoAdapter(app);

@@ -48,7 +48,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
       const client = await connect(browser);
       client.send('user');
       expect(await client.next('user')).toBeNull();
-      expect(logged).toContainEqual(expect.stringContaining('its handshake could not be looked at'));
+      expect(logged).toContainEqual(expect.stringContaining('an identity failed to read its handshake'));
     });
   },
 );

@@ -24,7 +24,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** The sessions of one name as a worker reaches them: what `Sessions` does, done by the primary. */
+/** The sessions of one name, as a worker uses them: the methods of `Sessions`, performed by the primary. */
 export class RemoteSessions {
   private readonly id = randomBytes(9).toString('base64url');
   private readonly pending = new Map<number, Pending>();
@@ -35,7 +35,7 @@ export class RemoteSessions {
 
   constructor(private readonly name: string) {}
 
-  /** Resolves when the primary serves; calls made before that wait. */
+  /** Resolves when the primary serves. Earlier calls wait for that. */
   open(deadline: Deadline): Promise<void> {
     if (remotes.size === 0) listen();
     remotes.set(this.id, this);
@@ -108,25 +108,27 @@ export class RemoteSessions {
     return this.call(deadline, 'clear', encodeGroup(group), [...kept], reach);
   }
 
-  /** Takes what the primary sent. A reply that is no longer waited for is dropped. */
+  /** Settles the calls that the primary has replied to. A reply to a call that was given up is dropped. */
   settle(replies: Reply[]): void {
     for (const reply of replies) {
       if (!Array.isArray(reply)) continue;
       const [id, value, problem] = reply;
       if (problem === undefined) this.take(id)?.resolve(value);
-      else this.refuse(id, 'the primary failed, for the reason in `cause`', new Error(problem));
+      else this.reject(id, 'the primary failed. Its error is the cause', new Error(problem));
     }
   }
 
+  /** The primary serves: sends the calls that wait. */
   begin(): void {
     this.served = true;
     this.settle([[GREETING, undefined]]);
     this.schedule();
   }
 
+  /** Rejects all pending calls. */
   fail(problem: string): void {
     this.unsent = [];
-    for (const id of this.pending.keys()) this.refuse(id, problem);
+    for (const id of this.pending.keys()) this.reject(id, problem);
   }
 
   private call<T>(deadline: Deadline, operation: Operation, ...args: unknown[]): Promise<T> {
@@ -145,7 +147,7 @@ export class RemoteSessions {
     });
   }
 
-  /** The calls of a tick go together, a few to a message: requests that arrived at once cost few messages. */
+  /** Sends the calls of one tick together, a few per message, so that simultaneous requests cost few messages. */
   private schedule(): void {
     if (this.sending || !this.served || this.unsent.length === 0) return;
     this.sending = true;
@@ -157,7 +159,8 @@ export class RemoteSessions {
         deliver(
           calls.slice(from, from + CALLS_PER_MESSAGE),
           (some) => this.send(some),
-          ([id], error) => this.refuse(id, 'it cannot be sent to the primary', error),
+          ([id], error) =>
+            this.reject(id, 'the call is too large to be sent to the primary. See the cause', error),
         );
       }
     });
@@ -166,11 +169,11 @@ export class RemoteSessions {
   private send(calls: Call[]): void {
     const message: CallsMessage = [TAG, this.id, this.name, calls];
     process.send?.(message, undefined, undefined, (error) => {
-      if (error) for (const [id] of calls) this.refuse(id, GONE, error);
+      if (error) for (const [id] of calls) this.reject(id, GONE, error);
     });
   }
 
-  private refuse(id: number, problem: string, cause?: unknown): void {
+  private reject(id: number, problem: string, cause?: unknown): void {
     const pending = this.take(id);
     const options = cause === undefined ? undefined : { cause };
     pending?.reject(new SessionStoreError('cluster', pending.operation, problem, options));
@@ -184,13 +187,13 @@ export class RemoteSessions {
 }
 
 /**
- * With all calls of a tick in one message, worker and primary wait for each other by turns; with few in each the primary
- * replies to the first while the worker sends the rest. Of 1, 4, 8, 16 and all, 8 gave the most calls a second with 32 in
- * flight on two processors, twice as many as all (`npm run bench -- cluster`).
+ * With all calls of a tick in one message, worker and primary take turns waiting for each other. With few calls per
+ * message the primary replies to the first while the worker sends the rest. Of 1, 4, 8, 16 and all, 8 gave the most
+ * calls per second with 32 in flight on two processors, twice as many as all (`npm run bench -- cluster`).
  */
 const CALLS_PER_MESSAGE = 8;
 const GREETING = 0;
-const GONE = 'the channel to the primary is closed: it has ended or let this worker go';
+const GONE = 'the channel to the primary is closed. Has the primary exited, or disconnected this worker?';
 
 const remotes = new Map<string, RemoteSessions>();
 

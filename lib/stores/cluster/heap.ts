@@ -1,9 +1,9 @@
 import type { SessionRecord } from '../../contract/record.js';
 
-/** A session in the map, with its places in the structures that find it. */
+/** A session in the map, with its places in the other structures. */
 export interface HeldSession {
   record: SessionRecord;
-  /** Where it is in its heap. */
+  /** Its index in its heap. */
   slot: number;
   /** Its position among all sessions. */
   place: number;
@@ -12,13 +12,13 @@ export interface HeldSession {
 }
 
 /**
- * Sessions ordered by expiry, the nearest first. Each knows its own slot, so that one that ends or moves leaves
- * nothing behind; adding and removing cost O(log n).
+ * Sessions ordered by expiry, the first to expire first. Each knows its own slot, so that it can be removed at once.
+ * Adding and removing cost O(log n).
  */
 export class ExpiryHeap {
   private readonly sessions: HeldSession[] = [];
 
-  /** The session nearest to its expiry; `undefined` when there is none. */
+  /** The first session to expire; `undefined` if there is none. */
   get first(): HeldSession | undefined {
     return this.sessions[0];
   }
@@ -27,7 +27,7 @@ export class ExpiryHeap {
     this.rise(session, this.sessions.length);
   }
 
-  /** Must be called while the session still has the expiry it was added with. */
+  /** Removes a session. It must still have the expiry with which it was added. */
   remove(session: HeldSession): void {
     const last = this.sessions.pop() as HeldSession;
     if (last === session) return;

@@ -10,7 +10,7 @@ function filled(count: number): Ledger<{ index: number }> {
 const positions = (found: { position: number }[]) => found.map(({ position }) => position);
 
 describe('a ledger', () => {
-  it('goes on after a position whose member is gone', () => {
+  it('goes on after a position whose member was removed', () => {
     const ledger = filled(10);
     for (const gone of [3, 4, 5]) ledger.remove(gone);
     expect(positions(ledger.after(2, 3))).toEqual([6, 7, 8]);
@@ -19,7 +19,7 @@ describe('a ledger', () => {
     expect(ledger.size).toBe(7);
   });
 
-  it('goes over those gone at its end to who comes later', () => {
+  it('skips removed members at its end to reach later ones', () => {
     const ledger = filled(3);
     ledger.remove(2);
     ledger.remove(3);
@@ -28,7 +28,7 @@ describe('a ledger', () => {
     expect(positions(ledger.after(1, 5))).toEqual([40]);
   });
 
-  it('keeps every position when it forgets those gone', () => {
+  it('keeps every position when it drops removed members', () => {
     const ledger = filled(1000);
     for (let gone = 1; gone <= 1000; gone++) if (gone % 10 > 0) ledger.remove(gone);
     expect(positions(ledger.after(500, 3))).toEqual([510, 520, 530]);
@@ -36,7 +36,7 @@ describe('a ledger', () => {
     expect((ledger as unknown as { members: unknown[] }).members.length).toBeLessThan(250);
   });
 
-  it('does not walk again over the many that are gone', () => {
+  it('does not walk over many removed members twice', () => {
     const ledger = filled(100_000);
     for (let gone = 1; gone < 50_000; gone++) ledger.remove(gone);
     const start = performance.now();

@@ -1,11 +1,11 @@
 /**
- * Members in the order they came, each at a position that only grows and never changes: a reader that remembers
- * a position goes on from it whatever came or went meanwhile. Adding costs O(1), removing O(log n), reading `limit`
- * members O(limit + log n), each amortised.
+ * Members in the order in which they were added. Positions grow and never change, so that a reader can go on from a
+ * position whatever was added or removed meanwhile. Adding costs O(1), removing O(log n), and reading `limit` members
+ * O(limit + log n), each amortized.
  */
 export class Ledger<T extends object> {
   private positions: number[] = [];
-  /** A member, or for one that went the index to look at instead. */
+  /** A member, or the next index to read if it was removed. */
   private members: (T | number)[] = [];
   private gone = 0;
 
@@ -17,7 +17,7 @@ export class Ledger<T extends object> {
   /** Adds a member at `position`, which must be greater than every position before. */
   add(member: T, position: number): void {
     if (this.members.length === 0) {
-      // Most groups have one member, and a first `push` makes room for seventeen.
+      // Most groups have one member, and a first `push` reserves memory for seventeen.
       this.positions = [position];
       this.members = [member];
       return;
@@ -46,7 +46,7 @@ export class Ledger<T extends object> {
     return found;
   }
 
-  /** The first index whose position is greater than `position`; the length when there is none. */
+  /** The first index whose position is greater than `position`; the length if there is none. */
   private indexAfter(position: number): number {
     let low = 0;
     let high = this.positions.length;
@@ -58,7 +58,7 @@ export class Ledger<T extends object> {
     return low;
   }
 
-  /** The index of the first member from `index` on; the way over those gone is shortened for who comes next. */
+  /** The index of the first member from `index` on. Shortens the way over removed members for later reads. */
   private indexOfNext(index: number): number {
     let next = index;
     for (let at = this.members[next]; typeof at === 'number'; at = this.members[next]) next = at;

@@ -5,25 +5,25 @@ function throughJson(value: unknown) {
   return JSON.parse(JSON.stringify(value));
 }
 
-describe('what is delivered', () => {
-  it('goes in as few messages as hold it, and what fits none is refused alone', () => {
+describe('deliver', () => {
+  it('sends as few messages as possible, and rejects only an item that fits into none', () => {
     const sent: number[][] = [];
-    const refused: [number, unknown][] = [];
+    const rejected: [number, unknown][] = [];
     const tooLong = new RangeError('Invalid string length');
     const send = (items: number[]) => {
       if (items.reduce((sum, item) => sum + item, 0) > 10) throw tooLong;
       sent.push(items);
     };
-    deliver([1, 2, 3, 4, 5, 6, 70, 8], send, (item, error) => refused.push([item, error]));
+    deliver([1, 2, 3, 4, 5, 6, 70, 8], send, (item, error) => rejected.push([item, error]));
     expect(sent).toEqual([[1, 2, 3, 4], [5], [6], [8]]);
-    expect(refused).toEqual([[70, tooLong]]);
+    expect(rejected).toEqual([[70, tooLong]]);
     deliver([], send, () => expect.unreachable());
     expect(sent.length).toBe(4);
   });
 });
 
 describe('a message', () => {
-  it('carries a record whole, names like __proto__ included, with each of its groups once', () => {
+  it('carries a whole record, names like __proto__ included, with each of its groups once', () => {
     const data = JSON.parse('{"__proto__":"1","":"","constructor":"2","a":"\\u0000"}') as Record<
       string,
       string
@@ -45,7 +45,7 @@ describe('a message', () => {
     }
   });
 
-  it('carries a change with what it has, and nothing else', () => {
+  it('carries the parts of a change, and nothing else', () => {
     const retirePrevious = { secretHash: 'p', validUntil: 5 };
     const touch = { from: 1, to: 2 };
     for (const change of [

@@ -1,30 +1,30 @@
 import { checkGroup } from '../../contract/checks.js';
 import { copyData, type SessionChange, type SessionRecord } from '../../contract/record.js';
 
-/** What workers ask for. */
+/** The operations that workers call. */
 export type Operation = 'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'page' | 'count' | 'clear';
 
-/** A call; past `deadline`, in epoch milliseconds, it must not act. */
+/** A call. It must not act after `deadline`, in epoch milliseconds. */
 export type Call = [id: number, deadline: number, operation: Operation, ...args: unknown[]];
 
-/** The reply to a call, or what went wrong with it. */
+/** The reply to a call; `problem` if it failed. */
 export type Reply = [id: number, value: unknown, problem?: string];
 
-/** What tells our messages from those of others, and those of another protocol from ours. */
+/** Marks our messages. The number is the version of the protocol. */
 export const TAG = 'nestjs-session-stores/cluster/1';
 
-// Arrays, because a short message in an object costs twice as much to write and to parse.
+// Arrays, because a short message costs twice as much to write and to parse as an object.
 
-/** From a worker: the calls of one store. Without any it is a greeting, which a `ReadyMessage` replies to. */
+/** From a worker: the calls of one store. Without calls it is a greeting, and the reply is a `ReadyMessage`. */
 export type CallsMessage = [tag: typeof TAG, from: string, name: string, calls: Call[]];
 
 /** From the primary: the replies to one message of calls. */
 export type RepliesMessage = [tag: typeof TAG, to: string, replies: Reply[]];
 
-/** From the primary: it serves. */
+/** From the primary: it serves sessions. */
 export type ReadyMessage = [tag: typeof TAG];
 
-/** Whether `message` is one of ours, as far as its tag says. */
+/** Whether a message has our tag. */
 export function isOurs(message: unknown): message is [tag: typeof TAG, ...rest: unknown[]] {
   return Array.isArray(message) && message[0] === TAG;
 }
@@ -94,7 +94,7 @@ export function decodeChange({ set, ...rest }: WireChange): SessionChange {
   return set ? { ...rest, set: unflatten(set) } : rest;
 }
 
-/** A group, or `true` for all sessions: what is lost on the way must not become all. */
+/** A group, or `true` for all sessions. A group that gets lost in a message must not come to mean all sessions. */
 export function encodeGroup(group: string | undefined): string | true {
   return group ?? true;
 }
@@ -118,7 +118,7 @@ function decodePrevious([hash, replacedAt, grace, validUntil]: WirePrevious): Se
   return validUntil === undefined ? { hash, replacedAt, grace } : { hash, replacedAt, grace, validUntil };
 }
 
-/** Names and texts by turns: as an object `__proto__` would not outlive `JSON.parse` and a copy. */
+/** Names and texts alternately. In an object, the name `__proto__` would not survive a copy. */
 function flatten(texts: Record<string, string>): Texts {
   const flat: Texts = [];
   for (const name of Object.keys(texts)) flat.push(name, texts[name] as string);
@@ -133,21 +133,21 @@ function unflatten(flat: Texts): Record<string, string> {
 }
 
 /**
- * Hands `items` to `send` in one message, or in several when they are too long for one: a single string holds
- * half a gigabyte. What does not go alone is handed to `refuse`.
+ * Passes `items` to `send` in one message, or in several if they are too long for one: a string holds half a gigabyte.
+ * An item that is too long for a message of its own is passed to `reject`.
  */
 export function deliver<T>(
   items: T[],
   send: (items: T[]) => void,
-  refuse: (item: T, error: unknown) => void,
+  reject: (item: T, error: unknown) => void,
 ): void {
   if (items.length === 0) return;
   try {
     send(items);
   } catch (error) {
-    if (items.length === 1) return refuse(items[0] as T, error);
+    if (items.length === 1) return reject(items[0] as T, error);
     const half = items.length >> 1;
-    deliver(items.slice(0, half), send, refuse);
-    deliver(items.slice(half), send, refuse);
+    deliver(items.slice(0, half), send, reject);
+    deliver(items.slice(half), send, reject);
   }
 }

@@ -1,16 +1,16 @@
 import { DEFAULT_MAX_SESSIONS, Sessions } from './sessions.js';
 
-/** The sessions this process holds, by name. */
+/** The sessions of this process, by name. */
 export interface Registry {
   readonly names: Map<string, { sessions: Sessions; stores: number }>;
   maxSessions: number;
-  /** How many times `serveSessions` was called and not stopped; they share one listener. */
+  /** How many calls of `serveSessions` are not stopped. They share one listener. */
   servers: number;
   stopListening?: () => void;
 }
 
-// On `globalThis`, because two copies of this package in one process must not have two maps. The number changes
-// with the shape of what is in it.
+// On `globalThis`, because two copies of this package in one process must share one map. The number is the version of
+// its shape.
 const REGISTRY = Symbol.for('nestjs-session-stores/cluster/1');
 
 export const registry: Registry = ((globalThis as { [REGISTRY]?: Registry })[REGISTRY] ??= {
@@ -19,12 +19,12 @@ export const registry: Registry = ((globalThis as { [REGISTRY]?: Registry })[REG
   servers: 0,
 });
 
-/** The sessions of `name`, which are made when there are none. */
+/** The sessions of a name. Created if there are none. */
 export function sessionsOf(name: string): Sessions {
   return heldUnder(name).sessions;
 }
 
-/** The sessions of `name`, held until `closeSessions` was called as often. */
+/** The sessions of a name, for one store. Kept until `closeSessions` has been called as often. */
 export function openSessions(name: string): Sessions {
   const held = heldUnder(name);
   held.stores++;
@@ -37,7 +37,7 @@ export function closeSessions(name: string): void {
   dropUnused();
 }
 
-/** Drops the sessions that no store holds, unless workers are served. */
+/** Drops the sessions that no open store uses, unless workers are served. */
 export function dropUnused(): void {
   if (registry.servers > 0) return;
   for (const [name, { sessions, stores }] of registry.names) {

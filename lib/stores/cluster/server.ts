@@ -26,24 +26,23 @@ import {
 import { dropUnused, registry, sessionsOf } from './registry.js';
 import { DEFAULT_MAX_SESSIONS, type ClearReach, type Sessions } from './sessions.js';
 
-/** How the primary holds the sessions of its workers. */
+/** The options of `serveSessions`. */
 export interface ServeSessionsOptions {
   /**
-   * How many sessions of one name are held at most, 1 000 000 by default, `Infinity` for no bound. When one more
-   * is created, a session in no group gives way, the nearest to its expiry first; when all are in groups, the
-   * nearest to its expiry of them.
+   * How many sessions of one name are held at most; default 1 000 000, `Infinity` for no limit. If one more is created,
+   * the session without a group that expires first is dropped; if all are in groups, the one that expires first.
    */
   maxSessions?: number;
 }
 
 /**
- * Serves the sessions of this process to its workers; call it in the primary, before forking. Returns a function
- * that stops serving, after which sessions that no store of the primary holds are gone.
+ * Serves the sessions of this process to its workers. Call it in the primary, before it forks. Returns a function that
+ * stops serving and drops the sessions that no open store of the primary uses.
  */
 export function serveSessions({ maxSessions = DEFAULT_MAX_SESSIONS }: ServeSessionsOptions = {}): () => void {
   if (!cluster.isPrimary) {
     throw new Error(
-      '[session:cluster] serveSessions() was called in a worker: call it in the primary before forking',
+      '[session:cluster] serveSessions() was called in a worker. Call it in the primary, before it forks',
     );
   }
   limitSessions(maxSessions);
@@ -66,7 +65,7 @@ const READY: ReadyMessage = [TAG];
 function limitSessions(maxSessions: number): void {
   if (maxSessions !== Infinity && (!Number.isInteger(maxSessions) || maxSessions < 1)) {
     throw new TypeError(
-      'maxSessions must be a whole number of sessions, 1 or more, or Infinity for no bound',
+      'maxSessions must be a whole number of sessions, 1 or more: write Infinity for no limit',
     );
   }
   registry.maxSessions = maxSessions;
@@ -109,7 +108,7 @@ function reply(sessions: Sessions, [id, , operation, ...args]: Call): Reply {
   }
 }
 
-/** Checks once more what it is given: a worker that runs wild must not spoil the sessions of all. */
+/** Performs a call. Checks its arguments again, because a faulty worker must not damage the sessions of all others. */
 function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unknown {
   switch (operation) {
     case 'create': {
@@ -149,11 +148,11 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
       return sessions.clear(decodeGroup(group), exceptIds(kept), reach ?? undefined);
     }
     default:
-      throw new TypeError('no such operation');
+      throw new TypeError('unknown operation');
   }
 }
 
-/** A worker that died meanwhile needs no reply, and must not take the primary with it. */
+/** Sends a message to a worker. Ignores errors: a worker that has exited must not end the primary. */
 function send(worker: Worker, message: RepliesMessage | ReadyMessage): void {
   worker.send(message, () => {});
 }

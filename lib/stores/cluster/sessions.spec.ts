@@ -17,7 +17,7 @@ function group(): string {
   return `g${random(5)}`;
 }
 
-/** How many things each of the structures inside holds. */
+/** How many items each of the inner structures holds. */
 function held(sessions: Sessions) {
   const { byId, all, groups, ungrouped, grouped } = sessions as unknown as {
     byId: Map<string, unknown>;
@@ -34,7 +34,7 @@ function held(sessions: Sessions) {
   };
 }
 
-/** The sessions that are not where their heap must have them. */
+/** The sessions that are at a wrong place in their heap. */
 function misplaced(sessions: Sessions) {
   type Heap = { sessions: { record: SessionRecord; slot: number }[] };
   const { ungrouped, grouped } = sessions as unknown as { ungrouped: Heap; grouped: Heap };
@@ -53,7 +53,7 @@ function idsOf({ records }: { records: SessionRecord[] }): string[] {
 }
 
 describe('sessions in memory', () => {
-  it('are copied in and cannot be altered by who wrote or read them', () => {
+  it('are copied, and cannot be altered by their writer or reader', () => {
     const sessions = new Sessions();
     const previous = { hash: 'old', replacedAt: 1, grace: 2 };
     const record = aRecord('k', { data: { a: '1' }, groups: ['g'], previous });
@@ -82,7 +82,7 @@ describe('sessions in memory', () => {
     expect(sessions.read('k')).toBe(sessions.read('k'));
   });
 
-  it('are not made by asking for what is not there', () => {
+  it('are not created by calls for absent ids', () => {
     const sessions = new Sessions();
     sessions.read('k');
     sessions.update('k', { set: { a: '1' }, join: ['g'] });
@@ -95,7 +95,7 @@ describe('sessions in memory', () => {
     expect(held(sessions)).toEqual(nothing);
   });
 
-  it('leave nothing behind when they end, however that comes', () => {
+  it('leave nothing behind, however they end', () => {
     const sessions = new Sessions();
     const groups = ['g', 'h'];
     const ends: Record<string, (id: string) => unknown> = {
@@ -112,7 +112,7 @@ describe('sessions in memory', () => {
     }
   });
 
-  it('keep all structures of one mind through any changes', () => {
+  it('keep all structures consistent through any changes', () => {
     const sessions = new Sessions(60);
     for (let step = 0; step < 20_000; step++) {
       const id = `k${random(90)}`;
@@ -148,7 +148,7 @@ describe('sessions in memory', () => {
 });
 
 describe('when there are more than maxSessions', () => {
-  it('those in no group give way first, the nearest to its expiry before others, then those in groups', () => {
+  it('those without a group are dropped first, in order of expiry, then those in groups', () => {
     const sessions = new Sessions(4);
     const soon = Date.now() + HOUR;
     sessions.create(aRecord('grouped, first', { expiresAt: soon, groups: ['g'] }));
@@ -167,7 +167,7 @@ describe('when there are more than maxSessions', () => {
     expect(gone).toEqual(['first', 'second', 'grouped, first', 'grouped, second']);
   });
 
-  it('a session that joined a group counts as one that is in it, and one that left as one that is not', () => {
+  it('a session that has joined a group is dropped later, and one that has left its group earlier', () => {
     const sessions = new Sessions(2);
     sessions.create(aRecord('joins'));
     sessions.create(aRecord('leaves', { groups: ['g'], expiresAt: Date.now() + 2 * HOUR }));
@@ -182,7 +182,7 @@ describe('expired sessions', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('are dropped by one timer, without being asked for', () => {
+  it('are dropped by one timer, without a call', () => {
     const sessions = new Sessions();
     for (let index = 0; index < 50; index++) {
       sessions.create(aRecord(`k${index}`, { expiresAt: Date.now() + 1000 + index * 10, groups: ['g'] }));
@@ -195,7 +195,7 @@ describe('expired sessions', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('are gone at the very instant, before the timer had its turn', () => {
+  it('are gone at the instant they expire, before the timer fires', () => {
     const sessions = new Sessions();
     const expiresAt = Date.now() + 1000;
     for (const id of ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -212,7 +212,7 @@ describe('expired sessions', () => {
     expect(sessions.count()).toBe(1);
   });
 
-  it('are dropped at their own time when that was moved', () => {
+  it('are dropped at their new expiry after it was moved', () => {
     const sessions = new Sessions();
     sessions.create(aRecord('earlier'));
     sessions.create(aRecord('later', { expiresAt: Date.now() + 500 }));
@@ -224,7 +224,7 @@ describe('expired sessions', () => {
     expect(held(sessions)).toEqual(nothing);
   });
 
-  it('are dropped over several turns when they are many', () => {
+  it('are dropped over several turns if there are many', () => {
     const sessions = new Sessions();
     const expiresAt = Date.now() + 1000;
     for (let index = 0; index < 2500; index++) sessions.create(aRecord(`k${index}`, { expiresAt }));
@@ -235,7 +235,7 @@ describe('expired sessions', () => {
     expect(held(sessions)).toEqual(nothing);
   });
 
-  it('are not those that live longer than a timer can wait, or for ever', () => {
+  it('do not include those that live longer than the longest timer, or forever', () => {
     const sessions = new Sessions();
     sessions.create(aRecord('eternal', { expiresAt: NEVER }));
     expect(vi.getTimerCount()).toBe(0);
@@ -252,7 +252,7 @@ describe('expired sessions', () => {
 });
 
 describe('pages and clears', () => {
-  it('end a page early when texts are long, and go on from there', () => {
+  it('end a page early if the data is large, and go on from there', () => {
     const sessions = new Sessions();
     const text = 'x'.repeat(1024 * 1024);
     for (let index = 0; index < 10; index++) sessions.create(aRecord(`k${index}`, { data: { text } }));
@@ -266,7 +266,7 @@ describe('pages and clears', () => {
     expect(ids.length).toBe(10);
   });
 
-  it('end a clear in bounded steps, none of which reaches who joins after the first', () => {
+  it('clear in bounded steps, none of which reaches sessions that join after the first', () => {
     const sessions = new Sessions();
     for (let index = 0; index < 600; index++) sessions.create(aRecord(`k${index}`, { groups: ['g'] }));
     let step = sessions.clear('g', new Set(['k7']));

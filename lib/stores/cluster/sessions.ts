@@ -9,25 +9,25 @@ import {
 import { ExpiryHeap, type HeldSession } from './heap.js';
 import { Ledger } from './ledger.js';
 
-/** Some live sessions, and the position to go on from; `next` is absent when these are the last. */
+/** Some live sessions. `next` is the position to go on from; absent if these are the last. */
 export interface SessionSlice {
   records: SessionRecord[];
   next?: number;
 }
 
-/** From where a clear goes on, and the last position it reaches. */
+/** The position from which a clear goes on, and the last position that it reaches. */
 export interface ClearReach {
   after: number;
   until: number;
 }
 
-/** How many live sessions a step of a clear ended; `next` is absent when it was the last. */
+/** How many live sessions a step of a clear destroyed. `next` is absent if it was the last step. */
 export interface ClearStep {
   ended: number;
   next?: ClearReach;
 }
 
-/** How many sessions of one name a primary holds unless told otherwise. */
+/** How many sessions of one name are held at most by default. */
 export const DEFAULT_MAX_SESSIONS = 1_000_000;
 
 const CLEARED_PER_STEP = 250;
@@ -36,8 +36,8 @@ const PAGE_CHARACTERS = 4 * 1024 * 1024;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * The sessions of one name: a map in memory that applies one change at a time. Records are frozen, and every
- * change makes a new one, so that what was read stays what it was.
+ * The sessions of one name: a map in memory that applies one change at a time. Records are frozen and every change
+ * makes a new one, so that a record that was read stays as it was.
  */
 export class Sessions {
   private readonly byId = new Map<string, HeldSession>();
@@ -51,12 +51,12 @@ export class Sessions {
 
   constructor(public maxSessions = DEFAULT_MAX_SESSIONS) {}
 
-  /** Adds a copy of `record`; `false` and nothing written when its id is in use by another secret hash. */
+  /** Adds a copy of a record. Returns `false`, and adds nothing, if its id is in use by another secret hash. */
   create(record: SessionRecord): boolean {
     return this.adopt(copyRecord(record));
   }
 
-  /** As `create`, but of a record that is nobody else's. */
+  /** As `create`, but without a copy: the caller must not keep the record. */
   adopt(record: SessionRecord): boolean {
     const now = Date.now();
     const session = this.live(record.id, now);
@@ -90,7 +90,7 @@ export class Sessions {
     return session !== undefined;
   }
 
-  /** Up to `limit` sessions after a position, fewer when their texts are long. */
+  /** Up to `limit` sessions after a position. Fewer if their data is large. */
   page(group: string | undefined, after: number, limit: number): SessionSlice {
     this.expire(Date.now());
     const records: SessionRecord[] = [];
@@ -111,8 +111,8 @@ export class Sessions {
   }
 
   /**
-   * Ends some of the sessions but those with an id in `kept`; the first step, which has no `reach`, bounds the
-   * rest to the positions taken until then, so that constant joins do not keep it going.
+   * Destroys some of the sessions, except those with an id in `kept`. The first step has no `reach`. It limits the
+   * later ones to the positions that are taken then, so that the clear ends even while sessions keep joining.
    */
   clear(group: string | undefined, kept: ReadonlySet<string>, reach?: ClearReach): ClearStep {
     this.expire(Date.now());
@@ -129,7 +129,7 @@ export class Sessions {
       : { ended: ending.length, next: { after: last.position, until } };
   }
 
-  /** Stops the timer; the sessions go with the last reference to this object. */
+  /** Stops the timer. The sessions are freed with the last reference to this object. */
   close(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -153,7 +153,9 @@ export class Sessions {
     this.watch(now);
   }
 
-  /** Who is logged in, which is what groups are for, outstays who merely came by. */
+  /**
+   * Drops sessions until there is room. Those in groups are dropped last, because groups are for users who logged in.
+   */
   private makeRoom(now: number): void {
     if (this.byId.size < this.maxSessions) return;
     this.expire(now);
@@ -228,7 +230,7 @@ export class Sessions {
     return one && other ? (one.record.expiresAt < other.record.expiresAt ? one : other) : (one ?? other);
   }
 
-  /** Ends what is past its expiry, `limit` sessions at most. */
+  /** Drops expired sessions, at most `limit`. */
   private expire(now: number, limit = Infinity): void {
     for (let ended = 0; ended < limit; ended++) {
       const session = this.nearest();
@@ -237,7 +239,7 @@ export class Sessions {
     }
   }
 
-  /** Sets the timer for the nearest expiry, unless it wakes before that anyway. */
+  /** Sets the timer for the next expiry, unless it fires before that anyway. */
   private watch(now: number): void {
     const due = this.nearest()?.record.expiresAt ?? NEVER;
     if (due === NEVER || due >= this.wakesAt) return;
@@ -247,7 +249,7 @@ export class Sessions {
     this.timer = setTimeout(() => this.wake(), delay).unref();
   }
 
-  /** Many that expire at once end over several turns, so that other calls have their turn in between. */
+  /** Drops expired sessions. Many are dropped over several turns of the event loop, so that other calls can run. */
   private wake(): void {
     this.wakesAt = Infinity;
     this.expire(Date.now(), EXPIRED_PER_TURN);

@@ -40,7 +40,7 @@ describe('in one process', () => {
     for (const store of opened.splice(0)) await store.close();
   });
 
-  it('stores of another name have other sessions', async () => {
+  it('stores with different names have different sessions', async () => {
     const [one, other] = [await open(), await open({ name: 'other' })];
     await one.create(aRecord('k'));
     expect(await other.read('k')).toBeUndefined();
@@ -75,7 +75,7 @@ describe('in one process', () => {
     expect(await store.count()).toBe(0);
   });
 
-  it('maxSessions bounds the sessions of each name', async () => {
+  it('maxSessions limits the sessions of each name', async () => {
     const store = await open();
     const stop = serveSessions({ maxSessions: 2 });
     try {
@@ -89,7 +89,7 @@ describe('in one process', () => {
     }
   });
 
-  it('what is read cannot be altered, nor does altering what was written', async () => {
+  it('a record that was read cannot be altered, and altering one that was written has no effect', async () => {
     const store = await open();
     const record = aRecord('k');
     await store.create(record);
@@ -100,7 +100,7 @@ describe('in one process', () => {
     expect(await store.read('k')).toBe(read);
   });
 
-  it('a copy of the package has the same sessions', async () => {
+  it('another copy of the package has the same sessions', async () => {
     const copy = await copyOfPackage();
     try {
       const { ClusterStore: Copied, serveSessions: serve } = await copy.load();
@@ -119,17 +119,17 @@ describe('in one process', () => {
     }
   });
 
-  it('a store that is not open says so', async () => {
+  it('a store that is not open rejects with what to do', async () => {
     const store = new ClusterStore();
-    const refused = { name: 'SessionStoreError', message: expect.stringMatching(/read: .*call open\(\)/) };
-    await expect(store.read('k')).rejects.toMatchObject(refused);
+    const notOpen = { name: 'SessionStoreError', message: expect.stringMatching(/read: .*Call open\(\)/) };
+    await expect(store.read('k')).rejects.toMatchObject(notOpen);
     await store.open();
     await store.read('k');
     await store.close();
-    await expect(store.read('k')).rejects.toMatchObject(refused);
+    await expect(store.read('k')).rejects.toMatchObject(notOpen);
   });
 
-  it('an id in use is refused with what to do about it', async () => {
+  it('an id in use is rejected with what to do', async () => {
     const store = await open();
     await store.create(aRecord('k'));
     const message =
@@ -137,14 +137,14 @@ describe('in one process', () => {
     await expect(store.create({ ...aRecord('k'), secretHash: 'other' })).rejects.toThrow(message);
   });
 
-  it('an `after` that no page gave out is refused', async () => {
+  it('an `after` that no page returned is rejected', async () => {
     const store = await open();
     for (const after of ['', 'k', '-1', '1.5', '1e3', ' 1', '9'.repeat(16)]) {
       await expect(store.page({ after, limit: 1 }), after).rejects.toThrow(TypeError);
     }
   });
 
-  it('options that make no sense are refused', () => {
+  it('invalid options are rejected', () => {
     for (const maxSessions of [0, -1, 1.5, Number.NaN, '10', null] as number[]) {
       expect(() => serveSessions({ maxSessions })).toThrow('maxSessions must be a whole number of sessions');
     }

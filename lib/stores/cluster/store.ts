@@ -16,18 +16,18 @@ import { RemoteSessions } from './channel.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach, Sessions } from './sessions.js';
 
-/** Which sessions a `ClusterStore` shares, and how long it waits for them. */
+/** The options of a `ClusterStore`. */
 export interface ClusterStoreOptions {
-  /** Stores of one name share their sessions; `sessions` by default. */
+  /** Stores with the same name share their sessions; default `'sessions'`. */
   name?: string;
-  /** How long a worker waits for the primary, in milliseconds; 2 000 by default. */
+  /** How long a worker waits for the primary, in milliseconds; default 2 000. */
   timeout?: number;
 }
 
 /**
- * Sessions in the memory of this process, or of the primary when this is a worker of a `node:cluster`: then the
- * primary calls `serveSessions()` before it forks. They end with that process, and in a process that does not
- * serve with its last open store of the name.
+ * Sessions in memory: of this process, or of the primary if this is a worker of `node:cluster`. The primary must call
+ * `serveSessions()` before it forks. The sessions end with that process. In a process that does not serve, they end
+ * with the last open store of their name.
  */
 export class ClusterStore extends SessionStore {
   private readonly name: string;
@@ -117,7 +117,7 @@ export class ClusterStore extends SessionStore {
     let ended = 0;
     let reach: ClearReach | undefined;
     do {
-      // Others have their turn between two steps.
+      // Lets other calls run between two steps.
       if (reach) await setImmediate();
       const step = await this.within('clear', (deadline) => sessions.clear(group, except, reach, deadline));
       ended += step.ended;
@@ -132,7 +132,7 @@ export class ClusterStore extends SessionStore {
   }
 }
 
-/** The position that `page` gave out as `next`. */
+/** The position in the `next` of a page. */
 function positionIn(after: string): number {
   if (!/^\d{1,15}$/.test(after)) throw new TypeError('after must be the `next` of an earlier page');
   return Number(after);

@@ -4,13 +4,13 @@ import { NEVER } from '../../contract/record.js';
 // Its types leave the argument out.
 const Cookie = expressSession.Cookie as unknown as new (attributes: object) => expressSession.Cookie;
 
-/** A session as express-session hands it to a store: the data beside `cookie`. */
+/** A session as express-session passes it to a store: its data, and `cookie`. */
 export type ExpressSessionJson = Record<string, unknown> & { cookie: expressSession.Cookie };
 
-/** The cookie of a stored session, as JSON left it. */
+/** The cookie of a stored session, as it was parsed from JSON. */
 type StoredCookie = Record<string, unknown> & { originalMaxAge?: unknown; expires?: unknown };
 
-/** When a session with this cookie ends, in epoch milliseconds; `undefined` when its cookie does not say. */
+/** When a session with this cookie expires, in epoch milliseconds; `undefined` if the cookie does not say. */
 export function expiryOf(cookie: unknown): number | undefined {
   const { expires } = Object(cookie) as StoredCookie;
   if (!(expires instanceof Date) && typeof expires !== 'string') return undefined;
@@ -18,7 +18,7 @@ export function expiryOf(cookie: unknown): number | undefined {
   return Number.isNaN(instant) ? undefined : Math.min(instant, NEVER);
 }
 
-/** The text under `cookie` in a record: the cookie's attributes, and the age that it was given. */
+/** The JSON text of `cookie` in a record: the attributes, and the `maxAge` that was set. */
 export function cookieText(cookie: unknown): string {
   const json = JSON.parse(JSON.stringify(cookie ?? {})) as StoredCookie;
   const { originalMaxAge, expires: _, ...attributes } = json;
@@ -28,7 +28,7 @@ export function cookieText(cookie: unknown): string {
   });
 }
 
-/** The `Cookie` that express-session would have given a store for a session with this text and this expiry. */
+/** The `Cookie` that express-session would pass to a store, for a session with this JSON text and expiry. */
 export function cookieOf(
   text: string | undefined,
   expiresAt: number,
@@ -37,7 +37,7 @@ export function cookieOf(
   const { maxAge = null, ...attributes } = { ...defaults, ...attributesIn(text) } as Record<string, unknown>;
   const cookie = new Cookie(attributes);
   cookie.expires = typeof maxAge === 'number' ? new Date(expiresAt) : null;
-  // The setter of `expires` has taken the age from the clock.
+  // The setter of `expires` has derived `originalMaxAge` from the clock.
   cookie.originalMaxAge = maxAge as number | null;
   return cookie;
 }

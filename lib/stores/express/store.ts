@@ -20,32 +20,31 @@ import {
 import { isExpressStore } from '../../contract/shapes.js';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
 
-/** How to call a store that was written for express-session. */
+/** The options of `fromExpressStore`. */
 export interface ExpressStoreOptions {
   /** How long each call may take, in milliseconds; default 2 000. */
   timeout?: number;
 }
 
-/** What any express-session store has, and what only some have. */
+/** The methods that every express-session store has, and those that only some have. */
 type AnyStore = Pick<expressSession.Store, 'get' | 'set' | 'destroy'> &
   Partial<Pick<expressSession.Store, 'touch' | 'all' | 'length' | 'clear' | 'on'>>;
 
-/** Node's callback, as such stores call it. */
+/** A callback of an express-session store. */
 type Done<T> = (error?: unknown, value?: T | null) => void;
 
 /**
- * A store for the module and for `sessionMiddleware` out of one that was written for express-session, which goes on
- * holding what it held: sessions and cookies of before stay good. The token is the bare id, as there, and so a
- * credential.
+ * Makes a `SessionStore` from a store that was written for express-session. Its existing sessions and cookies stay
+ * valid. As in express-session, the token is the bare id, which is then a credential.
  *
- * Such a store cannot keep what it was not made for, and who asks for it is told so:
- * - a session is written whole: of two requests that change it at a time, the later undoes the other;
- * - a slower request brings a session back that was ended meanwhile;
- * - no groups, no `rotate`, no `createdAt` (views have 0 there), and so no `absoluteTimeout`;
- * - `destroy` resolves to `true` whether or not there was a session;
- * - to list, count and clear all works as far as the store has `all`, `length` and `clear`.
+ * Such a store cannot keep these guarantees:
+ * - A session is written as a whole: of two simultaneous changes, the later undoes the earlier.
+ * - A slower request brings back a session that was destroyed meanwhile.
+ * - There are no groups, no `rotate` and no `createdAt` (0 in views), and so no `absoluteTimeout`. Using them throws.
+ * - `destroy` always resolves to `true`.
+ * - Listing, counting and clearing all sessions works only if the store has `all`, `length` and `clear`.
  *
- * Throws a `TypeError` for what is no such store.
+ * Throws a `TypeError` for anything else than such a store.
  */
 export function fromExpressStore(store: AnyStore, options: ExpressStoreOptions = {}): SessionStore {
   return new ExpressStore(store, options);
@@ -55,14 +54,16 @@ const CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: false, c
 
 class ExpressStore extends SessionStore {
   readonly #store: AnyStore;
-  /** The store said that it lost its backend, and has not said since that it is back. */
+  /** Whether the store has emitted `disconnect`, and no `connect` after it. */
   #isOffline = false;
 
   constructor(store: AnyStore, { timeout, ...others }: ExpressStoreOptions) {
     super(`express:${Object(store).constructor?.name || 'store'}`, timeout);
     checkNoOthers('fromExpressStore', others, 'timeout');
     if (!isExpressStore(store)) {
-      throw new TypeError('fromExpressStore needs an express-session store, with get, set and destroy');
+      throw new TypeError(
+        'store must be an express-session store: write fromExpressStore(store) with one that has get, set and destroy',
+      );
     }
     this.#store = store;
     store.on?.('disconnect', () => {
@@ -111,7 +112,7 @@ class ExpressStore extends SessionStore {
   }
 
   protected override doRotate(): Promise<never> {
-    throw this.#cannot('rotate a secret; session.regenerate() gives a session a new id');
+    throw this.#cannot('rotate a secret, but session.regenerate() gives a session a new id');
   }
 
   protected override async doDestroy(id: string): Promise<boolean> {
@@ -158,7 +159,9 @@ class ExpressStore extends SessionStore {
 
   protected override failure(operation: SessionStoreOperation, cause: unknown): Error {
     if (cause instanceof CannotError) return cause;
-    return new SessionStoreError(this.storeName, operation, 'the store failed: see the cause', { cause });
+    return new SessionStoreError(this.storeName, operation, 'the store failed. Its error is the cause', {
+      cause,
+    });
   }
 
   async #read(operation: SessionStoreOperation, id: string): Promise<Kept | undefined> {
@@ -174,14 +177,14 @@ class ExpressStore extends SessionStore {
   async #get(operation: SessionStoreOperation, id: string): Promise<ExpressSessionJson | undefined> {
     const session = await this.#call<expressSession.SessionData>(operation, (done) =>
       this.#store.get(id, (error: unknown, value?: unknown) =>
-        // As in express-session: a file that is not there is a session that is not there.
+        // As in express-session, a missing file means that there is no such session.
         (error as NodeJS.ErrnoException | null)?.code === 'ENOENT' ? done() : done(error, value as never),
       ),
     );
     return (session ?? undefined) as ExpressSessionJson | undefined;
   }
 
-  /** Writes a session whole, as `next` has it. */
+  /** Writes the session of `next` as a whole. */
   async #set(operation: SessionStoreOperation, kept: Kept, next: SessionRecord): Promise<void> {
     const session = sessionOf(kept, next);
     await this.#call(operation, (done) => this.#store.set(next.id, session as never, done as never));
@@ -189,13 +192,13 @@ class ExpressStore extends SessionStore {
     kept.session = session;
   }
 
-  /** Moves the expiry alone; resolves to whether the session was there. */
+  /** Moves only the expiry. Resolves to whether the session was live. */
   async #touch(kept: Kept, next: SessionRecord): Promise<boolean> {
     const session = sessionOf(kept, next);
     try {
       await this.#call('update', (done) => this.#store.touch!(next.id, session as never, done as never));
     } catch (error) {
-      // Some stores call it an error that a session ended meanwhile.
+      // Some stores report an error if the session has ended meanwhile.
       if (await this.#get('update', next.id)) throw error;
       return false;
     }
@@ -207,16 +210,16 @@ class ExpressStore extends SessionStore {
   /** All live sessions by id. */
   async #all(operation: SessionStoreOperation): Promise<Map<string, ExpressSessionJson>> {
     if (typeof this.#store.all !== 'function') {
-      throw this.#cannot(`${operation} all sessions, for it has no all()`);
+      throw this.#cannot(`${operation} all sessions without a method all()`);
     }
     const all = (await this.#call<unknown>(operation, (done) => this.#store.all!(done as never))) ?? {};
     const sessions = new Map<string, ExpressSessionJson>();
     for (const [name, value] of Object.entries(all)) {
-      // Where they come in an array, only some stores say which is which.
+      // A store may return an array. Then only some stores put the id into each session.
       const { id: ownId, ...session } = value as ExpressSessionJson & { id?: unknown };
       const id = Array.isArray(all) ? ownId : name;
       if (typeof id !== 'string')
-        throw this.#cannot(`${operation} all sessions, for its all() does not give their ids`);
+        throw this.#cannot(`${operation} all sessions if its all() does not return their ids`);
       const expiresAt = expiryOf(session.cookie);
       if (expiresAt === undefined || expiresAt > this.now())
         sessions.set(
@@ -227,7 +230,7 @@ class ExpressStore extends SessionStore {
     return sessions;
   }
 
-  /** One call of the store, which takes a callback, and may return a promise or throw as well. */
+  /** Calls the store. It takes a callback, but may also return a promise or throw. */
   #call<T>(
     operation: SessionStoreOperation,
     work: (done: Done<T>) => unknown,
@@ -236,14 +239,14 @@ class ExpressStore extends SessionStore {
       throw new SessionStoreError(
         this.storeName,
         operation,
-        'the store has emitted `disconnect`, and no `connect` since: is its backend up?',
+        'the store has emitted `disconnect`, and no `connect` after it. Is its backend running?',
       );
     }
     return new Promise<T | null | undefined>((resolve, reject) => {
       const failed = (error: unknown): void => reject(this.failure(operation, error));
       try {
         const returned = work((error, value) => (error ? failed(error) : resolve(value)));
-        // One that gives a promise too must not end the process by it.
+        // A rejection of a promise that the store also returns must not end the process.
         if (returned instanceof Promise) returned.catch(failed);
       } catch (error) {
         failed(error);
@@ -253,20 +256,20 @@ class ExpressStore extends SessionStore {
 
   #cannot(what: string): CannotError {
     return new CannotError(
-      `[session:${this.storeName}] an express-session store cannot ${what}; RedisStore, MongoStore, HazelcastStore and ClusterStore of nestjs-session-stores/stores/* can`,
+      `[session:${this.storeName}] an express-session store cannot ${what}. RedisStore, MongoStore, HazelcastStore and ClusterStore of nestjs-session-stores/stores/* can`,
     );
   }
 }
 
-/** What an express-session store was not made for. */
+/** The error of an operation that no express-session store can do. */
 class CannotError extends Error {
   override readonly name = 'Error';
 }
 
-/** A session as it stands, in our form and in express-session's: the hint of its record. */
+/** A session in our form and in express-session's: the hint of its record. */
 interface Kept {
   record: SessionRecord;
-  /** As the store gave it: a store may rely on values of its own in there that JSON does not hold. */
+  /** As the store returned it. A store may rely on values in it that JSON cannot hold. */
   session: Record<string, unknown>;
 }
 
@@ -285,7 +288,7 @@ function recordOf(id: string, session: ExpressSessionJson): SessionRecord {
   return { id, secretHash: NO_SECRET_HASH, data, groups: [], createdAt: 0, expiresAt };
 }
 
-/** What express-session would hand to the store for the session as `next` has it. */
+/** The session of `next` as express-session would pass it to the store. */
 function sessionOf({ record, session }: Kept, next: SessionRecord): Record<string, unknown> {
   const whole: Record<string, unknown> = { cookie: cookieOf(next.data['cookie'], next.expiresAt) };
   for (const name of Object.keys(next.data)) {

@@ -2,25 +2,25 @@ import { once } from 'node:events';
 import { Cluster, Redis, type ClusterNode, type ClusterOptions, type RedisOptions } from 'ioredis';
 import { notOpen } from '../../contract/errors.js';
 
-/** Where the server is: one of `client`, `url`, `redisOptions` (which may come beside `url`) and `cluster`. */
+/** Where the server is: one of `client`, `cluster`, and `url` or `redisOptions` or both. */
 export interface RedisConnectionOptions {
   /**
-   * A client of yours, a `Redis` or a `Cluster`; never closed. Sessions are created and ended over a duplicate of it,
-   * which sends nothing twice: a create that was sent again could bring back what was ended in between, and a destroy
-   * would not know that it was the one that ended it.
+   * A `Redis` or `Cluster` of yours. Never closed. Sessions are created and destroyed over a duplicate that sends no
+   * command twice: a create that is sent again could bring back a session that was destroyed in between, and a destroy
+   * that is sent again would not know that the first one destroyed it.
    */
   client?: Redis | Cluster;
-  /** `redis://` or `rediss://`; the store connects in `open` and disconnects in `close`. */
+  /** `redis://` or `rediss://`. The store connects in `open` and disconnects in `close`. */
   url?: string;
-  /** ioredis' options for a connection of the store's own: host, port, password, tls, db, sentinels, … */
+  /** ioredis' options for the store's own connection: host, port, password, tls, db, sentinels, … */
   redisOptions?: RedisOptions;
   /** Some nodes of a Redis Cluster, and ioredis' options for it. */
   cluster?: { nodes: ClusterNode[]; options?: ClusterOptions };
 }
 
 /**
- * What our own connections never do, whatever the options say: hold back a call while there is no server, or send
- * it again after a reconnect. Both would let it act after its caller was told that it failed.
+ * Our own connections never queue a command while there is no server, and never send it again after a reconnect,
+ * whatever the options say. Both would let a command act after its call has failed.
  */
 const AT_ONCE_OR_NEVER = {
   lazyConnect: true,
@@ -29,30 +29,33 @@ const AT_ONCE_OR_NEVER = {
   maxRetriesPerRequest: 0,
 } as const;
 
-/** The same for a Cluster, whose connections to its nodes are ioredis' own. */
+/** The same for a Cluster, whose connections to its nodes are made by ioredis. */
 const AT_ONCE_OR_NEVER_IN_CLUSTER = {
   lazyConnect: true,
   enableOfflineQueue: false,
   retryDelayOnFailover: 0,
-  // A node that connects again by itself sends again what was not answered; the slots' refresh connects it anew.
+  // A node that reconnects by itself sends unanswered commands again. The refresh of the slots reconnects it instead.
   clusterNodeRetryStrategy: null,
-  // The check asks a node that may still be connecting, is turned away as nothing waits, and `connect` never ends.
+  // The check sends a command to a node that may still be connecting. It fails, as nothing is queued, and `connect`
+  // never settles.
   enableReadyCheck: false,
 } as const;
 
-/** How soon a Cluster's nodes are asked anew which slots they have, in milliseconds; after a failover this long. */
+/**
+ * How often the slots of a Cluster's nodes are read, in milliseconds. A failover is noticed after at most this long.
+ */
 const SLOTS_REFRESH = 1000;
 
-/** What is sent at most once, also for a client that was handed in. */
+/** The operations that are sent at most once, even with a `client` of the app. */
 const NEVER_TWICE = ['create', 'destroy', 'clear'];
 
-/** The connections of one store: those it made, and the one it was handed. */
+/** The connections of one store: its own, and the `client` of the app. */
 export class RedisConnection {
   readonly isCluster: boolean;
   private readonly own: (Redis | Cluster)[] = [];
   private client: Redis | Cluster | undefined;
   private sender: Redis | Cluster | undefined;
-  /** What last broke a connection of our own. `undefined` while it works. */
+  /** The last error of our own connection. `undefined` while it works. */
   trouble: unknown;
 
   constructor(
@@ -63,7 +66,7 @@ export class RedisConnection {
     this.isCluster = options.cluster !== undefined || options.client?.isCluster === true;
   }
 
-  /** Connects what is ours. */
+  /** Opens our own connection. */
   async open(): Promise<void> {
     const { client } = this.options;
     this.client = client ?? this.make();
@@ -76,20 +79,20 @@ export class RedisConnection {
 
   async close(): Promise<void> {
     this.client = this.sender = undefined;
-    // What was asked was answered or given up by now; `quit` would wait for a server that is away.
+    // Not `quit`, which would wait for a server that is unreachable. No call is pending any more.
     for (const one of this.own.splice(0)) one.disconnect();
   }
 
-  /** The connection that `operation` goes over. */
+  /** The connection for an operation. */
   for(operation: string): Redis | Cluster {
     const connection = NEVER_TWICE.includes(operation) ? this.sender : this.client;
     if (connection) return connection;
     throw notOpen('redis', operation);
   }
 
-  /** What an error of the driver means, and the error without session data. */
+  /** The problem that an error of the driver means, and that error without session data. */
   explain(error: unknown): { problem: string | typeof SILENT; cause: unknown } {
-    // A call that found no connection does not know why there is none.
+    // The error of a call without a connection does not say why there is none.
     const isReply = (error as Error).name === 'ReplyError';
     const known = isReply ? undefined : this.trouble;
     const cause = withoutCommands(known ?? error);
@@ -134,7 +137,7 @@ export class RedisConnection {
     });
   }
 
-  /** How long a connection of ours waits before it gives a server or a Sentinel up and looks for the one that answers. */
+  /** How long our connections wait for a server or Sentinel before they look for another. */
   private patience(): RedisOptions {
     return {
       connectTimeout: this.timeout,
@@ -147,38 +150,41 @@ export class RedisConnection {
 async function connect(client: Redis | Cluster): Promise<void> {
   if (!isCluster(client)) {
     await client.connect();
-    // ioredis goes on with database 0 when it cannot have the one that was asked for.
+    // ioredis would continue with database 0 if the configured one does not exist.
     if (client.options.db) await client.select(client.options.db);
     return;
   }
-  // ioredis connects a node when it is first needed, and whoever else asks for it meanwhile is turned away.
+  // ioredis connects a node when it is first used, and rejects other commands for the node meanwhile.
   client.on('+node', (node: Redis) => node.connect().catch(() => {}));
   await client.connect();
   await Promise.all(client.nodes('master').map((node) => node.status === 'ready' || once(node, 'ready')));
 }
 
-/** By its shape: a client may come from another copy of ioredis. */
+/** Whether a client is a Cluster, by its shape: it may come from another copy of ioredis. */
 function isCluster(client: Redis | Cluster): client is Cluster {
   return client.isCluster;
 }
 
-/** What a server's refusals mean, and what to do about them. */
+/** The server's errors, what they mean and what to do about them. */
 const PROBLEMS: [pattern: RegExp, problem: string][] = [
-  [/^(NOAUTH|WRONGPASS)/, 'the server wants another login: check user name and password'],
+  [/^(NOAUTH|WRONGPASS)/, 'the server rejected the login. Check user name and password'],
   [
     /^NOPERM/,
-    'the server denies it: the user needs the hash, sorted set, key, script and connection commands',
+    'the server denied the command. The user needs the hash, sorted set, key, script and connection commands',
   ],
-  [/^(MOVED|ASK|CROSSSLOT)/, 'the server is a node of a Redis Cluster: use `cluster`, or hand in a Cluster'],
+  [
+    /^(MOVED|ASK|CROSSSLOT)/,
+    'the server is a node of a Redis Cluster. Use `cluster`, or pass a Cluster as `client`',
+  ],
   [
     /DB index is out of range|invalid DB index/,
-    'the server has no database of that number: see its `databases`',
+    'the server has no database with this number. See its `databases`',
   ],
-  [/cluster support disabled/i, 'the server is no node of a Redis Cluster: use `url` or `redisOptions`'],
-  [/^READONLY/, 'the server is a replica: connect to the primary, or to the Sentinels'],
-  [/^OOM/, 'the server is out of memory: raise maxmemory, or shorten the lifetime of sessions'],
-  [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)/, 'the server is not ready yet: try again soon'],
-  [/^WRONGTYPE/, 'an id of this prefix belongs to another program: choose another prefix'],
+  [/cluster support disabled/i, 'the server is not a node of a Redis Cluster. Use `url` or `redisOptions`'],
+  [/^READONLY/, 'the server is a replica. Connect to the primary, or to the Sentinels'],
+  [/^OOM/, 'the server is out of memory. Raise maxmemory, or shorten the lifetime of sessions'],
+  [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)/, 'the server is not ready yet. Try again soon'],
+  [/^WRONGTYPE/, 'a key with this prefix belongs to another program. Choose another prefix'],
 ];
 
 /** A driver's error as a cause: without the commands, whose arguments are session data or a password. */
@@ -188,7 +194,7 @@ function withoutCommands(error: unknown): unknown {
   const known = error as { command?: unknown; lastNodeError?: unknown };
   delete known.command;
   withoutCommands(known.lastNodeError);
-  // A server that lacks a command repeats what came with it.
+  // For an unknown command, the server's message repeats its arguments.
   error.message = message.replace(ARGUMENTS, '');
   if (stack !== undefined) error.stack = stack.replace(ARGUMENTS, '');
   return error;
@@ -198,10 +204,10 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : '';
 }
 
-/** What `explain` finds where the server does not respond. */
+/** The problem that `explain` returns if the server does not respond. */
 export const SILENT = Symbol('silent');
 
-/** How ioredis gives up a connection whose server does not respond. */
+/** ioredis' error for a connection whose server does not respond. */
 const SILENCE = /^Socket timeout/;
 
 const ARGUMENTS = /, with args beginning with:.*/;
@@ -211,15 +217,15 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
   if (given.length !== 1) {
     const found = given.length === 0 ? 'none of them is set' : 'several are set';
     throw new TypeError(
-      `RedisStore needs one of \`client\`, \`url\` or \`redisOptions\`, and \`cluster\`: ${found}`,
+      `RedisStore needs one of \`client\`, \`cluster\`, and \`url\` or \`redisOptions\`: ${found}`,
     );
   }
   if (url !== undefined) checkUrl(url);
   if (redisOptions !== undefined && (typeof redisOptions !== 'object' || redisOptions === null)) {
-    throw new TypeError('redisOptions must be an object: { host, port, … }');
+    throw new TypeError('redisOptions must be an object: write { host, port, … }');
   }
   if (cluster !== undefined && !Array.isArray(cluster.nodes)) {
-    throw new TypeError('cluster must be { nodes: [{ host, port }, …], options? }');
+    throw new TypeError('cluster must be an object: write { nodes: [{ host, port }, …], options? }');
   }
   if (client !== undefined && typeof client.evalsha !== 'function') {
     throw new TypeError('client must be a Redis or a Cluster of ioredis');
@@ -235,10 +241,10 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
   }
 }
 
-/** Says nothing of what the URL holds: it may be a password. */
+/** Checks `url`. The messages do not repeat it, because it may contain a password. */
 function checkUrl(url: unknown): void {
   const wrong = new TypeError(
-    'url must be redis://[[user]:password@]host[:port][/database], rediss:// for TLS, with special characters of the password percent-encoded',
+    'url must be a URL for Redis: write redis://[[user]:password@]host[:port][/database], rediss:// for TLS, with special characters of the password percent-encoded',
   );
   if (typeof url !== 'string' || !URL.canParse(url)) throw wrong;
   const { protocol, hostname, pathname, search, username, password } = new URL(url);
@@ -248,18 +254,24 @@ function checkUrl(url: unknown): void {
   } catch {
     throw wrong;
   }
-  // They would beat what our own connections must be.
-  if (search !== '') throw new TypeError('url must have no options behind a `?`: put them into redisOptions');
+  // They would override the options that our own connections need.
+  if (search !== '')
+    throw new TypeError('url must have no options after a `?`: write them into redisOptions');
 }
 
-/** Refuses what would void a guarantee: reading from replicas, which lag, and keys that scripts cannot know. */
+/**
+ * Rejects options that would break a guarantee: reads from replicas, which lag, and key prefixes that scripts do not
+ * see.
+ */
 function checkDriverOptions(options: RedisOptions & ClusterOptions): void {
   const { keyPrefix, scaleReads, readOnly, role } = options;
   if (keyPrefix)
-    throw new TypeError("ioredis' keyPrefix does not reach into scripts: use the store's `prefix`");
+    throw new TypeError(
+      "ioredis' keyPrefix must not be set, because scripts ignore it: write the store's `prefix`",
+    );
   if ((scaleReads !== undefined && scaleReads !== 'master') || readOnly || role === 'slave') {
     throw new TypeError(
-      'sessions are read from primaries only, as replicas lag behind: leave out scaleReads, readOnly and role',
+      'sessions must be read from primaries, because replicas lag behind: leave out scaleReads, readOnly and role',
     );
   }
 }

@@ -1,39 +1,39 @@
 import type { SessionRecord } from '../../contract/record.js';
 
 /**
- * In a Cluster sessions are spread over sixteen shards. Each shard's hash tag was chosen to fall into the middle of
- * another sixteenth of the slots, so that any number of primaries shares them evenly.
+ * In a Cluster sessions are spread over sixteen shards. The hash tag of each shard is in the middle of another
+ * sixteenth of the slots, so that any number of primaries shares them evenly.
  */
 const CLUSTER_TAGS = [
   '18', '455', '333', '223', '553', '443', '95', '663', '265', '375', '908', '155', '985', '895', '405', '515',
 ]; // prettier-ignore
 
-/** Elsewhere one server does all the work, and a group is counted or cleared at one place. */
+/** Elsewhere one server has all sessions, so one shard is enough, and a group is counted and cleared in one place. */
 const SINGLE_TAGS = ['18'];
 
 /**
- * What is stored where. All keys of a shard have one hash tag, hence one slot, so that one script sees a session
- * together with all that lists it:
+ * The keys of the store. All keys of a shard have one hash tag, and so one slot, so that one script can change a
+ * session together with the sets that list it:
  *
  * - `<shard>s:<id>`: hash, a session. It expires with the session.
- * - `<shard>all`: sorted set, the shard's sessions in the order they came.
- * - `<shard>expiry`: sorted set, the shard's sessions by the instant they expire.
- * - `<shard>g:<group>`: sorted set, the group's sessions in this shard in the order they came.
+ * - `<shard>all`: sorted set, the shard's sessions in the order in which they were added.
+ * - `<shard>expiry`: sorted set, the shard's sessions in order of expiry.
+ * - `<shard>g:<group>`: sorted set, the group's sessions in this shard in the order in which they joined.
  *
- * Order of coming, unlike expiry, never changes while a session is in a set: who pages or clears along it misses
- * nobody.
+ * Unlike the order of expiry, the order of arrival never changes while a session is in a set, so paging and clearing
+ * miss no session.
  */
 export class Layout {
-  /** What each key of a shard starts with, shard by shard. */
+  /** The start of all keys of each shard. */
   readonly shards: readonly string[];
 
   constructor(prefix: string, isCluster: boolean) {
-    // A brace in the prefix would be taken for the hash tag.
+    // Redis would take braces in the prefix for the hash tag.
     const safe = prefix.replace(/[%{}]/g, encodeURIComponent);
     this.shards = (isCluster ? CLUSTER_TAGS : SINGLE_TAGS).map((tag) => `${safe}{${tag}}:`);
   }
 
-  /** The number of the shard that has the session `id`. */
+  /** The number of the shard of a session. */
   shardOf(id: string): number {
     if (this.shards.length === 1) return 0;
     let hash = 0;
@@ -43,24 +43,25 @@ export class Layout {
   }
 }
 
+/** The key of a session's hash. */
 export function sessionKey(shard: string, id: string): string {
   return `${shard}s:${id}`;
 }
 
-/** The set that lists a group's sessions of a shard, or all of them. */
+/** The key of the set that lists a group's sessions of a shard, or all of them. */
 export function listKey(shard: string, group: string | undefined): string {
   return group === undefined ? `${shard}all` : `${shard}g:${group}`;
 }
 
-/** The longest text that is kept together with others, in UTF-16 units. */
+/** The longest serialized value that is packed together with others, in UTF-16 units. */
 const PACKED = 1000;
 
 /**
  * The fields of a new session's hash, each followed by its value.
  *
- * The short texts it begins with lie together in one field, `pack`: a reply of a few long strings costs a third of one
- * of many short ones, here and in the server. What is written later has a field of its own, named after a colon, which
- * beats the pack: a write sends what changed and nothing else.
+ * The short values of a new session are together in one field, `pack`: a reply of a few long strings costs a third of
+ * one of many short strings, here and in the server. A value that is written later has a field of its own, named with a
+ * colon and its name. It overrides the pack, so that a write sends only the changed values.
  */
 export function fieldsOf({
   secretHash,
@@ -97,7 +98,7 @@ export function removedFields(remove: string[]): string[] {
   return remove.flatMap((name) => [`:${name}`, JSON.stringify(name)]);
 }
 
-/** When it was created, then each name with the length of its text; behind a line break the texts. */
+/** The creation time and each name with the length of its value, as JSON; then, after a line break, the values. */
 function pack(createdAt: number, names: string[], data: Record<string, string>): string {
   const head: (string | number)[] = [createdAt];
   let texts = '';
@@ -110,8 +111,8 @@ function pack(createdAt: number, names: string[], data: Record<string, string>):
 }
 
 /**
- * The record that a hash holds; `undefined` when there is none. One that somebody else has damaged lacks its creation,
- * so that whoever reads it sees it.
+ * The record in a hash; `undefined` if there is none. `createdAt` of a damaged one is `NaN`, so that its reader
+ * notices.
  */
 export function recordOf(id: string, hash: Record<string, string>): SessionRecord | undefined {
   const { secretHash, expires, pack: packed, groups, previous } = hash;
@@ -134,12 +135,12 @@ export function recordOf(id: string, hash: Record<string, string>): SessionRecor
     if (previous !== undefined) record.previous = previousOf(previous);
     record.createdAt = createdAt;
   } catch {
-    // Left without its creation.
+    // Damaged: `createdAt` stays `NaN`.
   }
   return record;
 }
 
-/** Puts the texts of a pack into `data`; gives when the session was created. */
+/** Puts the values of a pack into `data`. Returns the creation time. */
 function unpack(packed: string, data: Record<string, string>): number {
   const texts = packed.indexOf('\n') + 1;
   const head = JSON.parse(packed.slice(0, texts)) as (string | number)[];
@@ -152,7 +153,7 @@ function unpack(packed: string, data: Record<string, string>): number {
   return head[0] as number;
 }
 
-/** What was written later: `=` and a text, or nothing for a name of the pack that is no more. */
+/** Puts a value that was written later into `data`: `=` and the value, or empty for a removed name of the pack. */
 function put(data: Record<string, string>, name: string, value: string): void {
   if (value === '') delete data[name];
   else data[name] = value.slice(1);

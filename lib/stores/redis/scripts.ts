@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 
-/** A Lua script, and the name by which a server that has seen it knows it. */
+/** A Lua script, and the SHA-1 by which a server that has run it finds it. */
 export interface Script {
   lua: string;
   sha: string;
 }
 
-/** A script that may act only in its window: ARGV[1] to ARGV[2]; else it answers with the time and nothing more. */
+/** A script that acts only in its window, ARGV[1] to ARGV[2]. Outside of it the script returns only the time. */
 function acting(...lua: string[]): Script {
   return script(
     `
@@ -24,8 +24,9 @@ function script(...parts: string[]): Script {
 }
 
 /**
- * What each script on a session has. KEYS[1] is its hash, ARGV[3] what each key of its shard starts with, ARGV[4] its
- * key. The sets that list it are not declared as keys, because only its hash tells its groups: all are in one slot.
+ * The start of each script on a session. KEYS[1] is its hash, ARGV[3] the start of all keys of its shard, ARGV[4] its
+ * id. The sets that list it are not declared as keys, because only its hash says in which groups it is. All are in one
+ * slot.
  */
 const SESSION = `
 local hash, shard, id = KEYS[1], ARGV[3], ARGV[4]
@@ -36,8 +37,8 @@ const LISTS = `
 local NEVER = 8640000000000000
 local all, expiry = shard .. 'all', shard .. 'expiry'
 
--- A list lives at least as long as what is in it; by the slack most calls need not move its expiry again. The second
--- list, if any, is as long-lived as the first.
+-- A list lives at least as long as its sessions. It lives a quarter longer, so that most calls need not move its
+-- expiry. The second list, if any, gets the same expiry.
 local function keep(expires, list, other)
   local left = expires - now
   if redis.call('PTTL', list) >= left then return end
@@ -46,9 +47,9 @@ local function keep(expires, list, other)
   if other then redis.call('PEXPIREAT', other, till) end
 end
 
--- What never expires is gone from a list: so that the list does not stay for ever either, it gets the expiry of
--- the last that is left, or of the shard's last. In a big one, in a shard where others never expire, the joins to come
--- find the dead.
+-- Called after a session that never expires was removed from a list. The list gets the expiry of its last session, or
+-- of the shard's last one, so that it does not stay forever. In a shard with other sessions that never expire, a big
+-- list keeps its expiry; later joins remove its dead sessions.
 local function loosen(list)
   local last = tonumber(redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2] or now)
   if last == NEVER then
@@ -72,14 +73,13 @@ local function loosenAll()
   end
 end
 
--- Behind all others: whoever walks the list meets each member once, and not those that came after it began.
+-- Adds a session after all others, so that a walk along the list meets each session once.
 local function enter(list, member)
   local last = redis.call('ZRANGE', list, -1, -1, 'WITHSCORES')[2]
   redis.call('ZADD', list, 'NX', (last or 0) + 1, member)
 end
 
--- The dead that expired while nobody looked. Each that comes takes some of them along, so that a list stays in
--- proportion to the living.
+-- Removes some expired sessions. Each new session calls it, so that the lists stay in proportion to the live sessions.
 local function sweep(limit)
   local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, limit)
   if #dead > 0 then
@@ -107,8 +107,8 @@ local function leaveGroup(group, member, expires)
   if expires == NEVER then loosen(list) end
 end
 
--- Removes a session and all that lists it, if it is in the group, when one is given; answers whether it was live. A
--- group's list may have a member that expired before another session took its id.
+-- Removes a session from its hash and all lists. With a group, only if the session is in it, because a group's list may
+-- contain the id of an expired session which a new session has taken. Returns whether it was live.
 local function finish(member, group)
   local hash = shard .. 's:' .. member
   local held = redis.call('HMGET', hash, 'expires', 'groups')
@@ -127,15 +127,15 @@ end
 `;
 
 const FIELDS = `
--- Fields and values from ARGV, in parts that fit onto Lua's stack.
+-- Sets fields and values from ARGV, in parts that fit on Lua's stack.
 local function set(first, count)
   for from = first, first + count - 1, 4000 do
     redis.call('HSET', hash, unpack(ARGV, from, math.min(from + 3999, first + count - 1)))
   end
 end
 
--- A name that may be in the pack needs a field that says that it is no more. It follows the field, as it would be
--- written in the pack's head.
+-- Removes fields. A name that may be in the pack needs an empty field, which marks it as removed. ARGV has each field,
+-- then its name as it would be written in the head of the pack.
 local function remove(first, count)
   local packed = count > 0 and redis.call('HGET', hash, 'pack')
   for at = first, first + count - 1, 2 do
@@ -148,10 +148,13 @@ local function remove(first, count)
 end
 `;
 
-/** Answers with the time, whatever the window. */
+/** Returns the time, whatever the window. */
 export const TIME = acting('return { now }');
 
-/** ARGV: window, shard, id, secretHash, expiresAt, how many fields and values, they, the groups. Answers 0 when in use. */
+/**
+ * ARGV: window, shard, id, secretHash, expiresAt, the number of fields and values, these, the groups. Returns 0 if the
+ * id is in use.
+ */
 export const CREATE = acting(
   SESSION,
   LISTS,
@@ -164,7 +167,7 @@ local expires = tonumber(ARGV[6])
 if expires <= now then return { now, 1 } end
 if held[1] then finish(id) end
 
--- Its hash comes last: a key that another program has taken stops the script while there is no session yet.
+-- The hash is written last: if a key belongs to another program, the script stops while there is no session yet.
 sweep(4)
 for at = 8 + ARGV[7], #ARGV do joinGroup(ARGV[at], expires) end
 enter(all, id)
@@ -177,9 +180,9 @@ return { now, 1 }
 );
 
 /**
- * ARGV: window, shard, id, expiresAt, touch.from, touch.to, retirePrevious.secretHash, retirePrevious.validUntil (each of these may be empty),
- * how many words to set, how many to remove, how many groups to join, then these and the groups to leave. Answers the
- * expiry and the secretHash, or 0 when the session is gone.
+ * ARGV: window, shard, id, expiresAt, touch.from, touch.to, retirePrevious.secretHash, retirePrevious.validUntil (these
+ * five may be empty), the number of words to set, of words to remove and of groups to join, then these and the groups
+ * to leave. Returns the expiry and the secretHash, or 0 if the session is gone.
  */
 export const UPDATE = acting(
   SESSION,
@@ -196,7 +199,7 @@ local expiresAt = tonumber(wanted)
 local sets, removals, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local firstJoin = 13 + sets + removals
 if expiresAt > now then
-  -- A key that another program has taken stops the script here, before anything is written.
+  -- If a key belongs to another program, the script stops here, before anything is written.
   for at = firstJoin, #ARGV do redis.call('ZSCORE', shard .. 'g:' .. ARGV[at], id) end
   set(13, sets)
   remove(13 + sets, removals)
@@ -206,7 +209,7 @@ if expiresAt > now then
     if at then redis.call('HSET', hash, 'previous', at .. ':' .. ARGV[9] .. was) end
   end
 
-  -- Most changes end here; even to define what follows would cost them a fifth of their time.
+  -- Most changes end here. Only to define the functions that follow would cost them a fifth of their time.
   if wanted == expires and firstJoin > #ARGV then return { now, 1, expires, secretHash } end
 end
 `,
@@ -256,7 +259,9 @@ return { now, 1, wanted, secretHash }
 `,
 );
 
-/** ARGV: window, shard, id, presented, secretHash, grace. Answers the secretHash now current, or 0 when the session is gone. */
+/**
+ * ARGV: window, shard, id, presented, secretHash, grace. Returns the current secretHash, or 0 if the session is gone.
+ */
 export const ROTATE = acting(
   SESSION,
   `
@@ -265,7 +270,7 @@ if not held[1] or tonumber(held[1]) <= now then return { now, 0 } end
 
 local presented, secretHash, grace = ARGV[5], ARGV[6], ARGV[7]
 local current = held[2]
--- Without an until: no client has shown the secret that came after it.
+-- Only a previous without validUntil: no client has presented its successor.
 local at, its, unseen = string.match(held[3] or '', '^([-%d]+):(%d+)::(.*)$')
 if secretHash == current or (unseen and now < at + its) then return { now, 1, current } end
 if presented ~= current and presented ~= unseen then return { now, 1, current } end
@@ -280,10 +285,10 @@ return { now, 1, secretHash }
 `,
 );
 
-/** ARGV: window, shard, id. Answers whether the session was live. */
+/** ARGV: window, shard, id. Returns whether the session was live. */
 export const DESTROY = acting(SESSION, LISTS, 'return { now, finish(id) }');
 
-/** Counts all of a shard. KEYS[1] is its expiries. ARGV: window, shard. */
+/** Counts all sessions of a shard. KEYS[1] is its list in order of expiry. ARGV: window, shard. */
 export const COUNT_ALL = acting(
   `
 local shard = ARGV[3]
@@ -295,7 +300,10 @@ return { now, redis.call('ZCOUNT', KEYS[1], now + 1, '+inf') }
 `,
 );
 
-/** One step along a group. KEYS[1] is its list. ARGV: window, shard, after, limit. Answers how many live, and the last met. */
+/**
+ * Counts some sessions of a group. KEYS[1] is its list. ARGV: window, shard, after, limit. Returns how many are live,
+ * and the last place if there may be more.
+ */
 export const COUNT_STEP = acting(`
 local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
 if #met == 0 then return { now, 0 } end
@@ -312,9 +320,9 @@ return { now, live, met[#met] }
 `);
 
 /**
- * One step of ending what a list holds. KEYS[1] is the list. ARGV: window, shard, after, until (empty in the first
- * step: the last that is in it now), limit, the ids to leave. Answers how many were live, and, unless it is done, the
- * last met and `until`.
+ * Destroys some sessions of a list. KEYS[1] is the list. ARGV: window, shard, after, until (empty in the first step,
+ * which takes the last place in the list), limit, the ids to keep. Returns how many were live and, unless it is done,
+ * the last place that it has reached and `until`.
  */
 export const CLEAR_STEP = acting(
   `

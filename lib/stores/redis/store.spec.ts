@@ -40,7 +40,7 @@ describe('two stores on a Redis Cluster keep the law', () => {
   keepsTheLaws(() => cluster);
 });
 
-describe('two stores of one handed-in client of ioredis 5 keep the law', () => {
+describe('two stores with one given client of ioredis 5 keep the law', () => {
   let client: Redis;
   beforeAll(() => {
     client = anIoredis5();
@@ -49,7 +49,7 @@ describe('two stores of one handed-in client of ioredis 5 keep the law', () => {
   keepsTheLaws(() => ({ client }));
 });
 
-/** A client of the older major; what the store calls is alike in both. */
+/** A client of ioredis 5. The methods that the store calls are the same. */
 function anIoredis5(): Redis {
   return new Redis5(server.url) as unknown as Redis;
 }
@@ -67,47 +67,47 @@ function aRecord(id: string): SessionRecord {
 }
 
 describe('options', () => {
-  const refused: [options: unknown, reason: RegExp][] = [
-    [undefined, /needs one of `client`, `url` or `redisOptions`, and `cluster`: none of them is set/],
+  const invalid: [options: unknown, reason: RegExp][] = [
+    [undefined, /needs one of `client`, `cluster`, and `url` or `redisOptions`: none of them is set/],
     [{}, /none of them is set/],
     [{ url: undefined }, /none of them is set/],
     [{ url: server.url, cluster: cluster.cluster }, /several are set/],
     [{ redisOptions: {}, cluster: cluster.cluster }, /several are set/],
-    [{ url: 6379 }, /^url must be redis:\/\//],
-    [{ url: '' }, /^url must be redis:\/\//],
-    [{ url: 'http://127.0.0.1:6379' }, /^url must be redis:\/\//],
-    [{ url: 'redis://:pass word@bad host:1' }, /^url must be redis:\/\//],
+    [{ url: 6379 }, /^url must be a URL for Redis: write redis:\/\//],
+    [{ url: '' }, /^url must be a URL for Redis: write redis:\/\//],
+    [{ url: 'http://127.0.0.1:6379' }, /^url must be a URL for Redis: write redis:\/\//],
+    [{ url: 'redis://:pass word@bad host:1' }, /^url must be a URL for Redis: write redis:\/\//],
     [{ url: 'redis://:100%@127.0.0.1' }, /percent-encoded$/],
-    [{ url: 'redis://127.0.0.1/abc' }, /^url must be redis:\/\//],
-    [{ url: `${server.url}?keyPrefix=x` }, /no options behind a `\?`: put them into redisOptions/],
+    [{ url: 'redis://127.0.0.1/abc' }, /^url must be a URL for Redis: write redis:\/\//],
+    [{ url: `${server.url}?keyPrefix=x` }, /no options after a `\?`: write them into redisOptions/],
     [{ redisOptions: 'localhost' }, /redisOptions must be an object/],
     [{ ...server, prefx: 'x' }, /^Unknown RedisStore option "prefx"\. Valid options: client, url/],
-    [{ cluster: [] }, /cluster must be \{ nodes: \[/],
+    [{ cluster: [] }, /cluster must be an object: write \{ nodes: \[/],
     [{ client: {} }, /client must be a Redis or a Cluster of ioredis/],
     [{ ...server, prefix: null }, /prefix must be a well-formed string/],
     [{ ...server, prefix: '\ud800' }, /prefix must be a well-formed string/],
     [{ ...server, timeout: 0 }, /timeout must be a whole number of milliseconds/],
     [{ ...server, timeout: '2000' }, /timeout must be a whole number of milliseconds/],
-    [{ redisOptions: { keyPrefix: 'x' } }, /keyPrefix does not reach into scripts: use the store's `prefix`/],
+    [{ redisOptions: { keyPrefix: 'x' } }, /keyPrefix must not be set, .*: write the store's `prefix`/],
     [{ cluster: { nodes: [], options: { keyPrefix: 'x' } } }, /keyPrefix/],
     [{ cluster: { nodes: [], options: { redisOptions: { keyPrefix: 'x' } } } }, /keyPrefix/],
-    [{ redisOptions: { readOnly: true } }, /from primaries only, as replicas lag behind/],
-    [{ redisOptions: { sentinels: [], name: 'x', role: 'slave' } }, /from primaries only/],
-    [{ cluster: { nodes: [], options: { scaleReads: 'slave' } } }, /from primaries only/],
-    [{ cluster: { nodes: [], options: { scaleReads: 'all' } } }, /from primaries only/],
+    [{ redisOptions: { readOnly: true } }, /must be read from primaries, because replicas lag behind/],
+    [{ redisOptions: { sentinels: [], name: 'x', role: 'slave' } }, /must be read from primaries/],
+    [{ cluster: { nodes: [], options: { scaleReads: 'slave' } } }, /must be read from primaries/],
+    [{ cluster: { nodes: [], options: { scaleReads: 'all' } } }, /must be read from primaries/],
     [
       { cluster: { nodes: [], options: { scaleReads: () => [] } } },
       /leave out scaleReads, readOnly and role/,
     ],
   ];
 
-  it.each(refused)('%j are refused', (options, reason) => {
+  it.each(invalid)('%j are rejected', (options, reason) => {
     const make = () => new RedisStore(options as RedisStoreOptions);
     expect(make).toThrow(TypeError);
     expect(make).toThrow(reason);
   });
 
-  it('of a client that is handed in are looked at too', () => {
+  it('of a given client are checked too', () => {
     const clients = [
       new Redis({ lazyConnect: true, keyPrefix: 'x' }),
       new Redis({ lazyConnect: true, readOnly: true }),
@@ -117,12 +117,12 @@ describe('options', () => {
       new Cluster(cluster.cluster.nodes, { lazyConnect: true, redisOptions: { keyPrefix: 'x' } }),
     ];
     for (const client of clients) {
-      expect(() => new RedisStore({ client })).toThrow(/keyPrefix|from primaries only/);
+      expect(() => new RedisStore({ client })).toThrow(/keyPrefix|must be read from primaries/);
       client.disconnect();
     }
   });
 
-  it('may be those of a client that reads from primaries, and a `url` beside `redisOptions`', async () => {
+  it('may make a client read from primaries, and may combine `url` with `redisOptions`', async () => {
     expect(() => new RedisStore({ redisOptions: { role: 'master' } })).not.toThrow();
     expect(() => new RedisStore({ cluster: { nodes: [], options: { scaleReads: 'master' } } })).not.toThrow();
     const store = new RedisStore({ ...server, redisOptions: { db: 1 }, prefix: randomUUID() });
@@ -141,7 +141,7 @@ describe('a store', () => {
     return () => store.close();
   });
 
-  it('that is not open says so, and so does one that was closed', async () => {
+  it('rejects all calls if it is not open, or was closed', async () => {
     const all = () => [
       store.create(aRecord('k')),
       store.read('k'),
@@ -157,7 +157,7 @@ describe('a store', () => {
         expect(outcome).toMatchObject({
           reason: {
             name: 'SessionStoreError',
-            message: expect.stringMatching(/is not open: call open\(\) first/),
+            message: expect.stringMatching(/is not open\. Call open\(\) first/),
           },
         });
       }
@@ -171,7 +171,7 @@ describe('a store', () => {
     await Promise.all(all());
   });
 
-  it('refuses an `after` that no page gave out', async () => {
+  it('rejects an `after` that no page returned', async () => {
     await store.open();
     for (const after of [
       '',
@@ -194,7 +194,7 @@ describe('a store', () => {
     expect(await store.page({ limit: 1, after: '0:1' })).toEqual({ records: [] });
   });
 
-  it('ends with a group no session that took the id of a member which had expired', async () => {
+  it('does not clear with a group a new session with the id of an expired member', async () => {
     await store.open();
     await store.create(aRecord('other'));
     await store.create({ ...aRecord('k'), expiresAt: Date.now() + 100 });
@@ -205,7 +205,7 @@ describe('a store', () => {
     expect(await store.read('k')).toMatchObject({ secretHash: 'another', groups: ['h'] });
   });
 
-  it('opens once, however often it is asked to', async () => {
+  it('opens once, however often open is called', async () => {
     const watcher = new Redis(server.url);
     try {
       const name = randomUUID();
@@ -221,7 +221,7 @@ describe('a store', () => {
     }
   });
 
-  it('opens after a close that cut its opening short', async () => {
+  it('opens after a close that interrupted open', async () => {
     const cut = store.open().catch(() => {});
     await store.close();
     await store.open();
@@ -229,16 +229,16 @@ describe('a store', () => {
     expect(await store.count()).toBe(0);
   });
 
-  it('does not open where there is no such database, nor with a wrong password, and says which it is', async () => {
+  it('rejects open with the reason if the database does not exist, or the password is wrong', async () => {
     const beyond = new RedisStore({ ...server, redisOptions: { db: 99 } });
-    await expect(beyond.open()).rejects.toThrow(/^\[session:redis\] open: .* no database of that number/);
+    await expect(beyond.open()).rejects.toThrow(/^\[session:redis\] open: .* no database with this number/);
     const stranger = new RedisStore({ ...server, redisOptions: { username: 'nobody', password: 'hunter2' } });
     const error = await stranger.open().catch((refused: Error) => refused);
-    expect(String(error)).toMatch(/open: the server wants another login: check user name and password$/);
+    expect(String(error)).toMatch(/open: the server rejected the login\. Check user name and password$/);
     expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
   });
 
-  it('that could not open leaves nothing running, and opens when the server is there', async () => {
+  it('leaves nothing running after a failed open, and opens when the server is there', async () => {
     const door = createServer((socket) => {
       came++;
       const to = connect(Number(port), hostname);
@@ -259,7 +259,7 @@ describe('a store', () => {
         cause: { code: 'ECONNREFUSED' },
       });
     }
-    // Whoever still tried to connect would come within this time.
+    // A connection attempt that still ran would arrive within this time.
     await once(door.listen(at, '127.0.0.1'), 'listening');
     await wait(400);
     expect(came).toBe(0);
@@ -270,7 +270,7 @@ describe('a store', () => {
   });
 });
 
-describe('a client that was handed in', () => {
+describe('a given client', () => {
   it.each([
     ['a Redis', () => new Redis(server.url)],
     ['a Redis of ioredis 5', anIoredis5],

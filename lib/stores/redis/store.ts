@@ -26,29 +26,29 @@ import {
   type Script,
 } from './scripts.js';
 
-/** Where sessions are kept, and how long a call may take. */
+/** The options of a `RedisStore`. */
 export interface RedisStoreOptions extends RedisConnectionOptions {
-  /** What all keys start with; `session:` by default. Stores of one prefix share their sessions. */
+  /** The start of all keys; default `'session:'`. Stores with the same prefix share their sessions. */
   prefix?: string;
-  /** How long a call waits for the server, in milliseconds; 2 000 by default. */
+  /** How long a call waits for the server, in milliseconds; default 2 000. */
   timeout?: number;
 }
 
-/** How many members one step of counting or clearing takes, so that a script never holds up the server for long. */
+/** How many sessions one step of counting or clearing takes, so that no script blocks the server for long. */
 const COUNTED_A_STEP = 1000;
 const CLEARED_A_STEP = 200;
 
-/** What a script returned, after the time. */
+/** The reply of a script, without the time. */
 type Reply = (string | number | null)[];
 
 /**
- * Sessions in Redis (6.2 or newer, or Valkey): one server, Sentinel or Cluster. Each write is one script on one slot,
- * which acts whole, or not at all once its caller has given up.
+ * Sessions in Redis (6.2 or newer) or Valkey: one server, Sentinel or Cluster. Each write is one script on one slot. It
+ * acts as a whole, and not at all after its deadline.
  */
 export class RedisStore extends SessionStore {
   private readonly connection: RedisConnection;
   private readonly layout: Layout;
-  /** One for each shard: in a Cluster they are on several servers. */
+  /** One clock per shard, because the shards of a Cluster are on several servers. */
   private readonly clocks: [ServerClock, ...ServerClock[]];
 
   constructor(options: RedisStoreOptions) {
@@ -61,7 +61,7 @@ export class RedisStore extends SessionStore {
     this.clocks = this.layout.shards.map(() => new ServerClock()) as [ServerClock];
   }
 
-  /** By the server's clock; in a Cluster by that of the server which has the first shard. */
+  /** The time of the server; in a Cluster, of the server with the first shard. */
   override now(): number {
     return this.clocks[0].now();
   }
@@ -151,7 +151,7 @@ export class RedisStore extends SessionStore {
         const wanted = limit - records.length;
         const members = await this.members(shard, group, met, wanted);
         const found = await Promise.all(members.map(([id]) => this.find('page', id)));
-        // It may have ended or left since it was listed.
+        // A session may have ended or left the group since it was listed.
         for (const record of found) {
           if (record && (group === undefined || record.groups.includes(group))) records.push(record);
         }
@@ -186,9 +186,9 @@ export class RedisStore extends SessionStore {
     return new SessionStoreError(this.storeName, operation, problem, { cause });
   }
 
-  /** Asks a shard's server for its time, and whether it runs scripts at all. */
+  /** Learns the time of a shard's server. Rejects if the server cannot run scripts. */
   private async learnTime(shard: number): Promise<void> {
-    const asked = performance.now();
+    const sentAt = performance.now();
     const response = await this.within('open', () =>
       evaluate(
         this.connection.for('open'),
@@ -197,7 +197,7 @@ export class RedisStore extends SessionStore {
         [1, 0],
       ),
     );
-    (this.clocks[shard] as ServerClock).learn(asked, Number(response[0]));
+    (this.clocks[shard] as ServerClock).learn(sentAt, Number(response[0]));
   }
 
   private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {
@@ -244,7 +244,7 @@ export class RedisStore extends SessionStore {
     return sum;
   }
 
-  /** Some members of a list, each with its place, behind the place `met`. */
+  /** Up to `limit` members of a list after the place `met`, each with its place. */
   private async members(
     shard: number,
     group: string | undefined,
@@ -261,14 +261,14 @@ export class RedisStore extends SessionStore {
       0,
       limit,
     );
-    // RESP3 nests a member with its place, unless the client was told not to.
+    // With RESP3 each member is in an array with its place, unless the client is configured otherwise.
     const words = (flat as unknown[]).flat();
     return words.flatMap((word, at) =>
       at % 2 === 0 ? [[word as string, String(words[at + 1])] as Member] : [],
     );
   }
 
-  /** The shard and the place that `page` gave out as `next`. */
+  /** The shard and the place in the `next` of a page. */
   private positionIn(after: string): { shard: number; met: string } {
     const [, shard, met] = /^(\d{1,2}):(\d{1,16})$/.exec(after) ?? [];
     if (met === undefined || Number(shard) >= this.layout.shards.length) {
@@ -290,7 +290,7 @@ export class RedisStore extends SessionStore {
     return this.run(operation, deadline, shard, script, hash, [id, ...args]);
   }
 
-  /** Runs a script that is one step of many, under a deadline of its own. */
+  /** Runs one step of an operation, under a deadline of its own. */
   private async step(
     operation: SessionStoreOperation,
     shard: number,
@@ -301,7 +301,7 @@ export class RedisStore extends SessionStore {
     return this.within(operation, (deadline) => this.run(operation, deadline, shard, script, key, args));
   }
 
-  /** Runs a script that acts before the deadline or never. */
+  /** Runs a script, which acts before the deadline or not at all. */
   private async run(
     operation: SessionStoreOperation,
     deadline: Deadline,
@@ -312,7 +312,7 @@ export class RedisStore extends SessionStore {
   ): Promise<Reply> {
     const clock = this.clocks[shard] as ServerClock;
     for (;;) {
-      const asked = performance.now();
+      const sentAt = performance.now();
       const { from, to } = clock.window(deadline);
       const [now, ...reply] = await evaluate(this.client(operation), script, key, [
         from,
@@ -320,13 +320,13 @@ export class RedisStore extends SessionStore {
         this.layout.shards[shard] as string,
         ...args,
       ]);
-      clock.learn(asked, Number(now));
+      clock.learn(sentAt, Number(now));
       if (reply.length > 0) return reply;
       if (deadline.isOver) throw this.late(operation, deadline);
     }
   }
 
-  /** The connection for an operation, whose commands leave together with others of this turn of the event loop. */
+  /** The connection for an operation. Its commands are sent together with others of this turn of the event loop. */
   private client(operation: SessionStoreOperation): Redis | Cluster {
     const client = this.connection.for(operation);
     gather(client);
@@ -337,15 +337,15 @@ export class RedisStore extends SessionStore {
 /** A session's id, and its place in a list. */
 type Member = [id: string, place: string];
 
-/** The connections that were sent something in this turn of the event loop. */
+/** The connections that have sent something in this turn of the event loop. */
 const busy = new WeakSet<object>();
 
 /**
- * Lets all commands but the first of one turn of the event loop leave a connection as one packet, because a system call
+ * Sends the first command of a turn of the event loop at once, and all others of that turn in one packet: a system call
  * costs more than the rest of a command.
  */
 function gather(client: Redis | Cluster): void {
-  // A Cluster has a connection to each node, and looks for the one it needs.
+  // A Cluster has no stream of its own, but a connection to each node.
   const { stream } = client as Partial<Redis>;
   if (!stream) return;
   if (!busy.has(stream)) {
@@ -357,7 +357,7 @@ function gather(client: Redis | Cluster): void {
   } else if (stream.writableCorked === 0) stream.cork();
 }
 
-/** Runs a script by its name, or whole on a server that has not seen it. */
+/** Runs a script by its SHA-1, or sends its source to a server that does not know it. */
 async function evaluate(
   client: Redis | Cluster,
   { lua, sha }: Script,
