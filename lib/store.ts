@@ -5,5 +5,12 @@ export * from './contract/decorator.js';
 export * from './contract/checks.js';
 export * from './contract/errors.js';
 export { DEFAULT_TIMEOUT, NO_DEADLINE, type Deadline } from './contract/deadline.js';
-export { checkFlag, checkLifetime, checkNoOthers, checkPrefix, checkWord } from './contract/options.js';
+export {
+  checkFlag,
+  checkLifetime,
+  checkNoOthers,
+  checkObject,
+  checkPrefix,
+  checkWord,
+} from './contract/options.js';
 export { ServerClock, type Window } from './stores/shared/clock.js';

@@ -60,7 +60,9 @@ describe.concurrent('one server', () => {
               expect(cause).toMatchObject({ code: 'ECONNREFUSED' });
             }
           });
-          expect(firstErrors['create']?.message).toMatch(/no connection to the server. Is it running/);
+          expect(firstErrors['create']?.message).toMatch(
+            /no connection to 127\.0\.0\.1:\d+\. Is the server running/,
+          );
 
           await server.start({ empty: true });
           await eventually(() => store.create(record));

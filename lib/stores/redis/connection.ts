@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { Cluster, Redis, type ClusterNode, type ClusterOptions, type RedisOptions } from 'ioredis';
+import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import { loadDriver } from '../shared/driver.js';
 import { notOpen } from '../../contract/errors.js';
+import { addressOf, optionsOf } from './address.js';
 
 /** Where the server is: one of `client`, `cluster`, and `url` or `redisOptions` or both. */
 export interface RedisConnectionOptions {
@@ -69,7 +71,7 @@ export class RedisConnection {
   /** Opens our own connection. */
   async open(): Promise<void> {
     const { client } = this.options;
-    this.client = client ?? this.make();
+    this.client = client ?? (await this.make());
     this.sender = client ? this.duplicate(client) : this.client;
     this.own.push(this.sender);
     this.sender.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
@@ -104,11 +106,12 @@ export class RedisConnection {
     if (SILENCE.test(messageOf(known))) return { problem: SILENT, cause };
     const otherwise = isReply
       ? 'the server rejected the command. Its message is in the cause'
-      : 'no connection to the server. Is it running, and is its address right?';
+      : `no connection to ${addressOf(this.options)}. Is the server running, and is the address right?`;
     return { problem: otherwise, cause };
   }
 
-  private make(): Redis | Cluster {
+  private async make(): Promise<Redis | Cluster> {
+    const { Cluster, Redis } = await loadDriver('redis', 'ioredis', () => import('ioredis'));
     const { url, redisOptions, cluster } = this.options;
     if (cluster) {
       const { options } = cluster;
@@ -123,9 +126,10 @@ export class RedisConnection {
       ...this.patience(),
       failoverDetector: true,
       ...redisOptions,
+      ...(url !== undefined && optionsOf(url)),
       ...AT_ONCE_OR_NEVER,
     };
-    return url === undefined ? new Redis(options) : new Redis(url, options);
+    return new Redis(options);
   }
 
   private duplicate(client: Redis | Cluster): Redis | Cluster {
@@ -220,7 +224,7 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
       `RedisStore needs one of \`client\`, \`cluster\`, and \`url\` or \`redisOptions\`: ${found}`,
     );
   }
-  if (url !== undefined) checkUrl(url);
+  if (url !== undefined) optionsOf(url);
   if (redisOptions !== undefined && (typeof redisOptions !== 'object' || redisOptions === null)) {
     throw new TypeError('redisOptions must be an object: write { host, port, … }');
   }
@@ -239,24 +243,6 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
   ]) {
     if (options) checkDriverOptions(options);
   }
-}
-
-/** Checks `url`. The messages do not repeat it, because it may contain a password. */
-function checkUrl(url: unknown): void {
-  const wrong = new TypeError(
-    'url must be a URL for Redis: write redis://[[user]:password@]host[:port][/database], rediss:// for TLS, with special characters of the password percent-encoded',
-  );
-  if (typeof url !== 'string' || !URL.canParse(url)) throw wrong;
-  const { protocol, hostname, pathname, search, username, password } = new URL(url);
-  if (!/^rediss?:$/.test(protocol) || hostname === '' || !/^(\/\d*)?$/.test(pathname)) throw wrong;
-  try {
-    decodeURIComponent(username + password);
-  } catch {
-    throw wrong;
-  }
-  // They would override the options that our own connections need.
-  if (search !== '')
-    throw new TypeError('url must have no options after a `?`: write them into redisOptions');
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError } from '../../contract/errors.js';
-import { checkNoOthers, checkPrefix } from '../../contract/options.js';
+import { checkNoOthers, checkObject, checkPrefix } from '../../contract/options.js';
 import type {
   SessionChange,
   SessionPage,
@@ -41,6 +41,14 @@ const CLEARED_A_STEP = 200;
 /** The reply of a script, without the time. */
 type Reply = (string | number | null)[];
 
+/** What to write instead of ioredis' own options. */
+const ADVICE = Object.fromEntries(
+  ['host', 'port', 'username', 'password', 'db', 'tls', 'sentinels', 'family', 'path'].map((name) => [
+    name,
+    `Write redisOptions: { ${name === 'host' || name === 'port' ? 'host, port' : name} }`,
+  ]),
+);
+
 /**
  * Sessions in Redis (6.2 or newer) or Valkey: one server, Sentinel or Cluster. Each write is one script on one slot. It
  * acts as a whole, and not at all after its deadline.
@@ -52,9 +60,10 @@ export class RedisStore extends SessionStore {
   private readonly clocks: [ServerClock, ...ServerClock[]];
 
   constructor(options: RedisStoreOptions) {
+    checkObject('RedisStore', options, 'new RedisStore({ url })');
     const { prefix = 'session:', timeout, client, url, redisOptions, cluster, ...others } = options ?? {};
     super('redis', timeout);
-    checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix, timeout');
+    checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix, timeout', ADVICE);
     checkPrefix(prefix);
     this.connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
     this.layout = new Layout(prefix, this.connection.isCluster);

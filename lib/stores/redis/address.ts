@@ -1,0 +1,65 @@
+import type { RedisOptions } from 'ioredis';
+import type { RedisConnectionOptions } from './connection.js';
+
+/**
+ * ioredis' options for `url`. Throws a `TypeError` for anything else; its message does not repeat the URL, which may
+ * contain a password.
+ */
+export function optionsOf(url: unknown): RedisOptions {
+  if (typeof url !== 'string' || !URL.canParse(url)) throw invalid();
+  const { protocol, hostname, port, pathname, searchParams, username, password } = new URL(url);
+  const login: RedisOptions = {};
+  try {
+    if (username !== '') login.username = decodeURIComponent(username);
+    if (password !== '') login.password = decodeURIComponent(password);
+  } catch {
+    throw invalid();
+  }
+  if (protocol === 'unix:') {
+    if (!pathname.startsWith('/') || hostname !== '') throw invalid();
+    return { ...login, path: decodeURIComponent(pathname), ...parameters(searchParams, ['db']) };
+  }
+  const scheme = /^(?:redis|valkey)(s?):$/.exec(protocol);
+  if (!scheme || hostname === '' || !/^(\/\d*)?$/.test(pathname)) throw invalid();
+  return {
+    ...login,
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    ...(port !== '' && { port: Number(port) }),
+    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
+    ...(scheme[1] === 's' && { tls: {} }),
+    ...parameters(searchParams, ['family']),
+  };
+}
+
+/** The parameters after the `?` that say where the server is. Others would override what our connections need. */
+function parameters(given: URLSearchParams, known: string[]): RedisOptions {
+  for (const [name, value] of given) {
+    if (!known.includes(name) || !/^\d+$/.test(value)) {
+      throw new TypeError(
+        `url must have no options after a \`?\` but ${known.join(' and ')}: write them into redisOptions`,
+      );
+    }
+  }
+  return Object.fromEntries([...given].map(([name, value]) => [name, Number(value)]));
+}
+
+function invalid(): TypeError {
+  return new TypeError(
+    'url must be a URL for Redis: write redis://[[user]:password@]host[:port][/database], rediss:// for TLS, or unix:///path, with special characters of the password percent-encoded',
+  );
+}
+
+/** Where a store connects to, for error messages: without user, password and database. */
+export function addressOf({ client, url, redisOptions, cluster }: RedisConnectionOptions): string {
+  if (cluster) return cluster.nodes.map((node) => nodeName(node)).join(', ');
+  const options = { ...(client?.options as RedisOptions | undefined), ...redisOptions };
+  const { path, host, port, sentinels, name } = { ...options, ...(url !== undefined && optionsOf(url)) };
+  if (sentinels?.length) return `${name ?? 'the primary'} at its Sentinels`;
+  return path ?? `${host ?? '127.0.0.1'}:${port ?? 6379}`;
+}
+
+function nodeName(node: unknown): string {
+  if (typeof node !== 'object' || node === null) return String(node).replace(/^.*@/, '');
+  const { host = '127.0.0.1', port = 6379 } = node as { host?: string; port?: number };
+  return `${host}:${port}`;
+}
