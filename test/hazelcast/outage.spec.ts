@@ -105,7 +105,7 @@ describe('a cluster of two members', () => {
       const written = await writing;
       expect(written.filter(({ status }) => status === 'fulfilled')).toEqual([]);
       expect(written.map((one) => String((one as PromiseRejectedResult).reason))).toContainEqual(
-        expect.stringContaining('create: a member did it, but its backup did not answer'),
+        expect.stringContaining('create: a member acted, but its backup did not respond'),
       );
 
       const network = { clusterMembers: cluster.addresses.toReversed() };
@@ -182,7 +182,7 @@ describe('a cluster of two members', () => {
       await eventually(async () => {
         const begun = performance.now();
         await expect(unreachable.read('k')).rejects.toThrow(
-          'read: no connection to the cluster: are members running? The client goes on trying to reconnect',
+          'read: no connection to the cluster. Are members running? The client continues to reconnect',
         );
         expect(performance.now() - begun).toBeLessThan(TIMEOUT / 2);
       }, RECOVERED);
@@ -206,7 +206,7 @@ describe('a cluster of two members', () => {
     await eventually(
       () =>
         expect(doomed.read('k')).rejects.toThrow(
-          'read: the client has shut down for good: make a new one, and let it reconnect for ever',
+          'read: the client has shut down and does not reconnect. Create a new one that reconnects forever',
         ),
       RECOVERED,
     );

@@ -19,7 +19,9 @@ describe('a store rejects', () => {
   ])('an open with %s, and shows no password', async (_, options) => {
     const error: Error = (await new MongoStore(options).open().catch((reason: Error) => reason)) as Error;
     expect(error).toBeInstanceOf(SessionStoreError);
-    expect(error.message).toBe('[session:mongo] open: the driver refuses `uri` or `options`');
+    expect(error.message).toBe(
+      '[session:mongo] open: the driver rejected `uri` or `options`. Its message is in the cause',
+    );
     expect(String(error.cause)).not.toContain('pass:word');
   });
 
@@ -60,7 +62,9 @@ describe('a store rejects', () => {
     const connection = await mongoose.createConnection(url).asPromise();
     await connection.db!.createCollection(collection, { collation: { locale: 'en', strength: 2 } });
     const store = new MongoStore({ connection, collection });
-    await expect(store.open()).rejects.toThrow(/open: the collection has a collation, by which two ids/);
+    await expect(store.open()).rejects.toThrow(
+      /open: the collection has a collation, by which two different ids/,
+    );
     await connection.db!.dropCollection(collection);
     await connection.destroy();
   });
@@ -72,7 +76,7 @@ describe('a store rejects', () => {
     // Distinguishes a mongos from a mongod.
     db.command = async (...sent) => ({ ...(await command(...sent)), msg: 'isdbgrid' });
     const store = new MongoStore({ connection });
-    await expect(store.open()).rejects.toThrow(/open: this is a mongos, .*: connect to a replica set/);
+    await expect(store.open()).rejects.toThrow(/open: the server is a mongos, .*\. Connect to a replica set/);
     await connection.destroy();
   });
 
@@ -90,7 +94,7 @@ describe('a connection', () => {
   it('is the default connection of mongoose if none is given', async () => {
     const store = new MongoStore({ collection: `default-${randomUUID()}` });
     await expect(store.open()).rejects.toThrow(
-      /open: mongoose's default connection is not open: call mongoose.connect\(\)/,
+      /open: mongoose's default connection is not open\. Call mongoose.connect\(\)/,
     );
     void mongoose.connect(url);
     await store.open();
@@ -101,7 +105,7 @@ describe('a connection', () => {
 
   it('that was given but never opened makes the open reject', async () => {
     const store = new MongoStore({ connection: mongoose.createConnection() });
-    await expect(store.open()).rejects.toThrow('the connection is not open: call its openUri() first');
+    await expect(store.open()).rejects.toThrow('the connection is not open. Call its openUri() first');
   });
 
   it('that the store created is closed with the store, which can be opened again', async () => {

@@ -82,7 +82,7 @@ describe('the indexes', () => {
     const error = (await store.open().catch((reason: Error) => reason)) as Error;
     expect(error).toBeInstanceOf(SessionStoreError);
     expect(error.message).toBe(
-      '[session:mongo] open: the user may not create indexes: let one who may run ' +
+      '[session:mongo] open: the user may not create indexes. As a user with that right, run ' +
         `db.getCollection("${collection}").createIndex({"expiresAt":1}, { expireAfterSeconds: 0 }); ` +
         `db.getCollection("${collection}").createIndex({"groups":1,"_id":1})`,
     );
@@ -121,7 +121,7 @@ describe('a user', () => {
     const uri = `mongodb://nobody:secret@127.0.0.1:${server.port}/sessions`;
     const error = (await new MongoStore({ uri }).open().catch((reason: Error) => reason)) as Error;
     expect(error.message).toBe(
-      '[session:mongo] open: the server wants another login: check user name, password and authSource',
+      '[session:mongo] open: the server rejected the login. Check user name, password and authSource',
     );
     const { message, stack } = error.cause as Error;
     expect(`${error.stack}${message}${stack}${JSON.stringify(error)}`).not.toContain('secret');

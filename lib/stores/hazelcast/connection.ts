@@ -9,14 +9,14 @@ export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClien
 /** Which client to use: one of `client` and `config`. */
 export interface HazelcastConnectionOptions {
   /**
-   * A client of yours, or a promise of one; never shut down. Let it reconnect for ever and give
-   * `jsonStringDeserializationPolicy: 'NO_DESERIALIZATION'`, which saves parsing sessions twice. Give it the property
-   * `'hazelcast.client.operation.fail.on.indeterminate.state': true`, too: without, a write that has no backup yet
-   * passes for done when the backup stays mute, and a logout may be undone by a crash. With `smartRouting: false` it is
-   * the members that need it: `hazelcast.operation.fail.on.indeterminate.state`.
+   * A client of yours, or a promise of one. Never shut down. Let it reconnect forever. Set
+   * `jsonStringDeserializationPolicy: 'NO_DESERIALIZATION'`, so that sessions are not parsed twice. Set the property
+   * `'hazelcast.client.operation.fail.on.indeterminate.state': true`: without it a write whose backup does not respond
+   * counts as done, and a crash may undo a logout. With `smartRouting: false` the members need it instead:
+   * `hazelcast.operation.fail.on.indeterminate.state`.
    */
   client?: HazelcastClient | Promise<HazelcastClient>;
-  /** What to make a client of in `open`, shut down in `close`; what failures need is set beside it. */
+  /** The config of a client that is created in `open` and shut down in `close`. Settings for failures are added. */
   config?: ClientConfig;
 }
 
@@ -28,7 +28,7 @@ export class HazelcastConnection {
 
   /**
    * @param mapNames the maps that the client must not cache
-   * @param memberAdded called when there is a member that was not there before
+   * @param memberAdded called when a member joins the cluster
    */
   constructor(
     private readonly options: HazelcastConnectionOptions,
@@ -46,17 +46,17 @@ export class HazelcastConnection {
       if (typeof options.config !== 'object') throw new TypeError('config must be an object');
       checkConfig(options.config, mapNames);
     }
-    // That it failed is told by `open`, and must not end the process before.
+    // `open` reports its rejection, which must not end the process before that.
     if (options.client instanceof Promise) options.client.catch(() => {});
   }
 
-  /** Connects what is ours; rejects when that fails, with nothing left open. */
+  /** Creates our own client, or waits for the given one. Rejects with nothing left open. */
   async open(): Promise<HazelcastClient> {
     const { client: given, config } = this.options;
     const client = await (config ? this.make(config) : this.given());
     if (!(client instanceof Client)) {
       throw new TypeError(
-        'client must be made by the copy of hazelcast-client that nestjs-session-stores finds: there are two, or it is none',
+        'client must be a Client of the copy of hazelcast-client that nestjs-session-stores imports: install only one copy',
       );
     }
     if (given) checkConfig(client.getConfig(), this.mapNames);
@@ -73,7 +73,9 @@ export class HazelcastConnection {
     if (this.options.config) await client?.shutdown();
   }
 
-  /** Throws when no call can get through: a client that waits for its cluster would make it later, or never. */
+  /**
+   * Throws if no call can reach the cluster. A client that waits for its cluster would send the call later, or never.
+   */
   check(operation: string): void {
     if (!this.client) throw notOpen('hazelcast', operation);
     if (!this.client.getLifecycleService().isRunning()) throw problemOf(operation, SHUT_DOWN);
@@ -88,13 +90,17 @@ export class HazelcastConnection {
         () => new Error('it did not settle'),
       );
     } catch (error) {
-      throw problemOf('open', `the promise of a client gave none in ${this.timeout} ms`, error);
+      throw problemOf(
+        'open',
+        `the promise of a client rejected, or did not settle within ${this.timeout} ms. See the cause`,
+        error,
+      );
     }
   }
 
   /**
-   * A client that reconnects for ever also tries for ever to connect at first, and there is no way to stop it. So
-   * others that give up by themselves look first whether there is a cluster.
+   * Creates a client. A client that reconnects forever also tries forever to connect at first, and cannot be stopped.
+   * So other clients, which give up by themselves, first check whether there is a cluster.
    */
   private async make(config: ClientConfig): Promise<HazelcastClient> {
     const ours = withFailureSettings(config, this.timeout);
@@ -124,7 +130,9 @@ export class HazelcastConnection {
   }
 }
 
-/** What makes a client fail at once while there is no cluster, notice soon that there is none, and never give up. */
+/**
+ * Adds settings by which a client fails calls at once while there is no cluster, notices that soon, and never gives up.
+ */
 function withFailureSettings(config: ClientConfig, timeout: number): ClientConfig {
   const { network, connectionStrategy, serialization, properties } = config;
   return {
@@ -153,22 +161,22 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
       'hazelcast.client.invocation.retry.pause.millis': 100,
       'hazelcast.logging.level': 'WARN',
       ...properties,
-      // What was given up must not be sent again.
+      // A call that was given up must not be sent again.
       'hazelcast.client.invocation.timeout.millis': timeout,
-      // Else a write whose backup never answered passes for done, and is undone when its member crashes.
+      // Otherwise a write whose backup never responded counts as done, and is undone if its member crashes.
       'hazelcast.client.operation.fail.on.indeterminate.state': true,
     },
   };
 }
 
-/** Resolves to the members that were asked, when one of them let the scout in. */
+/** Connects a scout, and shuts it down. Resolves to the addresses in its config. */
 async function look(config: ClientConfig): Promise<string[]> {
   const scout = await Client.newHazelcastClient(config);
   await scout.shutdown();
   return config.network?.clusterMembers ?? [];
 }
 
-/** The same, but whoever answered is asked first, so that one that stays mute is not waited for. */
+/** The config with the members that responded first, so that the client does not wait for those that do not. */
 function askingFirst(found: string[], config: ClientConfig): ClientConfig {
   if (found.length === 0) return config;
   const others = config.network?.clusterMembers?.filter((address) => !found.includes(address)) ?? [];
@@ -180,9 +188,10 @@ function askingFirst(found: string[], config: ClientConfig): ClientConfig {
 }
 
 /**
- * A client waits at its start for every member, for one that stays mute as long as for a heartbeat: longer than a start
- * may take. So when it does not come, another tries beside it that waits less. It is the second choice, as it also
- * takes a pause of that length for the end of a connection, for as long as it lives.
+ * A client waits for every member when it starts. For a member that does not respond it waits as long as for a
+ * heartbeat, which is longer than `open` may take. So if it is late, a second client that waits less is started in
+ * parallel. It is the second choice, because for its whole life it takes a pause of that length for the end of a
+ * connection.
  */
 async function firstOf(config: ClientConfig, timeout: number): Promise<HazelcastClient> {
   const patience = Math.ceil(timeout / 3);
@@ -215,16 +224,18 @@ function hastened(config: ClientConfig, patience: number): ClientConfig {
   };
 }
 
-/** One for each address, as a client asks one after the other, and waits for each of those that stay mute. */
+/**
+ * One scout per address, because a client tries one address after the other, and waits for each that does not respond.
+ */
 function scoutsOf(config: ClientConfig, timeout: number): ClientConfig[] {
   const { network, connectionStrategy, properties } = config;
   const { connectionTimeout, clusterMembers } = network ?? {};
-  // Half to connect, half to be let in.
+  // Half of the time to connect, half to be accepted.
   const within = Math.ceil(timeout / 2);
   const isLonger = connectionTimeout === 0 || connectionTimeout! > within;
   const scout: ClientConfig = {
     ...config,
-    // It needs one member, not all that this one knows.
+    // A scout needs one member, not all that this one knows.
     network: { ...network, connectionTimeout: isLonger ? within : connectionTimeout, smartRouting: false },
     connectionStrategy: {
       ...connectionStrategy,
@@ -234,7 +245,7 @@ function scoutsOf(config: ClientConfig, timeout: number): ClientConfig[] {
     membershipListeners: [],
     properties: {
       ...properties,
-      // This also limits how long it waits to be let in.
+      // This also limits how long it waits to be accepted.
       'hazelcast.client.heartbeat.timeout': within,
       'hazelcast.logging.level': 'OFF',
     },
@@ -253,25 +264,31 @@ function notConnected(error: unknown): Error {
     return new TypeError(`config: ${message.replace(/^Config validation error: /, '')}`, { cause: error });
   }
   const problem =
-    'could not connect: are members running, and are network.clusterMembers and clusterName right?';
+    'could not connect. Are members running, and are network.clusterMembers and clusterName right?';
   return problemOf('open', problem, error);
 }
 
-/** Refuses what would void a guarantee. */
+/** Throws for settings that would break a guarantee. */
 function checkConfig({ nearCaches, network, connectionStrategy }: ClientConfig, mapNames: string[]): void {
   const cached = Object.keys(nearCaches ?? {}).some((pattern) =>
     mapNames.some((name) => matches(name, pattern)),
   );
-  if (cached) throw new TypeError('a near cache shows sessions that have ended: leave it out for these maps');
+  if (cached) {
+    throw new TypeError(
+      'nearCaches must not contain these maps, or ended sessions are shown: leave them out',
+    );
+  }
   if (network?.redoOperation) {
-    throw new TypeError('redoOperation would do twice what must be done once: leave it out');
+    throw new TypeError('redoOperation must not be set, or writes may be done twice: leave it out');
   }
   if (connectionStrategy?.asyncStart) {
-    throw new TypeError('asyncStart leaves a client with one connection of several: leave it out');
+    throw new TypeError(
+      'asyncStart must not be set, or the client may keep only one connection: leave it out',
+    );
   }
 }
 
-/** As the client matches the names of maps to its settings: `*` is any text. */
+/** Whether a map's name matches a pattern, as in the client: `*` is any text. */
 function matches(name: string, pattern: string): boolean {
   const [start, end] = pattern.split('*', 2) as [string, string?];
   if (end === undefined) return name === pattern;

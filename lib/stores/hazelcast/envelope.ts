@@ -1,25 +1,25 @@
 import { copyData, NEVER, type SessionRecord } from '../../contract/record.js';
 import { placeOf } from './places.js';
 
-/** A session as it lies in its map, as one JSON text. */
+/** A session as an entry of its map: one JSON text. */
 export interface Envelope {
   record: SessionRecord;
-  /** One more with each write. */
+  /** Increases by one with each write. */
   version: number;
-  /** The longest time to live, in milliseconds, that the session was ever given. */
+  /** The longest time to live that the session has ever had, in milliseconds. */
   lifetime: number;
   text: string;
 }
 
-/** Members count lifetimes in whole seconds, and drop what is over. */
+/** How much longer an entry lives than its session, in milliseconds: members round lifetimes down to whole seconds. */
 export const SLACK = 2000;
 
-/** More seconds than this a member cannot count. */
+/** The longest lifetime of an entry, in milliseconds: members count it in 32 bits of seconds. */
 export const LONGEST = (2 ** 31 - 1) * 1000;
 
-/** How envelopes of one prefix are written and read. */
+/** Writes and reads the envelopes of one prefix. */
 export class Envelopes {
-  /** What the keys and groups of this prefix start with in maps that others share: none is how another starts. */
+  /** The start of the keys and groups of this prefix in shared maps. None is the start of another. */
   private readonly ours: string;
 
   constructor(private readonly prefix: string) {
@@ -27,29 +27,29 @@ export class Envelopes {
   }
 
   /**
-   * The id in the maps of the session `id`. Without a prefix it stays as it is, but for what would make it one of
-   * another prefix, which no id has that comes from a token.
+   * The key of a session in the maps. Without a prefix it is the id, with the characters escaped that would make it a
+   * key of another prefix. Ids from our tokens have none of them.
    */
   keyOf(id: string): string {
     return this.prefix === '' ? escaped(id) : this.ours + id;
   }
 
-  /** The session's id for an id in the maps. */
+  /** The id of the session with a key. */
   idOf(key: string): string {
     return this.prefix === '' ? key.replace(/%2[5F]/g, decodeURIComponent) : key.slice(this.ours.length);
   }
 
-  /** The name in the index of the group `group`. */
+  /** The name of a group in the index. */
   groupOf(group: string): string {
     return this.ours + group;
   }
 
-  /** A new session. */
+  /** The envelope of a new session. */
   first(record: SessionRecord, now: number): Envelope {
     return this.seal({ ...record, groups: [...new Set(record.groups)] }, 1, 0, now);
   }
 
-  /** A session after a change; `undefined` when the change changed nothing. */
+  /** The envelope of a session after a change; `undefined` if the change has changed nothing. */
   next(
     { record: before, version, lifetime }: Envelope,
     record: SessionRecord,
@@ -58,7 +58,7 @@ export class Envelopes {
     return isSame(before, record) ? undefined : this.seal(record, version + 1, lifetime, now);
   }
 
-  /** What a text holds; `undefined` when it is damaged. */
+  /** Reads the JSON text of an entry. `undefined` if it is damaged. */
   read(id: string, text: string): Envelope | undefined {
     try {
       const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = JSON.parse(
@@ -110,7 +110,7 @@ function escaped(text: string): string {
 
 type Written = Omit<SessionRecord, 'id'> & { version: number; lifetime: number };
 
-/** Whether two records of one session are alike; what a change did not touch is the same object in both. */
+/** Whether two records of a session are equal. Parts that a change did not touch are the same object in both. */
 function isSame(one: SessionRecord, other: SessionRecord): boolean {
   return (
     one.secretHash === other.secretHash &&
@@ -133,13 +133,14 @@ function isSameData(one: SessionRecord['data'], other: SessionRecord['data']): b
   );
 }
 
+/** Whether a session has not expired. */
 export function isLive({ record }: Envelope, now: number): boolean {
   return record.expiresAt > now;
 }
 
 /**
- * How long a session's entry must stay from now on, in milliseconds; 0 is for ever. Always the whole lifetime, because
- * who loses a race sets it too, and must not shorten what the winner set.
+ * How long a session's entry must live from now on, in milliseconds; 0 means forever. It is always the whole lifetime,
+ * because the loser of a race sets it too, and must not shorten what the winner has set.
  */
 export function ttlOf({ record, lifetime }: Envelope, now: number): number {
   const ttl = Math.max(lifetime, record.expiresAt - now) + SLACK;

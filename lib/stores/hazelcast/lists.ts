@@ -5,7 +5,7 @@ import { problemOf } from './errors.js';
 import type { JsonMap, Predicate } from './map.js';
 import { PLACES, firstRange, nextRange, type Range } from './places.js';
 
-/** Keys of the map, and where to go on; `next` is absent when there are no more. */
+/** Keys of the map. `next` is where to go on; absent if there are no more. */
 export interface Keys {
   keys: string[];
   next?: string;
@@ -14,12 +14,13 @@ export interface Keys {
 /** Runs a call that needs the indexes. */
 type Query = <T>(operation: SessionStoreOperation, work: (sessions: JsonMap) => Promise<T>) => Promise<T>;
 
-/** About how many sessions a walk through all asks for at a time. */
+/** About how many sessions one step of a walk through all sessions reads. */
 const WALKED_A_STEP = 1000;
 
 /**
- * Finds sessions: those of a group by its index, all of them range by range of their places, so that neither members
- * nor we ever hold the keys of a whole map. Numbers go as texts, because clients differ in what they make of a number.
+ * Finds sessions: those of a group by an index, all of them range by range of their places, so that neither members nor
+ * this process ever hold the keys of a whole map. Numbers are sent as strings, because clients encode numbers
+ * differently.
  */
 export class SessionLists {
   constructor(
@@ -34,14 +35,14 @@ export class SessionLists {
     return this.query('count', (sessions) => sessions.count(Aggregators.count(), live(fitting)));
   }
 
-  /** Up to `limit` keys of a group's sessions behind `after`, in their own order, which no change moves. */
+  /** Up to `limit` keys of a group's sessions after `after`, in order of the keys, which never change. */
   async keysOfGroup(group: string, after: string | undefined, limit: number): Promise<Keys> {
     const behind = after === undefined ? undefined : this.envelopes.keyOf(after);
     const keys = await this.keys(live(this.members(group)), behind, limit);
     return keys.length < limit ? { keys } : { keys, next: this.envelopes.idOf(keys.at(-1) as string) };
   }
 
-  /** Up to `limit` keys of all sessions behind `after`: range by range, and in their own order within one. */
+  /** Up to `limit` keys of all sessions after `after`: range by range, and in order of the keys within a range. */
   async keysOfAll(after: string | undefined, limit: number): Promise<Keys> {
     const keys: string[] = [];
     let at: { range: Range | undefined; behind?: string } =
@@ -55,13 +56,13 @@ export class SessionLists {
         const last = this.envelopes.idOf(found.at(-1) as string);
         return { keys, next: `${range.from}-${range.to}:${last}` };
       }
-      // Of a range that a page before began, how many there were is not known.
+      // If an earlier page began the range, it is not known how many sessions it has.
       at = { range: nextRange(range, behind === undefined ? found.length : limit, limit) };
     }
     return { keys };
   }
 
-  /** The keys of all that are in a group, or of all there are, in portions. What comes meanwhile makes it no longer. */
+  /** The keys of a group's sessions, or of all, in portions. Sessions that join meanwhile do not make it longer. */
   async *allKeys(group: string | undefined): AsyncGenerator<string[]> {
     if (group !== undefined) {
       yield await this.query('clear', (sessions) => sessions.keys(this.members(group)));
@@ -86,7 +87,7 @@ export class SessionLists {
     return firstRange(await this.query(operation, (sessions) => sessions.size()), wanted);
   }
 
-  /** The range and the key that `keysOfAll` gave out as `next`. */
+  /** The range and the key in the `next` of `keysOfAll`. */
   private positionIn(after: string): { range: Range; behind: string } {
     const [head, from, to] = /^(\d{1,10})-(\d{1,10}):/.exec(after) ?? [];
     const range = { from: Number(from), to: Number(to) };
@@ -113,17 +114,17 @@ function live(fitting: Predicate): Predicate {
   return Predicates.and(fitting, Predicates.greaterThan('expiresAt', String(Date.now())));
 }
 
-/** Adds the indexes that the lists need; where they are there already, nothing happens, whoever added them. */
+/** Adds the indexes that the lists need. Does nothing for an index that exists. */
 export async function addIndexes(map: JsonMap): Promise<void> {
   try {
     await Promise.all([
       map.addIndex('HASH', 'groups[any]'),
       map.addIndex('SORTED', 'prefix', 'place'),
-      // Not on the expiry alone: a member would take it for a group's sessions, too, and walk through all there are.
+      // Not on the expiry alone: members would use it for a group's sessions too, and walk through all sessions.
       map.addIndex('SORTED', 'prefix', 'expiresAt'),
     ]);
   } catch (error) {
-    const problem = `the map ${map.name} takes no index: is it free for sessions, and may this client add indexes?`;
+    const problem = `the map ${map.name} rejected an index. Is the map used for sessions only, and may this client add indexes?`;
     throw problemOf('open', problem, error);
   }
 }

@@ -1,6 +1,6 @@
 import { HazelcastJsonValue, type Aggregators, type IMap, type Predicates } from 'hazelcast-client';
 
-/** A map of JSON texts, whose writes say how long an entry stays, in milliseconds; 0 is for ever. */
+/** A map of JSON texts. `ttl` is how long an entry lives, in milliseconds; 0 means forever. */
 export class JsonMap {
   constructor(private readonly map: IMap<string, unknown>) {}
 
@@ -16,18 +16,18 @@ export class JsonMap {
     return (await this.map.getAll(keys)).map(([key, value]) => [key, textOf(value)]);
   }
 
-  /** Adds an entry; resolves to the text that was there before it and stays, if any. */
+  /** Adds an entry if there is none. Resolves to the text of the existing one, if any. */
   async add(key: string, text: string, ttl: number): Promise<string | undefined> {
     return textOf(await this.map.putIfAbsent(key, new HazelcastJsonValue(text), ttl));
   }
 
-  /** Replaces the text `from`, and no other; resolves to whether it was there. */
+  /** Replaces an entry if its text is `from`. Resolves to whether it was. */
   async replace(key: string, from: string, to: string, ttl: number): Promise<boolean> {
-    // A replace gives the entry the lifetime that the map has by default. What follows at once, to the same partition,
-    // is done right after.
+    // A replace gives the entry the default lifetime of the map. A call that follows at once, to the same partition,
+    // runs right after it.
     const replaced = this.map.replaceIfSame(key, new HazelcastJsonValue(from), new HazelcastJsonValue(to));
     const both = [replaced, this.setTtl(key, ttl)] as const;
-    // Who mends the lifetime after a failure must come behind what is set here.
+    // After a failure, the lifetime is set again. That must happen after this one is set.
     await Promise.allSettled(both);
     const [isReplaced] = await Promise.all(both);
     return isReplaced;
@@ -37,12 +37,12 @@ export class JsonMap {
     await this.map.setTtl(key, ttl);
   }
 
-  /** Removes the text `from`, and no other; resolves to whether it was there. */
+  /** Removes an entry if its text is `from`. Resolves to whether it was. */
   async removeSame(key: string, from: string): Promise<boolean> {
     return this.map.remove(key, new HazelcastJsonValue(from)) as unknown as Promise<boolean>;
   }
 
-  /** Removes an entry; resolves to its text. */
+  /** Removes an entry. Resolves to its text. */
   async remove(key: string): Promise<string | undefined> {
     return textOf(await this.map.remove(key));
   }
@@ -59,7 +59,7 @@ export class JsonMap {
     return Number(await this.map.aggregateWithPredicate(counting, predicate));
   }
 
-  /** How many entries there are, the dead among them. */
+  /** How many entries there are, expired sessions included. */
   async size(): Promise<number> {
     return this.map.size();
   }
@@ -72,7 +72,7 @@ export class JsonMap {
 export type Predicate = ReturnType<typeof Predicates.and>;
 type Aggregator = ReturnType<typeof Aggregators.count>;
 
-/** A client may parse what it reads, and gives what it parsed; written down again, it is what we wrote. */
+/** The text of a value. A client may return it parsed; serialized again, it is the text that was written. */
 function textOf(value: unknown): string | undefined {
   if (value === null || value === undefined) return undefined;
   return value instanceof HazelcastJsonValue ? value.toString() : JSON.stringify(value);

@@ -3,53 +3,53 @@ import { LONGEST, SLACK, type Envelope } from './envelope.js';
 import { problemOf } from './errors.js';
 import type { JsonMap } from './map.js';
 
-/** What a bean sees of a session: neither secret nor secret hash. */
+/** A session as a bean gets it, without the secret hash. */
 export interface ReplicatedSession {
   readonly id: string;
-  /** Parsed, as a handler sees it, without the cookie; a value whose text is damaged is left out. */
+  /** The parsed data, as a handler sees it, without the cookie. A value that is not valid JSON is left out. */
   readonly data: Readonly<Record<string, any>>;
   readonly groups: readonly string[];
   /** Epoch milliseconds. */
   readonly createdAt: number;
-  /** Epoch milliseconds; 8.64e15 for never. */
+  /** Epoch milliseconds; 8.64e15 if the session never expires. */
   readonly expiresAt: number;
 }
 
 /**
- * What a replica map holds of a session: a class, made with `new`, or a function. It must give the same for the same
- * session, and no name that is `expiresAt` or `version`; `undefined` means no entry.
+ * Makes the entry of a replica map: a class, called with `new`, or a function. It must return the same for the same
+ * session, without the names `expiresAt` and `version`. A function that returns `undefined` makes no entry.
  */
 export type SessionBean =
   | (new (session: ReplicatedSession) => object)
   | ((session: ReplicatedSession) => object | undefined);
 
-/** A further map that holds `bean(session)` under the session's id, as JSON with `expiresAt` and `version`. */
+/** A map that holds `bean(session)` under the session's id, as JSON with `expiresAt` and `version`. */
 export interface ReplicaMap {
   mapName: string;
   bean: SessionBean;
   /**
-   * Called when the bean throws; the session is saved and the entry stays as it was. By default the save fails.
-   * Write to a log here.
+   * Called if the bean throws. The session is saved, and the entry stays as it was. Log the error here. Default: the
+   * save fails.
    */
   onBeanError?: (error: unknown, mapName: string, id: string) => void;
 }
 
-/** How long the replica of a session that never expires stays without a save: a year. Orphans must go some day. */
+/** How long the replica of a session that never expires lives without a save: a year, so that orphans are removed. */
 const LONG = 365 * 24 * 60 * 60_000;
 
-/** What to do with the entry of one map: put a text, remove it (`undefined`), or leave it (`null`). */
+/** What to do with the entry of one map: write a text, remove it (`undefined`), or leave it (`null`). */
 type Projection = string | undefined | null;
 
-/** An envelope, and what each replica map shall hold of it. */
+/** An envelope, and its projection for each replica map. */
 export interface Projected {
   envelope: Envelope;
   projections: Projection[];
 }
 
 /**
- * The replica maps of a store. They follow the session: they are written after it and removed after it, and who wrote
- * looks at the session again, so that what is left is of the session's last version. No step is sent before the answer
- * to the one before it: a call that has to be tried again, as its partition moves, may be done after what came behind it.
+ * The replica maps of a store. They follow the session: they are written after it and removed after it. Each writer
+ * checks the session again, so that the last version remains. A step is sent only after the response to the one before
+ * it, because a call that is retried while its partition moves may run after later calls.
  */
 export class Replicas {
   /** Set by `open`. */
@@ -62,7 +62,7 @@ export class Replicas {
     for (const { mapName, bean, onBeanError } of options) {
       if (typeof bean !== 'function') {
         throw new TypeError(
-          `the map ${mapName} needs a bean, a class or a function: only the first has none`,
+          `the map ${mapName} needs a bean: write a class or a function. Only the first map has none`,
         );
       }
       if (onBeanError !== undefined && typeof onBeanError !== 'function') {
@@ -79,23 +79,23 @@ export class Replicas {
     this.maps = maps;
   }
 
-  /** What the maps shall hold of a session; throws when a bean does. */
+  /** What the maps must hold of a session. Throws if a bean throws. */
   project(operation: string, envelope: Envelope): Projected {
     if (this.options.length === 0) return { envelope, projections: [] };
     const session = replicated(envelope.record);
     return { envelope, projections: this.options.map((map) => project(operation, map, session, envelope)) };
   }
 
-  /** What the maps hold now. */
+  /** The entries of the maps. */
   held(id: string): Promise<(string | undefined)[]> {
     return Promise.all(this.maps.map((map) => map.get(this.keyOf(id))));
   }
 
   /**
-   * Brings the maps to what was projected, and to what the session became meanwhile.
+   * Writes the projections to the maps, and those of later versions of the session.
    *
-   * @param held what the maps held a moment ago, at best
-   * @param current reads the session as it is now; `undefined` when it is gone
+   * @param held the entries of the maps as they were last read
+   * @param current reads the session; `undefined` if it is gone
    */
   async follow(
     projected: Projected,
@@ -120,7 +120,7 @@ export class Replicas {
     await Promise.all(this.maps.map((map) => map.delete(this.keyOf(id))));
   }
 
-  /** The same of what another wrote: whether its beans fail is told to the other. */
+  /** The projections of a version that another call wrote. That call gets the errors of its beans. */
   private projectOther(envelope: Envelope): Projection[] {
     try {
       return this.project('', envelope).projections;
@@ -153,8 +153,8 @@ export class Replicas {
 }
 
 /**
- * How long the replica of a session that expires then stays from now on, in milliseconds. It may be shorter than before:
- * who sets it and loses a race looks at the session again, and mends it.
+ * How long the replica of a session lives from now on, in milliseconds. It may be shorter than before: a writer that
+ * loses a race checks the session again and repairs it.
  */
 function ttlOf(expiresAt: number): number {
   const left = Math.max(expiresAt - Date.now(), 0) + SLACK;
@@ -172,10 +172,10 @@ function project(
     if (made === undefined) return undefined;
     const plain: unknown = JSON.parse(JSON.stringify(made) ?? 'null');
     if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) {
-      throw new TypeError('a bean must give an object that JSON can hold, or undefined');
+      throw new TypeError('a bean must return an object that JSON can hold, or undefined');
     }
     if (Object.hasOwn(plain, 'version') || Object.hasOwn(plain, 'expiresAt')) {
-      throw new TypeError("a bean must not have `version` or `expiresAt`: the store's own stand there");
+      throw new TypeError('a bean must not have `version` or `expiresAt`, which the store sets');
     }
     const { expiresAt } = session;
     return JSON.stringify({ ...plain, expiresAt, version });
@@ -183,7 +183,7 @@ function project(
     if (!onBeanError) {
       throw problemOf(
         operation,
-        `the bean of the map ${mapName} failed, so nothing was saved: its error is the cause`,
+        `the bean of the map ${mapName} failed, so nothing was saved. Its error is the cause`,
         error,
       );
     }
@@ -192,7 +192,7 @@ function project(
   }
 }
 
-/** The prototype of a class cannot be replaced, that of a function can. */
+/** Whether a bean is a class: its `prototype` is not writable, unlike that of a function. */
 function isClass(bean: SessionBean): bean is new (session: ReplicatedSession) => object {
   return Object.getOwnPropertyDescriptor(bean, 'prototype')?.writable === false;
 }
@@ -201,7 +201,7 @@ function replicated({ id, data, groups, createdAt, expiresAt }: SessionRecord): 
   return Object.freeze({ id, data: valuesOf(data), groups: [...groups], createdAt, expiresAt });
 }
 
-/** The version of a replica's text; of one that is not ours, lower than all. */
+/** The version of a replica. For a text that is not ours, a version lower than all others. */
 function versionOf(text: string): number {
   try {
     const { version } = JSON.parse(text) as { version?: unknown };

@@ -22,12 +22,12 @@ const config: ClientConfig = {
   properties: { 'hazelcast.logging.level': 'OFF' },
 };
 const LONG = process.env['LONG'] === '1';
-/** How often each law is told. */
+/** How often each law is run. */
 const ROUNDS = LONG ? 20 : 1;
 const MINUTE = 60_000;
 const MONTH = 30 * 24 * 60 * MINUTE;
 
-/** One that parses what it reads, as clients do by default, and one that does not. */
+/** Two clients: one parses values, which is the default, and one does not. */
 let clients: [HazelcastClient, HazelcastClient];
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(clients.map((client) => client.shutdown())));
 
-/** Two stores of one prefix, each on a client of its own, for the time of `story`. */
+/** Runs `story` with two stores of one prefix, each with its own client. */
 async function withStores(
   story: (stores: Stores, prefix: string) => Promise<void>,
   options: HazelcastStoreOptions = {},
@@ -59,12 +59,12 @@ async function withStores(
   }
 }
 
-/** What somebody who knows nothing of sessions finds under a key. */
+/** The entry under a key, read without a store. */
 async function found(mapName: string, id: string): Promise<Record<string, unknown> | null> {
   return (await clients[0].getMap<string, Record<string, unknown>>(mapName)).get(id);
 }
 
-/** How long an entry stays, in milliseconds. */
+/** How long an entry lives, in milliseconds. */
 async function ttlOf(mapName: string, id: string): Promise<number> {
   const view = await (await clients[0].getMap<string, unknown>(mapName)).getEntryView(id);
   return view.ttl.toNumber();
@@ -78,25 +78,25 @@ describe('two stores on a cluster of two members keep the law', () => {
   }
 });
 
-describe('a store with a client of its own', () => {
+describe('a store with its own client', () => {
   it.each(sessionStoreLaws.filter(({ name }) => /^[123]/.test(name)))('keeps the law: $name', (law) =>
     withStores((stores) => law.holds(stores), { config }),
   );
 
-  it('says why it cannot open, in time, with nothing left open', async () => {
+  it('rejects open in time and with the reason, and leaves nothing open', async () => {
     const store = new HazelcastStore({
       config: { ...config, network: { clusterMembers: ['127.0.0.1:9'] } },
       timeout: 1000,
     });
     const begun = performance.now();
     await expect(store.open()).rejects.toThrow(
-      '[session:hazelcast] open: could not connect: are members running',
+      '[session:hazelcast] open: could not connect. Are members running',
     );
     expect(performance.now() - begun).toBeLessThan(2000);
     await expect(store.read('k')).rejects.toThrow('the store is not open');
   });
 
-  it('leaves members alone that stay mute, at its deadline', async () => {
+  it('closes its connections to members that do not respond, at its deadline', async () => {
     const silent = await Promise.all([aMuteMember(), aMuteMember()]);
     const clusterMembers = silent.map(({ address }) => address);
     const store = new HazelcastStore({ config: { ...config, network: { clusterMembers } }, timeout: 1000 });
@@ -110,8 +110,12 @@ describe('a store with a client of its own', () => {
 
   it.each<[string, unknown, string]>([
     ['a misspelt name', { clusterNam: 'dev' }, "config: Unexpected config key 'clusterNam'"],
-    ['no list', { network: { clusterMembers: 'one' } }, 'config: one is not an array'],
-    ['no duration', { network: { connectionTimeout: 'soon' } }, 'config: soon is not a number'],
+    ['members that are not a list', { network: { clusterMembers: 'one' } }, 'config: one is not an array'],
+    [
+      'a timeout that is not a number',
+      { network: { connectionTimeout: 'soon' } },
+      'config: soon is not a number',
+    ],
   ])('says what is wrong with a config that the client refuses: %s', async (_, wrong, problem) => {
     const store = new HazelcastStore({ config: { ...config, ...(wrong as ClientConfig) } });
     await expect(store.open()).rejects.toThrow(TypeError);
@@ -130,7 +134,7 @@ describe('a store with a client of its own', () => {
   });
 });
 
-/** Takes connections, and never says anything. */
+/** A server that accepts connections and never responds. */
 async function aMuteMember(): Promise<{ address: string; sockets: Socket[] }> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => void sockets.push(socket.resume()));
@@ -139,15 +143,15 @@ async function aMuteMember(): Promise<{ address: string; sockets: Socket[] }> {
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, sockets };
 }
 
-describe('a client that is handed in', () => {
-  it('is not shut down, and may be promised', async () => {
+describe('a given client', () => {
+  it('is not shut down, and may be a promise', async () => {
     const store = new HazelcastStore({ client: Promise.resolve(clients[0]) });
     await store.open();
     await store.close();
     expect(clients[0].getLifecycleService().isRunning()).toBe(true);
   });
 
-  it('that was promised and did not come is told by open', async () => {
+  it('that is a rejected promise makes open reject', async () => {
     const store = new HazelcastStore({ client: Promise.reject(new Error('no such cluster')) });
     await expect(store.open()).rejects.toMatchObject({
       name: 'SessionStoreError',
@@ -155,29 +159,29 @@ describe('a client that is handed in', () => {
     });
   });
 
-  it('that has shut down for good is named', async () => {
+  it('that has shut down makes calls reject with what to do', async () => {
     const client = await Client.newHazelcastClient(config);
     const store = new HazelcastStore({ client });
     await store.open();
     await client.shutdown();
-    await expect(store.read('k')).rejects.toThrow('read: the client has shut down for good');
+    await expect(store.read('k')).rejects.toThrow('read: the client has shut down and does not reconnect');
   });
 });
 
 it.each([
   ['neither client nor config', {}, 'none of them is set'],
   ['both', { client: {} as HazelcastClient, config }, 'both are set'],
-  ['a config that is none', { config: 'dev' }, 'config must be an object'],
+  ['a config that is not an object', { config: 'dev' }, 'config must be an object'],
   ['a near cache', { config: { ...config, nearCaches: { 'Sess*': {} } } }, 'near cache'],
   ['redoOperation', { config: { ...config, network: { redoOperation: true } } }, 'redoOperation'],
   ['asyncStart', { config: { ...config, connectionStrategy: { asyncStart: true } } }, 'asyncStart'],
   ['no maps', { config, maps: [] }, 'maps must be'],
   ['a map without a name', { config, maps: [{ mapName: '' }] }, 'mapName'],
-  ['a name twice', { config, maps: [{ mapName: 'A' }, { mapName: 'A', bean: Object }] }, 'name of its own'],
-  ['a first map with a bean', { config, maps: [{ mapName: 'A', bean: Object }] }, 'has no bean'],
+  ['a name twice', { config, maps: [{ mapName: 'A' }, { mapName: 'A', bean: Object }] }, 'different names'],
+  ['a first map with a bean', { config, maps: [{ mapName: 'A', bean: Object }] }, 'must have no bean'],
   ['a second without', { config, maps: [{ mapName: 'A' }, { mapName: 'B' }] }, 'the map B needs a bean'],
-  ['a prefix that is no string', { config, prefix: 1 }, 'prefix must be'],
-  ['a timeout that is none', { config, timeout: 0 }, 'timeout must be'],
+  ['a prefix that is not a string', { config, prefix: 1 }, 'prefix must be'],
+  ['an invalid timeout', { config, timeout: 0 }, 'timeout must be'],
 ])('options with %s are refused', (_, options, problem) => {
   expect(() => new HazelcastStore(options as HazelcastStoreOptions)).toThrow(problem);
 });
@@ -193,7 +197,7 @@ it('fifty parallel updates of different names, from two clients, are all kept', 
     expect(Object.keys((await stores[1].read('k'))!.data)).toEqual(expect.arrayContaining(names));
   }));
 
-it('sessions of one name in two prefixes do not meet, however the prefixes are made', async () => {
+it('sessions with one id in two prefixes stay apart, whatever the prefixes', async () => {
   const base = randomUUID();
   const stores = ['a', 'a/b', 'a%2Fb'].map(
     (prefix) => new HazelcastStore({ client: clients[0], prefix: `${base}${prefix}/` }),
@@ -224,7 +228,7 @@ it('no id reaches a session of another prefix in the same map', async () => {
       expect(await store.destroy(id)).toBe(false);
     }
     expect(await store.read('k')).toMatchObject({ id: 'k' });
-    // And each is listed as it is called.
+    // Each is listed under its own id.
     await store.create(aRecord('%2F/k%'));
     const { records } = await store.page({ limit: 10 });
     expect(records.map(({ id }) => id).toSorted()).toEqual(['%2F/k%', 'k']);
@@ -232,7 +236,7 @@ it('no id reaches a session of another prefix in the same map', async () => {
   }
 });
 
-it('pages of all look at as many sessions as they show, to the last one', () =>
+it('pages of all sessions read only as many sessions as they show, to the last page', () =>
   withStores(
     async ([store]) => {
       const count = 1500;
@@ -254,7 +258,7 @@ it('pages of all look at as many sessions as they show, to the last one', () =>
   ));
 
 describe('the lifetime of an entry', () => {
-  it('of two seconds ends with its session, which is live to the last', () =>
+  it('of two seconds ends with its session, which stays live until then', () =>
     withStores(async ([store], prefix) => {
       const expiresAt = Date.now() + 2000;
       const ids = Array.from({ length: 20 }, (_, index) => `k${index}`);
@@ -272,7 +276,7 @@ describe('the lifetime of an entry', () => {
       await eventually(async () => (await found('Sessions', `${prefix}/k0`)) === null);
     }));
 
-  it('is the whole lifetime and some, after any write, and none for a session that never expires', () =>
+  it('is a little more than the whole lifetime after any write, and forever for a session that never expires', () =>
     withStores(async ([store], prefix) => {
       const own = `${prefix}/k`;
       const expiresAt = Date.now() + 30 * MINUTE;
@@ -281,7 +285,7 @@ describe('the lifetime of an entry', () => {
       const writes: (() => Promise<unknown>)[] = [
         () => store.update(record, { set: { b: '2' } }),
         () => store.rotate(record, record.secretHash, 'another', 0),
-        // Shorter it must not get: who loses a race to a longer one would end that, too.
+        // It must not get shorter: the loser of a race would shorten the winner's too.
         () => store.update(record, { expiresAt: Date.now() + MINUTE }),
       ];
       for (const write of writes) {
@@ -295,7 +299,7 @@ describe('the lifetime of an entry', () => {
       expect(await ttlOf('Sessions', own)).toBeLessThan(31 * MINUTE);
     }));
 
-  it('that a winner of a race set is not shortened by who loses, and tries again', () =>
+  it('of the winner of a race is not shortened by a loser that tries again', () =>
     withStores(async ([winner, loser], prefix) => {
       await winner.create(aRecord('k', { expiresAt: Date.now() + MINUTE }));
       const stale = (await loser.read('k'))!;
@@ -304,10 +308,10 @@ describe('the lifetime of an entry', () => {
       expect(await ttlOf('Sessions', `${prefix}/k`)).toBeGreaterThan(MONTH);
     }));
 
-  it('that a winner of a race set is not shortened by who loses, and gives up', () =>
+  it('of the winner of a race is not shortened by a loser that gives up', () =>
     withStores(async ([winner], prefix) => {
       await winner.create(aRecord('k', { expiresAt: Date.now() + MINUTE }));
-      // What the loser sends arrives when it has given up, and behind what the winner did.
+      // The loser's calls arrive after it has given up, and after the winner's.
       let overtaking: Promise<unknown> | undefined;
       const overtake = async (): Promise<void> => {
         await expect(losing).rejects.toThrow('timed out after 100 ms');
@@ -326,7 +330,7 @@ describe('the lifetime of an entry', () => {
     }));
 });
 
-it('a lifetime that a winner of a race set is not shortened by a loser that fails', () =>
+it('the lifetime of the winner of a race is not shortened by a loser that fails', () =>
   withStores(async ([winner], prefix) => {
     await winner.create(aRecord('k', { expiresAt: Date.now() + MINUTE }));
     let isBehind: Promise<unknown> | undefined;
@@ -348,7 +352,7 @@ it('a lifetime that a winner of a race set is not shortened by a loser that fail
     await loser.close();
   }));
 
-it('who loses every race until the deadline is told so', () =>
+it('an update that loses every race until its deadline rejects with that reason', () =>
   withStores(async ([winner], prefix) => {
     await winner.create(aRecord('k'));
     const overtaken = onTheWay(clients[1], ['replaceIfSame'], async (count) => {
@@ -363,8 +367,8 @@ it('who loses every race until the deadline is told so', () =>
     await loser.close();
   }));
 
-describe('a call whose deadline passes before its timer can tell', () => {
-  /** As an answer is handled, behind others of one batch that took long. */
+describe('a call whose deadline passes before its timer fires', () => {
+  /** As happens when a response is handled after others of the same batch that took long. */
   async function handledLate(answer: Promise<unknown>): Promise<unknown> {
     const text = await answer;
     const begun = performance.now();
@@ -372,7 +376,7 @@ describe('a call whose deadline passes before its timer can tell', () => {
     return text;
   }
 
-  it('does not say that a session is gone', () =>
+  it('does not report that a session is gone', () =>
     withStores(async ([store], prefix) => {
       await store.create(aRecord('k'));
       const client = disturbed(clients[1], ['get'], (call) => handledLate(call()));
@@ -383,7 +387,7 @@ describe('a call whose deadline passes before its timer can tell', () => {
       await late.close();
     }));
 
-  it('does not say that a session was created', () =>
+  it('does not report that a session was created', () =>
     withStores(async ([store], prefix) => {
       const expiresAt = Date.now() + 20;
       await store.create(aRecord('k', { expiresAt }));
@@ -399,7 +403,7 @@ describe('a call whose deadline passes before its timer can tell', () => {
     }));
 });
 
-/** A client that does something before each call of some methods of a map; it is told how many there were. */
+/** A client that calls a function, with the number of the call, before each call of some methods of a map. */
 function onTheWay(
   client: HazelcastClient,
   methods: Disturbed[],
@@ -414,7 +418,7 @@ function onTheWay(
 
 type Disturbed = 'get' | 'replaceIfSame' | 'putIfAbsent' | 'setTtl' | 'remove' | 'delete';
 
-/** A client that does something else, or something more, where some methods of a map are called. */
+/** A client with other implementations of some methods of a map. */
 function disturbed(
   client: HazelcastClient,
   methods: Disturbed[],
@@ -456,7 +460,7 @@ describe('replica maps', () => {
     groups: ['user:ada'],
   };
 
-  it('hold what the beans make of a session, with its expiry and version, under its id', () =>
+  it('hold the result of the beans, with the expiry and version of the session, under its id', () =>
     withStores(
       async ([store, other], prefix) => {
         const record = aRecord('k', anyone);
@@ -478,7 +482,7 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('have no entry where the bean gives none, and no longer the one they had', () =>
+  it('have no entry if the bean returns none, even if they had one before', () =>
     withStores(
       async ([store], prefix) => {
         const record = aRecord('k', anyone);
@@ -491,7 +495,7 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('stay as long as a touch says, and for a finite time at all events', () =>
+  it('live as long as a touch says, and never forever', () =>
     withStores(
       async ([store], prefix) => {
         const from = Date.now() + MINUTE;
@@ -509,7 +513,7 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('do not stay longer than a session whose lifetime was shortened', () =>
+  it('do not live longer than a session whose lifetime was shortened', () =>
     withStores(
       async ([store], prefix) => {
         await store.create(aRecord('k', { ...anyone, expiresAt: Date.now() + MONTH }));
@@ -520,12 +524,12 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('stay as long as the winner of a race says, when the loser gave a shorter time', () =>
+  it('live as long as the winner of a race says, if the loser sets a shorter time', () =>
     withStores(
       async ([winner], prefix) => {
         await winner.create(aRecord('k', { ...anyone, expiresAt: Date.now() + MINUTE }));
         let winning: Promise<unknown> | undefined;
-        // The first two write the session, what is behind them its replica.
+        // The first two calls write the session, the later ones its replica.
         const overtaken = onTheWay(clients[1], ['replaceIfSame', 'setTtl'], async (count) => {
           if (count > 2) await (winning ??= winner.update(aRecord('k'), { expiresAt: Date.now() + MONTH }));
         });
@@ -539,7 +543,7 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('go with their session, when it is destroyed, cleared or set to expire', () =>
+  it('are removed with their session when it is destroyed, cleared or set to expire', () =>
     withStores(
       async ([store, other], prefix) => {
         const endings: ((id: string) => Promise<unknown>)[] = [
@@ -557,7 +561,7 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('are mended by the next save when a crash left them behind', () =>
+  it('are repaired by the next save if a crash has left them stale', () =>
     withStores(
       async ([store, other], prefix) => {
         const record = aRecord('k', anyone);
@@ -576,7 +580,7 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('are never put back to a version before', () =>
+  it('are never set back to an earlier version', () =>
     withStores(
       async ([store], prefix) => {
         const own = `${prefix}/k`;
@@ -588,12 +592,12 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('are those of the last version when a writer is late', () =>
+  it('are those of the last version if a writer is late', () =>
     withStores(
       async ([store], prefix) => {
         const own = `${prefix}/k`;
         await store.create(aRecord('k', { data: {} }));
-        // Between the late writer's session and its replicas the user logs out.
+        // The user logs out after the late writer has written the session, and before it writes the replicas.
         const late = onTheWay(clients[1], ['putIfAbsent'], (count) =>
           count === 1 ? store.update(aRecord('k'), { remove: ['user'] }).then(() => {}) : Promise.resolve(),
         );
@@ -607,10 +611,10 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  describe('are not left behind by a session that has ended when', () => {
+  describe('are not left behind by a session that has ended if', () => {
     const gone = (prefix: string) => async () => (await found('Carts', `${prefix}/k`)) === null;
 
-    /** Does `work` with a store whose first call of a method of a map is told to fail. */
+    /** Runs `work` with a store whose first call of a method of a map rejects, although it has acted. */
     async function failing(
       prefix: string,
       where: [mapName: string, method: Disturbed],
@@ -630,7 +634,7 @@ describe('replica maps', () => {
       await expect(work(store)).rejects.toMatchObject({ cause: { message: 'broken' } });
     }
 
-    it('a replica was written, but its answer got lost', () =>
+    it('a replica was written, but the response was lost', () =>
       withStores(
         async ([other], prefix) => {
           const endFirst = async (write: () => Promise<unknown>): Promise<unknown> => {
@@ -659,7 +663,7 @@ describe('replica maps', () => {
       ),
     );
 
-    it('a destroy got through to the session, but its answer got lost', () =>
+    it('a session was removed, but the response was lost', () =>
       withStores(
         async ([other], prefix) => {
           await other.create(aRecord('k', anyone));
@@ -675,7 +679,7 @@ describe('replica maps', () => {
       ));
   });
 
-  it('hold neither secret nor secret hash', () =>
+  it('contain neither the secret nor the secret hash', () =>
     withStores(async ([store], prefix) => {
       const seen = vi.fn<(session: ReplicatedSession) => object>(({ data }) => ({ ...data }));
       const watched = new HazelcastStore({
@@ -705,7 +709,7 @@ describe('replica maps', () => {
     }));
 
   describe('with a bean that throws', () => {
-    it('let the save fail before anything is saved, and name the map', () =>
+    it('make the save fail before anything is saved, and name the map', () =>
       withStores(
         async ([store], prefix) => {
           const record = aRecord('k', anyone);
@@ -725,7 +729,7 @@ describe('replica maps', () => {
         { maps },
       ));
 
-    it('leave the entry as it was, and tell, where they are told to', async () => {
+    it('leave the entry as it was and call onBeanError, if there is one', async () => {
       const onBeanError = vi.fn<(error: unknown, mapName: string, id: string) => void>();
       await withStores(
         async ([store], prefix) => {
@@ -740,10 +744,10 @@ describe('replica maps', () => {
     });
 
     it.each([
-      ['no object', () => 'text' as unknown as object],
+      ['a string', () => 'text' as unknown as object],
       ['an array', () => [1]],
-      ['a version of its own', () => ({ version: 1 })],
-      ['what JSON cannot hold', () => ({ big: 1n })],
+      ['an object with its own version', () => ({ version: 1 })],
+      ['an object that JSON cannot hold', () => ({ big: 1n })],
     ])('or gives %s do not save either', (_, bean) =>
       withStores(
         async ([store]) => {
@@ -755,7 +759,7 @@ describe('replica maps', () => {
     );
   });
 
-  it(`do not outlive a session that is destroyed beside a save, in ${LONG ? 200 : 20} rounds`, () =>
+  it(`do not outlive a session that is destroyed during a save, in ${LONG ? 200 : 20} rounds`, () =>
     withStores(
       async ([one, other], prefix) => {
         for (let round = 0; round < (LONG ? 200 : 20); round++) {

@@ -19,49 +19,50 @@ import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
 import { Replicas, type Projected, type ReplicaMap } from './replica.js';
 
-/** Where sessions are kept, what is kept beside them, and how long a call may take. */
+/** The options of a `HazelcastStore`. */
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   /**
-   * The map of the sessions, then any number of replica maps; `[{ mapName: 'Sessions' }]` by default. A create, a save
-   * or a touch takes one round trip, with replica maps three; a destroy one, with them two; a read always one.
+   * The map of the sessions, then any number of replica maps; default `[{ mapName: 'Sessions' }]`. A create, save or
+   * touch takes one round trip, or three with replica maps. A destroy takes one, or two with replica maps. A read takes
+   * one.
    *
-   * Members replace an entry and set its lifetime in two steps. When a crash comes between them, or a partition moves, the
-   * entry has the lifetime that its map has by default. So give these maps a `time-to-live-seconds` above the longest
-   * session: a shorter one ends sessions early, and none leaves entries for ever, though not their sessions, which
-   * expire to the millisecond. Give them no `max-idle-seconds`.
+   * Members replace an entry and set its lifetime in two steps. After a crash between them, or while a partition moves,
+   * the entry has the default lifetime of its map. So set a `time-to-live-seconds` above the longest session: a shorter
+   * one ends sessions early, and without one such entries stay forever, although their sessions expire to the
+   * millisecond. Do not set `max-idle-seconds`.
    */
   maps?: [{ mapName: string }, ...ReplicaMap[]];
   /**
-   * What all keys start with, before a `/`: `%25` and `%2F` stand for `%` and `/` in it, so that no store reaches into
-   * another's. Nothing by default: then keys have no `/` either. Stores of one prefix share their sessions.
+   * The start of all keys, before a `/`; default: none, and no `/`. `%` and `/` in it are written as `%25` and `%2F`,
+   * so that no store reaches the sessions of another. Stores with the same prefix share their sessions.
    */
   prefix?: string;
-  /** How long a call waits for the members, in milliseconds; 2 000 by default. */
+  /** How long a call waits for the members, in milliseconds; default 2 000. */
   timeout?: number;
 }
 
-/** How many sessions a clear ends at a time. */
+/** How many sessions one step of a clear destroys. */
 const CLEARED_A_STEP = 500;
 
-/** How long, in milliseconds, who lost a race waits at most before the next try. */
+/** How long the loser of a race waits at most before it tries again, in milliseconds. */
 const LONGEST_PAUSE = 50;
 
-/** A call that is under way. */
+/** A call in flight. */
 interface Call {
   sessions: JsonMap;
   deadline: Deadline;
-  /** How often others were quicker. */
+  /** How many races it has lost. */
   lost: number;
 }
 
-/** What was last read or written of a session: a write that starts from it needs no read. */
+/** The text of a session as it was last read or written: a write that starts from it needs no read. */
 interface Hint {
   text: string;
 }
 
 /**
- * Sessions in the maps of a Hazelcast cluster: each is one entry, which a write replaces only if it is still what was
- * read.
+ * Sessions in the maps of a Hazelcast cluster. Each session is one entry. A write replaces it only if it is still as it
+ * was read.
  */
 export class HazelcastStore extends SessionStore {
   private readonly connection: HazelcastConnection;
@@ -70,7 +71,7 @@ export class HazelcastStore extends SessionStore {
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
   private sessions: JsonMap | undefined;
-  /** Until a member comes that may be one of a cluster that was started anew, and has no indexes. */
+  /** Reset when a member joins: it may belong to a cluster that was restarted and has no indexes. */
   private isIndexed = false;
 
   constructor(options: HazelcastStoreOptions) {
@@ -125,7 +126,7 @@ export class HazelcastStore extends SessionStore {
       const now = this.now();
       const isDead = !isLive(made, now);
       const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
-      // A client may send it twice, and then meets itself.
+      // A client may send a call twice, and then finds its own entry.
       if (found === undefined || found === made.text) break;
       const other = this.envelopes.read(record.id, found);
       if (other && isLive(other, now)) {
@@ -179,7 +180,7 @@ export class HazelcastStore extends SessionStore {
     const found = keys.length === 0 ? [] : await this.begin('page', deadline).sessions.getAll(keys);
     const records = found.flatMap(([key, text]) => {
       const record = text !== undefined && this.recordOf(this.envelopes.idOf(key), text);
-      // It may have ended or left since it was found.
+      // A session may have ended or left the group since it was found.
       return record && (group === undefined || record.groups.includes(group)) ? [record] : [];
     });
     return next === undefined ? { records } : { records, next };
@@ -214,7 +215,8 @@ export class HazelcastStore extends SessionStore {
     const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
     this.sessions = sessions;
     this.replicas.open(replicas);
-    // A member that does not respond holds up indexes, but no start: without them lists take longer, and are as right.
+    // A member that does not respond delays the indexes, but must not delay `open`. Without them lists are slower, but
+    // exact.
     const isSlow = new Error('the indexes are not there yet');
     try {
       await new Deadlines(Math.ceil(this.timeout / 2)).run(
@@ -235,7 +237,7 @@ export class HazelcastStore extends SessionStore {
     });
   }
 
-  /** Reads a session, or takes it from the hint, changes it, and writes it if it is still what was read. */
+  /** Reads a session, or takes it from the hint, changes it, and writes it if it is still as it was read. */
   private async revise(
     operation: SessionStoreOperation,
     { id, hint }: SessionRef,
@@ -252,7 +254,7 @@ export class HazelcastStore extends SessionStore {
       const record = found && isLive(found, now) ? change(found.record, now) : undefined;
       const next = found && record && this.envelopes.next(found, record, now);
       if (!found || !record || !next) {
-        // A hint may be out of date, so it cannot tell that there is nothing to do.
+        // A hint may be stale, so it cannot show that there is nothing to do.
         if (known !== undefined) continue;
         return record;
       }
@@ -264,7 +266,7 @@ export class HazelcastStore extends SessionStore {
           this.replicas.held(id),
         ]);
         if (isDone) {
-          // The next change of whoever has the record starts from here.
+          // The next change with the same record starts from here.
           if (isHint(hint)) hint.text = next.text;
           await this.follow(sessions, projected, held);
           return record;
@@ -281,13 +283,13 @@ export class HazelcastStore extends SessionStore {
     try {
       return await sessions.replace(this.envelopes.keyOf(id), from, next.text, ttlOf(next, now));
     } catch (error) {
-      // Another may have won, and got our lifetime.
+      // Another writer may have won, and its entry may have our lifetime.
       this.afterwards(() => this.keepAlive(sessions, id));
       throw error;
     }
   }
 
-  /** Lets the replicas follow a session that was written. */
+  /** Updates the replicas of a session that was written. */
   private async follow(sessions: JsonMap, projected: Projected, held: (string | undefined)[]): Promise<void> {
     const { id } = projected.envelope.record;
     await this.leavingNoOrphan(sessions, id, () =>
@@ -300,7 +302,7 @@ export class HazelcastStore extends SessionStore {
     return text === undefined ? undefined : this.envelopes.read(id, text);
   }
 
-  /** Ends a session, then its replicas; resolves to whether it was live. */
+  /** Destroys a session, then its replicas. Resolves to whether it was live. */
   private async end(sessions: JsonMap, id: string): Promise<boolean> {
     const text = await this.leavingNoOrphan(sessions, id, async () => {
       const removed = await sessions.remove(this.envelopes.keyOf(id));
@@ -311,7 +313,7 @@ export class HazelcastStore extends SessionStore {
     return ended !== undefined && isLive(ended, this.now());
   }
 
-  /** Ends a session that is still what was found, then its replicas; resolves to whether it was. */
+  /** Destroys a session if it is still as it was found, then its replicas. Resolves to whether it was. */
   private endSame(sessions: JsonMap, { record: { id }, text }: Envelope): Promise<boolean> {
     return this.leavingNoOrphan(sessions, id, async () => {
       const isDone = await sessions.removeSame(this.envelopes.keyOf(id), text);
@@ -321,8 +323,8 @@ export class HazelcastStore extends SessionStore {
   }
 
   /**
-   * Takes steps that may leave replicas of a session that is gone when one of them fails, as it may have been done. A
-   * retry of a clear would not find them.
+   * Runs steps that may leave replicas without a session if one of them fails, because it may have acted all the same.
+   * Then removes such replicas: a second clear would not find them.
    */
   private async leavingNoOrphan<T>(sessions: JsonMap, id: string, steps: () => Promise<T>): Promise<T> {
     try {
@@ -336,7 +338,7 @@ export class HazelcastStore extends SessionStore {
     }
   }
 
-  /** Does what a failed call left behind: tries for as long as a call may take, and keeps nobody waiting. */
+  /** Repairs, in the background, what a failed call has left behind. Tries for as long as a call may take. */
   private afterwards(work: () => Promise<void>): void {
     const end = performance.now() + this.timeout;
     const attempt = (): Promise<void> =>
@@ -348,8 +350,8 @@ export class HazelcastStore extends SessionStore {
   }
 
   /**
-   * Who lost a race has set a lifetime that may be shorter than the winner's. The next try mends it; who gives up does
-   * it here.
+   * Repairs the lifetime of an entry. The loser of a race has set one that may be shorter than the winner's. Its next
+   * try repairs that; a loser that gives up calls this.
    */
   private async keepAlive(sessions: JsonMap, id: string): Promise<void> {
     const key = this.envelopes.keyOf(id);
@@ -363,7 +365,9 @@ export class HazelcastStore extends SessionStore {
     }
   }
 
-  /** Fails: what was not done in time must not pass for a session that is gone, or for done. */
+  /**
+   * Rejects as late. A call that did not act in time must not look as if it had acted, or as if the session were gone.
+   */
   private async giveUp(
     operation: SessionStoreOperation,
     { sessions, lost, deadline }: Call,
@@ -373,7 +377,7 @@ export class HazelcastStore extends SessionStore {
     throw this.late(operation, deadline);
   }
 
-  /** Waits a little before the next try, longer the more often others were quicker, and not at all at first. */
+  /** Waits before the next try: not after the first lost race, and longer after each further one. */
   private async pause(call: Call): Promise<void> {
     if (++call.lost > 1) {
       call.deadline.advice = `Others wrote the same session first, ${call.lost} times. Spread its writes, or raise the timeout`;
@@ -381,7 +385,10 @@ export class HazelcastStore extends SessionStore {
     }
   }
 
-  /** The live record that a text holds. A damaged one lacks its creation, so that whoever reads it sees it. */
+  /**
+   * The record in a text; `undefined` if it has expired. `createdAt` of a damaged one is `NaN`, so that its reader
+   * notices.
+   */
   private recordOf(id: string, text: string): SessionRecord | undefined {
     const found = this.envelopes.read(id, text);
     if (!found) {
@@ -392,20 +399,20 @@ export class HazelcastStore extends SessionStore {
     return { ...found.record, hint: { text } satisfies Hint };
   }
 
-  /** Runs one step of a call, which needs the indexes. */
+  /** Runs one step of a call that needs the indexes. */
   private async query<T>(
     operation: SessionStoreOperation,
     work: (sessions: JsonMap) => Promise<T>,
   ): Promise<T> {
     return this.within(operation, async (deadline) => {
       const { sessions } = this.begin(operation, deadline);
-      // Without them it takes longer, and is as right.
+      // Without indexes the call is slower, but exact.
       await this.index(sessions).catch(() => {});
       return work(sessions);
     });
   }
 
-  /** Begins a call, if one can get through. */
+  /** Begins a call. Throws if no call can reach the cluster. */
   private begin(operation: SessionStoreOperation, deadline: Deadline): Call {
     this.connection.check(operation);
     return { sessions: this.sessions as JsonMap, deadline, lost: 0 };
@@ -418,16 +425,16 @@ function isHint(hint: unknown): hint is Hint {
 
 function checkNames(maps: { mapName: string }[]): string[] {
   if (!Array.isArray(maps) || maps.length === 0) {
-    throw new TypeError('maps must be [{ mapName }, { mapName, bean }, …]');
+    throw new TypeError('maps must be a list: write [{ mapName }, { mapName, bean }, …]');
   }
   const names = maps.map(({ mapName }) => mapName);
   for (const name of names) {
     if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
-      throw new TypeError('a mapName must be a well-formed string that is not empty');
+      throw new TypeError('mapName must be a well-formed string that is not empty');
     }
   }
-  if (new Set(names).size < names.length) throw new TypeError('each of the maps must have a name of its own');
+  if (new Set(names).size < names.length) throw new TypeError('maps must have different names');
   if ('bean' in (maps[0] as object))
-    throw new TypeError('the first of the maps holds the sessions: it has no bean');
+    throw new TypeError('the first of the maps holds the sessions and must have no bean: leave it out');
   return names;
 }

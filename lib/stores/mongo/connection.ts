@@ -2,30 +2,30 @@ import mongoose, { type Connection, type ConnectOptions } from 'mongoose';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, notOpen } from '../../contract/errors.js';
 
-/** Where the sessions' database is: `connection`, `uri`, or neither for mongoose's default connection. */
+/** Where the database is: `connection`, `uri`, or neither for mongoose's default connection. */
 export interface MongoConnectionOptions {
-  /** A mongoose connection of yours, such as `getConnectionToken()` of @nestjs/mongoose injects; never closed. */
+  /** A mongoose connection of yours, such as the one that @nestjs/mongoose injects. Never closed. */
   connection?: Connection;
-  /** `mongodb://` or `mongodb+srv://`; the store connects in `open` and disconnects in `close`. */
+  /** `mongodb://` or `mongodb+srv://`. The store connects in `open` and disconnects in `close`. */
   uri?: string;
   /** mongoose's options for the connection to `uri`. */
   options?: ConnectOptions;
 }
 
-/** What a command of MongoDB answers. */
-export type Answer = Record<string, unknown>;
+/** The response to a command of MongoDB. */
+export type Response = Record<string, unknown>;
 
-/** Sends a command to the primary, unless the call it is part of was given up. */
-export type Send = (command: Record<string, unknown>) => Promise<Answer>;
+/** Sends a command to the primary. Canceled after the deadline of its call. */
+export type Send = (command: Record<string, unknown>) => Promise<Response>;
 
 /**
- * The connection of one store. It sends plain commands: mongoose's collections hold calls back while there is no
- * server, and the driver's send writes again after a failover, both of which could let one act after its caller was
- * told that it failed.
+ * The connection of one store. It sends plain commands. mongoose's collections queue calls while there is no server,
+ * and the driver's collections send writes again after a failover: both could let a write act after its call has
+ * failed.
  */
 export class MongoConnection {
   private connection: Connection | undefined;
-  /** What calls had to be given up by and were not: making one costs more than all that a call does with it. */
+  /** Controllers that no call has aborted, for reuse: to make one costs more than everything a call does with it. */
   private readonly unused: AbortController[] = [];
   private readonly closing: Deadlines;
 
@@ -37,7 +37,7 @@ export class MongoConnection {
     this.closing = new Deadlines(timeout);
   }
 
-  /** Connects what is ours, and waits for what was handed in. */
+  /** Opens our own connection, or waits for the given one. */
   async open(): Promise<void> {
     const { connection = mongoose.connection, uri } = this.options;
     this.connection = uri === undefined ? connection : this.make(uri);
@@ -46,25 +46,25 @@ export class MongoConnection {
     this.databaseFor('open');
   }
 
-  /** Throws on a server, by its answer to `hello`, where the store could not keep its word. */
-  checkServer({ msg, hosts }: Answer): void {
-    const refuse = (problem: string): never => {
+  /** Throws if the response to `hello` shows a server on which the store could not keep its guarantees. */
+  checkServer({ msg, hosts }: Response): void {
+    const reject = (problem: string): never => {
       throw new SessionStoreError('mongo', 'open', problem);
     };
     if (msg === 'isdbgrid') {
-      refuse(
-        'this is a mongos, whose clock is not that of the shard that writes: connect to a replica set or a server that stands alone',
+      reject(
+        'the server is a mongos, whose clock differs from that of the shards. Connect to a replica set or a standalone server',
       );
     }
-    // The driver reads from whatever a direct connection leads to, a secondary included.
+    // With a direct connection the driver reads from any server, even a secondary.
     if (this.connection?.getClient().options.directConnection && (hosts as string[] | undefined)?.[1]) {
-      refuse(
-        'a direct connection would read from a secondary after a failover: connect with `replicaSet` and without `directConnection`',
+      reject(
+        'a direct connection would read from a secondary after a failover. Connect with `replicaSet` and without `directConnection`',
       );
     }
   }
 
-  /** Disconnects what is ours. A server that is unreachable is not waited for. */
+  /** Closes our own connection. Does not wait for a server that is unreachable. */
   async close(): Promise<void> {
     const { connection } = this;
     this.connection = undefined;
@@ -78,7 +78,7 @@ export class MongoConnection {
     ).catch(() => {});
   }
 
-  /** Does the work of one operation, in one command or more. Once its time is over, what is under way is canceled. */
+  /** Runs the commands of one call. Cancels them after its deadline. */
   async call<T>(operation: string, deadline: Deadline, work: (send: Send) => Promise<T>): Promise<T> {
     const database = this.databaseFor(operation);
     const call = this.unused.pop() ?? new AbortController();
@@ -86,7 +86,7 @@ export class MongoConnection {
     const send: Send = async (command) =>
       acknowledged(
         await database.command(
-          // What is left of the call's time; 0 would mean no limit.
+          // The rest of the call's time. 0 would mean no limit.
           { ...command, maxTimeMS: Math.max(1, Math.ceil(deadline.left)) },
           { readPreference: 'primary', signal: call.signal },
         ),
@@ -99,7 +99,7 @@ export class MongoConnection {
     }
   }
 
-  /** Sends a command that may take longer than the timeout, and settles as it does. */
+  /** Sends a command without a deadline. */
   async sendPatiently(operation: string, command: Record<string, unknown>): Promise<void> {
     acknowledged(await this.databaseFor(operation).command(command, { readPreference: 'primary' }));
   }
@@ -112,48 +112,52 @@ export class MongoConnection {
     if (db) return db;
     const problem =
       this.options.connection === undefined
-        ? "mongoose's default connection is not open: call mongoose.connect() first, or give the store `connection` or `uri`"
-        : 'the connection is not open: call its openUri() first';
+        ? "mongoose's default connection is not open. Call mongoose.connect() first, or set the store's option `connection` or `uri`"
+        : 'the connection is not open. Call its openUri() first';
     throw new SessionStoreError('mongo', operation, problem);
   }
 
   private make(uri: string): Connection {
-    // The driver refuses it beside `primary`.
+    // The driver rejects it together with `primary`.
     const { maxStalenessSeconds: _, ...options } = this.options.options ?? {};
     return mongoose.createConnection(uri.replace(/(?<=[?&])maxStalenessSeconds=[^&]*&?/gi, ''), {
-      // Before our own deadline, because the driver can say what it tried.
+      // Before our own deadline, because the driver's error says what it has tried.
       serverSelectionTimeoutMS: Math.ceil(this.timeout * 0.9),
-      // Closing does not end an attempt to connect: on a server that is mute it would keep the process for half a minute.
+      // Closing does not end an attempt to connect. A server that does not respond would keep the process for 30
+      // seconds.
       connectTimeoutMS: this.timeout,
       ...options,
-      // Sessions are read where they are written, whatever `uri` says.
+      // Sessions are read from the primary, whatever `uri` says.
       readPreference: 'primary',
     });
   }
 }
 
-/** The answer to a command that a majority of the replica set has carried out. */
-function acknowledged(answer: Answer): Answer {
-  const { writeErrors, writeConcernError } = answer as { writeErrors?: Answer[]; writeConcernError?: Answer };
-  const [refused = writeConcernError] = writeErrors ?? [];
-  if (!refused) return answer;
-  throw Object.assign(new Error(String(refused['errmsg'])), {
-    code: refused['code'],
-    codeName: refused['codeName'],
+/** The response to a command. Throws for a failed write, or one that a majority has not acknowledged. */
+function acknowledged(response: Response): Response {
+  const { writeErrors, writeConcernError } = response as {
+    writeErrors?: Response[];
+    writeConcernError?: Response;
+  };
+  const [failure = writeConcernError] = writeErrors ?? [];
+  if (!failure) return response;
+  throw Object.assign(new Error(String(failure['errmsg'])), {
+    code: failure['code'],
+    codeName: failure['codeName'],
   });
 }
 
 function checkOptions({ connection, uri, options }: MongoConnectionOptions): void {
   if (connection !== undefined && uri !== undefined) {
-    throw new TypeError('MongoStore needs one of `connection` and `uri`, or neither: both are set');
+    throw new TypeError('MongoStore needs one of `connection` and `uri`, or neither: leave one of them out');
   }
   if (uri !== undefined && typeof uri !== 'string') throw new TypeError('uri must be a string');
   if (options !== undefined && uri === undefined) {
-    throw new TypeError('options are for the connection to `uri`, which is not set');
+    throw new TypeError('options must not be set without `uri`: write `uri`, or leave them out');
   }
   if (connection !== undefined && typeof connection?.asPromise !== 'function') {
     throw new TypeError(
-      'connection must be a Connection of mongoose, not a MongoClient and not mongoose itself',
+      'connection must be a Connection of mongoose: write mongoose.connection, not mongoose and not a MongoClient',
     );
   }
 }

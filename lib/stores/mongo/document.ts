@@ -1,15 +1,15 @@
 import { NEVER, type SessionRecord } from '../../contract/record.js';
 
-/** A session as the collection holds it. */
+/** A session as a document of the collection. */
 export interface SessionDocument {
   _id: string;
   secretHash: string;
   previous?: { hash: string; replacedAt: Date; grace: number; validUntil?: Date };
-  /** By encoded names: see `fieldOf`. */
+  /** The names are encoded by `fieldOf`. */
   data: Record<string, string>;
   groups: string[];
   createdAt: Date;
-  /** A date, because the index that removes what has expired takes nothing else. */
+  /** A date, because the index that removes expired documents needs one. */
   expiresAt: Date;
 }
 
@@ -34,7 +34,7 @@ export function documentOf(record: SessionRecord): SessionDocument {
   return document;
 }
 
-/** The record in a document. What somebody else has damaged comes as it is: who reads it says so. */
+/** The record in a document. A damaged one is returned as it is: its reader reports it. */
 export function recordOf(document: SessionDocument): SessionRecord {
   const { _id: id, secretHash, previous, data, groups, createdAt, expiresAt } = document;
   const record: SessionRecord = {
@@ -56,19 +56,19 @@ export function recordOf(document: SessionDocument): SessionRecord {
   return record;
 }
 
-/** Exact for every instant since 271 822 BC. */
+/** The date of an instant. Exact for every instant since 271 822 BC. */
 export function dateOf(instant: number): Date {
   return new Date(Math.max(instant, -NEVER));
 }
 
-/** Texts by their fields in `data`. */
+/** Data by its encoded names. */
 export function fieldsOf(data: Record<string, string>, prefix = ''): Record<string, string> {
   return Object.fromEntries(Object.keys(data).map((name) => [prefix + fieldOf(name), data[name] as string]));
 }
 
 /**
- * A name as a field that MongoDB can be asked for. An empty one, a dot, a NUL and a leading `$` mean something in a
- * path, and some names mean something to the driver.
+ * Encodes a name as a field that can be used in a path. There, an empty name, a dot, a NUL and a leading `$` have a
+ * meaning. Some names have a meaning for the driver.
  */
 export function fieldOf(name: string): string {
   if (name === '') return '%';

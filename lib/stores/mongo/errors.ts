@@ -1,17 +1,17 @@
 import { SessionStoreError } from '../../contract/errors.js';
 
-/** The store's error for what a driver threw. */
+/** The store's error for an error of the driver. */
 export function failed(operation: string, error: unknown): Error {
   const { codeName, name } = error as DriverError;
   const problem = PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
-      ? 'no connection to a primary. Is the server running, is its address right, and has its replica set a majority?'
+      ? 'no connection to a primary. Is the server running, is its address right, and does its replica set have a majority?'
       : 'the server rejected the command. Its message is in the cause';
   return new SessionStoreError('mongo', operation, problem ?? unknown, { cause: withoutCommand(error) });
 }
 
-/** Whether what the driver threw may be due to one of many sessions: one that is damaged, or too large. */
+/** Whether one of many sessions may have caused the driver's error, because it is damaged or too large. */
 export function mayBeOfOne(error: unknown): boolean {
   const { codeName, name } = error as DriverError;
   return [TOO_LARGE, DAMAGED].some((names) => names.test(codeName ?? name));
@@ -25,35 +25,38 @@ interface DriverError extends Error {
   codeName?: string;
 }
 
-/** What errors mean, by the server's name for them or the driver's, and what to do about them. */
+/** The errors of the server and the driver by name, what they mean and what to do about them. */
 const PROBLEMS: [names: RegExp, problem: string][] = [
   [
     /^(AuthenticationFailed|AtlasError)$/,
-    'the server wants another login: check user name, password and authSource',
+    'the server rejected the login. Check user name, password and authSource',
   ],
-  [/^Unauthorized$/, 'the server denies it: the user needs the role readWrite on the database'],
+  [/^Unauthorized$/, 'the server denied the command. The user needs the role readWrite on the database'],
   [
     /^(NotWritablePrimary|NotPrimary.*|PrimarySteppedDown|InterruptedDueToReplStateChange|InterruptedAtShutdown|ShutdownInProgress)$/,
-    'the primary is giving way to another: try again soon',
+    'the primary has stepped down. Try again soon',
   ],
   [
     /^(MaxTimeMSExpired|ExceededTimeLimit|WriteConcernFailed|WriteConcernTimeout)$/,
-    'the server was too slow: is it held up by slow queries, or out of touch with a majority of its replica set?',
+    'the server was too slow. Is it blocked by slow queries, or cut off from the majority of its replica set?',
   ],
-  [TOO_LARGE, 'the session is larger than the 16 MB that MongoDB can hold'],
-  [DAMAGED, 'a document of the collection is damaged: remove it'],
+  [TOO_LARGE, 'the session is larger than the 16 MB that MongoDB can store. Store less data in it'],
+  [DAMAGED, 'a document of the collection is damaged. Remove it'],
   [
     /^DocumentValidationFailure$/,
-    'the collection has a validator that refuses sessions: choose another `collection`',
+    'the collection has a validator that rejects sessions. Choose another `collection`',
   ],
   [
     /^(IndexOptionsConflict|IndexKeySpecsConflict)$/,
-    'the collection has another index on `expiresAt` or `groups`: drop it, or choose another `collection`',
+    'the collection has another index on `expiresAt` or `groups`. Drop it, or choose another `collection`',
   ],
-  [/^Mongo(ose)?(Parse|InvalidArgument|MissingCredentials)Error$/, 'the driver refuses `uri` or `options`'],
+  [
+    /^Mongo(ose)?(Parse|InvalidArgument|MissingCredentials)Error$/,
+    'the driver rejected `uri` or `options`. Its message is in the cause',
+  ],
 ];
 
-/** A driver's error as a cause: without the command and the document, which are session data. */
+/** A driver's error as a cause: without the command and the document, which contain session data. */
 function withoutCommand(error: unknown): Error {
   const { name, message, stack, code, codeName } = error as DriverError;
   const cause = Object.assign(new Error(message), { name });

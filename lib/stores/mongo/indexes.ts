@@ -2,7 +2,7 @@ import { SessionStoreError } from '../../contract/errors.js';
 import type { MongoConnection, Send } from './connection.js';
 import { failed } from './errors.js';
 
-/** What a store has while it opens. */
+/** What a store uses while it opens. */
 interface SetUp {
   connection: MongoConnection;
   collection: string;
@@ -11,8 +11,8 @@ interface SetUp {
 }
 
 /**
- * What every store of a collection makes, the same names and keys as by hand. `expiresAt` is in none that is paged or
- * cleared along: a session whose expiry moves meanwhile would change its place and be missed.
+ * The indexes of a collection, with the names that MongoDB gives by default. `expiresAt` is in no index that is used
+ * for paging or clearing: a session whose expiry moves meanwhile would change its place and be missed.
  */
 const INDEXES: { name: string; key: Record<string, number>; expireAfterSeconds?: number }[] = [
   { name: 'expiresAt_1', key: { expiresAt: 1 }, expireAfterSeconds: 0 },
@@ -20,8 +20,8 @@ const INDEXES: { name: string; key: Record<string, number>; expireAfterSeconds?:
 ];
 
 /**
- * Makes the indexes that are not there. Many processes may do it at once. When it takes longer than `patience` because
- * the collection is full already, it goes on beside the requests, which work meanwhile, those on groups slowly.
+ * Creates the missing indexes. Many processes may do it at the same time. If it takes longer than `patience`, because
+ * the collection is already large, it continues in the background. Calls work meanwhile, those on groups slowly.
  */
 export async function makeIndexes(setUp: SetUp, patience: number): Promise<void> {
   const made = setUp.connection
@@ -41,8 +41,8 @@ export async function makeIndexes(setUp: SetUp, patience: number): Promise<void>
 }
 
 /**
- * Refuses a collection that does not tell all texts apart: ids, groups and secret hashes are compared as it does. Who may not
- * ask for that is believed.
+ * Rejects a collection with a collation, by which different ids, groups or secret hashes may be equal. If the user may
+ * not list collections, the check is skipped.
  */
 export async function checkCollation({ collection, send }: SetUp): Promise<void> {
   const command = { listCollections: 1, filter: { name: collection } };
@@ -52,11 +52,11 @@ export async function checkCollation({ collection, send }: SetUp): Promise<void>
   })) as { cursor: { firstBatch: { options?: { collation?: unknown } }[] } };
   if (!cursor.firstBatch[0]?.options?.collation) return;
   const problem =
-    'the collection has a collation, by which two ids may be one: choose another `collection`, or make it without';
+    'the collection has a collation, by which two different ids may be equal. Choose another `collection`, or create it without one';
   throw new SessionStoreError('mongo', 'open', problem);
 }
 
-/** Passes over that the user may not make indexes when somebody has made them by hand. */
+/** Ignores that the user may not create indexes, if they exist. */
 async function check(setUp: SetUp, error: unknown): Promise<void> {
   if (codeOf(error) !== 'Unauthorized') throw error;
   const missing: string[] = [];
@@ -68,16 +68,16 @@ async function check(setUp: SetUp, error: unknown): Promise<void> {
     );
   }
   if (missing.length === 0) return;
-  const problem = `the user may not create indexes: let one who may run ${missing.join('; ')}`;
+  const problem = `the user may not create indexes. As a user with that right, run ${missing.join('; ')}`;
   throw new SessionStoreError('mongo', 'open', problem, { cause: failed('open', error).cause });
 }
 
-/** By asking how it would be used: even a user who may not list indexes may do that. */
+/** Whether an index exists. Uses `explain`, because the user may not be allowed to list indexes. */
 async function exists({ collection, send }: SetUp, key: Record<string, number>): Promise<boolean> {
   const explain = { find: collection, hint: key };
   try {
     const { queryPlanner } = await send({ explain, verbosity: 'queryPlanner' });
-    // Of a collection that does not exist it says nothing.
+    // For a collection that does not exist, the plan uses no index.
     return JSON.stringify(queryPlanner).includes('"IXSCAN"');
   } catch (error) {
     if (codeOf(error) === 'BadValue') return false;

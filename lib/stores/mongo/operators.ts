@@ -1,19 +1,19 @@
 import type { SessionChange } from '../../contract/record.js';
 import { dateOf, fieldOf, fieldsOf } from './document.js';
 
-/** What a change needs of a session, and what it then does. */
+/** A condition on a session, and the update if it holds. */
 interface Modification {
   query: Record<string, unknown>;
   update: Record<string, unknown>;
 }
 
 /**
- * A change as MongoDB's update operators, which cost the server less than a pipeline: right for sessions that `query`
- * finds, and silent on others. `undefined` where it takes a pipeline.
+ * A change as MongoDB's update operators, which cost the server less than a pipeline. Applies only to sessions that
+ * match `query`. `undefined` if the change needs a pipeline.
  */
 export function operators(change: SessionChange): Modification | undefined {
   const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
-  // Two operators may not change one field, and none has a condition for a part of what it does.
+  // Two operators must not change the same field, and an operator cannot be conditional.
   if (retirePrevious || (join?.length && leave?.length)) return undefined;
   const fields: Record<string, unknown> = fieldsOf(set ?? {}, 'data.');
   const query: Record<string, unknown> = {};
@@ -30,6 +30,6 @@ export function operators(change: SessionChange): Modification | undefined {
   }
   if (join?.length) update['$addToSet'] = { groups: { $each: join } };
   if (leave?.length) update['$pullAll'] = { groups: leave };
-  // One without operators would replace the document.
+  // An update without operators would replace the document.
   return Object.keys(update).length > 0 ? { query, update } : undefined;
 }

@@ -1,5 +1,5 @@
-// What happens to a document, as the aggregation expressions and stages that MongoDB works out by itself: a condition
-// and what depends on it are one step. Texts stand under `$literal`, or one that starts with `$` would be a path.
+// Writes as aggregation pipelines, in which a condition and what depends on it are one atomic step. Strings are under
+// `$literal`, or one that starts with `$` would be a path.
 import type { SessionChange } from '../../contract/record.js';
 import type { Window } from '../shared/clock.js';
 import { dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
@@ -7,7 +7,7 @@ import { dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
 /** An expression, or a stage of them. */
 type Expression = Record<string, unknown>;
 
-/** Whether a session lives, by the server's clock. */
+/** Whether a session is live by the server's clock. */
 export const LIVE: Expression = { $gt: ['$expiresAt', '$$NOW'] };
 
 const literal = (value: unknown): Expression => ({ $literal: value });
@@ -15,23 +15,24 @@ const either = (condition: Expression, then: unknown, otherwise: unknown): Expre
   $cond: [condition, then, otherwise],
 });
 
-/** Whether the server's time lies in a window. */
+/** Whether the server's time is in a window. */
 export function within({ from, to }: Window): Expression {
   return { $and: [{ $gte: ['$$NOW', new Date(from)] }, { $lte: ['$$NOW', new Date(to)] }] };
 }
 
-/** The expiry of what was put too late. */
+/** The expiry of a document that was written too late. */
 export const TOO_LATE = new Date(0);
 
 /**
- * Puts a document where there is none, or an expired one. Too late it is put as one that has expired: a pipeline that
- * may insert has no way not to.
+ * Writes a document if there is none with its id, or only an expired one. Outside of its window it writes a document
+ * that has expired, because a pipeline with `upsert` always inserts.
  */
 export function creation(document: SessionDocument, window: Window): Expression[] {
   const expiresAt = either(within(window), document.expiresAt, TOO_LATE);
   return [{ $replaceWith: either(LIVE, '$$ROOT', { $mergeObjects: [literal(document), { expiresAt }] }) }];
 }
 
+/** Applies a change. */
 export function changing({
   set,
   remove,
@@ -63,7 +64,7 @@ export function changing({
   return stages;
 }
 
-/** The rules of `SessionStore.rotate`. */
+/** Rotates by the rules of `SessionStore.rotate`. */
 export function rotation(presented: string, secretHash: string, grace: number): Expression[] {
   const isYoung = { $lt: [{ $subtract: ['$$NOW', '$previous.replacedAt'] }, '$previous.grace'] };
   const isCurrent = { $eq: ['$secretHash', literal(presented)] };
@@ -87,7 +88,7 @@ export function rotation(presented: string, secretHash: string, grace: number): 
   ];
 }
 
-/** Whether there was a rotation whose new secret no client has presented yet. */
+/** Whether no client has presented the secret of the last rotation yet. */
 const IS_UNSEEN: Expression = {
   $and: [
     { $eq: [{ $type: '$previous' }, 'object'] },

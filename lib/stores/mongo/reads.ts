@@ -1,25 +1,27 @@
-/** How many commands may be under way: enough that a slow answer does not hold all up, few enough that reads gather. */
+/**
+ * How many commands run in parallel: enough that a slow one does not block all others, few enough that reads gather.
+ */
 const AT_ONCE = 4;
 
-/** How many ids a command names at most. */
+/** How many ids a command contains at most. */
 const KEYS = 100;
 
-/** What is read by one command. */
+/** The reads of one command. */
 interface Turn<T> {
   ids: Set<string>;
   found: Promise<Map<string, T>>;
 }
 
 /**
- * Reads that would wait for the server together go together: a command costs the client and the server much more than
- * one more id in it. Each command is sent after all its reads were asked for, so they see what was written before.
+ * Combines reads that wait for the server into one command: a command costs the client and the server much more than
+ * one more id in it. Each command is sent after all its reads were called, so they see all earlier writes.
  */
 export class MongoReads<T> {
   private underWay = 0;
   private readonly waiting: (() => void)[] = [];
   private gathering: Turn<T> | undefined;
 
-  /** `mayBeOfOne` tells whether what `find` threw may be due to one of its ids, so that the others can be found. */
+  /** @param mayBeOfOne whether one of the ids may have caused an error of `find`, so that each id is read alone */
   constructor(
     private readonly find: (ids: string[]) => Promise<Map<string, T>>,
     private readonly mayBeOfOne: (error: unknown) => boolean,
@@ -54,7 +56,7 @@ export class MongoReads<T> {
     }
   }
 
-  /** Who ends hands its place to the one that waits longest. */
+  /** Waits for a free place. A command that ends passes its place to the one that has waited longest. */
   private async place(): Promise<void> {
     if (this.underWay < AT_ONCE) this.underWay++;
     else await new Promise<void>((resolve) => void this.waiting.push(resolve));

@@ -11,10 +11,10 @@ import { aRecord } from '../../../test/record.js';
 import { startMongo } from '../../../test/servers/mongo.mjs';
 
 const { url } = inject('mongo');
-/** How often each law is held to. */
+/** How often each law is run. */
 const TIMES = process.env['LONG'] ? 20 : 1;
 
-/** To see what is stored. */
+/** Connections that read the stored documents. */
 let connection: Connection;
 let alone: Server;
 let connectionToAlone: Connection;
@@ -59,33 +59,33 @@ async function holds(
   }
 }
 
-describe('two stores with connections of their own to a replica set keep the law', () => {
+describe('two stores with their own connections to a replica set keep the law', () => {
   keepsTheLaws(() => ({ options: { uri: url }, seen: connection }));
 });
 
-describe('two stores on a connection that was handed in, to a server that stands alone, keep the law', () => {
+describe('two stores with one given connection to a standalone server keep the law', () => {
   keepsTheLaws(() => ({ options: { connection: connectionToAlone }, seen: connectionToAlone }));
 });
 
-describe('a store refuses', () => {
+describe('a store rejects', () => {
   it.each<[string, object, RegExp]>([
     [
-      'both a connection and an address',
+      'both a connection and a uri',
       { connection: mongoose.connection, uri: url },
       /one of `connection` and `uri`/,
     ],
-    ['an address that is no text', { uri: { $ne: null } }, /uri must be a string/],
-    ['driver options without an address', { options: { maxPoolSize: 1 } }, /`uri`, which is not set/],
+    ['a uri that is not a string', { uri: { $ne: null } }, /uri must be a string/],
+    ['driver options without a uri', { options: { maxPoolSize: 1 } }, /must not be set without `uri`/],
     ['mongoose as its connection', { connection: mongoose }, /must be a Connection of mongoose/],
     [
       'a client of the driver',
       { connection: new mongoose.mongo.MongoClient(url) },
       /must be a Connection of mongoose/,
     ],
-    ['no name for its collection', { collection: '' }, /collection must be/],
-    ['a collection of the system', { collection: 'system.sessions' }, /collection must be/],
-    ['a collection that is no text', { collection: 7 }, /collection must be/],
-    ['a timeout that is none', { timeout: 0 }, /timeout must be/],
+    ['an empty collection name', { collection: '' }, /collection must be/],
+    ['a system collection', { collection: 'system.sessions' }, /collection must be/],
+    ['a collection that is not a string', { collection: 7 }, /collection must be/],
+    ['an invalid timeout', { timeout: 0 }, /timeout must be/],
   ])('%s', (_, options, reason) => {
     const construct = () => new MongoStore(options);
     expect(construct).toThrow(TypeError);
@@ -94,7 +94,7 @@ describe('a store refuses', () => {
 });
 
 describe('a page', () => {
-  it('is refused after what no page gave out', async () => {
+  it('is rejected after a string that no page returned', async () => {
     const store = new MongoStore({ connection, collection: `paged-${randomUUID()}` });
     await store.open();
     for (const group of [undefined, 'g']) {
@@ -104,8 +104,8 @@ describe('a page', () => {
   });
 });
 
-describe('documents of others in the collection', () => {
-  it('are on no page, hide no session from a clear and are not ended by one', async () => {
+describe('documents of other programs in the collection', () => {
+  it('are on no page, hide no session from a clear, and are not removed by one', async () => {
     const collection = `foreign-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
@@ -130,7 +130,7 @@ describe('documents of others in the collection', () => {
   });
 });
 
-describe('a session that has expired by the clock of this primary, and might live by that of the next', () => {
+describe('a session that has expired by the clock of this primary, and might be live by that of the next', () => {
   it.each<[string, (store: MongoStore) => Promise<boolean | number>, boolean | number]>([
     ['destroyed', (store) => store.destroy('expired'), false],
     ['cleared beside one that lives', (store) => store.clear('g'), 1],
@@ -148,7 +148,7 @@ describe('a session that has expired by the clock of this primary, and might liv
 });
 
 describe('many reads at once', () => {
-  it('go together, each with its own session, those that are more than one answer holds included', async () => {
+  it('are combined, each with its own session, even if they do not fit into one response', async () => {
     const collection = `together-${randomUUID()}`;
     const store = new MongoStore({ connection, collection, timeout: 10_000 });
     await store.open();
@@ -172,7 +172,7 @@ describe('many reads at once', () => {
     await connection.db!.dropCollection(collection);
   });
 
-  it('do not fail with one of a damaged session, nor with one by an id that no command can hold', async () => {
+  it('do not fail with the read of a damaged session, nor of an id that is too long for a command', async () => {
     const collection = `damaged-${randomUUID()}`;
     const store = new MongoStore({ connection: connectionToAlone, collection });
     await store.open();
@@ -180,7 +180,7 @@ describe('many reads at once', () => {
     await store.create(record);
     await insertDamaged(alone, collection, 'damaged');
     for (const [id, problem] of [
-      ['damaged', 'a document of the collection is damaged: remove it'],
+      ['damaged', 'a document of the collection is damaged. Remove it'],
       ['k'.repeat(17 * 2 ** 20), 'larger than the 16 MB'],
     ] as const) {
       const read = store.read('k');
@@ -190,7 +190,7 @@ describe('many reads at once', () => {
     }
   });
 
-  it('see what was written before they were asked for', async () => {
+  it('see all earlier writes', async () => {
     const collection = `fresh-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
@@ -207,7 +207,7 @@ describe('many reads at once', () => {
 });
 
 describe('a document', () => {
-  it('holds names so that a path can reach them, and all instants as dates', async () => {
+  it('has names that a path can reach, and all instants as dates', async () => {
     const collection = `seen-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
@@ -266,7 +266,7 @@ describe('a document', () => {
     await connection.db!.dropCollection(collection);
   });
 
-  it('larger than MongoDB can hold is refused in words that show nothing of it', async () => {
+  it('is rejected if it is larger than MongoDB can store, and the error does not show its data', async () => {
     const collection = `large-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
@@ -284,7 +284,7 @@ describe('a document', () => {
   });
 });
 
-/** Inserts, by the bytes, what no driver sends: a document whose text is no UTF-8. */
+/** Inserts, byte by byte, a document that no driver would send: its string is not UTF-8. */
 async function insertDamaged(server: Server, collection: string, id: string): Promise<void> {
   const documents = [{ _id: id, data: { text: '??' }, expiresAt: new Date(NEVER) }];
   const body = Buffer.from(mongoose.mongo.BSON.serialize({ insert: collection, documents, $db: 'test' }));

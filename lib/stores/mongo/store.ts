@@ -18,45 +18,47 @@ import { operators } from './operators.js';
 import { MongoReads } from './reads.js';
 import { LIVE, TOO_LATE, changing, creation, rotation, within } from './pipelines.js';
 
-/** Where sessions are kept, and how long a call may take. */
+/** The options of a `MongoStore`. */
 export interface MongoStoreOptions extends MongoConnectionOptions {
   /**
-   * The collection; `sessions` by default. Stores of one collection share their sessions. It is for them alone: an index
-   * removes whatever has a date of the past in `expiresAt`, and counting all counts whatever has one to come.
+   * The collection; default `'sessions'`. Stores with the same collection share their sessions. Keep nothing else in
+   * it: an index removes any document with a past date in `expiresAt`, and `count` counts any with a future one.
    */
   collection?: string;
-  /** How long a call waits for the server, in milliseconds; 2 000 by default. */
+  /** How long a call waits for the server, in milliseconds; default 2 000. */
   timeout?: number;
 }
 
-/** How many sessions one step of clearing takes, so that each ends well within its deadline. */
+/** How many sessions one step of clearing takes, so that each step ends well within its deadline. */
 const CLEARED_A_STEP = 500;
 
 /**
- * What is read is what the primary has. `majority` would be older than that: a primary that was just elected could show
- * a session whose end was acknowledged. (`linearizable` takes a write per read.)
+ * Reads return the newest data of the primary. `majority` could return older data: a primary that was just elected
+ * could show a session whose destruction was acknowledged. (`linearizable` takes a write per read.)
  */
 const READ = { readConcern: { level: 'local' } };
 
-/** What is acknowledged outlives the primary and a crash: by default `majority` means on disk, but a set may say not. */
+/**
+ * An acknowledged write survives a failover and a crash. `j`, because a set may be configured to acknowledge earlier.
+ */
 const WRITE = { writeConcern: { w: 'majority', j: true } };
 
-/** The fields of a document, and whether it lives; a filter would keep MongoDB off its quickest plan. */
+/** The fields of a document, and whether it is live. As a filter, that would keep MongoDB from its fastest plan. */
 const WHOLE = { secretHash: 1, previous: 1, data: 1, groups: 1, createdAt: 1, expiresAt: 1, live: LIVE };
 
-/** What a write answers of the session. */
+/** The fields that a write returns. */
 const STATE = { _id: 0, secretHash: 1, expiresAt: 1 };
 
 interface Written {
   secretHash: string;
   expiresAt: Date;
-  /** If it was asked for. */
+  /** Absent if the write did not select it. */
   live?: boolean;
 }
 
 /**
- * Sessions in MongoDB (5.0 or newer), on a replica set or a server that stands alone. One document per session, and
- * each write to one is one command, which acts whole, or not at all once its caller has given up.
+ * Sessions in MongoDB (5.0 or newer): a replica set or a standalone server. There is one document per session. Each
+ * write to one is one command. It acts as a whole, and not at all after its deadline.
  */
 export class MongoStore extends SessionStore {
   private readonly connection: MongoConnection;
@@ -73,7 +75,7 @@ export class MongoStore extends SessionStore {
     this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
   }
 
-  /** By the clock of the primary. */
+  /** The time of the primary. */
   override now(): number {
     return this.clock.now();
   }
@@ -85,9 +87,9 @@ export class MongoStore extends SessionStore {
   protected override async connect(): Promise<void> {
     try {
       await this.within('open', () => this.connection.open());
-      const asked = performance.now();
+      const sentAt = performance.now();
       const hello = await this.inTime('open', (send) => send({ hello: 1 }));
-      this.clock.learn(asked, (hello['localTime'] as Date).getTime());
+      this.clock.learn(sentAt, (hello['localTime'] as Date).getTime());
       this.connection.checkServer(hello);
       const setUp = { connection: this.connection, collection: this.collection, send: this.openingSend };
       await checkCollation(setUp);
@@ -127,11 +129,11 @@ export class MongoStore extends SessionStore {
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
     const quick = operators(change);
-    const timeIfRefused = this.timeIf({ _id: id, $expr: LIVE });
-    const updated = await this.write('update', deadline, timeIfRefused, async (send, window) => {
+    const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
+    const updated = await this.write('update', deadline, timeIfMissed, async (send, window) => {
       const query = { _id: id, ...liveIn(window) };
       const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
-      // A condition on anything but the id would have MongoDB try other indexes, too.
+      // Without the hint MongoDB would also try other indexes, because of the conditions on other fields.
       const rest = { fields, hint: { _id: 1 } };
       const done =
         quick &&
@@ -156,8 +158,8 @@ export class MongoStore extends SessionStore {
     deadline: Deadline,
   ): Promise<string | undefined> {
     const update = rotation(presented, secretHash, grace);
-    const timeIfRefused = this.timeIf({ _id: id, $expr: LIVE });
-    const rotated = await this.write('rotate', deadline, timeIfRefused, (send, window) =>
+    const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
+    const rotated = await this.write('rotate', deadline, timeIfMissed, (send, window) =>
       this.findAndModify(send, {
         query: { _id: id, ...liveIn(window) },
         update,
@@ -169,7 +171,7 @@ export class MongoStore extends SessionStore {
   }
 
   protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
-    // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+    // A session that has expired by this server's clock is removed too: it might be live by that of the next primary.
     const destroyed = await this.write('destroy', deadline, this.timeIf({ _id: id }), (send, window) =>
       this.findAndModify(send, {
         query: { _id: id, $expr: within(window) },
@@ -195,7 +197,7 @@ export class MongoStore extends SessionStore {
 
   protected override doCount(group: string | undefined): Promise<number> {
     return this.inTime('count', async (send) => {
-      // With the time as a value MongoDB counts along the index on `expiresAt` and reads no session.
+      // With a constant for the time MongoDB counts on the index on `expiresAt` and reads no session.
       const match =
         group === undefined
           ? { expiresAt: { $gt: await timeOf(send) } }
@@ -211,7 +213,7 @@ export class MongoStore extends SessionStore {
   }
 
   protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
-    // Whoever joins behind the last id is not waited for, or ids that grow would keep this going for ever.
+    // Sessions that join after the last id are not waited for, or growing ids would keep this going forever.
     const [last] = await this.ids({ group }, { sort: -1, limit: 1 });
     if (last === undefined) return this.end(group, []);
     let sum = 0;
@@ -242,7 +244,7 @@ export class MongoStore extends SessionStore {
     return this.inTime('read', async (send) => {
       const records = new Map<string, SessionRecord>();
       const read = async (some: string[]): Promise<void> => {
-        // By `$in`, one id would not go by MongoDB's quickest plan.
+        // With `$in`, a single id would not use MongoDB's fastest plan.
         const filter = { _id: some.length === 1 ? some[0] : { $in: some } };
         const query = { filter, projection: WHOLE, limit: some.length };
         const { found, isCut } = await this.findSome<SessionDocument & { live: boolean }>(send, query);
@@ -260,12 +262,12 @@ export class MongoStore extends SessionStore {
   }
 
   /**
-   * Ends those of some sessions that are in the group, if one is given, and resolves to how many of them lived. Of no
-   * sessions, too, it asks the server: another call may have ended those that were not met, and that is only for good
-   * when the majority knows.
+   * Destroys those sessions that are in the group, if there is one. Resolves to how many were live. It sends a command
+   * even without ids: another call may have destroyed the sessions that were not found, and that is only final when the
+   * majority has acknowledged it.
    */
   private async end(group: string | undefined, ids: string[]): Promise<number> {
-    // Another session may have taken the id of a member that has expired since it was met.
+    // A new session may have taken the id of a member that has expired since it was found.
     const filter = { ...between({ group }), _id: { $in: ids } };
     let sum = 0;
     await this.within('clear', (deadline) =>
@@ -273,7 +275,8 @@ export class MongoStore extends SessionStore {
         const ended = await this.delete(send, { ...filter, ...liveIn(window) });
         sum += ended;
         if (ended === ids.length) return true;
-        // What has expired by this server's clock goes, too: it might live by the clock of the next primary.
+        // Sessions that have expired by this server's clock are removed too: they might be live by that of the next
+        // primary.
         await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
         return undefined;
       }),
@@ -281,14 +284,14 @@ export class MongoStore extends SessionStore {
     return sum;
   }
 
-  /** Some ids, in their order, of sessions that may have expired. */
+  /** Some ids in order. Includes those of expired sessions. */
   private async ids(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
     const query = { filter: between(range), projection: { _id: 1 }, sort: { _id: sort }, limit };
     const found = await this.inTime('clear', (send) => this.findAll<{ _id: string }>(send, query));
     return found.map(({ _id }) => _id);
   }
 
-  /** Finds up to `limit`, and says whether there were more of them than go into one answer. */
+  /** Finds up to `limit` documents. `isCut` if not all of them fit into one response. */
   private async findSome<T = SessionDocument>(
     send: Send,
     query: { limit: number; [part: string]: unknown },
@@ -296,7 +299,7 @@ export class MongoStore extends SessionStore {
     const { cursor } = (await send({
       find: this.collection,
       ...query,
-      // The cursor stays open only when not all of them go into one answer.
+      // The cursor stays open only if not all of them fit into one response.
       batchSize: query.limit + 1,
       ...READ,
     })) as { cursor: { id: unknown; firstBatch: T[] } };
@@ -305,20 +308,20 @@ export class MongoStore extends SessionStore {
     return { found: cursor.firstBatch, isCut };
   }
 
-  /** Finds what surely goes into one response. */
+  /** Finds documents that certainly fit into one response. */
   private async findAll<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
     const { limit } = query as { limit: number };
-    const answer = await send({
+    const response = await send({
       find: this.collection,
       ...query,
       batchSize: limit,
       singleBatch: true,
       ...READ,
     });
-    return (answer as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
+    return (response as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
   }
 
-  /** Changes a session, or removes it; `undefined` when none matched. */
+  /** Changes or removes a session. Resolves to `undefined` if none matched. */
   private async findAndModify(send: Send, command: Record<string, unknown>): Promise<Written | undefined> {
     const { value } = await send({
       findAndModify: this.collection,
@@ -329,37 +332,37 @@ export class MongoStore extends SessionStore {
     return (value as Written | null) ?? undefined;
   }
 
-  /** Removes sessions, and resolves to how many when the majority knows of all that was removed before, too. */
+  /** Removes sessions. Resolves to how many, once the majority has acknowledged this and all earlier removals. */
   private async delete(send: Send, q: Record<string, unknown>): Promise<number> {
     const { n } = await send({ delete: this.collection, deletes: [{ q, limit: 0 }], ...WRITE });
     return Number(n);
   }
 
   /**
-   * Does a write that acts within the window it is given or never; `undefined` when `timeIfRefused` says that it was
-   * not the window that kept it from acting. A server takes up what had reached it before it was frozen, however late,
-   * so the window is a condition of each write. Whoever was refused, because another server's clock was learned from,
-   * learns and tries again.
+   * Performs a write that acts only within its window. A server that was frozen executes the commands that had reached
+   * it, however late, so the window is a condition of each write. `timeIfMissed` resolves to the server's time if the
+   * window may have kept the write from acting, because the clock of another server was learned: then it learns the
+   * time and tries again. Otherwise it resolves to `undefined`, and so does this.
    */
   private write<T>(
     operation: SessionStoreOperation,
     deadline: Deadline,
-    timeIfRefused: (send: Send) => Promise<Date | undefined>,
+    timeIfMissed: (send: Send) => Promise<Date | undefined>,
     attempt: (send: Send, window: Window) => Promise<T | undefined>,
   ): Promise<T | undefined> {
     return this.connection.call(operation, deadline, async (send) => {
       for (;;) {
         const done = await attempt(send, this.clock.window(deadline));
         if (done !== undefined) return done;
-        const asked = performance.now();
-        const now = await timeIfRefused(send);
+        const sentAt = performance.now();
+        const now = await timeIfMissed(send);
         if (now === undefined) return undefined;
-        this.clock.learn(asked, now.getTime());
+        this.clock.learn(sentAt, now.getTime());
       }
     });
   }
 
-  /** The server's time, or nothing when no document matches `filter`. */
+  /** Reads the server's time; `undefined` if no document matches `filter`. */
   private timeIf(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
     return async (send) => {
       const [met] = await this.findAll<{ now: Date }>(send, {
@@ -372,16 +375,16 @@ export class MongoStore extends SessionStore {
   }
 }
 
-/** What stands before the id in the `next` of a page, so that nothing else passes for one. */
+/** The start of the `next` of a page, before the id, so that no other string is accepted. */
 const NEXT = 'after:';
 
-/** The id that `page` gave out in `next`. */
+/** The id in the `next` of a page. */
 function idIn(after: string): string {
   if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
   return after.slice(NEXT.length);
 }
 
-/** Sessions of a group, or all, behind an id and up to another. */
+/** The sessions of a group, or all, after an id and up to another. */
 interface Range {
   group?: string | undefined;
   after?: string | undefined;
@@ -389,7 +392,7 @@ interface Range {
 }
 
 function between({ group, after, last }: Range): Record<string, unknown> {
-  // A bound, or what is not ours would count: of other types than text are the `_id`s of others.
+  // The lower bound leaves out the documents of other programs, whose `_id`s are not strings.
   const from = after === undefined ? { $gte: '' } : { $gt: after };
   return {
     ...(group !== undefined && { groups: group }),
@@ -401,7 +404,7 @@ function liveIn(window: Window): Record<string, unknown> {
   return { $expr: { $and: [LIVE, within(window)] } };
 }
 
-/** Whether a session may be over after a change that was done within a window: if not, it is live. */
+/** Whether a session may have expired after a change within a window. If not, it is live. */
 function mayEnd({ expiresAt, touch }: SessionChange, { to }: Window): boolean {
   return (expiresAt ?? touch?.to ?? Infinity) <= to;
 }
@@ -414,7 +417,7 @@ async function timeOf(send: Send): Promise<Date> {
 function checkCollection(collection: unknown): void {
   if (typeof collection !== 'string' || !/^(?!system\.)[^$\0]+$/.test(collection)) {
     throw new TypeError(
-      'collection must be a name that MongoDB allows: not empty, without `$`, not of `system.`',
+      'collection must be a name that MongoDB allows: write one that is not empty, has no `$`, and does not start with `system.`',
     );
   }
 }
