@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { Client, JsonStringDeserializationPolicy, ReconnectMode, type ClientConfig } from 'hazelcast-client';
+import type { Client, ClientConfig } from 'hazelcast-client';
 import { Deadlines } from '../../contract/deadline.js';
 import { notOpen } from '../../contract/errors.js';
+import { driver, load } from './driver.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
 
 export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
@@ -52,9 +53,10 @@ export class HazelcastConnection {
 
   /** Creates our own client, or waits for the given one. Rejects with nothing left open. */
   async open(): Promise<HazelcastClient> {
+    await load();
     const { client: given, config } = this.options;
     const client = await (config ? this.make(config) : this.given());
-    if (!(client instanceof Client)) {
+    if (!(client instanceof driver().Client)) {
       throw new TypeError(
         'client must be a Client of the copy of hazelcast-client that nestjs-session-stores imports: install only one copy',
       );
@@ -125,7 +127,7 @@ export class HazelcastConnection {
         },
       );
     } catch (error) {
-      throw notConnected(error instanceof AggregateError ? error.errors[0] : error);
+      throw notConnected(error instanceof AggregateError ? error.errors[0] : error, config);
     }
   }
 }
@@ -140,7 +142,7 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
     network: { connectionTimeout: timeout, ...network },
     connectionStrategy: {
       ...connectionStrategy,
-      reconnectMode: ReconnectMode.ASYNC,
+      reconnectMode: driver().ReconnectMode.ASYNC,
       connectionRetry: {
         initialBackoffMillis: 250,
         maxBackoffMillis: 5000,
@@ -152,7 +154,7 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
     },
     serialization: {
       ...serialization,
-      jsonStringDeserializationPolicy: JsonStringDeserializationPolicy.NO_DESERIALIZATION,
+      jsonStringDeserializationPolicy: driver().JsonStringDeserializationPolicy.NO_DESERIALIZATION,
     },
     properties: {
       'hazelcast.client.heartbeat.interval': 2000,
@@ -171,7 +173,7 @@ function withFailureSettings(config: ClientConfig, timeout: number): ClientConfi
 
 /** Connects a scout, and shuts it down. Resolves to the addresses in its config. */
 async function look(config: ClientConfig): Promise<string[]> {
-  const scout = await Client.newHazelcastClient(config);
+  const scout = await driver().Client.newHazelcastClient(config);
   await scout.shutdown();
   return config.network?.clusterMembers ?? [];
 }
@@ -196,10 +198,10 @@ function askingFirst(found: string[], config: ClientConfig): ClientConfig {
 async function firstOf(config: ClientConfig, timeout: number): Promise<HazelcastClient> {
   const patience = Math.ceil(timeout / 3);
   const over = new AbortController();
-  const patient = Client.newHazelcastClient(config);
+  const patient = driver().Client.newHazelcastClient(config);
   patient.catch(() => over.abort());
   const hasty = wait(patience, undefined, { signal: over.signal }).then(() =>
-    Client.newHazelcastClient(hastened(config, patience)),
+    driver().Client.newHazelcastClient(hastened(config, patience)),
   );
   const first = await Promise.any([patient, hasty]).finally(() => over.abort());
   for (const made of [patient, hasty]) {
@@ -258,13 +260,13 @@ function asking(address: string, config: ClientConfig): ClientConfig {
   return { ...config, network: { ...config.network, clusterMembers: [address] } };
 }
 
-function notConnected(error: unknown): Error {
+function notConnected(error: unknown, { network }: ClientConfig): Error {
   if (kindOf(error) === 'InvalidConfigurationError') {
     const { message } = error as Error;
     return new TypeError(`config: ${message.replace(/^Config validation error: /, '')}`, { cause: error });
   }
-  const problem =
-    'could not connect. Are members running, and are network.clusterMembers and clusterName right?';
+  const { clusterMembers = ['127.0.0.1:5701'] } = network ?? {};
+  const problem = `could not connect to ${clusterMembers.join(', ')}. Are members running, and are network.clusterMembers and clusterName right?`;
   return problemOf('open', problem, error);
 }
 

@@ -1,5 +1,5 @@
-import { Aggregators, Predicates } from 'hazelcast-client';
 import type { SessionStoreOperation } from '../../contract/store.js';
+import { driver } from './driver.js';
 import type { Envelopes } from './envelope.js';
 import { problemOf } from './errors.js';
 import type { JsonMap, Predicate } from './map.js';
@@ -32,7 +32,7 @@ export class SessionLists {
   /** How many sessions of a group, or of all, are live. */
   count(group: string | undefined): Promise<number> {
     const fitting = group === undefined ? this.ours() : this.members(group);
-    return this.query('count', (sessions) => sessions.count(Aggregators.count(), live(fitting)));
+    return this.query('count', (sessions) => sessions.count(driver().Aggregators.count(), live(fitting)));
   }
 
   /** Up to `limit` keys of a group's sessions after `after`, in order of the keys, which never change. */
@@ -79,8 +79,10 @@ export class SessionLists {
 
   private keys(fitting: Predicate, behind: string | undefined, limit: number): Promise<string[]> {
     const rest =
-      behind === undefined ? fitting : Predicates.and(fitting, Predicates.greaterThan('__key', behind));
-    return this.query('page', (sessions) => sessions.keys(Predicates.paging(rest, limit)));
+      behind === undefined
+        ? fitting
+        : driver().Predicates.and(fitting, driver().Predicates.greaterThan('__key', behind));
+    return this.query('page', (sessions) => sessions.keys(driver().Predicates.paging(rest, limit)));
   }
 
   private async firstRange(operation: SessionStoreOperation, wanted: number): Promise<Range> {
@@ -98,20 +100,23 @@ export class SessionLists {
   }
 
   private ours(): Predicate {
-    return Predicates.equal('prefix', this.prefix);
+    return driver().Predicates.equal('prefix', this.prefix);
   }
 
   private members(group: string): Predicate {
-    return Predicates.equal('groups[any]', this.envelopes.groupOf(group));
+    return driver().Predicates.equal('groups[any]', this.envelopes.groupOf(group));
   }
 
   private inRange({ from, to }: Range): Predicate {
-    return Predicates.and(this.ours(), Predicates.between('place', String(from), String(to - 1)));
+    return driver().Predicates.and(
+      this.ours(),
+      driver().Predicates.between('place', String(from), String(to - 1)),
+    );
   }
 }
 
 function live(fitting: Predicate): Predicate {
-  return Predicates.and(fitting, Predicates.greaterThan('expiresAt', String(Date.now())));
+  return driver().Predicates.and(fitting, driver().Predicates.greaterThan('expiresAt', String(Date.now())));
 }
 
 /** Adds the indexes that the lists need. Does nothing for an index that exists. */

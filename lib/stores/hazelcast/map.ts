@@ -1,4 +1,5 @@
-import { HazelcastJsonValue, type Aggregators, type IMap, type Predicates } from 'hazelcast-client';
+import type { Aggregators, HazelcastJsonValue, IMap, Predicates } from 'hazelcast-client';
+import { driver } from './driver.js';
 
 /** A map of JSON texts. `ttl` is how long an entry lives, in milliseconds; 0 means forever. */
 export class JsonMap {
@@ -18,14 +19,14 @@ export class JsonMap {
 
   /** Adds an entry if there is none. Resolves to the text of the existing one, if any. */
   async add(key: string, text: string, ttl: number): Promise<string | undefined> {
-    return textOf(await this.map.putIfAbsent(key, new HazelcastJsonValue(text), ttl));
+    return textOf(await this.map.putIfAbsent(key, json(text), ttl));
   }
 
   /** Replaces an entry if its text is `from`. Resolves to whether it was. */
   async replace(key: string, from: string, to: string, ttl: number): Promise<boolean> {
     // A replace gives the entry the default lifetime of the map. A call that follows at once, to the same partition,
     // runs right after it.
-    const replaced = this.map.replaceIfSame(key, new HazelcastJsonValue(from), new HazelcastJsonValue(to));
+    const replaced = this.map.replaceIfSame(key, json(from), json(to));
     const both = [replaced, this.setTtl(key, ttl)] as const;
     // After a failure, the lifetime is set again. That must happen after this one is set.
     await Promise.allSettled(both);
@@ -39,7 +40,7 @@ export class JsonMap {
 
   /** Removes an entry if its text is `from`. Resolves to whether it was. */
   async removeSame(key: string, from: string): Promise<boolean> {
-    return this.map.remove(key, new HazelcastJsonValue(from)) as unknown as Promise<boolean>;
+    return this.map.remove(key, json(from)) as unknown as Promise<boolean>;
   }
 
   /** Removes an entry. Resolves to its text. */
@@ -75,5 +76,9 @@ type Aggregator = ReturnType<typeof Aggregators.count>;
 /** The text of a value. A client may return it parsed; serialized again, it is the text that was written. */
 function textOf(value: unknown): string | undefined {
   if (value === null || value === undefined) return undefined;
-  return value instanceof HazelcastJsonValue ? value.toString() : JSON.stringify(value);
+  return value instanceof driver().HazelcastJsonValue ? value.toString() : JSON.stringify(value);
+}
+
+function json(text: string): HazelcastJsonValue {
+  return new (driver().HazelcastJsonValue)(text);
 }

@@ -90,7 +90,7 @@ describe('a store with its own client', () => {
     });
     const begun = performance.now();
     await expect(store.open()).rejects.toThrow(
-      '[session:hazelcast] open: could not connect. Are members running',
+      '[session:hazelcast] open: could not connect to 127.0.0.1:9. Are members running',
     );
     expect(performance.now() - begun).toBeLessThan(2000);
     await expect(store.read('k')).rejects.toThrow('the store is not open');

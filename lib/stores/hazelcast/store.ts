@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
-import { checkNoOthers, checkPrefix } from '../../contract/options.js';
+import { checkNoOthers, checkObject, checkPrefix } from '../../contract/options.js';
 import {
   applyChange,
   applyRotation,
@@ -60,6 +60,14 @@ interface Hint {
   text: string;
 }
 
+/** What to write instead of the options of the client and of hazelcast-store. */
+const ADVICE = {
+  clusterName: 'Write config: { clusterName }',
+  network: 'Write config: { network }',
+  clusterMembers: 'Write config: { network: { clusterMembers } }',
+  mapName: 'Write maps: [{ mapName }]',
+};
+
 /**
  * Sessions in the maps of a Hazelcast cluster. Each session is one entry. A write replaces it only if it is still as it
  * was read.
@@ -75,6 +83,7 @@ export class HazelcastStore extends SessionStore {
   private isIndexed = false;
 
   constructor(options: HazelcastStoreOptions) {
+    checkObject('HazelcastStore', options, 'new HazelcastStore({ config })');
     const {
       maps = [{ mapName: 'Sessions' }],
       prefix = '',
@@ -84,7 +93,7 @@ export class HazelcastStore extends SessionStore {
       ...others
     } = options ?? {};
     super('hazelcast', timeout);
-    checkNoOthers('HazelcastStore', others, 'client, config, maps, prefix, timeout');
+    checkNoOthers('HazelcastStore', others, 'client, config, maps, prefix, timeout', ADVICE);
     checkPrefix(prefix);
     const [, ...replicas] = maps;
     this.mapNames = checkNames(maps);

@@ -1,6 +1,7 @@
-import mongoose, { type Connection, type ConnectOptions } from 'mongoose';
+import type { Connection, ConnectOptions } from 'mongoose';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, notOpen } from '../../contract/errors.js';
+import { loadDriver } from '../shared/driver.js';
 
 /** Where the database is: `connection`, `uri`, or neither for mongoose's default connection. */
 export interface MongoConnectionOptions {
@@ -37,10 +38,19 @@ export class MongoConnection {
     this.closing = new Deadlines(timeout);
   }
 
+  /** The hosts and ports of the servers, for error messages. */
+  get address(): string {
+    const { uri } = this.options;
+    if (uri !== undefined) return uri.replace(/^[^/]*\/\/(?:[^/]*@)?([^/?]*).*$/s, '$1');
+    const { host, port } = this.connection ?? {};
+    return host === undefined ? 'the default connection of mongoose' : `${host}:${port}`;
+  }
+
   /** Opens our own connection, or waits for the given one. */
   async open(): Promise<void> {
-    const { connection = mongoose.connection, uri } = this.options;
-    this.connection = uri === undefined ? connection : this.make(uri);
+    const { connection, uri } = this.options;
+    const { default: mongoose } = await loadDriver('mongo', 'mongoose', () => import('mongoose'));
+    this.connection = uri === undefined ? (connection ?? mongoose.connection) : this.make(mongoose, uri);
     const isOpening = this.connection.readyState === mongoose.ConnectionStates.connecting;
     if (isOpening || uri !== undefined) await this.connection.asPromise();
     this.databaseFor('open');
@@ -117,7 +127,7 @@ export class MongoConnection {
     throw new SessionStoreError('mongo', operation, problem);
   }
 
-  private make(uri: string): Connection {
+  private make(mongoose: typeof import('mongoose'), uri: string): Connection {
     // The driver rejects it together with `primary`.
     const { maxStalenessSeconds: _, ...options } = this.options.options ?? {};
     return mongoose.createConnection(uri.replace(/(?<=[?&])maxStalenessSeconds=[^&]*&?/gi, ''), {

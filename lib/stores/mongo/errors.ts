@@ -1,12 +1,12 @@
 import { SessionStoreError } from '../../contract/errors.js';
 
-/** The store's error for an error of the driver. */
-export function failed(operation: string, error: unknown): Error {
+/** The store's error for an error of the driver. `address` is where the store connects to. */
+export function failed(operation: string, error: unknown, address: string): SessionStoreError {
   const { codeName, name } = error as DriverError;
   const problem = PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
-      ? 'no connection to a primary. Is the server running, is its address right, and does its replica set have a majority?'
+      ? `no connection to a primary at ${address}. Is the server running, is the address right, and does the replica set have a majority?`
       : 'the server rejected the command. Its message is in the cause';
   return new SessionStoreError('mongo', operation, problem ?? unknown, { cause: withoutCommand(error) });
 }

@@ -37,7 +37,8 @@ export async function makeIndexes(setUp: SetUp, patience: number): Promise<void>
     timer = setTimeout(() => resolve('late'), patience);
   });
   const outcome = await Promise.race([made, enough]).finally(() => clearTimeout(timer));
-  if (outcome === 'late') made.catch((error: unknown) => process.emitWarning(failed('open', error)));
+  if (outcome === 'late')
+    made.catch((error: unknown) => process.emitWarning(failed('open', error, setUp.connection.address)));
 }
 
 /**
@@ -69,7 +70,9 @@ async function check(setUp: SetUp, error: unknown): Promise<void> {
   }
   if (missing.length === 0) return;
   const problem = `the user may not create indexes. As a user with that right, run ${missing.join('; ')}`;
-  throw new SessionStoreError('mongo', 'open', problem, { cause: failed('open', error).cause });
+  throw new SessionStoreError('mongo', 'open', problem, {
+    cause: failed('open', error, setUp.connection.address).cause,
+  });
 }
 
 /** Whether an index exists. Uses `explain`, because the user may not be allowed to list indexes. */

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../contract/deadline.js';
-import { checkNoOthers } from '../../contract/options.js';
+import { checkNoOthers, checkObject } from '../../contract/options.js';
 import type {
   SessionChange,
   SessionPage,
@@ -56,6 +56,15 @@ interface Written {
   live?: boolean;
 }
 
+/** What to write instead of the options of other packages. */
+const ADVICE = {
+  url: 'Write uri',
+  mongoUrl: 'Write uri',
+  client: 'Write connection, with a connection of mongoose, or uri',
+  dbName: 'Write options: { dbName }, beside uri',
+  collectionName: 'Write collection',
+};
+
 /**
  * Sessions in MongoDB (5.0 or newer): a replica set or a standalone server. There is one document per session. Each
  * write to one is one command. It acts as a whole, and not at all after its deadline.
@@ -67,9 +76,10 @@ export class MongoStore extends SessionStore {
   private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
 
   constructor(options: MongoStoreOptions = {}) {
+    checkObject('MongoStore', options, 'new MongoStore({ uri })');
     const { collection = 'sessions', timeout, connection, uri, options: driver, ...others } = options;
     super('mongo', timeout);
-    checkNoOthers('MongoStore', others, 'connection, uri, options, collection, timeout');
+    checkNoOthers('MongoStore', others, 'connection, uri, options, collection, timeout', ADVICE);
     checkCollection(collection);
     this.collection = collection;
     this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
@@ -230,7 +240,7 @@ export class MongoStore extends SessionStore {
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
-    return failed(operation, error);
+    return failed(operation, error, this.connection.address);
   }
 
   /** Sends commands under one deadline of their own. */

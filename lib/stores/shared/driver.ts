@@ -13,7 +13,7 @@ export async function loadDriver<Driver>(
     return await load();
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const isMissing = /MODULE_NOT_FOUND$/.test(code ?? '') && message.includes(`'${packageName}'`);
+    const isMissing = code?.endsWith('MODULE_NOT_FOUND') === true && message.includes(`'${packageName}'`);
     if (!isMissing) throw cause;
     const problem = `the package ${packageName} is not installed. Run npm install ${packageName}`;
     throw new SessionStoreError(store, 'open', problem, { cause });
