@@ -33,7 +33,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 to the same name the later of two changes from the same record wins',
+    name: '3 of two changes to the same name from the same record, the later wins',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', b: '1', c: '1' } });
@@ -45,14 +45,14 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       await bothRead(
         stores,
         expected,
-        'to the same name the later of two changes from the same record must win',
+        'of two changes to the same name from the same record, the later must win',
       );
     },
   },
   {
     name: '3 racing changes of names, groups, expiry and secret hash are all kept',
     async holds(stores) {
-      const told = 'changes that race must all be kept';
+      const rule = 'changes that race must all be kept';
       await rounds(async () => {
         const [here, there] = stores;
         const record = aRecord({ data: { kept: '1', removed: '1' }, groups: ['stayed', 'left'] });
@@ -71,18 +71,18 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
           there.rotate(record, record.secretHash, secretHash, GRACE),
           each(changes, (change, index) => (index % 2 === 0 ? here : there).update(record, change)),
         ]);
-        equals(rotated, secretHash, `${told}: a rotation beside them must resolve to its secret hash`);
+        equals(rotated, secretHash, `${rule}: a concurrent rotation must resolve to its secret hash`);
         const read = await there.read(record.id);
         const data = { kept: '1', one: '1', other: '2' };
         const groups = ['stayed', 'joined'];
         const expected = { ...record, previous: read?.previous, secretHash, data, groups, expiresAt };
-        isRecord(read, expected, told);
-        equals(read?.previous?.hash, record.secretHash, `${told}: the secret hash that was`);
+        isRecord(read, expected, rule);
+        equals(read?.previous?.hash, record.secretHash, `${rule}: the previous secret hash`);
       });
     },
   },
   {
-    name: '3 a stale record as base alters nothing but what the change says',
+    name: '3 a stale record as the base of a change alters only what the change says',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', removed: '1' }, groups: ['g', 'left'] });
@@ -114,12 +114,12 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       equals(
         await here.count('left'),
         0,
-        'a change of a stale record must not bring back a group; the count of one',
+        'a change of a stale record must not bring back a group; the count of one group',
       );
     },
   },
   {
-    name: '3 a hand-made record as base alters nothing: only its id counts',
+    name: '3 a hand-made record as the base of a change alters nothing: only its id counts',
     async holds(stores) {
       const [here, there] = stores;
       const expiries = [inMinutes(-1), inMinutes(5), inAnHour()];
@@ -135,17 +135,21 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
           expiresAt,
         });
         const touch = { from: record.expiresAt, to: inMinutes(80) };
-        const answer = await there.update(handMade, { set: { c: '3' }, join: ['h'], touch });
-        const told = 'a change of a hand-made record';
-        equals(answer?.expiresAt, touch.to, `${told} must find the session, whose expiry it touches`);
-        equals(answer?.secretHash, record.secretHash, `${told} must answer the session's own secret hash`);
+        const result = await there.update(handMade, { set: { c: '3' }, join: ['h'], touch });
+        const rule = 'a change of a hand-made record';
+        equals(result?.expiresAt, touch.to, `${rule} must find the session, whose expiry it touches`);
+        equals(
+          result?.secretHash,
+          record.secretHash,
+          `${rule} must resolve to the session's own secret hash`,
+        );
         const data = { a: '1', c: '3' };
         const changed = { ...record, data, groups: ['g', 'h'], expiresAt: touch.to };
-        await bothRead(stores, changed, `${told} must alter only what it says`);
+        await bothRead(stores, changed, `${rule} must alter only what it says`);
         equals(
           await here.count('strangers'),
           0,
-          `${told} must not join the groups it shows; the count of one`,
+          `${rule} must not join the groups it shows; the count of one group`,
         );
 
         const secretHash = aSecretHash();
@@ -165,7 +169,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 the hint of a record helps its own session alone, however old it is',
+    name: '3 the hint of a record counts for its own session only, however old it is',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const [one, other] = [aRecord({ data: { a: '1' } }), aRecord({ data: { a: '2' } })];
@@ -176,7 +180,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
         await bothRead(
           stores,
           { ...one, data: { a: '1', b: '1', c: '1' } },
-          'an update with a hint that is out of date must keep what was written meanwhile',
+          'an update with a stale hint must keep what was written meanwhile',
         );
         await here.update({ id: other.id, hint: read?.hint }, { set: { c: '2' } });
         await bothRead(

@@ -4,7 +4,7 @@ import {
   GRACE,
   aSecretHash,
   aRecord,
-  beside,
+  during,
   bothRead,
   breathe,
   each,
@@ -20,25 +20,25 @@ import type { SessionStoreLaw } from './law.js';
 
 export const clearLaws: SessionStoreLaw[] = [
   {
-    name: '7 clear resolves to how many live sessions it ended',
+    name: '7 clear resolves to how many live sessions it destroyed',
     async holds([here, there]) {
       await each(someRecords(5, { groups: ['g', 'h'] }), (record) => here.create(record));
       await each(someRecords(3, { groups: ['h'] }), (record) => there.create(record));
       await each(someRecords(2), (record) => there.create(record));
-      equals(await there.clear('nobody is in'), 0, 'a clear of a group without members must resolve to 0');
-      equals(await there.clear('g'), 5, 'a clear of a group must resolve to how many it ended');
+      equals(await there.clear('empty'), 0, 'a clear of a group without members must resolve to 0');
+      equals(await there.clear('g'), 5, 'a clear of a group must resolve to how many it destroyed');
       equals(await there.clear('g'), 0, 'a clear of a group that was cleared must resolve to 0');
       equals(
         await here.clear('h'),
         3,
-        'a clear of a group must resolve to how many it ended, those ended before apart',
+        'a clear of a group must resolve to how many it destroyed, without those destroyed before',
       );
-      equals(await here.clear(), 2, 'a clear of all must resolve to how many it ended');
+      equals(await here.clear(), 2, 'a clear of all must resolve to how many it destroyed');
       equals(await there.clear(), 0, 'a clear of all that were cleared must resolve to 0');
     },
   },
   {
-    name: '7 a clear of a group takes no strangers, however alike the groups are',
+    name: '7 a clear of a group keeps the sessions of other groups, however similar their names are',
     async holds(stores) {
       const [here, there] = stores;
       const member = aRecord({ groups: ['user:42', 'both'] });
@@ -57,14 +57,18 @@ export const clearLaws: SessionStoreLaw[] = [
       ];
       const strangers = [...names.map((group) => aRecord({ groups: [group] })), aRecord()];
       await each([member, ...strangers], (record) => here.create(record));
-      equals(await there.clear('user:42'), 1, 'a clear of a group must end its one member alone');
+      equals(await there.clear('user:42'), 1, 'a clear of a group must destroy only its one member');
       for (const stranger of strangers) {
-        await bothRead(stores, stranger, 'a clear of a group must leave the sessions of others as they are');
+        await bothRead(
+          stores,
+          stranger,
+          'a clear of a group must leave the sessions of other groups as they are',
+        );
         const [group] = stranger.groups;
         equals(
           await there.count(group),
           group === undefined ? strangers.length : 1,
-          'a clear of a group must leave the members of others; the count of one',
+          'a clear of a group must leave the members of other groups; the count of one group',
         );
       }
     },
@@ -82,17 +86,17 @@ export const clearLaws: SessionStoreLaw[] = [
         idsOf(members).toSorted(),
         "the pages of the group '' must show its members",
       );
-      equals(await there.clear(''), 2, "a clear of the group '' must end its members");
+      equals(await there.clear(''), 2, "a clear of the group '' must destroy its members");
       for (const stranger of strangers)
-        await bothRead(stores, stranger, "a clear of the group '' must not end all");
-      equals(await here.count(), 2, "a clear of the group '' must not end all; the count of all");
+        await bothRead(stores, stranger, "a clear of the group '' must not destroy all");
+      equals(await here.count(), 2, "a clear of the group '' must not destroy all; the count of all");
     },
   },
   {
-    name: '7 clear keeps the sessions it is told to except: an array, a set, any iterable, or one id as a string',
+    name: '7 clear keeps the sessions in `except`: an array, a set, any iterable, or one id as a string',
     async holds(stores) {
       const [here, there] = stores;
-      // One id has nothing but the letters of others: a lone string is an id, not its characters.
+      // One id consists of the other ids' letters: a string alone is one id, not its characters.
       const [kept, a, b] = [
         aRecord({ id: 'ab', groups: ['g'] }),
         aRecord({ id: 'a', groups: ['g'] }),
@@ -118,11 +122,11 @@ export const clearLaws: SessionStoreLaw[] = [
           equals(await there.count('g'), 1, 'a session that a clear keeps must stay in its group; the count');
         }
       }
-      equals(await here.clear('g', []), 1, 'a clear that excepts nothing must end all members');
+      equals(await here.clear('g', []), 1, 'a clear that excepts nothing must destroy all members');
     },
   },
   {
-    name: '7 a clear ends every session whose join resolved before it was called, whatever joins beside it',
+    name: '7 a clear destroys every session whose join resolved before it was called, whatever joins meanwhile',
     async holds(stores) {
       await rounds(async (round) => {
         const [here, there] = stores;
@@ -145,7 +149,7 @@ export const clearLaws: SessionStoreLaw[] = [
           equals(
             survivors.length,
             0,
-            `a clear must end every session that had joined when it was called; of ${before.length} there survived`,
+            `a clear must destroy every session that had joined when it was called; of ${before.length} there survived`,
           );
         };
         await Promise.all([joins, clears()]);
@@ -153,7 +157,7 @@ export const clearLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 a clear of all ends every session whose create resolved before it was called, whatever is created beside',
+    name: '7 a clear of all destroys every session whose create resolved before it was called, whatever is created meanwhile',
     async holds([here, there]) {
       for (let round = 0; round < 8; round++) {
         const created: string[] = [];
@@ -170,7 +174,7 @@ export const clearLaws: SessionStoreLaw[] = [
           equals(
             survivors.length,
             0,
-            `a clear of all must end every session created when it was called; of ${before.length} there survived`,
+            `a clear of all must destroy every session created when it was called; of ${before.length} there survived`,
           );
         };
         await Promise.all([creates, clears()]);
@@ -191,14 +195,14 @@ export const clearLaws: SessionStoreLaw[] = [
             if (Math.random() < 0.5) return store.rotate(record, record.secretHash, aSecretHash(), GRACE);
             return store.update(record, { set: { a: '1' }, join: ['h'] });
           });
-        const [ended, left] = await beside(changes, async () => {
+        const [ended, left] = await during(changes, async () => {
           await breathe(3);
           const count = await there.clear(group);
           return [count, await each(members, ({ id }) => here.read(id))] as const;
         });
         const survivors = left.filter((read) => read !== undefined);
-        equals(survivors.length, 0, `a clear must end every member while ${noise}; how many survived`);
-        equals(ended, members.length, `a clear must count every member it ended while ${noise}`);
+        equals(survivors.length, 0, `a clear must destroy every member while ${noise}; how many survived`);
+        equals(ended, members.length, `a clear must count every member it destroyed while ${noise}`);
         equals(
           [await here.count(), await there.count('g'), await here.count('h')],
           [0, 0, 0],
@@ -213,7 +217,7 @@ export const clearLaws: SessionStoreLaw[] = [
       await each(someRecords(20, { groups: ['g'] }), (record) => here.create(record));
       const over = new AbortController();
       let joined = 0;
-      // What a slow store cannot do in a given time it must do in a given number of joins.
+      // Counted in joins and not in time, because a store may be slow.
       const enough = 4000;
       const joins = async (store: SessionStore) => {
         while (!over.signal.aborted && joined < enough) {
@@ -250,10 +254,10 @@ export const clearLaws: SessionStoreLaw[] = [
       equals(
         await there.clear('g', kept),
         1099,
-        'a clear must reach beyond a thousand members; how many it ended',
+        'a clear must reach beyond a thousand members; how many it destroyed',
       );
-      equals(await idsOn(stores), [kept], 'a clear must end more than a thousand members; the ids left');
-      equals(await here.count('g'), 1, 'a clear must end more than a thousand members; the count left');
+      equals(await idsOn(stores), [kept], 'a clear must destroy more than a thousand members; the ids left');
+      equals(await here.count('g'), 1, 'a clear must destroy more than a thousand members; the count left');
     },
   },
 ];

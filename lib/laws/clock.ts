@@ -2,9 +2,9 @@ import { setTimeout } from 'node:timers/promises';
 import type { SessionStoreLaw } from './law.js';
 import { aRecord, bothWays, equals, inAnHour, must, show } from './vocabulary.js';
 
-/** How long a session lives that a law waits for, in milliseconds. */
+/** The lifetime of a session whose expiry a law waits for, in milliseconds. */
 const SHORT = 150;
-/** How long a session lives that must not expire while it is created and read, in milliseconds. */
+/** The lifetime of a session that must not expire while it is created and read, in milliseconds. */
 const LONG = 30_000;
 
 export const clockLaws: SessionStoreLaw[] = [

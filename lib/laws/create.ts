@@ -27,17 +27,17 @@ export const createLaws: SessionStoreLaw[] = [
       equals(
         await here.count('h'),
         0,
-        'a rejected create must leave nothing in its groups; the count of one',
+        'a rejected create must leave nothing in its groups; the count of one group',
       );
       equals(
         await there.count('g'),
         1,
-        'a rejected create must not take the session from its groups; the count of one',
+        'a rejected create must not take the session from its groups; the count of one group',
       );
     },
   },
   {
-    name: '1 of two racing creates under one id one is taken, whole, and the other rejected',
+    name: '1 of two racing creates under one id one succeeds, whole, and the other is rejected',
     async holds(stores) {
       await rounds(async (round) => {
         const one = aRecord({ data: { one: '1' }, groups: [`one${round}`] });
@@ -45,13 +45,13 @@ export const createLaws: SessionStoreLaw[] = [
         const taken = await Promise.all([takes(stores[0].create(one)), takes(stores[1].create(other))]);
         must(
           taken[0] !== taken[1],
-          `of two racing creates under one id exactly one must be taken, but ${taken[0] ? 'both' : 'none'} were`,
+          `of two racing creates under one id exactly one must succeed, but ${taken[0] ? 'both' : 'none'} did`,
         );
         const [winner, loser] = taken[0] ? [one, other] : [other, one];
         await bothRead(stores, winner, 'of two racing creates the one that resolved must be what is read');
         for (const group of loser.groups) {
           const left = await idsOn(stores, group);
-          equals(left, [], 'a rejected create must leave nothing in its groups; the ids in one');
+          equals(left, [], 'a rejected create must leave nothing in its groups; the ids in one group');
         }
       });
     },
@@ -73,9 +73,13 @@ export const createLaws: SessionStoreLaw[] = [
       equals(
         await there.count('left'),
         0,
-        'a create sent again must not bring back a group; the count of one',
+        'a create sent again must not bring back a group; the count of one group',
       );
-      equals(await there.count(), 1, 'a create sent again must not make a second session; the count of all');
+      equals(
+        await there.count(),
+        1,
+        'a create sent again must not create a second session; the count of all',
+      );
     },
   },
 ];

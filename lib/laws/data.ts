@@ -140,25 +140,33 @@ export const dataLaws: SessionStoreLaw[] = [
     async holds(stores) {
       const [here, there] = stores;
       const previous = { hash: aSecretHash(), replacedAt: Date.now() - 1, grace: GRACE };
-      const told = "names like the record's own fields must not disturb the record";
+      const rule = "names like the record's own fields must not disturb the record";
       for (const text of ['"other"', '0', 'null', '8640000000000000', '["strangers"]', 'strangers']) {
         const data = named(FIELDS, () => text);
         const record = aRecord({ previous, data, groups: ['g'], createdAt: Date.now() - 9 });
         await here.create(record);
-        await comesBack(stores, record, `${told} when it is created`);
+        await comesBack(stores, record, `${rule} when it is created`);
         const expiresAt = inMinutes(90);
-        const answer = await there.update(record, { set: data, join: ['h'], expiresAt });
+        const result = await there.update(record, { set: data, join: ['h'], expiresAt });
         equals(
-          [answer?.expiresAt, answer?.secretHash],
+          [result?.expiresAt, result?.secretHash],
           [expiresAt, record.secretHash],
-          `${told}; what an update answers`,
+          `${rule}; what an update resolves to`,
         );
-        await comesBack(stores, { ...record, groups: ['g', 'h'], expiresAt }, `${told} when it is updated`);
-        equals(await here.count('strangers'), 0, `${told}: they must not join a group; the count of one`);
+        await comesBack(stores, { ...record, groups: ['g', 'h'], expiresAt }, `${rule} when it is updated`);
+        equals(
+          await here.count('strangers'),
+          0,
+          `${rule}: they must not join a group; the count of one group`,
+        );
         await there.update(record, { remove: FIELDS });
         const bare = { ...record, data: {}, groups: ['g', 'h'], expiresAt };
-        await comesBack(stores, bare, `${told} when they are removed`);
-        equals(await there.clear('g'), 1, `${told}: its group must end it; how many a clear ended`);
+        await comesBack(stores, bare, `${rule} when they are removed`);
+        equals(
+          await there.clear('g'),
+          1,
+          `${rule}: a clear of its group must destroy it; how many a clear destroyed`,
+        );
       }
     },
   },
@@ -215,7 +223,7 @@ export const dataLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 any group comes back as it went in and holds its own sessions alone',
+    name: '8 any group comes back as it went in and holds only its own sessions',
     async holds(stores) {
       const [here, there] = stores;
       const inAll = aRecord({ groups: GROUPS });
@@ -239,7 +247,7 @@ export const dataLaws: SessionStoreLaw[] = [
         equals(
           await there.clear(group, inAll.id),
           1,
-          `the group ${show(group)} must end its own sessions alone; how many`,
+          `the group ${show(group)} must destroy its own sessions alone; how many`,
         );
       });
       equals(await idsOn(stores), [inAll.id], 'clears of all groups that except a session must keep it');
@@ -259,7 +267,7 @@ export const dataLaws: SessionStoreLaw[] = [
       equals(
         await here.read('constructor'),
         undefined,
-        'an id that never was must read as undefined, whatever its name',
+        'an id that was never created must read as undefined, whatever its name',
       );
       await each(records, (record) => here.create(record));
       for (const record of records) {
@@ -280,7 +288,7 @@ export const dataLaws: SessionStoreLaw[] = [
         const left = await here.count('g');
         must(
           left === KEYS.length - index - 1,
-          `destroy of the id ${show(id)} must end one session: ${left} are left`,
+          `destroy of the id ${show(id)} must destroy one session: ${left} are left`,
         );
       }
     },

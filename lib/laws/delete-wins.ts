@@ -56,22 +56,22 @@ const endings: { name: string; end(store: SessionStore, id: string): Promise<unk
 ];
 
 const lateLaws = lateChanges.map(({ name, of, apply }): SessionStoreLaw => ({
-  name: `2 delete wins: a late ${name} of a session that was read before is refused`,
+  name: `2 delete wins: a late ${name} of a session that was read before has no effect`,
   async holds(stores) {
     for (const ending of endings) {
-      const told = `a late ${name} after ${ending.name}`;
+      const rule = `a late ${name} after ${ending.name}`;
       for (const [here, there] of bothWays(stores)) {
         const record = of();
         await here.create(record);
         const late = [await here.read(record.id), await there.read(record.id)];
         await ending.end(here, record.id);
         for (const [index, store] of [here, there].entries()) {
-          const answer = await apply(store, late[index] ?? record);
-          equals(answer, undefined, `${told} must resolve to undefined`);
+          const result = await apply(store, late[index] ?? record);
+          equals(result, undefined, `${rule} must resolve to undefined`);
         }
-        await isNowhere(stores, record.id, ['g', 'h'], `${told} must not bring the session back`);
+        await isNowhere(stores, record.id, ['g', 'h'], `${rule} must not bring the session back`);
         const counts = [await there.count(), await there.count('g'), await there.count('h')];
-        equals(counts, [0, 0, 0], `${told} must not be counted, among all or in a group`);
+        equals(counts, [0, 0, 0], `${rule} must not be counted, among all or in a group`);
       }
     }
   },
@@ -135,11 +135,11 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
             equals(
               read?.id,
               undefined,
-              `a ${what} that races a late ${name} must end the session; the id still read`,
+              `a ${what} that races a late ${name} must destroy the session; the id still read`,
             );
           }
           const counts = [await here.count(), await there.count('g'), await here.count('h')];
-          equals(counts, [0, 0, 0], `what a ${what} ended in a race must not be counted`);
+          equals(counts, [0, 0, 0], `what a ${what} destroyed in a race must not be counted`);
         }
       }
     },

@@ -3,7 +3,7 @@ import type { SessionStore } from '../contract/store.js';
 import { GRACE, aSecretHash, aRecord, equals, inAnHour, isNowhere, idsOn, past, soon } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
-/** Two sessions of the group `g` that have expired: one as it was created, one by an expiry that was moved. */
+/** Two expired sessions of the group `g`: one expired as it was created, one after its expiry was moved. */
 async function expiredSessions([here, there]: readonly [SessionStore, SessionStore]): Promise<
   SessionRecord[]
 > {
@@ -34,8 +34,8 @@ export const expiredLaws: SessionStoreLaw[] = [
       for (const record of await expiredSessions(stores)) {
         for (const store of stores) {
           const change = { set: { a: '2' }, join: ['h'], expiresAt: inAnHour() };
-          const answer = await store.update(record, change);
-          equals(answer, undefined, 'an update of an expired session must resolve to undefined');
+          const result = await store.update(record, change);
+          equals(result, undefined, 'an update of an expired session must resolve to undefined');
           const touch = { from: record.expiresAt, to: inAnHour() };
           const touched = await store.update(record, { touch });
           equals(touched, undefined, 'a touch of an expired session must resolve to undefined');
@@ -49,8 +49,8 @@ export const expiredLaws: SessionStoreLaw[] = [
     async holds(stores) {
       for (const record of await expiredSessions(stores)) {
         for (const store of stores) {
-          const answer = await store.rotate(record, record.secretHash, aSecretHash(), GRACE);
-          equals(answer, undefined, 'a rotation of an expired session must resolve to undefined');
+          const result = await store.rotate(record, record.secretHash, aSecretHash(), GRACE);
+          equals(result, undefined, 'a rotation of an expired session must resolve to undefined');
         }
         await isNowhere(stores, record.id, ['g'], 'a rotation must not bring back an expired session');
       }
@@ -96,7 +96,7 @@ export const expiredLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '5 an expired session is not among those a clear ended, of all or of a group',
+    name: '5 a clear does not count an expired session, of all or of a group',
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {

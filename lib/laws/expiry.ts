@@ -25,7 +25,7 @@ import type { SessionStoreLaw } from './law.js';
 
 export const expiryLaws: SessionStoreLaw[] = [
   {
-    name: '5 an expiry that is moved later is kept: the session outlives the one it had',
+    name: '5 an expiry that is moved later is kept: the session outlives its old expiry',
     async holds(stores) {
       const [here, there] = stores;
       const waysToMove: ((from: number, to: number) => SessionChange)[] = [
@@ -33,21 +33,21 @@ export const expiryLaws: SessionStoreLaw[] = [
         (from, to) => ({ touch: { from, to } }),
       ];
       await each(waysToMove, async (wayToMove) => {
-        // A slow machine may not make the move within a short life: then a longer one is given.
+        // A slow machine may not make the move within a short lifetime. Then it is tried again with a longer one.
         for (let life = 250; ; life *= 2) {
           const record = aRecord({ groups: ['g'], expiresAt: Date.now() + life });
           await here.create(record);
           const expiresAt = inAnHour();
-          const answer = await there.update(record, wayToMove(record.expiresAt, expiresAt));
-          if (answer === undefined && Date.now() > record.expiresAt - MARGIN) continue;
+          const result = await there.update(record, wayToMove(record.expiresAt, expiresAt));
+          if (result === undefined && Date.now() > record.expiresAt - MARGIN) continue;
 
-          equals(answer?.expiresAt, expiresAt, 'an update that moves an expiry later must answer it');
+          equals(result?.expiresAt, expiresAt, 'an update that moves an expiry later must resolve to it');
           await past(record.expiresAt);
           const expected = { ...record, expiresAt };
           await bothRead(
             stores,
             expected,
-            'a session whose expiry was moved later must outlive the one it had',
+            'a session whose expiry was moved later must outlive its old expiry',
           );
           const pages = await idsOn(stores, 'g');
           must(
@@ -105,17 +105,17 @@ export const expiryLaws: SessionStoreLaw[] = [
         for (const store of stores) {
           const to = inMinutes(minutes) + index;
           const change = store === stores[index % 2] ? { expiresAt: to } : { touch: { from, to } };
-          const answer = await store.update(record, change);
-          const told = `an expiry that is moved ${to > from ? 'later' : 'earlier'} by ${show(Object.keys(change))}`;
-          equals(answer?.expiresAt, to, `${told} must be answered`);
-          await bothRead(stores, { ...record, expiresAt: to }, `${told} must be read next`);
+          const result = await store.update(record, change);
+          const rule = `an expiry that is moved ${to > from ? 'later' : 'earlier'} by ${show(Object.keys(change))}`;
+          equals(result?.expiresAt, to, `${rule} must be what the update resolves to`);
+          await bothRead(stores, { ...record, expiresAt: to }, `${rule} must be read next`);
           from = to;
         }
       }
     },
   },
   {
-    name: '5 no change makes an expiring session immortal, nor moves its expiry unasked',
+    name: '5 no change makes an expiring session immortal, nor moves its expiry without being asked to',
     async holds(stores) {
       const [here, there] = stores;
       const changes: SessionChange[] = [
@@ -163,7 +163,7 @@ export const expiryLaws: SessionStoreLaw[] = [
         equals(
           touched?.expiresAt,
           expiresAt,
-          'a touch from an expiry that is no more must answer the lifetime set meanwhile',
+          'a touch from an expiry that is no longer set must resolve to the lifetime set meanwhile',
         );
         await bothRead(
           stores,
@@ -195,7 +195,7 @@ export const expiryLaws: SessionStoreLaw[] = [
         await bothRead(
           stores,
           { ...record, expiresAt },
-          'a touch must not undo a lifetime that is set beside it',
+          'a touch must not undo a lifetime that is set meanwhile',
         );
       });
     },
@@ -209,8 +209,8 @@ export const expiryLaws: SessionStoreLaw[] = [
       const rest = { set: { a: '2' }, remove: ['b'], join: ['h'], leave: ['left'] };
       const expected = { ...record, data: { a: '2' }, groups: ['g', 'h'] };
       const touch = { from: record.expiresAt - 1, to: inMinutes(90) };
-      const answer = await there.update(record, { ...rest, touch });
-      equals(answer?.expiresAt, record.expiresAt, 'a touch whose condition fails must leave the expiry');
+      const result = await there.update(record, { ...rest, touch });
+      equals(result?.expiresAt, record.expiresAt, 'a touch whose condition fails must leave the expiry');
       await bothRead(
         stores,
         expected,
@@ -236,11 +236,11 @@ export const expiryLaws: SessionStoreLaw[] = [
       let from = record.expiresAt;
       for (const minutes of [90, 30]) {
         const expiresAt = inMinutes(minutes);
-        const answer = await stores[1].update(record, { expiresAt, touch: { from, to: inMinutes(70) } });
+        const result = await stores[1].update(record, { expiresAt, touch: { from, to: inMinutes(70) } });
         equals(
-          answer?.expiresAt,
+          result?.expiresAt,
           expiresAt,
-          'an expiry that a change sets must beat its touch, in the answer',
+          'an expiry that a change sets must beat its touch, in what the update resolves to',
         );
         await bothRead(stores, { ...record, expiresAt }, 'an expiry that a change sets must beat its touch');
         from = expiresAt;
@@ -250,29 +250,29 @@ export const expiryLaws: SessionStoreLaw[] = [
   {
     name: '5 an expiry that is past ends the session as destroy does',
     async holds(stores) {
-      const told = 'a change to an expiry that is past must end the session';
+      const rule = 'a change to an expiry that is past must end the session';
       for (const [here, there] of bothWays(stores)) {
         for (const instant of [inMinutes(-1), 0]) {
           const [set, touched] = [aRecord({ groups: ['g'] }), aRecord({ groups: ['g'] })];
           await Promise.all([here.create(set), here.create(touched)]);
           const ended = await there.update(set, { set: { a: '1' }, join: ['h'], expiresAt: instant });
-          equals(ended, undefined, `${told} and resolve to undefined`);
+          equals(ended, undefined, `${rule} and resolve to undefined`);
           const touch = { from: touched.expiresAt, to: instant };
           equals(
             await there.update(touched, { touch }),
             undefined,
-            `${told} and resolve to undefined, by a touch too`,
+            `${rule} and resolve to undefined, by a touch too`,
           );
           for (const { id } of [set, touched]) {
-            await isNowhere(stores, id, ['g', 'h'], told);
-            equals(await here.destroy(id), false, `${told}; destroy after it must resolve to false`);
+            await isNowhere(stores, id, ['g', 'h'], rule);
+            equals(await here.destroy(id), false, `${rule}; destroy after it must resolve to false`);
           }
           equals(
             [await here.count(), await there.count('g'), await here.count('h')],
             [0, 0, 0],
-            `${told} for every count`,
+            `${rule} for every count`,
           );
-          equals([await here.clear('g'), await there.clear()], [0, 0], `${told} for every clear`);
+          equals([await here.clear('g'), await there.clear()], [0, 0], `${rule} for every clear`);
         }
       }
     },

@@ -3,7 +3,7 @@ import {
   GRACE,
   aSecretHash,
   aRecord,
-  beside,
+  during,
   bothWays,
   breathe,
   each,
@@ -24,7 +24,7 @@ import type { SessionStoreLaw } from './law.js';
 
 type Stores = readonly [SessionStore, SessionStore];
 
-/** Fails unless the group has exactly the sessions `ids`, for pages and counts of both stores. */
+/** Fails unless pages and counts of both stores show exactly the sessions `ids` in the group. */
 async function hasExactly(stores: Stores, group: string, ids: string[], promise: string): Promise<void> {
   sameIds(await idsOn(stores, group), ids, `${promise}, on its pages`);
   for (const store of stores) equals(await store.count(group), ids.length, `${promise}; its count`);
@@ -44,7 +44,7 @@ export const groupLaws: SessionStoreLaw[] = [
         equals(
           await there.clear('group 7'),
           1,
-          'a clear of a group must end the session created in it; how many it ended',
+          'a clear of a group must destroy the session created in it; how many it destroyed',
         );
       }
     },
@@ -68,13 +68,13 @@ export const groupLaws: SessionStoreLaw[] = [
         equals(
           await there.clear('g'),
           2,
-          'a clear of a group must end the sessions that joined; how many it ended',
+          'a clear of a group must destroy the sessions that joined; how many it destroyed',
         );
       }
     },
   },
   {
-    name: '7 a session that leaves a group is in it no more, and outlives its clear',
+    name: '7 a session that leaves a group is no longer in it, and survives its clear',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const [leaves, stays] = [aRecord({ groups: ['g', 'h'] }), aRecord({ groups: ['g'] })];
@@ -90,19 +90,19 @@ export const groupLaws: SessionStoreLaw[] = [
         equals(
           await there.clear('g'),
           1,
-          'a clear of a group must not end the session that left; how many it ended',
+          'a clear of a group must not destroy the session that left; how many it destroyed',
         );
         isRecord(
           await here.read(leaves.id),
           { ...leaves, groups: ['h'] },
-          'a session that left a group must outlive its clear',
+          'a session that left a group must survive its clear',
         );
         await here.destroy(leaves.id);
       }
     },
   },
   {
-    name: '7 one change joins some groups and leaves others; joining or leaving twice is as once',
+    name: '7 one change joins some groups and leaves others; joining or leaving twice is the same as once',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ groups: ['a', 'b'] });
@@ -128,12 +128,12 @@ export const groupLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 a join that resolved before a count or a page was called is seen by it, whatever runs beside',
+    name: '7 a join that resolved before a count or a page was called is seen by it, whatever else runs',
     async holds(stores) {
       const [here, there] = stores;
       const records = someRecords(60);
       await each(records, (record) => here.create(record));
-      const told = 'a join that resolved before';
+      const rule = 'a join that resolved before';
       let started = 0;
       const joined: string[] = [];
       const looks = async (store: SessionStore) => {
@@ -141,13 +141,13 @@ export const groupLaws: SessionStoreLaw[] = [
         const count = await store.count('g');
         must(
           count >= before.length && count <= started,
-          `${told} a count must be seen by it: ${before.length} joins had resolved, ${started} were begun, it counted ${count}`,
+          `${rule} a count must be seen by it: ${before.length} joins had resolved, ${started} were begun, it counted ${count}`,
         );
         const paged = new Set(idsOf((await store.page({ group: 'g', limit: 1000 })).records));
         const missed = before.filter((id) => !paged.has(id));
-        equals(missed.length, 0, `${told} a page must be seen on it; how many were missed`);
+        equals(missed.length, 0, `${rule} a page must be seen on it; how many were missed`);
       };
-      await beside(
+      await during(
         () => Promise.all([looks(here), looks(there), looks(here)]),
         async () => {
           for (let index = 0; index < records.length; index += 2) {
@@ -164,7 +164,7 @@ export const groupLaws: SessionStoreLaw[] = [
         stores,
         'g',
         idsOf(records),
-        'after joins beside counts and pages a group must have all who joined',
+        'after joins during counts and pages a group must have all that joined',
       );
     },
   },
@@ -188,7 +188,7 @@ export const groupLaws: SessionStoreLaw[] = [
           else await store.rotate(record, record.secretHash, aSecretHash(), GRACE);
         });
       };
-      await beside(changes, async () => {
+      await during(changes, async () => {
         for (let look = 0; look < 15; look++) {
           await hasExactly(stores, 'g', idsOf(members), 'a group must stay exact while its members change');
           equals(await there.count(), 25, 'the count of all must stay exact while sessions change');
@@ -226,7 +226,7 @@ export const groupLaws: SessionStoreLaw[] = [
       equals(
         await here.clear('h'),
         1,
-        'a clear must find the live session alone in a group; how many it ended',
+        'a clear must find the live session alone in a group; how many it destroyed',
       );
     },
   },

@@ -8,7 +8,7 @@ import { expiredLaws } from './expired.js';
 import { expiryLaws } from './expiry.js';
 import { groupLaws } from './group.js';
 import { pageLaws } from './page.js';
-import { refusedLaws } from './refused.js';
+import { rejectedLaws } from './refused.js';
 import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
 import { visibleLaws } from './visible.js';
@@ -17,7 +17,7 @@ import type { SessionStoreLaw } from './law.js';
 
 export type { SessionStoreLaw };
 
-/** Every law a store must keep, in the order of their numbers. */
+/** All laws that a store must keep, in the order of their numbers. */
 export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...visibleLaws,
   ...createLaws,
@@ -33,5 +33,5 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...clearLaws,
   ...pageLaws,
   ...dataLaws,
-  ...refusedLaws,
+  ...rejectedLaws,
 ];

@@ -24,29 +24,25 @@ export const pageLaws: SessionStoreLaw[] = [
       ] as const) {
         for (const limit of [1, 4, 23, 1000]) {
           const records = await allPages(stores, group, limit);
-          const told = `pages ${group === undefined ? 'of all' : 'of a group'} of at most ${limit}`;
-          sameIds(idsOf(records), idsOf(sessions), `${told} must show every session and no other`);
+          const rule = `pages ${group === undefined ? 'of all' : 'of a group'} of at most ${limit}`;
+          sameIds(idsOf(records), idsOf(sessions), `${rule} must show every session and no other`);
           for (const session of sessions) {
             const paged = records.find(({ id }) => id === session.id);
-            isRecord(paged, session, `${told} must show the whole record, as a read does`);
+            isRecord(paged, session, `${rule} must show the whole record, as a read does`);
           }
         }
       }
-      equals(
-        await allPages(stores, 'nobody is in', 10),
-        [],
-        'the pages of a group without members must be empty',
-      );
+      equals(await allPages(stores, 'empty', 10), [], 'the pages of a group without members must be empty');
     },
   },
   {
-    name: '7 a session whose expiry moves while pages are read still comes',
+    name: '7 a session whose expiry moves while pages are read still appears',
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {
         const sessions = someRecords(40, { groups: ['g'] });
         await each(sessions, (record, index) => here.create({ ...record, expiresAt: inMinutes(60 + index) }));
-        // What came moves later and what did not moves earlier, past any place that an order by expiry could hold.
+        // Sessions that appeared move later and the others move earlier, past any position in an order by expiry.
         let moves = 0;
         const move = (records: { id: string }[]) => {
           moves++;
@@ -68,7 +64,7 @@ export const pageLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 sessions that end while pages are read come no more, and the pages go on without them',
+    name: '7 sessions that end while pages are read no longer appear, and the pages go on without them',
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {
@@ -76,7 +72,7 @@ export const pageLaws: SessionStoreLaw[] = [
         await each(sessions, (record) => here.create(record));
         const ended = new Set<string>();
         let seen = 0;
-        // Half of what just came ends, the last one of the page with it, and some of what is still to come.
+        // Destroys half of the sessions of this page, its last one included, and some of those that are still to come.
         const end = async (records: { id: string }[]) => {
           const came = records.slice(seen).map(({ id }) => id);
           const shown = new Set(records.map(({ id }) => id));
@@ -90,7 +86,7 @@ export const pageLaws: SessionStoreLaw[] = [
         };
         const paged = new Set(idsOf(await allPages(stores, group, 4, end)));
         const dead = [...ended].filter((id) => paged.has(id));
-        equals(dead.length, 0, 'a session that ended must not come on a page read after; how many came');
+        equals(dead.length, 0, 'a session that ended must not appear on a later page; how many appeared');
         const missed = idsOf(sessions).filter((id) => !ended.has(id) && !paged.has(id));
         equals(missed.length, 0, 'pages must show every live session while others end; how many were missed');
         await here.clear();
@@ -98,7 +94,7 @@ export const pageLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 a session live throughout comes while others are created, join, leave and end beside',
+    name: '7 a session that is live throughout appears while others are created, join, leave and end',
     async holds(stores) {
       const [here, there] = stores;
       const lasting = someRecords(25, { groups: ['g'] });

@@ -9,14 +9,14 @@ import {
   equals,
   inAnHour,
   inMinutes,
-  refuses,
+  rejects,
   show,
 } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
 type Stores = readonly [SessionStore, SessionStore];
 
-// What comes out of a request's body or query where the types say string or number.
+// Values that a request's body or query may contain where the types say string or number.
 const notStrings = [undefined, null, 42, true, { $ne: null }, ['k'], '\ud800', 'a\udc00b'] as string[];
 const notStringsButDefined = notStrings.slice(1);
 const notInstants = [
@@ -30,8 +30,8 @@ const notInstants = [
 ] as number[];
 
 /**
- * Runs `calls` for each of `values` beside a live session in the group `g`. Fails unless all are refused and
- * nothing is written.
+ * Runs `calls` for each of `values`, with a live session in the group `g`. Fails unless all are rejected and nothing is
+ * written.
  */
 async function nothingWritten<T>(
   stores: Stores,
@@ -45,25 +45,25 @@ async function nothingWritten<T>(
   await each(values, async (value, index) => {
     const store = stores[index % 2 === 0 ? 0 : 1];
     for (const [name, call] of Object.entries(calls(store, value, record))) {
-      await refuses(call, `${what} ${show(value)} for ${name}`);
+      await rejects(call, `${what} ${show(value)} for ${name}`);
     }
   });
-  await bothRead(stores, record, `a call with ${what} that is refused must write nothing`);
+  await bothRead(stores, record, `a call with ${what} that is rejected must write nothing`);
   const counts = [await stores[0].count(), await stores[1].count('g'), await stores[0].count('h')];
-  equals(counts, [1, 1, 0], `a call with ${what} that is refused must write nothing; the counts`);
+  equals(counts, [1, 1, 0], `a call with ${what} that is rejected must write nothing; the counts`);
   await stores[0].destroy(record.id);
 }
 
-/** A change that would show if it were written, but for what `bad` holds. */
+/** A call of update that would be visible if it were written, with the parts in `bad`. */
 const update = (store: SessionStore, record: SessionRecord, bad: SessionChange) => () =>
   store.update(record, { set: { written: '1' }, join: ['h'], ...bad });
 
 const create = (store: SessionStore, bad: Partial<SessionRecord>) => () =>
   store.create({ ...aRecord({ groups: ['h'] }), ...bad });
 
-export const refusedLaws: SessionStoreLaw[] = [
+export const rejectedLaws: SessionStoreLaw[] = [
   {
-    name: '8 an id that is not a well-formed string is refused with a TypeError, and nothing is written or ended',
+    name: '8 an id that is not a well-formed string is rejected with a TypeError, and nothing is written or ended',
     async holds(stores) {
       await nothingWritten(stores, 'the id', notStrings, (store, id, record) => ({
         create: create(store, { id }),
@@ -82,9 +82,9 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 a group that is not a well-formed string is refused with a TypeError, and nothing is written or ended',
+    name: '8 a group that is not a well-formed string is rejected with a TypeError, and nothing is written or ended',
     async holds(stores) {
-      // Here `undefined` alone means all sessions: nothing else may.
+      // Only `undefined` means all sessions here.
       await nothingWritten(stores, 'the group', notStringsButDefined, (store, group) => ({
         page: () => store.page({ group, limit: 10 }),
         count: () => store.count(group),
@@ -98,7 +98,7 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 a name that is not a well-formed string is refused with a TypeError, and nothing is written',
+    name: '8 a name that is not a well-formed string is rejected with a TypeError, and nothing is written',
     async holds(stores) {
       await nothingWritten(stores, 'the name', notStrings, (store, name, record) => ({
         remove: update(store, record, { remove: ['a', name] }),
@@ -110,11 +110,11 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 a secret hash that is not a well-formed string is refused with a TypeError, and nothing is written',
+    name: '8 a secret hash that is not a well-formed string is rejected with a TypeError, and nothing is written',
     async holds(stores) {
       await nothingWritten(stores, 'the secret hash', notStrings, (store, secretHash, record) => ({
         create: create(store, { secretHash }),
-        'create, as the one that was': create(store, {
+        'create, as the previous one': create(store, {
           previous: { hash: secretHash, replacedAt: Date.now(), grace: GRACE },
         }),
         'rotate, as presented': () => store.rotate(record, secretHash, aSecretHash(), GRACE),
@@ -124,7 +124,7 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 a page is refused with a TypeError for an `after` that is not a well-formed string, or a limit not from 1 to 1000',
+    name: '8 a page is rejected with a TypeError for an `after` that is not a well-formed string, or a limit not from 1 to 1000',
     async holds(stores) {
       await nothingWritten(stores, 'the after', notStringsButDefined, (store, after) => ({
         'a page of a group': () => store.page({ group: 'g', after, limit: 10 }),
@@ -148,7 +148,7 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 an instant that is not a finite whole number is refused with a TypeError, and nothing is written',
+    name: '8 an instant that is not a finite whole number is rejected with a TypeError, and nothing is written',
     async holds(stores) {
       await nothingWritten(stores, 'the instant', notInstants, (store, instant, record) => ({
         'the expiresAt of a create': create(store, { expiresAt: instant }),
@@ -164,7 +164,7 @@ export const refusedLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 a name both set and removed, or a group both joined and left, is refused with a TypeError, and nothing is written',
+    name: '8 a name both set and removed, or a group both joined and left, is rejected with a TypeError, and nothing is written',
     async holds(stores) {
       await nothingWritten(stores, 'the name', ['a', 'b', '', '__proto__'], (store, name, record) => ({
         'both set and remove': update(store, record, { set: { [name]: '2', c: '3' }, remove: ['d', name] }),

@@ -14,7 +14,7 @@ import type { SessionStoreLaw } from './law.js';
 
 export const retirePreviousLaws: SessionStoreLaw[] = [
   {
-    name: '6 retirePrevious sets when the previous secret ends, once',
+    name: '6 retirePrevious sets once when the previous secret stops being valid',
     async holds(stores) {
       const [here, there] = stores;
       const { record, first, at } = await rotated(stores, GRACE);
@@ -43,7 +43,7 @@ export const retirePreviousLaws: SessionStoreLaw[] = [
     name: '6 a late retirePrevious neither moves nor sets the grace of another rotation',
     async holds(stores) {
       const [here, there] = stores;
-      const told = 'a late retirePrevious must not set `previous.validUntil` of another rotation';
+      const rule = 'a late retirePrevious must not set `previous.validUntil` of another rotation';
       const { record } = await rotated(stores, GRACE);
       await here.update(record, {
         retirePrevious: { secretHash: record.secretHash, validUntil: inMinutes(1) },
@@ -53,7 +53,7 @@ export const retirePreviousLaws: SessionStoreLaw[] = [
       await there.update(record, {
         retirePrevious: { secretHash: record.secretHash, validUntil: inMinutes(2) },
       });
-      await bothRead(stores, second, told);
+      await bothRead(stores, second, rule);
 
       const current = { secretHash: second.secretHash, validUntil: inMinutes(3) };
       await here.update(second, { retirePrevious: current });

@@ -3,7 +3,7 @@ import {
   GRACE,
   aSecretHash,
   aRecord,
-  beside,
+  during,
   bothRead,
   bothWays,
   each,
@@ -37,7 +37,7 @@ export const rotationLaws: SessionStoreLaw[] = [
       );
       const read = await stores[0].read(created.id);
       const at = read?.previous?.replacedAt ?? 0;
-      // The store's clock counts where it has one; it may differ by a second.
+      // A store with a clock of its own uses that. It may differ by a second.
       must(
         at >= before - 1000 && at <= Date.now() + 1000,
         `\`previous.replacedAt\` must be the instant of the rotation: expected about ${before}, got ${at}`,
@@ -59,14 +59,14 @@ export const rotationLaws: SessionStoreLaw[] = [
         await here.create(record);
         const grace = round % 4 === 3 ? 0 : GRACE;
         const secretHashes = [aSecretHash(), aSecretHash()] as const;
-        const answers = await Promise.all([
+        const results = await Promise.all([
           here.rotate(record, record.secretHash, secretHashes[0], grace),
           there.rotate(record, record.secretHash, secretHashes[1], grace),
         ]);
-        equals(answers[0], answers[1], 'two racing rotations must resolve to one secret hash');
+        equals(results[0], results[1], 'two racing rotations must resolve to one secret hash');
         const read = await here.read(record.id);
         const secretHash = read?.secretHash ?? '';
-        equals(secretHash, answers[0], 'racing rotations must resolve to the secret hash that is current');
+        equals(secretHash, results[0], 'racing rotations must resolve to the secret hash that is current');
         must(
           secretHashes.includes(secretHash),
           `one of two racing rotations must win, but the secret hash is ${show(secretHash)}, of neither`,
@@ -84,14 +84,14 @@ export const rotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 a rotation to the secret hash that is current already is done, and writes nothing',
+    name: '6 a rotation to the secret hash that is current already resolves, and writes nothing',
     async holds(stores) {
       for (const grace of [GRACE, 1]) {
         const { record, first, at } = await rotated(stores, grace);
         await past(at + 1);
         for (const presented of [first, record.secretHash, aSecretHash()]) {
-          const answer = await stores[1].rotate(record, presented, record.secretHash, 5);
-          equals(answer, record.secretHash, 'a rotation to the current secret hash must resolve to it');
+          const result = await stores[1].rotate(record, presented, record.secretHash, 5);
+          equals(result, record.secretHash, 'a rotation to the current secret hash must resolve to it');
           await bothRead(stores, record, 'a rotation to the current secret hash must write nothing');
         }
       }
@@ -102,9 +102,9 @@ export const rotationLaws: SessionStoreLaw[] = [
     async holds(stores) {
       const { record, first } = await rotated(stores, GRACE);
       for (const presented of [record.secretHash, first, aSecretHash()]) {
-        const answer = await stores[1].rotate(record, presented, aSecretHash(), 1);
+        const result = await stores[1].rotate(record, presented, aSecretHash(), 1);
         equals(
-          answer,
+          result,
           record.secretHash,
           'a rotation within the grace of an unseen one must resolve to the current secret hash',
         );
@@ -146,9 +146,9 @@ export const rotationLaws: SessionStoreLaw[] = [
       const { record, at } = await rotated(stores, 100);
       await past(at + 100);
       const secretHash = aSecretHash();
-      const answer = await stores[1].rotate(record, record.secretHash, secretHash, GRACE);
+      const result = await stores[1].rotate(record, record.secretHash, secretHash, GRACE);
       equals(
-        answer,
+        result,
         secretHash,
         'a rotation from the current secret hash must win after the grace of the last',
       );
@@ -162,13 +162,13 @@ export const rotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 a client that never saw the new secret heals after its grace: its own stays the one that was',
+    name: '6 a client that never saw the new secret heals after its grace: its own stays the previous one',
     async holds(stores) {
       const { record, first, at } = await rotated(stores, 100);
       await past(at + 100);
       const secretHash = aSecretHash();
-      const answer = await stores[1].rotate(record, first, secretHash, GRACE);
-      equals(answer, secretHash, "a rotation from the unseen rotation's `previous` must win after its grace");
+      const result = await stores[1].rotate(record, first, secretHash, GRACE);
+      equals(result, secretHash, "a rotation from the unseen rotation's `previous` must win after its grace");
       const read = await stores[0].read(record.id);
       const healedAt = read?.previous?.replacedAt ?? 0;
       must(
@@ -190,13 +190,13 @@ export const rotationLaws: SessionStoreLaw[] = [
       const lost = await each(upTo(16), () => rotated(stores, 50));
       await past(Math.max(...lost.map(({ at }) => at)) + 50);
       await each(lost, async ({ record, first }) => {
-        const answers = await Promise.all([
+        const results = await Promise.all([
           here.rotate(record, first, aSecretHash(), GRACE),
           there.rotate(record, first, aSecretHash(), GRACE),
         ]);
         const read = await there.read(record.id);
         equals(
-          answers,
+          results,
           [read?.secretHash, read?.secretHash],
           'two racing rotations that heal must both resolve to the current secret hash',
         );
@@ -213,13 +213,13 @@ export const rotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 a secret hash that is neither current nor good beside it rotates nothing',
+    name: '6 a secret hash that is neither the current nor a valid previous one rotates nothing',
     async holds(stores) {
-      const told = 'a rotation from a secret hash that is no more good';
+      const rule = 'a rotation from a secret hash that is no longer valid';
       const unchanged = async (record: SessionRecord, presented: string) => {
-        const answer = await stores[1].rotate(record, presented, aSecretHash(), GRACE);
-        equals(answer, record.secretHash, `${told} must resolve to the current secret hash`);
-        await bothRead(stores, record, `${told} must write nothing`);
+        const result = await stores[1].rotate(record, presented, aSecretHash(), GRACE);
+        equals(result, record.secretHash, `${rule} must resolve to the current secret hash`);
+        await bothRead(stores, record, `${rule} must write nothing`);
       };
       const fresh = aRecord();
       await stores[0].create(fresh);
@@ -244,8 +244,8 @@ export const rotationLaws: SessionStoreLaw[] = [
       await stores[0].create(record);
       const secretHashes = [record.secretHash, aSecretHash(), aSecretHash()] as const;
       for (const [index, secretHash] of secretHashes.slice(1).entries()) {
-        const answer = await stores[1].rotate(record, secretHashes[index] ?? '', secretHash, 0);
-        equals(answer, secretHash, 'a rotation with grace 0 must win');
+        const result = await stores[1].rotate(record, secretHashes[index] ?? '', secretHash, 0);
+        equals(result, secretHash, 'a rotation with grace 0 must win');
         await bothRead(stores, { ...record, secretHash }, 'a rotation with grace 0 must leave no `previous`');
       }
       const { record: chained } = await rotated(stores, GRACE);
@@ -262,7 +262,7 @@ export const rotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 id, groups, data and instants stay through rotations, whatever changes beside them',
+    name: '6 id, groups, data and instants stay through rotations, whatever changes meanwhile',
     async holds(stores) {
       const [here, there] = stores;
       const some = { data: { a: '1', b: '2' }, groups: ['g', 'h'], createdAt: Date.now() - 999 };
@@ -282,7 +282,7 @@ export const rotationLaws: SessionStoreLaw[] = [
         equals(
           await idsOn(stores, group),
           [record.id],
-          'a rotated session must stay in its groups; the ids in one',
+          'a rotated session must stay in its groups; the ids in one group',
         );
         equals(await there.count(group), 1, 'a rotated session must be counted in its groups, once');
       }
@@ -295,12 +295,12 @@ export const rotationLaws: SessionStoreLaw[] = [
         equals(
           await there.rotate(written, presented, secretHash, 0),
           secretHash,
-          'a rotation beside updates must win',
+          'a rotation during updates must win',
         );
         presented = secretHash;
       };
       const texts: Record<string, string> = {};
-      await beside(rotates, async () => {
+      await during(rotates, async () => {
         for (let change = 0; change < 60; change++) {
           texts[`name${change % 30}`] = String(change);
           await breathe();
@@ -308,7 +308,7 @@ export const rotationLaws: SessionStoreLaw[] = [
         }
       });
       const expected = { ...written, secretHash: presented, data: texts };
-      await bothRead(stores, expected, 'rotations and updates beside each other must all be kept');
+      await bothRead(stores, expected, 'concurrent rotations and updates must all be kept');
     },
   },
 ];

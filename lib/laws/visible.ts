@@ -18,7 +18,7 @@ export const visibleLaws: SessionStoreLaw[] = [
   {
     name: '1 what one node creates, every node reads, pages and counts next',
     async holds(stores) {
-      const told = 'a created session must be seen by the other node';
+      const rule = 'a created session must be seen by the other node';
       for (const [index, [here, there]] of bothWays(stores).entries()) {
         const record = aRecord({
           previous: {
@@ -33,12 +33,12 @@ export const visibleLaws: SessionStoreLaw[] = [
           expiresAt: index === 0 ? inAnHour() + 7 : NEVER,
         });
         await here.create(record);
-        isRecord(await there.read(record.id), record, `${told} as it was`);
-        equals(await there.count(), index + 1, `${told} in the count of all`);
-        equals(await there.count('user:ada'), index + 1, `${told} in the count of its group`);
+        isRecord(await there.read(record.id), record, `${rule} as it was`);
+        equals(await there.count(), index + 1, `${rule} in the count of all`);
+        equals(await there.count('user:ada'), index + 1, `${rule} in the count of its group`);
         const { records } = await there.page({ group: 'user:ada', limit: 1000 });
         const paged = records.find(({ id }) => id === record.id);
-        isRecord(paged, record, `${told} as it was in a page of its group`);
+        isRecord(paged, record, `${rule} as it was in a page of its group`);
       }
       equals((await idsOn(stores)).length, 2, 'created sessions must be in the pages of all');
     },
@@ -68,9 +68,9 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 an update answers the expiry and the secret hash that the session has after it',
+    name: '1 an update resolves to the expiry and the secret hash that the session has after it',
     async holds(stores) {
-      const told = 'an update must answer what the session has after it';
+      const rule = 'an update must resolve to what the session has after it';
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord();
         await here.create(record);
@@ -78,12 +78,12 @@ export const visibleLaws: SessionStoreLaw[] = [
         await there.rotate(record, record.secretHash, secretHash, GRACE);
         const expiresAt = inMinutes(90) + 3;
         const moved = await here.update(record, { expiresAt });
-        equals([moved?.expiresAt, moved?.secretHash], [expiresAt, secretHash], told);
+        equals([moved?.expiresAt, moved?.secretHash], [expiresAt, secretHash], rule);
         const asked = await there.update(record, {});
         equals(
           [asked?.expiresAt, asked?.secretHash],
           [expiresAt, secretHash],
-          `${told}, an empty change too`,
+          `${rule}, an empty change too`,
         );
       }
     },
@@ -101,13 +101,13 @@ export const visibleLaws: SessionStoreLaw[] = [
         equals(
           [read?.secretHash, read?.previous?.hash],
           [secretHash, record.secretHash],
-          'a rotation must be read by the other node, the secret hash and the one that was',
+          'a rotation must be read by the other node, the current secret hash and the previous one',
         );
       }
     },
   },
   {
-    name: '1 what one node destroys is gone for every node, and destroy tells whether it was live',
+    name: '1 what one node destroys is gone for every node, and destroy resolves to whether it was live',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord({ groups: ['g'] });
@@ -120,9 +120,9 @@ export const visibleLaws: SessionStoreLaw[] = [
         equals(await there.destroy(record.id), false, 'destroy of a destroyed session must resolve to false');
       }
       equals(
-        await stores[0].destroy('nobody'),
+        await stores[0].destroy('absent'),
         false,
-        'destroy of a session that never was must resolve to false',
+        'destroy of a session that was never created must resolve to false',
       );
     },
   },
@@ -146,25 +146,29 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 a session that never was is not made by an update or a rotation',
+    name: '1 a session that was never created is not created by an update or a rotation',
     async holds(stores) {
       const record = aRecord({ data: { a: '1' }, groups: ['g'] });
       const [here, there] = stores;
-      equals(await here.read(record.id), undefined, 'a session that never was must read as undefined');
+      equals(
+        await here.read(record.id),
+        undefined,
+        'a session that was never created must read as undefined',
+      );
       const updated = await here.update(record, { set: { a: '2' }, join: ['g'], expiresAt: inAnHour() });
-      equals(updated, undefined, 'an update of a session that never was must resolve to undefined');
+      equals(updated, undefined, 'an update of a session that was never created must resolve to undefined');
       const rotated = await there.rotate(record, record.secretHash, aSecretHash(), GRACE);
-      equals(rotated, undefined, 'a rotation of a session that never was must resolve to undefined');
+      equals(rotated, undefined, 'a rotation of a session that was never created must resolve to undefined');
       await isNowhere(
         stores,
         record.id,
         ['g'],
-        'an update or rotation must not make a session that never was',
+        'an update or rotation must not create a session that was never created',
       );
       equals(
         [await here.count(), await there.count('g')],
         [0, 0],
-        'a session that never was must not be counted',
+        'a session that was never created must not be counted',
       );
     },
   },

@@ -7,16 +7,17 @@ import type { SessionStore } from '../contract/store.js';
 
 type Stores = readonly [SessionStore, SessionStore];
 
-// The laws import the contract's types alone, so that they judge a store from any copy of the package.
+// The laws import only types of the contract, so that they can check a store from any copy of the package.
+/** The `expiresAt` of a session that never expires. */
 export const NEVER = 8.64e15;
 
-/** A grace that does not end while a law runs. */
+/** A grace that does not end while a law runs, in milliseconds. */
 export const GRACE = 10 * 60_000;
 
-/** How far, in milliseconds, the clocks of the node and of a backend beside it are taken to differ. */
+/** How far the clocks of the node and of its backend may differ, in milliseconds. */
 export const MARGIN = 50;
 
-/** A live record in no group, with nothing in it and an id and a secret hash of its own, but for what `some` says. */
+/** A live record without groups and data, with a new id and secret hash, and with the properties in `some`. */
 export function aRecord(some: Partial<SessionRecord> = {}): SessionRecord {
   const record = {
     id: randomBytes(24).toString('base64url'),
@@ -45,7 +46,7 @@ export function inMinutes(minutes: number): number {
   return Date.now() + minutes * 60_000;
 }
 
-/** An instant that a law can wait for. Nothing that must still be live may expire then. */
+/** An instant that a law can wait for. A session that must still be live then must not expire at it. */
 export function soon(): number {
   return Date.now() + 200;
 }
@@ -55,12 +56,12 @@ export async function past(instant: number): Promise<void> {
   while (Date.now() <= instant + MARGIN) await setTimeout(instant + MARGIN + 1 - Date.now());
 }
 
-/** Lets timers and sockets have their turn, `turns` times: a loop on a store in memory would starve them. */
+/** Lets timers and sockets run, `turns` times. A loop on a store in memory would starve them. */
 export async function breathe(turns = 1): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await setImmediate();
 }
 
-/** Each store beside the other, in both orders: the one that acts, and the one that must see it. */
+/** The stores in both orders: the one that acts, and the one that must see it. */
 export function bothWays([here, there]: Stores): Stores[] {
   return [
     [here, there],
@@ -80,15 +81,15 @@ export function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
 }
 
-/** Runs a race 32 times, eight side by side; each round has its number, to time its calls by. */
+/** Runs a race 32 times, eight in parallel. Each round gets its number, for the timing of its calls. */
 export async function rounds(race: (round: number) => Promise<void>): Promise<void> {
   for (let wave = 0; wave < 4; wave++) {
     await each(upTo(8), (lane) => race(wave * 8 + lane));
   }
 }
 
-/** Runs `story` while `noise` is repeated beside it; fails when either fails. */
-export async function beside<T>(noise: () => Promise<unknown>, story: () => Promise<T>): Promise<T> {
+/** Repeats `noise` while `story` runs. Fails if either fails. */
+export async function during<T>(noise: () => Promise<unknown>, story: () => Promise<T>): Promise<T> {
   const over = new AbortController();
   const repeat = async () => {
     while (!over.signal.aborted) {
@@ -103,11 +104,11 @@ export async function beside<T>(noise: () => Promise<unknown>, story: () => Prom
       over.abort();
     }
   };
-  const [, answer] = await Promise.all([repeat(), tell()]);
-  return answer;
+  const [, result] = await Promise.all([repeat(), tell()]);
+  return result;
 }
 
-/** The records of all pages, read one after the other, each on the other store than the page before. */
+/** The records of all pages, read alternately from the two stores. */
 export async function allPages(
   stores: Stores,
   group: string | undefined,
@@ -120,7 +121,7 @@ export async function allPages(
     const { records, next } = await stores[pages % 2 === 0 ? 0 : 1].page({ group, after, limit });
     must(
       records.length <= limit,
-      `a page never holds more than its limit: ${limit} were asked for, ${records.length} came`,
+      `a page never holds more than its limit: ${limit} were requested, ${records.length} were returned`,
     );
     all.push(...records);
     if (next === undefined) return all;
@@ -183,7 +184,7 @@ export async function bothRead(stores: Stores, expected: SessionRecord, promise:
   for (const store of stores) isRecord(await store.read(expected.id), expected, promise);
 }
 
-/** Fails when a read or a page, of all or of a group, still shows the session on either store. */
+/** Fails if a read or a page, of all or of a group, still shows the session on either store. */
 export async function isNowhere(
   stores: Stores,
   id: string,
@@ -199,17 +200,17 @@ export async function isNowhere(
   must(places.length === 0, `${promise}: the session must be gone, but ${places.join(' and ')} shows it`);
 }
 
-/** A created session whose secret hash was rotated, as it is read after that; `first` is the secret hash it was created with. */
+/** Creates a session, rotates it, and reads it. `first` is the secret hash with which it was created. */
 export async function rotated([here, there]: Stores, grace: number, some: Partial<SessionRecord> = {}) {
   const created = aRecord(some);
   await here.create(created);
-  const answer = await here.rotate(created, created.secretHash, aSecretHash(), grace);
+  const result = await here.rotate(created, created.secretHash, aSecretHash(), grace);
   must(
-    answer !== undefined,
+    result !== undefined,
     'a rotation of a live session must resolve to a secret hash, but it resolved to undefined',
   );
   const record = (await there.read(created.id)) ?? created;
-  equals(record.secretHash, answer, 'a rotation must resolve to the secret hash that is read next');
+  equals(record.secretHash, result, 'a rotation must resolve to the secret hash that is read next');
   equals(
     record.previous?.hash,
     created.secretHash,
@@ -219,22 +220,23 @@ export async function rotated([here, there]: Stores, grace: number, some: Partia
 }
 
 /** Fails unless `call` throws or rejects with a `TypeError`. */
-export async function refuses(call: () => Promise<unknown>, what: string): Promise<void> {
-  let outcome = 'it was taken';
+export async function rejects(call: () => Promise<unknown>, what: string): Promise<void> {
+  let outcome = 'it was accepted';
   try {
     await call();
   } catch (error) {
     if (error instanceof Error && error.name === 'TypeError') return;
     outcome = `it failed with ${show(error)}`;
   }
-  assert.fail(`${what} must be refused with a TypeError, but ${outcome}`);
+  assert.fail(`${what} must be rejected with a TypeError, but ${outcome}`);
 }
 
+/** A value as messages show it. */
 export function show(value: unknown): string {
   return inspect(value, { breakLength: Infinity, maxStringLength: 80, maxArrayLength: 5, depth: 4 });
 }
 
-/** What a record has, field by field and name by name; a store may add fields of its own, a wrong one lack some. */
+/** The fields and data of a record by name. A store may add fields of its own, and a wrong one may lack some. */
 function fieldsOf({
   id,
   secretHash,

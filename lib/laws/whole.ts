@@ -1,11 +1,11 @@
 import type { SessionRecord } from '../contract/record.js';
-import { aRecord, beside, breathe, equals, inMinutes, must, rounds, show, upTo } from './vocabulary.js';
+import { aRecord, during, breathe, equals, inMinutes, must, rounds, show, upTo } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
 const NAMES = upTo(20).map((index) => `name${index}`);
 const allTo = (text: string) => Object.fromEntries(NAMES.map((name) => [name, text]));
 
-/** What of each change a read shows; all are the same number when it shows all of one change and none of another. */
+/** The numbers of the changes that a read shows. There is only one if the read shows all of one change and no other. */
 function changesIn({ data, groups, expiresAt }: SessionRecord, start: number): string[] {
   const numbers = [...Object.values(data), ...groups, String(expiresAt - start)];
   return [...new Set(numbers)];
@@ -37,7 +37,7 @@ export const wholeLaws: SessionStoreLaw[] = [
         isWhole(await there.read(record.id), 'a read');
         isWhole((await there.page({ limit: 10 })).records[0], 'a page');
       };
-      await beside(reads, async () => {
+      await during(reads, async () => {
         for (let change = 1; change <= 30; change++) {
           const text = String(change);
           await here.update(record, {
@@ -65,7 +65,7 @@ export const wholeLaws: SessionStoreLaw[] = [
           `a name is set and another removed by one change, but a read saw ${show(names)}; their number`,
         );
       };
-      await beside(reads, async () => {
+      await during(reads, async () => {
         for (let change = 1; change <= 30; change++) {
           const [set, remove] = change % 2 === 0 ? ['even', 'odd'] : ['odd', 'even'];
           await here.update(record, { set: { [set]: '1' }, remove: [remove] });
@@ -107,7 +107,7 @@ export const wholeLaws: SessionStoreLaw[] = [
             equals(
               await there.count(group),
               1,
-              'a session that a read shows must be in all its groups; the count of one',
+              'a session that a read shows must be in all its groups; the count of one group',
             );
           }
         };

@@ -31,7 +31,7 @@ describe('a store rejects', () => {
       name: 'SessionStoreError',
       store: 'mongo',
       operation: 'open',
-      message: expect.stringContaining('is the server running, is its address right') as string,
+      message: expect.stringContaining('Is the server running, is its address right') as string,
       cause: { message: expect.stringContaining('ECONNREFUSED') as string },
     });
   });

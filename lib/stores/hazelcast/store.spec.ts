@@ -172,7 +172,7 @@ it.each([
   ['neither client nor config', {}, 'none of them is set'],
   ['both', { client: {} as HazelcastClient, config }, 'both are set'],
   ['a config that is not an object', { config: 'dev' }, 'config must be an object'],
-  ['a near cache', { config: { ...config, nearCaches: { 'Sess*': {} } } }, 'near cache'],
+  ['a near cache', { config: { ...config, nearCaches: { 'Sess*': {} } } }, 'nearCaches'],
   ['redoOperation', { config: { ...config, network: { redoOperation: true } } }, 'redoOperation'],
   ['asyncStart', { config: { ...config, connectionStrategy: { asyncStart: true } } }, 'asyncStart'],
   ['no maps', { config, maps: [] }, 'maps must be'],
@@ -182,7 +182,7 @@ it.each([
   ['a second without', { config, maps: [{ mapName: 'A' }, { mapName: 'B' }] }, 'the map B needs a bean'],
   ['a prefix that is not a string', { config, prefix: 1 }, 'prefix must be'],
   ['an invalid timeout', { config, timeout: 0 }, 'timeout must be'],
-])('options with %s are refused', (_, options, problem) => {
+])('options with %s are rejected', (_, options, problem) => {
   expect(() => new HazelcastStore(options as HazelcastStoreOptions)).toThrow(problem);
 });
 

@@ -37,7 +37,7 @@ export const wrongInData: WrongStore[] = [
       },
     ),
     breaks: /^3 the hint of a record/,
-    says: /a hint that is out of date must keep what was written meanwhile/,
+    says: /a stale hint must keep what was written meanwhile/,
   },
   {
     name: 'takes the session that a hint is of for the one that is meant',
@@ -199,7 +199,7 @@ export const wrongInData: WrongStore[] = [
       },
     ),
     breaks: /^8 any well-formed id/,
-    says: /destroy of the id '.' must end one session/,
+    says: /destroy of the id '.' must destroy one session/,
   },
 ];
 
@@ -214,7 +214,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 an id that is not/,
-    says: /the id .* for read must be refused with a TypeError, but it was taken/,
+    says: /the id .* for read must be rejected with a TypeError, but it was accepted/,
   },
   {
     name: 'ends what it was told before it finds an id that is none',
@@ -227,7 +227,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 an id that is not/,
-    says: /that is refused must write nothing/,
+    says: /that is rejected must write nothing/,
   },
   {
     name: 'takes whatever is told to except',
@@ -240,7 +240,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 an id that is not/,
-    says: /the except .* for clear must be refused/,
+    says: /the except .* for clear must be rejected/,
   },
   {
     name: 'clears all for a group that is null',
@@ -252,7 +252,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 a group that is not/,
-    says: /the group null for clear must be refused/,
+    says: /the group null for clear must be rejected/,
   },
   {
     name: 'counts whatever it is given for a group',
@@ -264,7 +264,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 a group that is not/,
-    says: /the group .* for count must be refused/,
+    says: /the group .* for count must be rejected/,
   },
   {
     name: 'updates whatever the change is',
@@ -277,7 +277,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 .*(id|group|name|secret hash|instant) (that is not|both)/,
-    says: /must be refused with a TypeError/,
+    says: /must be rejected with a TypeError/,
   },
   {
     name: 'rotates to whatever it is given for a secret hash',
@@ -289,7 +289,7 @@ export const wrongInRefusals: WrongStore[] = [
       },
     ),
     breaks: /^8 a secret hash that is not/,
-    says: /for rotate, as the new one must be refused/,
+    says: /for rotate, as the new one must be rejected/,
   },
   {
     name: 'pages by whatever it is given for a limit',
@@ -300,8 +300,8 @@ export const wrongInRefusals: WrongStore[] = [
         }
       },
     ),
-    breaks: /^8 a page is refused/,
-    says: /the limit .* must be refused/,
+    breaks: /^8 a page is rejected/,
+    says: /the limit .* must be rejected/,
   },
   {
     name: 'pages after whatever it is given',
@@ -312,8 +312,8 @@ export const wrongInRefusals: WrongStore[] = [
         }
       },
     ),
-    breaks: /^8 a page is refused/,
-    says: /the after .* must be refused/,
+    breaks: /^8 a page is rejected/,
+    says: /the after .* must be rejected/,
   },
   {
     name: 'fails for malformed input with an error of its own',

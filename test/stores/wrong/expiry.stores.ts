@@ -121,7 +121,7 @@ export const wrongInExpiry: WrongStore[] = [
         }
       },
     ),
-    breaks: /^5 an expired session is not among those a clear ended/,
+    breaks: /^5 a clear does not count/,
     says: /how many were live, without the expired/,
   },
   {
@@ -150,7 +150,7 @@ export const wrongInExpiry: WrongStore[] = [
       },
     ),
     breaks: /^5 an expiry that is moved later/,
-    says: /must outlive the one it had/,
+    says: /must outlive its old expiry/,
   },
   {
     name: 'drops the expiry with a change that does not set it',
@@ -203,7 +203,7 @@ export const wrongInExpiry: WrongStore[] = [
       },
     ),
     breaks: /^5 a touch that races an update of the lifetime/,
-    says: /must not undo a lifetime that is set beside it/,
+    says: /must not undo a lifetime that is set meanwhile/,
   },
   {
     name: 'drops a change whose touch fails',
@@ -247,7 +247,7 @@ export const wrongInExpiry: WrongStore[] = [
     says: /must beat its touch/,
   },
   {
-    name: 'answers an update that ended the session as any other',
+    name: 'results an update that ended the session as any other',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {

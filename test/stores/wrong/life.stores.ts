@@ -12,8 +12,8 @@ const revivesOn = (is: (change: SessionChange) => boolean) =>
   twoOf(
     class extends MapStore {
       override async update(...[record, change]: Update) {
-        const answer = await super.update(record, change);
-        return answer ?? (is(change) ? this.keep(applyChange(record, change)) : undefined);
+        const result = await super.update(record, change);
+        return result ?? (is(change) ? this.keep(applyChange(record, change)) : undefined);
       }
     },
   );
@@ -50,7 +50,7 @@ export const wrongInLife: WrongStore[] = [
     says: /read by the other node|gone for every node/,
   },
   {
-    name: 'answers an update with what it was told',
+    name: 'results an update with what it was told',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
@@ -58,14 +58,14 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^1 an update answers/,
-    says: /must answer what the session has after it/,
+    breaks: /^1 an update resolves to/,
+    says: /must resolve to what the session has after it/,
   },
   {
-    name: 'makes a session when it updates one that never was',
+    name: 'makes a session when it updates one that was never created',
     make: revivesOn(() => true),
-    breaks: /^1 a session that never was/,
-    says: /never was must resolve to undefined/,
+    breaks: /^1 a session that was never created/,
+    says: /was never created must resolve to undefined/,
   },
   {
     name: 'updates all sessions of a group at once',
@@ -133,7 +133,7 @@ export const wrongInLife: WrongStore[] = [
       },
     ),
     breaks: /^1 of two racing creates/,
-    says: /exactly one must be taken, but both were/,
+    says: /exactly one must succeed, but both did/,
   },
   {
     name: 'writes a create again that was sent again',
@@ -189,9 +189,9 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
-          const answer = await super.update(record, change);
-          if (!answer) this.keep(applyChange(record, change));
-          return answer;
+          const result = await super.update(record, change);
+          if (!result) this.keep(applyChange(record, change));
+          return result;
         }
       },
     ),
@@ -202,7 +202,7 @@ export const wrongInLife: WrongStore[] = [
     name: 'revives a session that ends while it writes an update',
     make: twoOf(SlowStore),
     breaks: /^2 delete wins when a (destroy|clear) races/,
-    says: /races a late \w+ must (win|end the session)/,
+    says: /races a late \w+ must (win|destroy the session)/,
   },
   {
     name: 'revives a session that ends while it writes a rotation',
@@ -218,7 +218,7 @@ export const wrongInLife: WrongStore[] = [
       },
     ),
     breaks: /^2 delete wins when a (destroy|clear) races/,
-    says: /races a late rotation must (win|end the session)/,
+    says: /races a late rotation must (win|destroy the session)/,
   },
   {
     name: 'lets the last write win, with the whole record it was based on',
@@ -243,8 +243,8 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^3 to the same name/,
-    says: /the later of two changes from the same record must win/,
+    breaks: /^3 of two changes to the same name/,
+    says: /of two changes to the same name from the same record, the later must win/,
   },
   {
     name: 'loses one of two changes that race',

@@ -115,7 +115,7 @@ export const wrongInPages: WrongStore[] = [
       )();
     },
     breaks: /^7 sessions that end while pages are read/,
-    says: /must not come on a page read after/,
+    says: /must not appear on a later page/,
   },
   {
     name: 'pages by number, so that those behind the ended are skipped',
@@ -128,7 +128,7 @@ export const wrongInPages: WrongStore[] = [
         }
       },
     ),
-    breaks: /^7 (sessions that end while pages are read|a session live throughout)/,
+    breaks: /^7 (sessions that end while pages are read|a session that is live throughout)/,
     says: /how many were missed/,
   },
 ];

@@ -117,7 +117,7 @@ export const wrongInRotation: WrongStore[] = [
     says: /must be the secret hash it replaced, unseen/,
   },
   {
-    name: 'never heals a client that lost the answer',
+    name: 'never heals a client that lost the result',
     make: rotatesBy((record, presented, secretHash, grace) =>
       presented === record.secretHash ? byTheRules(record, presented, secretHash, grace) : record,
     ),
@@ -140,16 +140,16 @@ export const wrongInRotation: WrongStore[] = [
         ? { ...record, secretHash, previous: { hash: presented, replacedAt: Date.now(), grace } }
         : byTheRules(record, presented, secretHash, grace),
     ),
-    breaks: /^6 a secret hash that is neither current/,
-    says: /no more good must resolve to the current secret hash/,
+    breaks: /^6 a secret hash that is neither the current/,
+    says: /no longer valid must resolve to the current secret hash/,
   },
   {
     name: 'rotates for anybody',
     make: rotatesBy((record, _, secretHash, grace) =>
       byTheRules(record, record.secretHash, secretHash, grace),
     ),
-    breaks: /^6 a secret hash that is neither current/,
-    says: /no more good must resolve to the current secret hash/,
+    breaks: /^6 a secret hash that is neither the current/,
+    says: /no longer valid must resolve to the current secret hash/,
   },
   {
     name: 'keeps the secret hash that was without a grace',
@@ -186,7 +186,7 @@ export const wrongInRotation: WrongStore[] = [
         }
       },
     ),
-    breaks: /^6 retirePrevious sets when/,
+    breaks: /^6 retirePrevious sets once when/,
     says: /a second retirePrevious must not move `previous.validUntil`/,
   },
   {
@@ -198,7 +198,7 @@ export const wrongInRotation: WrongStore[] = [
         }
       },
     ),
-    breaks: /^6 retirePrevious sets when/,
+    breaks: /^6 retirePrevious sets once when/,
     says: /must set `previous.validUntil`/,
   },
   {
