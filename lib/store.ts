@@ -9,8 +9,8 @@ export {
   checkFlag,
   checkLifetime,
   checkNoOthers,
-  checkObject,
+  checkOptionsObject,
   checkPrefix,
   checkWord,
-} from './contract/options.js';
+} from './contract/option-checks.js';
 export { ServerClock, type Window } from './stores/shared/clock.js';

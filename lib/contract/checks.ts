@@ -18,7 +18,7 @@ export function checkGroup(group: unknown): void {
   checkString(group, 'group');
 }
 
-/** Throws a `TypeError` for what does not say which session is meant. */
+/** Throws a `TypeError` if `ref` is not an object with an id. */
 export function checkRef(ref: SessionRef): void {
   checkObject(ref, 'a record');
   checkString(ref.id, 'id');

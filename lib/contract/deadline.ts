@@ -107,7 +107,7 @@ function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof (value as PromiseLike<T> | undefined)?.then === 'function';
 }
 
-/** The `timeout` option of a store. Default {@link DEFAULT_TIMEOUT}; throws a `TypeError` for what is no duration. */
+/** The `timeout` option of a store. Default {@link DEFAULT_TIMEOUT}. Throws a `TypeError` if it is not a duration. */
 export function checkTimeout(timeout: number = DEFAULT_TIMEOUT): number {
   if (!Number.isInteger(timeout) || timeout < 1 || timeout > 2 ** 31 - 1) {
     throw new TypeError('timeout must be a whole number of milliseconds from 1 to 2147483647');

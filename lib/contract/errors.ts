@@ -1,7 +1,7 @@
 /** What errors of this package carry, so that those of another copy of it are recognised too. */
 const BRAND = Symbol.for('nestjs-session-stores/error');
 
-/** Gives the instances of an error class their brand, by which `instanceof` then goes. */
+/** Marks the instances of an error class with a brand, and makes `instanceof` check the brand. */
 function brand(errorClass: abstract new (...args: never[]) => Error, name: string): void {
   Object.defineProperty(errorClass.prototype, BRAND, { value: name });
   Object.defineProperty(errorClass, Symbol.hasInstance, {

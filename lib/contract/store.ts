@@ -34,6 +34,7 @@ export interface SessionStoreCapabilities {
 /** A public method of a store, as errors and logs name it. */
 export type SessionStoreOperation =
   | 'open'
+  | 'close'
   | 'create'
   | 'read'
   | 'update'
@@ -48,9 +49,11 @@ const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true
 /**
  * Where sessions live between requests. Inject it to use a store; extend it to write one.
  *
- * The public methods check their arguments, give each call to the backend a deadline, and turn failures into a
- * `SessionStoreError`. A store implements the protected `do…` methods, which receive checked arguments. Every promise
- * made here is tested by the laws in `nestjs-session-stores/laws`.
+ * The public methods check their arguments and turn failures into a `SessionStoreError`. A store implements the protected
+ * `do…` methods, which receive checked arguments. Those about one session and `doPage` run under a deadline; `connect`,
+ * `doCount` and `doClear` may take several steps, and give each step a deadline with `within`.
+ *
+ * What the methods promise about sessions is tested by the laws in `nestjs-session-stores/laws`.
  *
  * Every method rejects with a `TypeError` for malformed arguments, and with a `SessionStoreError` if the backend cannot
  * do its part within the timeout.
@@ -93,7 +96,7 @@ export abstract class SessionStore {
 
   /** Closes what `open` opened, never what was handed in. */
   close(): Promise<void> {
-    return this.#opening.close(() => this.disconnect());
+    return this.#opening.close(() => this.call('close', () => this.disconnect()));
   }
 
   /**
@@ -191,9 +194,9 @@ export abstract class SessionStore {
   }
 
   /**
-   * Destroys every session that was in the group when it was called (without a group: every session), but those with an
-   * id in `except`. A session that joins meanwhile may be destroyed too. Resolves to how many were live. Comes to an end
-   * even while sessions keep joining.
+   * Destroys every session that was in the group when `clear` was called; without a group, every session. Sessions whose
+   * id is in `except` stay. A session that joins meanwhile may be destroyed too. Resolves to how many sessions were live.
+   * Ends even if sessions keep joining.
    */
   clear(group?: string, except?: Iterable<string>): Promise<number> {
     return this.call('clear', () => {
@@ -202,10 +205,16 @@ export abstract class SessionStore {
     });
   }
 
-  /** Connects to the backend. Rejects with nothing left open. Default: nothing to do. */
+  /**
+   * Connects to the backend. Rejects with nothing left open. Runs without a deadline: give each step one with `within`.
+   * Default: nothing to do.
+   */
   protected async connect(): Promise<void> {}
 
-  /** Closes what `connect` opened. Default: nothing to do. */
+  /**
+   * Closes what `connect` opened. Called at every `close`, also if nothing is open, and while `connect` still runs.
+   * Default: nothing to do.
+   */
   protected async disconnect(): Promise<void> {}
 
   /** Resolves to `false`, and writes nothing, if the id is in use by another secret hash; otherwise as `create`. */
@@ -246,19 +255,19 @@ export abstract class SessionStore {
     except: ReadonlySet<string>,
   ): number | PromiseLike<number>;
 
-  /** What to check if a call times out, as a sentence. */
+  /** What to check if a call times out: one sentence. */
   protected get advice(): string {
     return 'Is its backend reachable and not overloaded?';
   }
 
-  /** What a call rejects with for what the backend's driver threw. Default: an error with that as its cause. */
+  /** The error of a call for an error of the driver. Default: a `SessionStoreError` with that error as its cause. */
   protected failure(operation: SessionStoreOperation, cause: unknown): Error {
     return new SessionStoreError(this.storeName, operation, 'the backend failed. Its error is the cause', {
       cause,
     });
   }
 
-  /** What a call rejects with when its time is over, with `cause` if it is known what holds it up. */
+  /** The error of a call that timed out. `cause` is the error that delays the call, if one is known. */
   protected late(operation: SessionStoreOperation, deadline?: Deadline, cause?: unknown): SessionStoreError {
     const problem = `timed out after ${this.timeout} ms. ${deadline?.advice ?? this.advice}`;
     return new SessionStoreError(
@@ -269,12 +278,12 @@ export abstract class SessionStore {
     );
   }
 
-  /** Every public method runs in here: the one place to count, log or trace the calls of a store. */
+  /** Runs every public method: the one place to count, log or trace the calls of a store. */
   protected async call<T>(operation: SessionStoreOperation, work: () => T | PromiseLike<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      // A wrong argument may also be found by the store itself: the `after` of a page, say.
+      // The store itself checks some arguments, such as the `after` of a page.
       throw isStoreError(error) || error instanceof TypeError ? error : this.failure(operation, error);
     }
   }

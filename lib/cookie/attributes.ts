@@ -1,5 +1,5 @@
 import { stringifySetCookie } from 'cookie';
-import { checkFlag, checkLifetime } from '../contract/options.js';
+import { checkFlag, checkLifetime } from '../contract/option-checks.js';
 
 /** The attributes of the session cookie. */
 export interface SessionCookieOptions {

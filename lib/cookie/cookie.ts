@@ -5,9 +5,12 @@
  * are installed, their sessions must be assignable to ours.
  */
 export interface SessionCookie {
-  /** How long the session lives unused, in milliseconds, as it was set; `null`: until the browser is closed. */
+  /** The `maxAge` that was set, in milliseconds. `null`: the browser forgets the cookie when it is closed. */
   originalMaxAge: number | null;
-  /** How long the session lives unused from now on, in milliseconds; `null`: until the browser is closed. */
+  /**
+   * How long browser and store keep the session from now on, in milliseconds. `null`: the browser forgets the cookie when
+   * it is closed, and the store keeps the session for `idleTimeout`.
+   */
   maxAge?: number | null | undefined;
   expires?: Date | null | undefined;
   path?: string | undefined;

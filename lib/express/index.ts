@@ -8,7 +8,7 @@ import { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../co
 import { cookieIdentity } from '../token/cookie-identity.js';
 import { headerIdentity } from '../token/header-identity.js';
 import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
-import { checkStore } from '../options/store.js';
+import { checkStore } from '../options/check-store.js';
 import { workOf } from '../http/exchange.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';

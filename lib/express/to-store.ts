@@ -9,8 +9,8 @@ import {
   NO_SECRET_HASH,
 } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
-import { checkLifetime, checkNoOthers } from '../contract/options.js';
-import { checkStore } from '../options/store.js';
+import { checkLifetime, checkNoOthers } from '../contract/option-checks.js';
+import { checkStore } from '../options/check-store.js';
 
 /** The options of `toExpressStore`. Durations are milliseconds. */
 export interface ToExpressStoreOptions {

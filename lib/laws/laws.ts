@@ -8,7 +8,7 @@ import { expiredLaws } from './expired.js';
 import { expiryLaws } from './expiry.js';
 import { groupLaws } from './group.js';
 import { pageLaws } from './page.js';
-import { rejectedLaws } from './refused.js';
+import { rejectedLaws } from './rejected.js';
 import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
 import { visibleLaws } from './visible.js';

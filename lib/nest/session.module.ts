@@ -20,7 +20,7 @@ import {
   type SessionModuleOptions,
   SESSION_CONFIG,
 } from './session.module-definition.js';
-import { checkStore } from '../options/store.js';
+import { checkStore } from '../options/check-store.js';
 import { resolveOptions } from '../options/options.js';
 import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';

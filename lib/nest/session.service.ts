@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SESSION_CONFIG } from './session.module-definition.js';
-import { checkLifetime } from '../contract/options.js';
+import { checkLifetime } from '../contract/option-checks.js';
 import { checkSize, diffData, NO_SNAPSHOT } from '../session/data.js';
-import type { SessionConfig } from '../session/config.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
+import { keepsWholeCookie, type SessionConfig } from '../session/config.js';
 import { checkGroup, checkId, checkPage } from '../contract/checks.js';
 import { valuesOf, type SessionRecord } from '../contract/record.js';
 import { SessionStore } from '../contract/store.js';
@@ -89,8 +90,12 @@ export class SessionService {
           'maxAge must be finite: write idleTimeout: Infinity for sessions that never expire',
         );
       checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
-      texts['cookie'] = JSON.stringify({ maxAge });
     }
+    const ownCookie = maxAge === undefined ? undefined : JSON.stringify({ maxAge });
+    // There is no request to resolve `'auto'` for. Over HTTPS is the safe choice.
+    if (keepsWholeCookie(this.config)) {
+      texts['cookie'] = LiveCookie.whole(new LiveCookie(identities[0]!.cookie.secure, ownCookie));
+    } else if (ownCookie !== undefined) texts['cookie'] = ownCookie;
     const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? idleTimeout;
     const secret = signer.newSecret();
     const createdAt = this.store.now();

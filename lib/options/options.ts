@@ -1,9 +1,9 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import type { SessionConfig, SessionLogger } from '../session/config.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
-import { checkStore } from './store.js';
+import { checkStore } from './check-store.js';
 import type { IncomingMessage } from 'node:http';
-import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/options.js';
+import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/option-checks.js';
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
 import { cookieIdentity } from '../token/cookie-identity.js';
 import { TokenSigner, type SigningSecret } from '../token/signer.js';

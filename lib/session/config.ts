@@ -44,3 +44,12 @@ export interface SessionConfig {
   vary: readonly string[];
   logger: SessionLogger;
 }
+
+/**
+ * Whether a record holds all attributes of the cookie, not only those that differ from the defaults. It does if the
+ * defaults depend on the request, so that the cookie stays as it was made, and if other programs read the cookie from
+ * the store.
+ */
+export function keepsWholeCookie({ cookieByRequest, store }: SessionConfig): boolean {
+  return cookieByRequest || !store.capabilities.secrets;
+}

@@ -2,7 +2,7 @@ import type { Session as OurSession, SessionCallback, SessionData as OurData } f
 
 /** What the session middleware puts on a request. */
 export interface RequestWithSession {
-  /** The session of this request: your data, and what a session can do. `undefined` after it was destroyed. */
+  /** The session of this request: your data, and what a session can do. Gone after it was destroyed. */
   session: OurSession;
 }
 

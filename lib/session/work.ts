@@ -4,7 +4,7 @@ import { checkSize, diffData, loadData, type DataChange } from './data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity } from '../token/identity.js';
-import type { SessionConfig } from './config.js';
+import { keepsWholeCookie, type SessionConfig } from './config.js';
 import type { HeldSession } from './recheck.js';
 import { checkId } from '../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
@@ -305,7 +305,7 @@ export class SessionRequest implements SessionWork {
   #cookie(ownText?: string): LiveCookie {
     const { cookie } = this.#identity;
     const defaults = this.#secure ? cookie.secure : cookie.plain;
-    const isWhole = ownText !== undefined && this.#keepsWholeCookie && LiveCookie.isWhole(ownText);
+    const isWhole = ownText !== undefined && keepsWholeCookie(this.#config) && LiveCookie.isWhole(ownText);
     if (!isWhole) return new LiveCookie(defaults, ownText);
     // express-session leaves these two out if they are not set. Then ours apply, which are safer.
     const { secure, sameSite } = defaults;
@@ -623,7 +623,7 @@ export class SessionRequest implements SessionWork {
     const groups = state.groupChange();
     const cookieText = LiveCookie.own(state.cookie);
     const { record } = state;
-    const wholeCookie = this.#keepsWholeCookie && cookieText && LiveCookie.whole(state.cookie);
+    const wholeCookie = keepsWholeCookie(this.#config) && cookieText && LiveCookie.whole(state.cookie);
     if (state.unavailable) {
       if (data || groups || cookieText || evenIfEmpty) throw state.unavailable;
       return undefined;
@@ -658,15 +658,6 @@ export class SessionRequest implements SessionWork {
     if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
     else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
     return { changed, data, groups, cookieText, lifetime, expiresAt, change };
-  }
-
-  /**
-   * Whether a record holds all attributes of the cookie, not only those that differ from the defaults. It does if the
-   * defaults depend on the request, so that the cookie stays as it was made, and if other programs read the cookie from
-   * the store.
-   */
-  get #keepsWholeCookie(): boolean {
-    return this.#config.cookieByRequest || !this.#config.store.capabilities.secrets;
   }
 
   /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
@@ -718,7 +709,7 @@ export class SessionRequest implements SessionWork {
     state.secret ??= signer.newSecret();
     state.secretHash ??= hashSecret(state.secret);
     const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
-    if (this.#keepsWholeCookie) texts['cookie'] = LiveCookie.whole(state.cookie);
+    if (keepsWholeCookie(this.#config)) texts['cookie'] = LiveCookie.whole(state.cookie);
     else if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
     const record: SessionRecord = {
       id: state.id,

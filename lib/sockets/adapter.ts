@@ -1,6 +1,6 @@
 import type { INestApplicationContext, Type, WebSocketAdapter } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-import { checkNoOthers } from '../contract/options.js';
+import { checkNoOthers } from '../contract/option-checks.js';
 import { SESSION_CONFIG } from '../nest/session.module-definition.js';
 import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';

@@ -1,4 +1,4 @@
-import { checkNoOthers } from '../contract/options.js';
+import { checkNoOthers } from '../contract/option-checks.js';
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
 import { isTokenName, type SessionIdentity } from './identity.js';
 import { checkPath, scope, type IdentityScope } from './scope.js';

@@ -31,7 +31,9 @@ describe('a store rejects', () => {
       name: 'SessionStoreError',
       store: 'mongo',
       operation: 'open',
-      message: expect.stringContaining('Is the server running, is its address right') as string,
+      message: expect.stringContaining(
+        'no connection to a primary at 127.0.0.1:1. Is the server running',
+      ) as string,
       cause: { message: expect.stringContaining('ECONNREFUSED') as string },
     });
   });
@@ -51,7 +53,7 @@ describe('a store rejects', () => {
       const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
       const [message, stayed] = stdout.split('\n');
       expect(message).toMatch(
-        /^\[session:mongo\] open: no connection to a primary at [\w.:,-]+\. Is the server running/,
+        /^\[session:mongo\] open: (no connection to a primary at 127\.0\.0\.1:\d+\. Is the server running|timed out after 500 ms)/,
       );
       expect(Number(stayed)).toBeLessThan(5_000);
     } finally {

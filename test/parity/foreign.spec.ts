@@ -242,6 +242,7 @@ describe.each(stores)('%s', (_name, abilities, make) => {
 
     if (abilities.counts) expect(await sessions.countAll()).toBe(1);
     const { session: created, token } = await sessions.create({ note: 'made' });
+    expect((await sessions.find(created.id))?.expiresAt).toBe(created.expiresAt);
     const holder = new Browser(browser.url);
     holder.cookies.set('sid', token);
     expect((await holder.get('/note')).json()).toEqual({ note: 'made', id: created.id });

@@ -1,7 +1,7 @@
 import type { SessionRecord } from '../../contract/record.js';
 
 /** A session in the map, with its places in the other structures. */
-export interface HeldSession {
+export interface MappedSession {
   record: SessionRecord;
   /** Its index in its heap. */
   slot: number;
@@ -16,30 +16,30 @@ export interface HeldSession {
  * Adding and removing cost O(log n).
  */
 export class ExpiryHeap {
-  private readonly sessions: HeldSession[] = [];
+  private readonly sessions: MappedSession[] = [];
 
   /** The first session to expire; `undefined` if there is none. */
-  get first(): HeldSession | undefined {
+  get first(): MappedSession | undefined {
     return this.sessions[0];
   }
 
-  add(session: HeldSession): void {
+  add(session: MappedSession): void {
     this.rise(session, this.sessions.length);
   }
 
   /** Removes a session. It must still have the expiry with which it was added. */
-  remove(session: HeldSession): void {
-    const last = this.sessions.pop() as HeldSession;
+  remove(session: MappedSession): void {
+    const last = this.sessions.pop() as MappedSession;
     if (last === session) return;
     if (expiresBefore(last, session)) this.rise(last, session.slot);
     else this.sink(last, session.slot);
   }
 
-  private rise(session: HeldSession, from: number): void {
+  private rise(session: MappedSession, from: number): void {
     let slot = from;
     while (slot > 0) {
       const above = (slot - 1) >> 1;
-      const parent = this.sessions[above] as HeldSession;
+      const parent = this.sessions[above] as MappedSession;
       if (!expiresBefore(session, parent)) break;
       this.put(parent, slot);
       slot = above;
@@ -47,7 +47,7 @@ export class ExpiryHeap {
     this.put(session, slot);
   }
 
-  private sink(session: HeldSession, from: number): void {
+  private sink(session: MappedSession, from: number): void {
     let slot = from;
     for (;;) {
       const below = this.nearestBelow(slot);
@@ -59,18 +59,18 @@ export class ExpiryHeap {
     this.put(session, slot);
   }
 
-  private nearestBelow(slot: number): HeldSession | undefined {
+  private nearestBelow(slot: number): MappedSession | undefined {
     const left = this.sessions[2 * slot + 1];
     const right = this.sessions[2 * slot + 2];
     return left && right && expiresBefore(right, left) ? right : left;
   }
 
-  private put(session: HeldSession, slot: number): void {
+  private put(session: MappedSession, slot: number): void {
     this.sessions[slot] = session;
     session.slot = slot;
   }
 }
 
-function expiresBefore(one: HeldSession, other: HeldSession): boolean {
+function expiresBefore(one: MappedSession, other: MappedSession): boolean {
   return one.record.expiresAt < other.record.expiresAt;
 }

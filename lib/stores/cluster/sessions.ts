@@ -6,7 +6,7 @@ import {
   type SessionChange,
   type SessionRecord,
 } from '../../contract/record.js';
-import { ExpiryHeap, type HeldSession } from './heap.js';
+import { ExpiryHeap, type MappedSession } from './heap.js';
 import { Ledger } from './ledger.js';
 
 /** Some live sessions. `next` is the position to go on from; absent if these are the last. */
@@ -40,9 +40,9 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * makes a new one, so that a record that was read stays as it was.
  */
 export class Sessions {
-  private readonly byId = new Map<string, HeldSession>();
-  private readonly all = new Ledger<HeldSession>();
-  private readonly groups = new Map<string, Ledger<HeldSession>>();
+  private readonly byId = new Map<string, MappedSession>();
+  private readonly all = new Ledger<MappedSession>();
+  private readonly groups = new Map<string, Ledger<MappedSession>>();
   private readonly ungrouped = new ExpiryHeap();
   private readonly grouped = new ExpiryHeap();
   private position = 0;
@@ -136,7 +136,7 @@ export class Sessions {
     this.wakesAt = Infinity;
   }
 
-  private live(id: string, now: number): HeldSession | undefined {
+  private live(id: string, now: number): MappedSession | undefined {
     const session = this.byId.get(id);
     if (!session || session.record.expiresAt > now) return session;
     this.end(session);
@@ -145,7 +145,7 @@ export class Sessions {
 
   private add(record: SessionRecord, now: number): void {
     this.makeRoom(now);
-    const session: HeldSession = { record, slot: 0, place: ++this.position, places: [] };
+    const session: MappedSession = { record, slot: 0, place: ++this.position, places: [] };
     this.byId.set(record.id, session);
     this.all.add(session, session.place);
     this.regroup(session, [], record.groups);
@@ -166,7 +166,7 @@ export class Sessions {
     }
   }
 
-  private replace(session: HeldSession, next: SessionRecord, now: number): SessionRecord | undefined {
+  private replace(session: MappedSession, next: SessionRecord, now: number): SessionRecord | undefined {
     const { record } = session;
     if (next === record) return record;
     if (next.expiresAt <= now) {
@@ -185,7 +185,7 @@ export class Sessions {
     return next;
   }
 
-  private end(session: HeldSession): void {
+  private end(session: MappedSession): void {
     const { record } = session;
     this.byId.delete(record.id);
     this.all.remove(session.place);
@@ -193,7 +193,7 @@ export class Sessions {
     this.heap(record).remove(session);
   }
 
-  private regroup(session: HeldSession, before: readonly string[], after: readonly string[]): void {
+  private regroup(session: MappedSession, before: readonly string[], after: readonly string[]): void {
     if (before.length + after.length === 0) return;
     const left = new Map(before.map((group, index) => [group, session.places[index] as number]));
     session.places = after.map((group) => {
@@ -204,7 +204,7 @@ export class Sessions {
     for (const [group, place] of left) this.quit(group, place);
   }
 
-  private enter(session: HeldSession, group: string): number {
+  private enter(session: MappedSession, group: string): number {
     let members = this.groups.get(group);
     if (!members) this.groups.set(group, (members = new Ledger()));
     members.add(session, ++this.position);
@@ -212,12 +212,12 @@ export class Sessions {
   }
 
   private quit(group: string, place: number): void {
-    const members = this.groups.get(group) as Ledger<HeldSession>;
+    const members = this.groups.get(group) as Ledger<MappedSession>;
     members.remove(place);
     if (members.size === 0) this.groups.delete(group);
   }
 
-  private ledger(group: string | undefined): Ledger<HeldSession> | undefined {
+  private ledger(group: string | undefined): Ledger<MappedSession> | undefined {
     return group === undefined ? this.all : this.groups.get(group);
   }
 
@@ -225,7 +225,7 @@ export class Sessions {
     return groups.length === 0 ? this.ungrouped : this.grouped;
   }
 
-  private nearest(): HeldSession | undefined {
+  private nearest(): MappedSession | undefined {
     const [one, other] = [this.ungrouped.first, this.grouped.first];
     return one && other ? (one.record.expiresAt < other.record.expiresAt ? one : other) : (one ?? other);
   }

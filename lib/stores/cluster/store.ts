@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { notOpen } from '../../contract/errors.js';
-import { checkNoOthers } from '../../contract/options.js';
+import { checkNoOthers } from '../../contract/option-checks.js';
 import type {
   SessionChange,
   SessionPage,

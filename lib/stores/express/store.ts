@@ -1,6 +1,6 @@
 import type expressSession from 'express-session';
 import { SessionStoreError } from '../../contract/errors.js';
-import { checkNoOthers } from '../../contract/options.js';
+import { checkNoOthers } from '../../contract/option-checks.js';
 import {
   applyChange,
   NEVER,

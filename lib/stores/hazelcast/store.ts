@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
-import { checkNoOthers, checkObject, checkPrefix } from '../../contract/options.js';
+import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
 import {
   applyChange,
   applyRotation,
@@ -83,7 +83,7 @@ export class HazelcastStore extends SessionStore {
   private isIndexed = false;
 
   constructor(options: HazelcastStoreOptions) {
-    checkObject('HazelcastStore', options, 'new HazelcastStore({ config })');
+    checkOptionsObject('HazelcastStore', options, 'new HazelcastStore({ config })');
     const {
       maps = [{ mapName: 'Sessions' }],
       prefix = '',

@@ -6,7 +6,7 @@ export function failed(operation: string, error: unknown, address: string): Sess
   const problem = PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
-      ? `no connection to a primary at ${address}. Is the server running, is the address right, and does the replica set have a majority?`
+      ? `no connection to a primary${operation === 'open' ? ` at ${address}` : ''}. Is the server running, is the address right, and does the replica set have a majority?`
       : 'the server rejected the command. Its message is in the cause';
   return new SessionStoreError('mongo', operation, problem ?? unknown, { cause: withoutCommand(error) });
 }

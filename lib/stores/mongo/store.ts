@@ -1,5 +1,5 @@
 import type { Deadline } from '../../contract/deadline.js';
-import { checkNoOthers, checkObject } from '../../contract/options.js';
+import { checkNoOthers, checkOptionsObject } from '../../contract/option-checks.js';
 import type {
   SessionChange,
   SessionPage,
@@ -76,7 +76,7 @@ export class MongoStore extends SessionStore {
   private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
 
   constructor(options: MongoStoreOptions = {}) {
-    checkObject('MongoStore', options, 'new MongoStore({ uri })');
+    checkOptionsObject('MongoStore', options, 'new MongoStore({ uri })');
     const { collection = 'sessions', timeout, connection, uri, options: driver, ...others } = options;
     super('mongo', timeout);
     checkNoOthers('MongoStore', others, 'connection, uri, options, collection, timeout', ADVICE);

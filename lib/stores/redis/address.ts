@@ -1,5 +1,20 @@
-import type { RedisOptions } from 'ioredis';
-import type { RedisConnectionOptions } from './connection.js';
+import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+
+/** Where the server is: one of `client`, `cluster`, and `url` or `redisOptions` or both. */
+export interface RedisConnectionOptions {
+  /**
+   * A `Redis` or `Cluster` of yours. Never closed. Sessions are created and destroyed over a duplicate that sends no
+   * command twice: a create that is sent again could bring back a session that was destroyed in between, and a destroy
+   * that is sent again would not know that the first one destroyed it.
+   */
+  client?: Redis | Cluster;
+  /** `redis://` or `rediss://`. The store connects in `open` and disconnects in `close`. */
+  url?: string;
+  /** ioredis' options for the store's own connection: host, port, password, tls, db, sentinels, … */
+  redisOptions?: RedisOptions;
+  /** Some nodes of a Redis Cluster, and ioredis' options for it. */
+  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions };
+}
 
 /**
  * ioredis' options for `url`. Throws a `TypeError` for anything else; its message does not repeat the URL, which may

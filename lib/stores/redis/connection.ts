@@ -1,24 +1,8 @@
 import { once } from 'node:events';
-import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { loadDriver } from '../shared/driver.js';
 import { notOpen } from '../../contract/errors.js';
-import { addressOf, optionsOf } from './address.js';
-
-/** Where the server is: one of `client`, `cluster`, and `url` or `redisOptions` or both. */
-export interface RedisConnectionOptions {
-  /**
-   * A `Redis` or `Cluster` of yours. Never closed. Sessions are created and destroyed over a duplicate that sends no
-   * command twice: a create that is sent again could bring back a session that was destroyed in between, and a destroy
-   * that is sent again would not know that the first one destroyed it.
-   */
-  client?: Redis | Cluster;
-  /** `redis://` or `rediss://`. The store connects in `open` and disconnects in `close`. */
-  url?: string;
-  /** ioredis' options for the store's own connection: host, port, password, tls, db, sentinels, … */
-  redisOptions?: RedisOptions;
-  /** Some nodes of a Redis Cluster, and ioredis' options for it. */
-  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions };
-}
+import { addressOf, optionsOf, type RedisConnectionOptions } from './address.js';
 
 /**
  * Our own connections never queue a command while there is no server, and never send it again after a reconnect,
@@ -93,7 +77,7 @@ export class RedisConnection {
   }
 
   /** The problem that an error of the driver means, and that error without session data. */
-  explain(error: unknown): { problem: string | typeof SILENT; cause: unknown } {
+  explain(operation: string, error: unknown): { problem: string | typeof SILENT; cause: unknown } {
     // The error of a call without a connection does not say why there is none.
     const isReply = (error as Error).name === 'ReplyError';
     const known = isReply ? undefined : this.trouble;
@@ -106,7 +90,7 @@ export class RedisConnection {
     if (SILENCE.test(messageOf(known))) return { problem: SILENT, cause };
     const otherwise = isReply
       ? 'the server rejected the command. Its message is in the cause'
-      : `no connection to ${addressOf(this.options)}. Is the server running, and is the address right?`;
+      : `no connection to ${operation === 'open' ? addressOf(this.options) : 'the server'}. Is it running, and is the address right?`;
     return { problem: otherwise, cause };
   }
 

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError } from '../../contract/errors.js';
-import { checkNoOthers, checkObject, checkPrefix } from '../../contract/options.js';
+import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
 import type {
   SessionChange,
   SessionPage,
@@ -12,7 +12,8 @@ import type {
 } from '../../contract/record.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
 import { ServerClock } from '../shared/clock.js';
-import { RedisConnection, SILENT, type RedisConnectionOptions } from './connection.js';
+import type { RedisConnectionOptions } from './address.js';
+import { RedisConnection, SILENT } from './connection.js';
 import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
 import {
   CLEAR_STEP,
@@ -60,7 +61,7 @@ export class RedisStore extends SessionStore {
   private readonly clocks: [ServerClock, ...ServerClock[]];
 
   constructor(options: RedisStoreOptions) {
-    checkObject('RedisStore', options, 'new RedisStore({ url })');
+    checkOptionsObject('RedisStore', options, 'new RedisStore({ url })');
     const { prefix = 'session:', timeout, client, url, redisOptions, cluster, ...others } = options ?? {};
     super('redis', timeout);
     checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix, timeout', ADVICE);
@@ -190,7 +191,7 @@ export class RedisStore extends SessionStore {
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
-    const { problem, cause } = this.connection.explain(error);
+    const { problem, cause } = this.connection.explain(operation, error);
     if (problem === SILENT) return this.late(operation);
     return new SessionStoreError(this.storeName, operation, problem, { cause });
   }

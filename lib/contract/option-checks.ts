@@ -21,7 +21,7 @@ export function checkNoOthers(
 }
 
 /** Throws a `TypeError` for options that are no object. `example` says what to write. */
-export function checkObject(owner: string, options: unknown, example: string): void {
+export function checkOptionsObject(owner: string, options: unknown, example: string): void {
   if (options !== undefined && (typeof options !== 'object' || options === null)) {
     throw new TypeError(`${owner} takes an object: write ${example}`);
   }
