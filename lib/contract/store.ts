@@ -91,7 +91,7 @@ export abstract class SessionStore {
     return this.#opening.open(() => this.call('open', () => this.connect()));
   }
 
-  /** Closes what `open` opened, never what was handed in. */
+  /** Closes what `open` opened, never a client or connection that was passed as an option. */
   close(): Promise<void> {
     return this.#opening.close(() => this.disconnect());
   }
@@ -122,8 +122,8 @@ export abstract class SessionStore {
 
   /**
    * Applies `change`, all or nothing, to the live session `record.id`; resolves to the expiry and the secret hash that
-   * it then has. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change itself
-   * ended it.
+   * it then has. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change
+   * itself ended it.
    *
    * Only the `id` of `record` counts, and its `hint` if it has one, which may be stale. A condition that does not hold
    * (`touch`, `retirePrevious`) leaves the rest of the change applied.
@@ -172,8 +172,8 @@ export abstract class SessionStore {
   }
 
   /**
-   * Up to `limit` live sessions of a group, or of all, from `after` on. A session that is live throughout comes at least
-   * once over all pages, a dead one never. A page may hold fewer than `limit` sessions and still have a `next`.
+   * Up to `limit` live sessions of a group, or of all, from `after` on. A session that is live throughout comes at
+   * least once over all pages, a dead one never. A page may hold fewer than `limit` sessions and still have a `next`.
    */
   page(options: SessionPageOptions): Promise<SessionPage> {
     return this.call('page', () => {
@@ -192,8 +192,8 @@ export abstract class SessionStore {
 
   /**
    * Destroys every session that was in the group when it was called (without a group: every session), but those with an
-   * id in `except`. A session that joins meanwhile may be destroyed too. Resolves to how many were live. Comes to an end
-   * even while sessions keep joining.
+   * id in `except`. A session that joins meanwhile may be destroyed too. Resolves to how many were live. Comes to an
+   * end even while sessions keep joining.
    */
   clear(group?: string, except?: Iterable<string>): Promise<number> {
     return this.call('clear', () => {

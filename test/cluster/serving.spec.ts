@@ -107,7 +107,7 @@ describe('a worker whose primary', () => {
   it('does not serve cannot serve in its place', async () => {
     const store = new WorkerStore(await fork(), { timeout: 150 });
     await expect(store.serve()).rejects.toMatchObject({
-      message: expect.stringMatching(/call it in the primary/),
+      message: expect.stringMatching(/Call it in the primary/),
     });
   });
 });
