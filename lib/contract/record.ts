@@ -13,7 +13,7 @@ export interface SessionRecord {
     hash: string;
     /** When it was replaced. */
     replacedAt: number;
-    /** How long it stays valid beside its successor, in milliseconds. */
+    /** How long it stays valid together with its successor, in milliseconds. */
     grace: number;
     /** When it stops being valid. Absent until a client presents the successor. */
     validUntil?: number;
@@ -27,7 +27,7 @@ export interface SessionRecord {
   expiresAt: number;
   /**
    * Opaque: what the store that read the record needs to change it without reading it again. A copy of a record keeps
-   * it; nobody but that store looks inside. Absent in stores that need none.
+   * it; no other store looks inside. Absent in stores that need none.
    */
   hint?: unknown;
 }

@@ -94,7 +94,7 @@ export abstract class SessionStore {
     return this.#opening.open(() => this.call('open', () => this.connect()));
   }
 
-  /** Closes what `open` opened, never what was handed in. */
+  /** Closes what `open` opened, never a client or connection that was passed as an option. */
   close(): Promise<void> {
     return this.#opening.close(() => this.call('close', () => this.disconnect()));
   }
@@ -125,8 +125,8 @@ export abstract class SessionStore {
 
   /**
    * Applies `change`, all or nothing, to the live session `record.id`; resolves to the expiry and the secret hash that
-   * it then has. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change itself
-   * ended it.
+   * it then has. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change
+   * itself ended it.
    *
    * Only the `id` of `record` counts, and its `hint` if it has one, which may be stale. A condition that does not hold
    * (`touch`, `retirePrevious`) leaves the rest of the change applied.
@@ -175,8 +175,8 @@ export abstract class SessionStore {
   }
 
   /**
-   * Up to `limit` live sessions of a group, or of all, from `after` on. A session that is live throughout comes at least
-   * once over all pages, a dead one never. A page may hold fewer than `limit` sessions and still have a `next`.
+   * Up to `limit` live sessions of a group, or of all, from `after` on. A session that is live throughout comes at
+   * least once over all pages, a dead one never. A page may hold fewer than `limit` sessions and still have a `next`.
    */
   page(options: SessionPageOptions): Promise<SessionPage> {
     return this.call('page', () => {

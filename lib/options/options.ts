@@ -175,7 +175,7 @@ function resolveIdentities({
   }
   if (name !== undefined || cookie !== undefined) {
     throw new TypeError(
-      'name and cookie must not be set beside identities: write them as cookieIdentity({ name, … }) in identities',
+      'name and cookie must not be set together with identities: write them as cookieIdentity({ name, … }) in identities',
     );
   }
   if (!Array.isArray(identities) || identities.length === 0) {

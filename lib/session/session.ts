@@ -8,7 +8,7 @@ export interface SessionData {}
 
 /** How to rotate a session's secret. */
 export interface RotateOptions {
-  /** How long the old secret stays valid beside the new one, in milliseconds; default 30 000. */
+  /** How long the old secret stays valid together with the new one, in milliseconds; default 30 000. */
   grace?: number;
 }
 
@@ -25,8 +25,8 @@ export interface Session extends Partial<SessionData> {
   /** The attributes of its cookie. */
   cookie: SessionCookie;
   /**
-   * Saves now what changed, instead of before the response. Rejects with `SessionGoneError` if the session was destroyed
-   * or expired meanwhile.
+   * Saves now what changed, instead of before the response. Rejects with `SessionGoneError` if the session was
+   * destroyed or expired meanwhile.
    */
   save(): Promise<void>;
   save(callback: SessionCallback): this;
@@ -39,8 +39,9 @@ export interface Session extends Partial<SessionData> {
   destroy(callback: SessionCallback): this;
   /**
    * Destroys this session and starts an empty one in its place, with a new id: do it at login. Rejects, and the session
-   * is as it was, if the old one could not be destroyed; with `SessionGoneError` if others destroyed it meanwhile. Rejects
-   * too once the response has begun, and on a socket, where the client can be given no token; nothing is saved after that.
+   * is as it was, if the old one could not be destroyed; with `SessionGoneError` if others destroyed it meanwhile.
+   * Rejects too once the response has begun, and on a socket, where the client can be given no token; nothing is saved
+   * after that.
    */
   regenerate(): Promise<void>;
   /** As in express-session: puts a new object at `req.session` and leaves this one as it is. */

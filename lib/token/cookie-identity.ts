@@ -64,7 +64,7 @@ function checkCookiePrefix(name: string, isAlwaysSecure: boolean, cookie: Sessio
   if (prefix === undefined) return;
   if (!isAlwaysSecure) {
     throw new TypeError(
-      `secure must be true for a ${prefix} cookie, or browsers reject it: write secure: true beside name`,
+      `secure must be true for a ${prefix} cookie, or browsers reject it: write secure: true next to name`,
     );
   }
   if (kind!.toLowerCase() === 'host' && (cookie.domain !== undefined || (cookie.path ?? '/') !== '/')) {

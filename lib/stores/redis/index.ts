@@ -1,2 +1,2 @@
 export { RedisStore, type RedisStoreOptions } from './store.js';
-export type { RedisConnectionOptions } from './connection.js';
+export type { RedisConnectionOptions } from './address.js';
