@@ -7,7 +7,7 @@ export const title = 'HTTP: the cost of a request in one Express process, 32 con
 export async function run() {
   console.log(
     `CPU is the user and system time of the server process per request; median (lowest–highest) of ${ROUNDS} alternating rounds; Node ${process.version}, ${availableParallelism()} processors.`,
-    'Ours works as the README says: it writes only the change, saves before the response, and renews the cookie with each write;',
+    'Ours writes only the change, saves before the response, and renews the cookie with each write;',
     'express-session writes whole sessions, and its cookie is not renewed (`rolling: false`).\n',
   );
   await compareHttp(['no session', 'express-session, MemoryStore', 'ours, in memory'], {

@@ -20,7 +20,7 @@ const deprecate = depd('express-session');
 
 /**
  * A drop-in for express-session, with its options, defaults and statics. With a store for express-session, or none,
- * express-session runs. With a `SessionStore` our middleware runs; the README says what it does better.
+ * express-session runs. With a `SessionStore` our middleware runs; `docs/reference/express.md` lists what differs.
  */
 function makeSession(options?: expressSession.SessionOptions): Handler;
 function makeSession(options: ExpressSessionOptions & { store: SessionStore }): Handler & SessionMiddleware;

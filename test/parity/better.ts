@@ -1,6 +1,6 @@
 import type { Aspect } from './observe.js';
 
-/** Intentional differences: one line of the README's table each, and the behaviours that show it. */
+/** Intentional differences: one line each of the table in `docs/reference/express.md`, and the behaviours that show it. */
 export const better: { because: string; where: Record<string, readonly Aspect[]> }[] = [
   {
     because: 'only what changed is written; the expiry moves when a tenth of the lifetime has passed',

@@ -11,7 +11,7 @@ export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClien
 export interface HazelcastConnectionOptions {
   /**
    * A client of yours, or a promise of one. Never shut down. Let it reconnect forever. Set
-   * `jsonStringDeserializationPolicy: 'NO_DESERIALIZATION'`, so that sessions are not parsed twice. Set the property
+   * `jsonStringDeserializationPolicy: JsonStringDeserializationPolicy.NO_DESERIALIZATION`, so that sessions are not parsed twice. Set the property
    * `'hazelcast.client.operation.fail.on.indeterminate.state': true`: without it a write whose backup does not respond
    * counts as done, and a crash may undo a logout. With `smartRouting: false` the members need it instead:
    * `hazelcast.operation.fail.on.indeterminate.state`.
