@@ -3,7 +3,7 @@ import { SESSION_CONFIG } from './session.module-definition.js';
 import { checkLifetime } from '../contract/option-checks.js';
 import { checkSize, diffData, NO_SNAPSHOT } from '../session/data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
-import { keepsWholeCookie, type SessionConfig } from '../session/config.js';
+import type { SessionConfig } from '../session/config.js';
 import { checkGroup, checkId, checkPage } from '../contract/checks.js';
 import { valuesOf, type SessionRecord } from '../contract/record.js';
 import { SessionStore } from '../contract/store.js';
@@ -92,8 +92,8 @@ export class SessionService {
       checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
     }
     const ownCookie = maxAge === undefined ? undefined : JSON.stringify({ maxAge });
-    // There is no request to resolve `'auto'` for. Over HTTPS is the safe choice.
-    if (keepsWholeCookie(this.config)) {
+    // Stores of express-session take the expiry from the cookie. No request says what `'auto'` is: HTTPS is the safe one.
+    if (!this.store.capabilities.secrets) {
       texts['cookie'] = LiveCookie.whole(new LiveCookie(identities[0]!.cookie.secure, ownCookie));
     } else if (ownCookie !== undefined) texts['cookie'] = ownCookie;
     const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? idleTimeout;
