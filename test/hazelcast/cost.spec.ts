@@ -103,7 +103,7 @@ it('a write whose connection breaks is not resent, and rejects saying that it ma
   proxy.cutAt('replaceIfSame');
   const trips = await proxy.roundTripsOf(() =>
     expect(store.update(record, { set: { b: '2' } })).rejects.toThrow(
-      'update: the connection to a member broke: it may or may not have been done',
+      'update: the connection to a member broke, so the call may or may not have acted',
     ),
   );
   expect(trips.flat().filter((call) => call === 'replaceIfSame')).toHaveLength(1);

@@ -32,7 +32,7 @@ export function optionsOf(url: unknown): RedisOptions {
   }
   if (protocol === 'unix:') {
     if (!pathname.startsWith('/') || hostname !== '') throw invalid();
-    return { ...login, path: decodeURIComponent(pathname), ...parameters(searchParams, ['db']) };
+    return { path: decodeURIComponent(pathname), ...parameters(searchParams, ['db']) };
   }
   const scheme = /^(?:redis|valkey)(s?):$/.exec(protocol);
   if (!scheme || hostname === '' || !/^(\/\d*)?$/.test(pathname)) throw invalid();
