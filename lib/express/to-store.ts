@@ -1,4 +1,5 @@
-import expressSession from 'express-session';
+import { Store } from 'express-session';
+import type expressSession from 'express-session';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from '../stores/express/cookie.js';
 import { ownProperty, serialise } from '../session/data.js';
 import {
@@ -59,7 +60,7 @@ export function toExpressStore(store: SessionStore, options: ToExpressStoreOptio
   return new StoreOverOurs(store, options);
 }
 
-class StoreOverOurs extends expressSession.Store implements StoreForExpress {
+class StoreOverOurs extends Store implements StoreForExpress {
   readonly #store: SessionStore;
   readonly #idleTimeout: number;
   readonly #cookie: object;

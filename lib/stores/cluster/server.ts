@@ -1,4 +1,5 @@
-import cluster, { type Worker } from 'node:cluster';
+import * as clusterModule from 'node:cluster';
+import type { Worker } from 'node:cluster';
 import {
   checkChange,
   checkId,
@@ -25,6 +26,9 @@ import {
 } from './messages.js';
 import { dropUnused, registry, sessionsOf } from './registry.js';
 import { DEFAULT_MAX_SESSIONS, type ClearReach, type Sessions } from './sessions.js';
+import { defaultExport } from '../../contract/default-export.js';
+
+const cluster = defaultExport(clusterModule);
 
 /** How the primary holds the sessions of its workers. */
 export interface ServeSessionsOptions {

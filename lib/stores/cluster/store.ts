@@ -1,4 +1,4 @@
-import cluster from 'node:cluster';
+import * as clusterModule from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { notOpen } from '../../contract/errors.js';
@@ -15,6 +15,9 @@ import { SessionStore, type SessionStoreOperation } from '../../contract/store.j
 import { RemoteSessions } from './channel.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach, Sessions } from './sessions.js';
+import { defaultExport } from '../../contract/default-export.js';
+
+const cluster = defaultExport(clusterModule);
 
 /** Which sessions a `ClusterStore` shares, and how long it waits for them. */
 export interface ClusterStoreOptions {
