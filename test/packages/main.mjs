@@ -6,7 +6,8 @@ import { nest11 } from './cases/nest11.mjs';
 import { nest12 } from './cases/nest12.mjs';
 import { pnpm } from './cases/pnpm.mjs';
 import { nodes } from './nodes.mjs';
-import { pack, Project } from './project.mjs';
+import { Project } from './project.mjs';
+import { pack } from '../../tools/pack.mjs';
 
 const word = process.argv[2]?.toLowerCase() ?? '';
 const failures = [];
@@ -30,7 +31,7 @@ async function step(name, run) {
 const tools = await Project.create();
 try {
   let tarball;
-  await step('npm pack', async () => void (tarball = await pack(tools.folder, true)));
+  await step('npm pack', async () => void (tarball = await pack(tools.folder)));
   await step('Node versions', () => nodes.install(tools));
   if (failures.length === 0) {
     for (const suite of [nest12, nest11, express, drivers, pnpm]) await runSuite(suite, tarball);

@@ -125,12 +125,3 @@ async function portOf(app) {
   }
   throw new Error('The app ended before it printed its port');
 }
-
-/** Packs the package and returns the tarball's path. @param {string} folder @param {boolean} build */
-export async function pack(folder, build) {
-  const root = fileURLToPath(new URL('../..', import.meta.url));
-  const args = ['pack', '--json', '--pack-destination', folder, ...(build ? [] : ['--ignore-scripts'])];
-  await exec('npm', [...args, '--loglevel', 'error'], { cwd: root, env: ENVIRONMENT });
-  const { name, version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  return join(folder, `${name}-${version}.tgz`);
-}
