@@ -16,9 +16,9 @@ import { checkStore } from '../options/store.js';
 /** The options of `toExpressStore`. Durations are milliseconds. */
 export interface ToExpressStoreOptions {
   /** How long a session without `cookie.maxAge` lives; default 24 h, `Infinity` for sessions that never expire. */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** The default attributes of cookies: those of the middleware that created the sessions. */
-  cookie?: object;
+  cookie?: object | undefined;
 }
 
 /** A `SessionStore` as a store for express-session. */

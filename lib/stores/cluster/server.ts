@@ -37,7 +37,7 @@ export interface ServeSessionsOptions {
    * is created, a session in no group gives way, the nearest to its expiry first; when all are in groups, the
    * nearest to its expiry of them.
    */
-  maxSessions?: number;
+  maxSessions?: number | undefined;
 }
 
 /**

@@ -22,9 +22,9 @@ const cluster = defaultExport(clusterModule);
 /** Which sessions a `ClusterStore` shares, and how long it waits for them. */
 export interface ClusterStoreOptions {
   /** Stores of one name share their sessions; `sessions` by default. */
-  name?: string;
+  name?: string | undefined;
   /** How long a worker waits for the primary, in milliseconds; 2 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /**

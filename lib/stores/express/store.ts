@@ -23,7 +23,7 @@ import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cooki
 /** How to call a store that was written for express-session. */
 export interface ExpressStoreOptions {
   /** How long each call may take, in milliseconds; default 2 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What any express-session store has, and what only some have. */

@@ -15,9 +15,9 @@ export interface HazelcastConnectionOptions {
    * passes for done when the backup stays mute, and a logout may be undone by a crash. With `smartRouting: false` it is
    * the members that need it: `hazelcast.operation.fail.on.indeterminate.state`.
    */
-  client?: HazelcastClient | Promise<HazelcastClient>;
+  client?: HazelcastClient | Promise<HazelcastClient> | undefined;
   /** What to make a client of in `open`, shut down in `close`; what failures need is set beside it. */
-  config?: ClientConfig;
+  config?: ClientConfig | undefined;
 }
 
 /** The client of one store. */

@@ -31,7 +31,7 @@ export interface ReplicaMap {
    * Called when the bean throws; the session is saved and the entry stays as it was. By default the save fails.
    * Write to a log here.
    */
-  onBeanError?: (error: unknown, mapName: string, id: string) => void;
+  onBeanError?: ((error: unknown, mapName: string, id: string) => void) | undefined;
 }
 
 /** How long the replica of a session that never expires stays without a save: a year. Orphans must go some day. */

@@ -30,14 +30,14 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
    * session: a shorter one ends sessions early, and none leaves entries for ever, though not their sessions, which
    * expire to the millisecond. Give them no `max-idle-seconds`.
    */
-  maps?: [{ mapName: string }, ...ReplicaMap[]];
+  maps?: [{ mapName: string }, ...ReplicaMap[]] | undefined;
   /**
    * What all keys start with, before a `/`: `%25` and `%2F` stand for `%` and `/` in it, so that no store reaches into
    * another's. Nothing by default: then keys have no `/` either. Stores of one prefix share their sessions.
    */
-  prefix?: string;
+  prefix?: string | undefined;
   /** How long a call waits for the members, in milliseconds; 2 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How many sessions a clear ends at a time. */

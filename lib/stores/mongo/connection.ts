@@ -5,11 +5,11 @@ import { SessionStoreError, notOpen } from '../../contract/errors.js';
 /** Where the sessions' database is: `connection`, `uri`, or neither for mongoose's default connection. */
 export interface MongoConnectionOptions {
   /** A mongoose connection of yours, such as `getConnectionToken()` of @nestjs/mongoose injects; never closed. */
-  connection?: Connection;
+  connection?: Connection | undefined;
   /** `mongodb://` or `mongodb+srv://`; the store connects in `open` and disconnects in `close`. */
-  uri?: string;
+  uri?: string | undefined;
   /** mongoose's options for the connection to `uri`. */
-  options?: ConnectOptions;
+  options?: ConnectOptions | undefined;
 }
 
 /** What a command of MongoDB answers. */

@@ -24,9 +24,9 @@ export interface MongoStoreOptions extends MongoConnectionOptions {
    * The collection; `sessions` by default. Stores of one collection share their sessions. It is for them alone: an index
    * removes whatever has a date of the past in `expiresAt`, and counting all counts whatever has one to come.
    */
-  collection?: string;
+  collection?: string | undefined;
   /** How long a call waits for the server, in milliseconds; 2 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How many sessions one step of clearing takes, so that each ends well within its deadline. */

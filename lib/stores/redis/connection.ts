@@ -9,13 +9,13 @@ export interface RedisConnectionOptions {
    * which sends nothing twice: a create that was sent again could bring back what was ended in between, and a destroy
    * would not know that it was the one that ended it.
    */
-  client?: Redis | Cluster;
+  client?: Redis | Cluster | undefined;
   /** `redis://` or `rediss://`; the store connects in `open` and disconnects in `close`. */
-  url?: string;
+  url?: string | undefined;
   /** ioredis' options for a connection of the store's own: host, port, password, tls, db, sentinels, … */
-  redisOptions?: RedisOptions;
+  redisOptions?: RedisOptions | undefined;
   /** Some nodes of a Redis Cluster, and ioredis' options for it. */
-  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions };
+  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions | undefined } | undefined;
 }
 
 /**

@@ -29,9 +29,9 @@ import {
 /** Where sessions are kept, and how long a call may take. */
 export interface RedisStoreOptions extends RedisConnectionOptions {
   /** What all keys start with; `session:` by default. Stores of one prefix share their sessions. */
-  prefix?: string;
+  prefix?: string | undefined;
   /** How long a call waits for the server, in milliseconds; 2 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How many members one step of counting or clearing takes, so that a script never holds up the server for long. */
