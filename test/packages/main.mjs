@@ -3,6 +3,7 @@
 import { drivers } from './cases/drivers.mjs';
 import { express } from './cases/express.mjs';
 import { nest11 } from './cases/nest11.mjs';
+import { nest12Jest } from './cases/nest12.jest.mjs';
 import { nest12 } from './cases/nest12.mjs';
 import { pnpm } from './cases/pnpm.mjs';
 import { nodes } from './nodes.mjs';
@@ -34,7 +35,7 @@ try {
   await step('npm pack', async () => void (tarball = await pack(tools.folder)));
   await step('Node versions', () => nodes.install(tools));
   if (failures.length === 0) {
-    for (const suite of [nest12, nest11, express, drivers, pnpm]) await runSuite(suite, tarball);
+    for (const suite of [nest12, nest12Jest, nest11, express, drivers, pnpm]) await runSuite(suite, tarball);
   }
 } finally {
   await tools.remove();

@@ -34,12 +34,12 @@ const NODENEXT = {
   outDir: './dist-nodenext',
 };
 
-/** package.json's `jest`, but for the one line that the README gives. */
-export const jestConfig = (transformIgnorePatterns) => ({
+/** package.json's `jest` as `nest new` writes it, and the one line that the README gives. */
+const jestConfig = (transformIgnorePatterns, tsconfig) => ({
   moduleFileExtensions: ['js', 'json', 'ts'],
   rootDir: 'src',
   testRegex: '.*\\.spec\\.ts$',
-  transform: { '^.+\\.(t|j)s$': 'ts-jest' },
+  transform: { '^.+\\.(t|j)s$': tsconfig ? ['ts-jest', { tsconfig }] : 'ts-jest' },
   testEnvironment: 'node',
   transformIgnorePatterns,
 });
@@ -64,6 +64,7 @@ export async function writeApp(project, ignored) {
   await project.write({
     'package.json': { name: 'app', private: true, jest: jestConfig([ignored]) },
     'tsconfig.json': { compilerOptions: COMMONJS, include: ['src'] },
+    'jest.nodenext.json': jestConfig([ignored], '<rootDir>/../tsconfig.nodenext.json'),
     'tsconfig.nodenext.json': { compilerOptions: NODENEXT, include: ['src'] },
   });
   for (const file of ['app.module.ts', 'main.ts', 'every.subpath.ts'])
@@ -75,8 +76,8 @@ export async function writeApp(project, ignored) {
 }
 
 /** @param {import('../project.mjs').Project} project */
-export async function runJest(project) {
-  const { stderr } = await project.runNode('node_modules/jest/bin/jest.js');
+export async function runJest(project, ...args) {
+  const { stderr } = await project.runNode('node_modules/jest/bin/jest.js', ...args);
   assert.match(stderr, /Tests:\s+2 passed, 2 total/);
   return `Jest ${await project.version('jest')}, ts-jest ${await project.version('ts-jest')}`;
 }
@@ -102,6 +103,11 @@ export const nest11 = {
       run: async (project) => void (await compile(project, 'tsconfig.nodenext.json')),
     },
     ...nodes.each('serves, compiled with nodenext', servesFrom('dist-nodenext')),
-    ...nodes.each('runs its specs in Jest, with transformIgnorePatterns alone', runJest),
+    ...nodes.each('runs its specs in Jest, with transformIgnorePatterns alone', (project) =>
+      runJest(project),
+    ),
+    ...nodes.each('runs its specs in Jest, with transformIgnorePatterns alone and nodenext', (project) =>
+      runJest(project, '--config', 'jest.nodenext.json'),
+    ),
   ],
 };

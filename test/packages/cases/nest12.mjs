@@ -5,7 +5,7 @@ import { nodes } from '../nodes.mjs';
 import { visit } from '../visit.mjs';
 
 /** tsconfig.json as `nest new` writes it for ESM since Nest 12, without the types of a test runner. */
-const TSCONFIG = {
+export const TSCONFIG = {
   compilerOptions: {
     module: 'nodenext',
     moduleResolution: 'nodenext',
@@ -29,7 +29,7 @@ const TSCONFIG = {
   include: ['src'],
 };
 
-export const FILES = {
+const FILES = {
   'package.json': { name: 'app', private: true, type: 'module' },
   'tsconfig.json': TSCONFIG,
   'vitest.config.mjs': `export default { test: { globals: true, include: ['src/**/*.spec.ts'] } };`,
