@@ -209,6 +209,19 @@ describe('who may import whom', () => {
     }
   });
 
+  it('no file of lib/ imports the default of a module that has none without esModuleInterop', () => {
+    const found = sources.flatMap((file) =>
+      parse(file)
+        .statements.filter(ts.isImportDeclaration)
+        .filter(
+          ({ importClause }) =>
+            importClause?.name && importClause.phaseModifier !== ts.SyntaxKind.TypeKeyword,
+        )
+        .map(({ moduleSpecifier }) => `${file} imports ${(moduleSpecifier as ts.StringLiteral).text}`),
+    );
+    expect(found).toEqual([]);
+  });
+
   it('no file of lib/ waits at its top level: require() would refuse the package', () => {
     for (const file of sources) {
       const waits = (node: ts.Node): boolean =>

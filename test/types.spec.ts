@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import ts from 'typescript';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 
 // How `req.session` and the types of a session look to an app, with and without the types of the packages that declare
 // `session` on a request themselves. Each app is compiled against what ships.
@@ -82,6 +82,16 @@ function problemsOf({ sources, installed = TYPES, types = [], compilerOptions }:
     );
 }
 
+/** The names that files export, types included. */
+function exportsOf(files: string[]): string[] {
+  const program = ts.createProgram(files, { module: ts.ModuleKind.NodeNext, skipLibCheck: true });
+  const checker = program.getTypeChecker();
+  return files.flatMap((file) => {
+    const module = checker.getSymbolAtLocation(program.getSourceFile(file)!)!;
+    return checker.getExportsOfModule(module).map(({ name }) => name);
+  });
+}
+
 describe('an app that augments SessionData of this package has its data and our methods on req.session', () => {
   it.each<[string, App]>([
     ['without types of a platform', { sources: [NEST], installed: [] }],
@@ -110,6 +120,69 @@ describe('an app that augments SessionData of this package has its data and our 
     ],
   ])('%s', (_, app) => {
     expect(problemsOf(app)).toEqual([]);
+  });
+});
+
+/** Options by the entry point that exports them. */
+const OPTIONS: Record<string, string[]> = {
+  '': [
+    'SessionOptions',
+    'SessionModuleOptions',
+    'SessionCookieOptions',
+    'CookieIdentityOptions',
+    'HeaderIdentityOptions',
+    'SessionIdentity',
+    'CreateOptions',
+    'PageOptions',
+    'ClearOptions',
+    'RotateOptions',
+  ],
+  '/express': ['ExpressSessionOptions', 'ToExpressStoreOptions', 'ExpressStoreOptions'],
+  '/sockets': ['SocketSessionOptions'],
+  '/store': ['SessionPageOptions'],
+  '/stores/cluster': ['ClusterStoreOptions', 'ServeSessionsOptions'],
+  '/stores/redis': ['RedisStoreOptions', "RedisStoreOptions['cluster'] & object"],
+  '/stores/mongo': ['MongoStoreOptions'],
+  '/stores/hazelcast': ['HazelcastStoreOptions', 'ReplicaMap'],
+  '/stores/express': ['ExpressStoreOptions'],
+};
+
+describe('under exactOptionalPropertyTypes an app may pass undefined for each of', () => {
+  const types = Object.entries(OPTIONS).flatMap(([subpath, names]) =>
+    names.map((name) => ({ name, subpath })),
+  );
+  let problems: string[];
+  beforeAll(() => {
+    const sources = types.map(
+      ({ name, subpath }) => `
+        import type * as entry from 'nestjs-session-stores${subpath}';
+        type Rejecting<T> = {
+          [K in keyof T]-?: {} extends Pick<T, K> ? (Record<K, undefined> extends Pick<T, K> ? never : K) : never;
+        }[keyof T];
+        type Found = Rejecting<entry.${name}>;
+        export const found: [Found] extends [never] ? true : Found = true;`,
+    );
+    problems = problemsOf({ sources, compilerOptions: { exactOptionalPropertyTypes: true } });
+  }, 120_000);
+
+  it.each(types.map(({ name, subpath }, at) => [name, subpath || '.', at] as const))(
+    '%s of %s',
+    (_, __, at) => {
+      expect(problems.filter((problem) => problem.includes(`app-${at}.ts`))).toEqual([]);
+    },
+  );
+
+  it('every other interface of options that an entry point exports is part of these', () => {
+    const files = Object.keys(OPTIONS).map((subpath) =>
+      join(root, 'dist/lib', subpath === '/store' ? 'store.d.ts' : `${subpath}/index.d.ts`),
+    );
+    const exported = exportsOf(files).filter((name) => name.endsWith('Options'));
+    expect(exported.filter((one) => !types.some(({ name }) => name === one))).toEqual([
+      'CookieOptions', // of express-session
+      'RedisConnectionOptions',
+      'MongoConnectionOptions',
+      'HazelcastConnectionOptions',
+    ]);
   });
 });
 

@@ -63,9 +63,9 @@ export interface SessionUpdate {
 /** Which sessions to page over, and how far. */
 export interface SessionPageOptions {
   /** A group. `undefined` means all sessions. */
-  group?: string;
+  group?: string | undefined;
   /** The `next` of the page before. Absent for the first page. */
-  after?: string;
+  after?: string | undefined;
   /** How many sessions at most: 1 to 1 000. */
   limit: number;
 }

@@ -7,19 +7,19 @@ export interface SessionCookieOptions {
    * How long the browser and the store keep the session, in milliseconds. Default: the cookie lasts until the browser
    * is closed, and the store keeps the session for `idleTimeout`.
    */
-  maxAge?: number | null;
+  maxAge?: number | null | undefined;
   /** Whether scripts in the browser cannot read the cookie; default `true`. */
-  httpOnly?: boolean;
+  httpOnly?: boolean | undefined;
   /** Default `'lax'`; `'auto'`: `'none'` for requests over HTTPS, `'lax'` for others. */
-  sameSite?: boolean | 'lax' | 'strict' | 'none' | 'auto';
+  sameSite?: boolean | 'lax' | 'strict' | 'none' | 'auto' | undefined;
   /** `'auto'` (default): `true` for requests over HTTPS, `false` for others. `true`: never sent over plain HTTP. */
-  secure?: boolean | 'auto';
+  secure?: boolean | 'auto' | undefined;
   /** The path of the requests with a session; default `'/'`. */
-  path?: string;
+  path?: string | undefined;
   /** Default: only the host that set the cookie. */
-  domain?: string;
-  priority?: 'low' | 'medium' | 'high';
-  partitioned?: boolean;
+  domain?: string | undefined;
+  priority?: 'low' | 'medium' | 'high' | undefined;
+  partitioned?: boolean | undefined;
 }
 
 /** The attributes of a cookie for one request, with `'auto'` resolved. */

@@ -1,5 +1,5 @@
 import { stringifySetCookie } from 'cookie';
-import expressSession from 'express-session';
+import { Cookie } from 'express-session';
 import { NEVER } from '../contract/record.js';
 import type { SessionCookie } from './cookie.js';
 import { ATTRIBUTES, ATTRIBUTE_NAMES, ownAttributes, type CookieAttributes } from './attributes.js';
@@ -50,7 +50,7 @@ export class LiveCookie implements SessionCookie {
 
   static {
     // The original's constructor is not called: its loops cost more than everything else.
-    Object.setPrototypeOf(this.prototype, expressSession.Cookie.prototype);
+    Object.setPrototypeOf(this.prototype, Cookie.prototype);
     Object.defineProperty(this, 'name', { value: 'Cookie' });
   }
 
@@ -82,12 +82,12 @@ export class LiveCookie implements SessionCookie {
   set maxAge(age: number | null | undefined) {
     // The original would treat '' as null.
     if (typeof age === 'string') throw new TypeError('maxAge must be a number of milliseconds, or null');
-    Reflect.set(expressSession.Cookie.prototype, 'maxAge', age, this);
+    Reflect.set(Cookie.prototype, 'maxAge', age, this);
     if (typeof age === 'number') this.originalMaxAge = age;
   }
 
   get maxAge(): number | null | undefined {
-    return Reflect.get(expressSession.Cookie.prototype, 'maxAge', this) as number | null | undefined;
+    return Reflect.get(Cookie.prototype, 'maxAge', this) as number | null | undefined;
   }
 
   // Static methods, because apps hold the object.

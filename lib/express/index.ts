@@ -1,5 +1,8 @@
-import depd from 'depd';
-import expressSession, { Cookie, MemoryStore, Session, Store } from 'express-session';
+import * as depdModule from 'depd';
+import * as expressSessionModule from 'express-session';
+import { Cookie, MemoryStore, Session, Store } from 'express-session';
+import type expressSession from 'express-session';
+import { defaultExport } from '../contract/default-export.js';
 import { isExpressStore, isSessionStore } from '../contract/shapes.js';
 import { fromExpressStore } from '../stores/express/store.js';
 import { toExpressStore } from './to-store.js';
@@ -12,6 +15,9 @@ import { checkStore } from '../options/check-store.js';
 import { workOf } from '../http/exchange.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
+
+const makeExpressSession = defaultExport(expressSessionModule);
+const depd = defaultExport(depdModule);
 
 type Handler = ReturnType<typeof expressSession>;
 
@@ -43,7 +49,7 @@ function makeSession(given?: unknown): Handler {
 
   const { store } = options;
   if (!store || (isExpressStore(store) && !isSessionStore(store)))
-    return expressSession(complete as expressSession.SessionOptions);
+    return makeExpressSession(complete as expressSession.SessionOptions);
 
   if (unset && unset !== 'destroy' && unset !== 'keep')
     throw new TypeError('unset option must be "destroy" or "keep"');
@@ -102,6 +108,8 @@ const session = Object.assign(makeSession, {
   SessionTooLargeError,
 });
 Object.defineProperty(session, 'name', { value: 'session' });
+// An app that is compiled to CommonJS reads them from what `require()` returns. They are no statics in the types.
+Object.defineProperties(session, { default: { value: session }, session: { value: session } });
 
 /** The types that express-session exports as members of its function. */
 declare namespace session {

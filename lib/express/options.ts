@@ -25,17 +25,18 @@ type OurOptions = Pick<
 
 /** The options of `session`: express-session's, with a `SessionStore` as `store`, and then some of `SessionOptions`. */
 export interface ExpressSessionOptions
-  extends Omit<expressSession.SessionOptions, 'store' | 'secret' | 'cookie'>, OurOptions {
+  extends Omit<expressSession.SessionOptions, 'store' | 'secret' | 'cookie' | 'genid'>, OurOptions {
   /** The first of a list signs and all verify. Default: `req.secret`, which cookie-parser sets. */
-  secret?: SigningSecret | SigningSecret[];
-  store?: expressSession.Store | SessionStore;
+  secret?: SigningSecret | SigningSecret[] | undefined;
+  store?: expressSession.Store | SessionStore | undefined;
+  genid?: expressSession.SessionOptions['genid'] | undefined;
   /** An alias of `name`. */
-  key?: string;
-  cookie?: ExpressCookieOptions | { of(req: any): ExpressCookieOptions }['of'];
+  key?: string | undefined;
+  cookie?: ExpressCookieOptions | { of(req: any): ExpressCookieOptions }['of'] | undefined;
 }
 
 type ExpressCookieOptions = Omit<expressSession.CookieOptions, 'sameSite'> & {
-  sameSite?: expressSession.CookieOptions['sameSite'] | 'auto';
+  sameSite?: expressSession.CookieOptions['sameSite'] | 'auto' | undefined;
 };
 
 /** A request with the properties that cookie-parser adds. */

@@ -1,4 +1,5 @@
-import expressSession from 'express-session';
+import { Store } from 'express-session';
+import type expressSession from 'express-session';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from '../stores/express/cookie.js';
 import { ownProperty, serialise } from '../session/data.js';
 import {
@@ -15,9 +16,9 @@ import { checkStore } from '../options/check-store.js';
 /** The options of `toExpressStore`. Durations are milliseconds. */
 export interface ToExpressStoreOptions {
   /** How long a session without `cookie.maxAge` lives; default 24 h, `Infinity` for sessions that never expire. */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** The default attributes of cookies: those of the middleware that created the sessions. */
-  cookie?: object;
+  cookie?: object | undefined;
 }
 
 /** A `SessionStore` as a store for express-session. */
@@ -59,7 +60,7 @@ export function toExpressStore(store: SessionStore, options: ToExpressStoreOptio
   return new StoreOverOurs(store, options);
 }
 
-class StoreOverOurs extends expressSession.Store implements StoreForExpress {
+class StoreOverOurs extends Store implements StoreForExpress {
   readonly #store: SessionStore;
   readonly #idleTimeout: number;
   readonly #cookie: object;

@@ -9,14 +9,14 @@ export const SESSION_CONFIG = Symbol('SESSION_CONFIG');
 /** The options of `SessionModule.forRoot` and `forRootAsync`. */
 export interface SessionModuleOptions extends SessionOptions {
   /** The routes with sessions, as in Nest's `MiddlewareConsumer`; default: all paths. */
-  forRoutes?: Parameters<Routes['forRoutes']>;
+  forRoutes?: Parameters<Routes['forRoutes']> | undefined;
   /** The routes without sessions, as in Nest's `MiddlewareConsumer`; default: none. */
-  exclude?: Parameters<Routes['exclude']>;
+  exclude?: Parameters<Routes['exclude']> | undefined;
   /**
    * How often the sessions of open `@Sse()` streams and sockets are checked, in milliseconds; default 30 000,
    * `Infinity` for never. A stream or socket is closed if its session has ended, or its secret was replaced.
    */
-  recheck?: number;
+  recheck?: number | undefined;
 }
 
 /** The class of `forRootAsync({ useClass })` and `useExisting`. */

@@ -32,19 +32,19 @@ export interface SessionViewPage {
 /** Which page to read. */
 export interface PageOptions {
   /** The `next` of the page before; absent for the first page. */
-  after?: string;
+  after?: string | undefined;
   /** How many sessions at most: 1 to 1 000; default 100. */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** How to create a session. */
 export interface CreateOptions {
   /** The groups of the session; default: none. */
-  groups?: Iterable<string>;
+  groups?: Iterable<string> | undefined;
   /**
    * How long the session lives unused, in milliseconds; default: the `maxAge` of the first identity, or `idleTimeout`.
    */
-  maxAge?: number;
+  maxAge?: number | undefined;
 }
 
 /** A new session and its token. */
@@ -57,7 +57,7 @@ export interface CreatedSession {
 /** Which sessions to keep. */
 export interface ClearOptions {
   /** A session, an id, or ids; default: none. */
-  except?: { readonly id: string } | Iterable<string>;
+  except?: { readonly id: string } | Iterable<string> | undefined;
 }
 
 const PAGE_SIZE = 100;

@@ -14,48 +14,49 @@ export interface SessionOptions {
   /** Signs the tokens. The first of a list signs and all verify, so that a secret can be replaced. Required. */
   secret: SigningSecret | SigningSecret[];
   /** Where sessions are stored. Default in `SessionModule`: a new `ClusterStore`. Required by `sessionMiddleware`. */
-  store?: SessionStore;
+  store?: SessionStore | undefined;
   /** The cookie's name; default `'sid'`. */
-  name?: string;
+  name?: string | undefined;
   /** The cookie's attributes, or a function that returns them for a request. */
-  cookie?: SessionCookieOptions | SessionCookieFactory;
+  cookie?: SessionCookieOptions | SessionCookieFactory | undefined;
   /**
    * How tokens travel, instead of in the cookie of `name` and `cookie`: `[cookieIdentity(), headerIdentity()]`. Of the
    * identities that apply to a request, the first with a token decides, headers before cookies. If none has a token,
    * the first of them gives a new session its token.
    */
-  identities?: readonly SessionIdentity[];
+  identities?: readonly SessionIdentity[] | undefined;
   /**
    * How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` for sessions that never expire.
    */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** How long any session lives at most after its creation; default: no limit. */
-  absoluteTimeout?: number;
+  absoluteTimeout?: number | undefined;
   /**
    * When the cookie is sent again. `true`: with every response. `false`: only if the session changed. Default: if the
    * session changed or its expiry was renewed, so that an active user is never logged out.
    */
-  rolling?: boolean;
+  rolling?: boolean | undefined;
   /** Generates session ids. Must be unique. Default: 24 random bytes, base64url. */
-  genid?(req: IncomingMessage): string;
+  // Typed as a method, so that a function that takes Express's `Request` is assignable.
+  genid?: { of(req: IncomingMessage): string }['of'] | undefined;
   /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
-  maxSize?: number;
+  maxSize?: number | undefined;
   /**
    * What happens if a session cannot be read because the store is unreachable. `'fail'` (default): the response is a
    * 503. `'anonymous'`: the request is served with an empty session that cannot be changed.
    */
-  onStoreError?: 'fail' | 'anonymous';
+  onStoreError?: 'fail' | 'anonymous' | undefined;
   /**
    * What happens if a replaced token is presented. `'refuse'` (default): the client gets a new session. `'destroy'`:
    * the old session is destroyed too.
    */
-  onReplacedToken?: 'refuse' | 'destroy';
+  onReplacedToken?: 'refuse' | 'destroy' | undefined;
   /** Whether a response that sets or removes a token has `Cache-Control: no-store`; default `true`. */
-  noStore?: boolean;
+  noStore?: boolean | undefined;
   /** Whether responses have `Vary: Cookie`; default `false`. The header of a header identity is always in `Vary`. */
-  varyCookie?: boolean;
+  varyCookie?: boolean | undefined;
   /** Where warnings and errors are logged; default: `console`, and Nest's `Logger` in a Nest app. */
-  logger?: SessionLogger;
+  logger?: SessionLogger | undefined;
 }
 
 /** Returns the cookie's attributes for a request: Express's, Fastify's raw one, or a socket's handshake. */

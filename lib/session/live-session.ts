@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import expressSession from 'express-session';
+import { Session as ExpressSession } from 'express-session';
 import { ownProperty, PARSE, type DataHolder } from './data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
@@ -28,7 +28,7 @@ export class LiveSession implements Session, DataHolder {
   static {
     // Inherits from express-session's class, so that `instanceof` holds. Its constructor is not called, because it
     // drops data with the name of a method and freezes `id`.
-    Object.setPrototypeOf(this.prototype, expressSession.Session.prototype);
+    Object.setPrototypeOf(this.prototype, ExpressSession.prototype);
     Object.defineProperty(this, 'name', { value: 'Session' });
   }
 

@@ -9,7 +9,7 @@ export interface SessionData {}
 /** How to rotate a session's secret. */
 export interface RotateOptions {
   /** How long the old secret stays valid together with the new one, in milliseconds; default 30 000. */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 /** Called when a call has ended, as in express-session. */

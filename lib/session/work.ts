@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import expressSession from 'express-session';
+import { Cookie } from 'express-session';
 import { checkSize, diffData, loadData, type DataChange } from './data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
@@ -608,7 +608,7 @@ export class SessionRequest implements SessionWork {
   #saveOf(session: LiveSession, state: SessionState, evenIfEmpty: boolean): Save | undefined {
     if (session.cookie !== state.cookie) {
       // Passport copies all properties of a session, `cookie` included, when it keeps session data over a login.
-      if (!(session.cookie instanceof expressSession.Cookie)) {
+      if (!(session.cookie instanceof Cookie)) {
         throw new TypeError(
           'session.cookie was replaced. Set its attributes instead: session.cookie.maxAge = …',
         );

@@ -15,7 +15,7 @@ export interface SocketSessionOptions {
    * The origins, besides the server's own host, whose pages may open sockets with a session, such as
    * `['https://app.example.com']`. Default: none. A page of any other origin gets a socket without a session.
    */
-  origins?: string[];
+  origins?: string[] | undefined;
 }
 
 /** An adapter, with the method that Nest does not require. */

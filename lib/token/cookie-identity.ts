@@ -7,7 +7,7 @@ import { scope, type IdentityScope } from './scope.js';
 /** The options of `cookieIdentity`. `path` and `host` also say which requests it applies to. */
 export interface CookieIdentityOptions extends SessionCookieOptions, IdentityScope {
   /** The cookie's name; default `'sid'`. Browsers accept the prefixes `__Host-` and `__Secure-` only over HTTPS. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** The prefixes with a meaning for browsers, in any case (RFC 6265bis, section 5.7). */

@@ -6,9 +6,9 @@ import { checkPath, scope, type IdentityScope } from './scope.js';
 /** The options of `headerIdentity`. */
 export interface HeaderIdentityOptions extends IdentityScope {
   /** The name of the header in requests and responses; default `'x-auth-token'`. */
-  name?: string;
+  name?: string | undefined;
   /** How long a session lives unused, in milliseconds; default: `idleTimeout`. */
-  maxAge?: number;
+  maxAge?: number | undefined;
 }
 
 /**

@@ -9,9 +9,10 @@ export interface SessionIdentity {
   /** The request header with the token. */
   readonly header: string;
   /** The defaults of `session.cookie`, `maxAge` included; default: those of a cookie without options. */
-  readonly cookie?: SessionCookieOptions;
+  readonly cookie?: SessionCookieOptions | undefined;
   /** Whether a request may have a session of this identity; default: every request may. */
-  appliesTo?(req: IncomingMessage): boolean;
+  // Typed as a method, so that a function that takes Express's `Request` is assignable.
+  appliesTo?: { of(req: IncomingMessage): boolean }['of'] | undefined;
   /**
    * The tokens that the client presents, as `set` got them. `undefined` if there are none. Otherwise this identity
    * decides: if none of them is valid, the request has no session, whatever other identities would return.

@@ -8,9 +8,9 @@ export interface IdentityScope {
    * A host name, `*.` and a domain for all its subdomains, or a list of these; default: any host. On Express a
    * request's host depends on `trust proxy`. Elsewhere, sockets included, it is the `Host` header.
    */
-  host?: string | string[];
+  host?: string | string[] | undefined;
   /** Requests to this path and below it, matched as browsers match it, case-sensitively; default `'/'`. */
-  path?: string;
+  path?: string | undefined;
 }
 
 type Applies = (req: IncomingMessage) => boolean;

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** A copy of the built package, as if two packages in the dependency tree had installed it. */
 export async function copyOfPackage() {
   const folder = await mkdtemp(join(tmpdir(), 'session-copy-'));
-  for (const part of ['dist', 'package.json'])
+  for (const part of ['dist', 'lib', 'package.json'])
     await cp(join(root, part), join(folder, part), { recursive: true });
   const url = pathToFileURL(join(folder, 'dist/lib/stores/cluster/index.js')).href;
   return {

@@ -52,10 +52,12 @@ describe('the entry point ./express', () => {
         `const session = require('nestjs-session-stores/express');
        const { sessionMiddleware, MemoryStore, toExpressStore } = session;
        const handle = session({ secret: 's', resave: false, saveUninitialized: false, store: new MemoryStore() });
-       console.log([session, handle, sessionMiddleware, toExpressStore, session.default ?? session].map((one) => typeof one + ' ' + one.length).join())`,
+       console.log([session, handle, sessionMiddleware, toExpressStore, session.default, session.session].map((one) => typeof one + ' ' + one.length).join())`,
         true,
       );
-      expect(stdout.trim()).toMatch(/^function \d,function 3,function 1,function \d,function \d$/);
+      expect(stdout.trim()).toMatch(
+        /^function \d,function 3,function 1,function \d,function \d,function \d$/,
+      );
     },
   );
 });

@@ -1,4 +1,5 @@
-import cluster, { type Worker } from 'node:cluster';
+import * as clusterModule from 'node:cluster';
+import type { Worker } from 'node:cluster';
 import {
   checkChange,
   checkId,
@@ -25,6 +26,9 @@ import {
 } from './messages.js';
 import { dropUnused, registry, sessionsOf } from './registry.js';
 import { DEFAULT_MAX_SESSIONS, type ClearReach, type Sessions } from './sessions.js';
+import { defaultExport } from '../../contract/default-export.js';
+
+const cluster = defaultExport(clusterModule);
 
 /** The options of `serveSessions`. */
 export interface ServeSessionsOptions {
@@ -32,7 +36,7 @@ export interface ServeSessionsOptions {
    * How many sessions of one name are held at most; default 1 000 000, `Infinity` for no limit. If one more is created,
    * the session without a group that expires first is dropped; if all are in groups, the one that expires first.
    */
-  maxSessions?: number;
+  maxSessions?: number | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import cluster from 'node:cluster';
+import * as clusterModule from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { notOpen } from '../../contract/errors.js';
@@ -15,13 +15,16 @@ import { SessionStore, type SessionStoreOperation } from '../../contract/store.j
 import { RemoteSessions } from './channel.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach, Sessions } from './sessions.js';
+import { defaultExport } from '../../contract/default-export.js';
+
+const cluster = defaultExport(clusterModule);
 
 /** The options of a `ClusterStore`. */
 export interface ClusterStoreOptions {
   /** Stores with the same name share their sessions; default `'sessions'`. */
-  name?: string;
+  name?: string | undefined;
   /** How long a worker waits for the primary, in milliseconds; default 2 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /**

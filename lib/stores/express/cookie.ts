@@ -1,11 +1,11 @@
-import expressSession from 'express-session';
+import { Cookie as ExpressCookie } from 'express-session';
 import { NEVER } from '../../contract/record.js';
 
 // Its types leave the argument out.
-const Cookie = expressSession.Cookie as unknown as new (attributes: object) => expressSession.Cookie;
+const Cookie = ExpressCookie as unknown as new (attributes: object) => ExpressCookie;
 
 /** A session as express-session passes it to a store: its data, and `cookie`. */
-export type ExpressSessionJson = Record<string, unknown> & { cookie: expressSession.Cookie };
+export type ExpressSessionJson = Record<string, unknown> & { cookie: ExpressCookie };
 
 /** The cookie of a stored session, as it was parsed from JSON. */
 type StoredCookie = Record<string, unknown> & { originalMaxAge?: unknown; expires?: unknown };
@@ -29,11 +29,7 @@ export function cookieText(cookie: unknown): string {
 }
 
 /** The `Cookie` that express-session would pass to a store, for a session with this JSON text and expiry. */
-export function cookieOf(
-  text: string | undefined,
-  expiresAt: number,
-  defaults: object = {},
-): expressSession.Cookie {
+export function cookieOf(text: string | undefined, expiresAt: number, defaults: object = {}): ExpressCookie {
   const { maxAge = null, ...attributes } = { ...defaults, ...attributesIn(text) } as Record<string, unknown>;
   const cookie = new Cookie(attributes);
   cookie.expires = typeof maxAge === 'number' ? new Date(expiresAt) : null;

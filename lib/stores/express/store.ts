@@ -23,7 +23,7 @@ import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cooki
 /** The options of `fromExpressStore`. */
 export interface ExpressStoreOptions {
   /** How long each call may take, in milliseconds; default 2 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** The methods that every express-session store has, and those that only some have. */

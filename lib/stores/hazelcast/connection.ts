@@ -16,9 +16,9 @@ export interface HazelcastConnectionOptions {
    * counts as done, and a crash may undo a logout. With `smartRouting: false` the members need it instead:
    * `hazelcast.operation.fail.on.indeterminate.state`.
    */
-  client?: HazelcastClient | Promise<HazelcastClient>;
+  client?: HazelcastClient | Promise<HazelcastClient> | undefined;
   /** The config of a client that is created in `open` and shut down in `close`. Settings for failures are added. */
-  config?: ClientConfig;
+  config?: ClientConfig | undefined;
 }
 
 /** The client of one store. */

@@ -31,7 +31,7 @@ export interface ReplicaMap {
    * Called if the bean throws. The session is saved, and the entry stays as it was. Log the error here. Default: the
    * save fails.
    */
-  onBeanError?: (error: unknown, mapName: string, id: string) => void;
+  onBeanError?: ((error: unknown, mapName: string, id: string) => void) | undefined;
 }
 
 /** How long the replica of a session that never expires lives without a save: a year, so that orphans are removed. */

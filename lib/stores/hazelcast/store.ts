@@ -31,14 +31,14 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
    * one ends sessions early, and without one such entries stay forever, although their sessions expire to the
    * millisecond. Do not set `max-idle-seconds`.
    */
-  maps?: [{ mapName: string }, ...ReplicaMap[]];
+  maps?: [{ mapName: string }, ...ReplicaMap[]] | undefined;
   /**
    * The start of all keys, before a `/`; default: none, and no `/`. `%` and `/` in it are written as `%25` and `%2F`,
    * so that no store reaches the sessions of another. Stores with the same prefix share their sessions.
    */
-  prefix?: string;
+  prefix?: string | undefined;
   /** How long a call waits for the members, in milliseconds; default 2 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How many sessions one step of a clear destroys. */

@@ -6,11 +6,11 @@ import { loadDriver } from '../shared/driver.js';
 /** Where the database is: `connection`, `uri`, or neither for mongoose's default connection. */
 export interface MongoConnectionOptions {
   /** A mongoose connection of yours, such as the one that @nestjs/mongoose injects. Never closed. */
-  connection?: Connection;
+  connection?: Connection | undefined;
   /** `mongodb://` or `mongodb+srv://`. The store connects in `open` and disconnects in `close`. */
-  uri?: string;
+  uri?: string | undefined;
   /** mongoose's options for the connection to `uri`. */
-  options?: ConnectOptions;
+  options?: ConnectOptions | undefined;
 }
 
 /** The response to a command of MongoDB. */

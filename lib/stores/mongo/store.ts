@@ -24,9 +24,9 @@ export interface MongoStoreOptions extends MongoConnectionOptions {
    * The collection; default `'sessions'`. Stores with the same collection share their sessions. Keep nothing else in
    * it: an index removes any document with a past date in `expiresAt`, and `count` counts any with a future one.
    */
-  collection?: string;
+  collection?: string | undefined;
   /** How long a call waits for the server, in milliseconds; default 2 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How many sessions one step of clearing takes, so that each step ends well within its deadline. */

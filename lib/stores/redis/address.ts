@@ -7,13 +7,13 @@ export interface RedisConnectionOptions {
    * command twice: a create that is sent again could bring back a session that was destroyed in between, and a destroy
    * that is sent again would not know that the first one destroyed it.
    */
-  client?: Redis | Cluster;
+  client?: Redis | Cluster | undefined;
   /** `redis://` or `rediss://`. The store connects in `open` and disconnects in `close`. */
-  url?: string;
+  url?: string | undefined;
   /** ioredis' options for the store's own connection: host, port, password, tls, db, sentinels, … */
-  redisOptions?: RedisOptions;
+  redisOptions?: RedisOptions | undefined;
   /** Some nodes of a Redis Cluster, and ioredis' options for it. */
-  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions };
+  cluster?: { nodes: ClusterNode[]; options?: ClusterOptions | undefined } | undefined;
 }
 
 /**

@@ -30,9 +30,9 @@ import {
 /** The options of a `RedisStore`. */
 export interface RedisStoreOptions extends RedisConnectionOptions {
   /** The start of all keys; default `'session:'`. Stores with the same prefix share their sessions. */
-  prefix?: string;
+  prefix?: string | undefined;
   /** How long a call waits for the server, in milliseconds; default 2 000. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** How many sessions one step of counting or clearing takes, so that no script blocks the server for long. */
