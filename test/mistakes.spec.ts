@@ -10,7 +10,7 @@ import { serveApp, type Handler } from './http/app.js';
 import { Browser } from './http/browser.js';
 import { serve } from './http/server.js';
 
-// What somebody who uses the package for the first time gets wrong, and what they then read.
+// Common first-time mistakes, and the error or warning each one gives.
 
 const secret = 'a secret of at least 32 characters';
 

@@ -21,7 +21,7 @@ const USED = `
   // @ts-expect-error a value of another type
   session.visits = 'many';
   // @ts-expect-error no such property
-  session.nobody;
+  session.unknown;
   return { user, saved, joined, same };`;
 
 const EXPRESS = `import type { Request } from 'express';

@@ -42,7 +42,7 @@ export class Project {
     await this.write({ [target]: change(await readFile(join(APPS, source), 'utf8')) });
   }
 
-  /** Installs packages, and removes what no longer is asked for. @param {string[]} packages */
+  /** Installs packages, and removes those no longer listed. @param {string[]} packages */
   async install(...packages) {
     // Without scripts, because nothing that these apps need has one.
     await this.run('npm', ['install', '--prefer-offline', '--ignore-scripts', ...QUIET, ...packages]);

@@ -10,9 +10,9 @@ import { startRedis } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
 import { ownServer } from './own.server.js';
 
-const PASSWORD = 'the-password-nobody-may-see';
-const DATA = 'the-text-nobody-may-see';
-const SECRET_HASH = 'the-secret hash-nobody-may-see';
+const PASSWORD = 'password-that-must-not-leak';
+const DATA = 'data-that-must-not-leak';
+const SECRET_HASH = 'secret-hash-that-must-not-leak';
 
 const { server, direct } = await ownServer();
 

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi }
 import { aRecord } from '../record.js';
 import { HazelcastProxy } from '../servers/hazelcast.proxy.mjs';
 
-/** What somebody who wants to see the calls of a store writes. */
+/** A minimal decorator that logs the calls to a store. */
 class LoggingStore extends SessionStoreDecorator {
   readonly log: string[] = [];
 
