@@ -62,8 +62,8 @@ export class SessionRequest implements SessionWork {
   headersGone = false;
   /** Why this client cannot get a token, and what to do instead. `undefined` if a response can carry one. */
   noToken: string | undefined;
-  /** Returns whether the response is sealed and held, so that nothing can be added to it. Set with the seal. */
-  isHeld: (() => boolean) | undefined;
+  /** The seal of the response: while it holds, nothing can be added to the response. `undefined` until there is one. */
+  seal: { readonly holds: boolean } | undefined;
   /** The headers of Fastify's reply before the handler ran. `undefined` on other platforms. */
   replyHeaders: Record<string, unknown> | undefined;
   /** The error of a failed commit. Nothing is tried again after it. */
@@ -453,7 +453,7 @@ export class SessionRequest implements SessionWork {
   #noTokenFor(operation: string): Error | undefined {
     if (this.noToken !== undefined) return new Error(`${operation}: ${this.noToken}`);
     // The handler may have begun its response, which is still held.
-    return this.headersGone || this.isHeld?.() ? tooLate(operation) : undefined;
+    return this.headersGone || this.seal?.holds ? tooLate(operation) : undefined;
   }
 
   /** Records the outcome of a rotation to `secret`, after which `current` is the record's secret hash. */
