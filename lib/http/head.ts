@@ -51,10 +51,3 @@ function headersOf(args: unknown[]): [string, unknown][] {
   for (let at = 0; at < headers.length; at += 2) pairs.push([String(headers[at]), headers[at + 1]]);
   return pairs;
 }
-
-/** The error that Node throws for a header call after the headers were sent. */
-export function headersSent(verb: string): Error {
-  return Object.assign(new Error(`Cannot ${verb} headers after they are sent to the client`), {
-    code: 'ERR_HTTP_HEADERS_SENT',
-  });
-}

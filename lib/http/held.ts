@@ -1,21 +1,9 @@
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { checkChunk, checkHead, headersSent } from './head.js';
+import { checkChunk, checkHead } from './head.js';
+import { headersSent, holdOne, releaseOne, type AnyMethod, type Method, type Response } from './patch.js';
 
-/** The methods that send something. */
-export type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
-
-/** Node's response, with the part that its types leave out. */
-export type Response = ServerResponse & { _implicitHeader?: () => void };
-export type AnyMethod = (this: Response, ...args: unknown[]) => unknown;
-
-/** How many responses are held. While none is, header methods skip the search for the seal of their response. */
-let heldNow = 0;
-
-/** Whether any response is held. */
-export function anyHeld(): boolean {
-  return heldNow > 0;
-}
+/** A call of a response's method. */
+export type Call = [method: Method, args: unknown[], original: AnyMethod];
 
 /** The property of a socket that has the response which is held on it. */
 const HELD = Symbol('held');
@@ -26,7 +14,7 @@ type HoldingSocket = Socket & { [HELD]?: Held | undefined };
  * to a request whose response looks unsent. Its status is the one that it had when it was sealed.
  */
 export class Held {
-  readonly calls: [method: Method, args: unknown[]][] = [];
+  readonly calls: Call[] = [];
   ended = false;
   /** An error handler that finds a response under way destroys its socket, which would cut off a held response. */
   destroyAsked = false;
@@ -35,10 +23,7 @@ export class Held {
   readonly #statusCode: number;
   readonly #statusMessage: string | undefined;
 
-  constructor(
-    res: Response,
-    private readonly takesMore: boolean,
-  ) {
+  constructor(res: Response) {
     this.#res = res;
     this.#statusCode = res.statusCode;
     // HTTP/2 has no status message, and emits a warning when it is read.
@@ -48,7 +33,7 @@ export class Held {
       deferDestroy(this.#socket);
       this.#socket[HELD] = this;
     }
-    heldNow++;
+    holdOne();
   }
 
   /** The status of the response when it was sealed. Later assignments do not count. */
@@ -57,41 +42,40 @@ export class Held {
     return method === 'writeHead' ? (args[0] as number) : this.#statusCode;
   }
 
-  /** Checks a call as Node would, and keeps it. Returns what Node would return. */
-  take(method: Method, args: unknown[]): unknown {
+  /** Checks a call as Node would, and keeps it. Returns what Node would return; `false` for a `write`. */
+  take(method: Method, args: unknown[], original: AnyMethod): unknown {
     const res = this.#res;
     if (this.calls.length === 0 && method !== 'writeHead') checkHead([res.statusCode]);
     switch (method) {
       case 'flushHeaders':
-        if (this.calls.length === 0) this.calls.push([method, args]);
+        if (!this.ended) this.calls.push([method, args, original]);
         return undefined;
       case 'writeHead':
         if (this.calls.length > 0) throw headersSent('write');
         checkHead(args);
         res.statusCode = args[0] as number;
-        this.calls.push([method, args]);
+        this.calls.push([method, args, original]);
         return res;
       case 'write':
         checkChunk(args[0], false);
         // As in Node, a write after the end is not sent.
         if (this.ended) drop(args, new Error('write was called after the response had ended'));
-        else this.calls.push([method, args]);
-        return this.takesMore;
+        else this.calls.push([method, args, original]);
+        // The caller waits for `drain`, which comes after the commit: otherwise memory would have to hold it all.
+        return false;
       case 'end':
         if (this.ended) return res;
         checkChunk(args[0], true);
-        this.calls.push([method, args]);
+        this.calls.push([method, args, original]);
         this.ended = true;
-        setFinished(res, true);
         return res;
     }
   }
 
   /** Stops holding: the response shows its true state again. */
   stop(): void {
-    heldNow--;
+    releaseOne();
     const res = this.#res;
-    if (this.ended) setFinished(res, false);
     res.statusCode = this.#statusCode;
     if (this.#statusMessage !== undefined) res.statusMessage = this.#statusMessage;
     if (this.#socket) this.#socket[HELD] = undefined;
@@ -108,22 +92,6 @@ function deferDestroy(socket: HoldingSocket): void {
     held.destroyAsked = true;
     return this;
   };
-}
-
-/** Makes the response look ended, or shows its true state again. */
-export function setFinished(res: Response, finished: boolean): void {
-  // In HTTP/1 `finished` is a property, which `writableEnded` reads. In HTTP/2 both are getters of the class.
-  const ofHttp2 = 'stream' in res;
-  for (const name of ofHttp2 ? ['finished', 'writableEnded'] : ['finished']) {
-    if (ofHttp2 && !finished) Reflect.deleteProperty(res, name);
-    else
-      Object.defineProperty(res, name, {
-        value: finished,
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
-  }
 }
 
 /** Passes `error` to the callback of a call that is dropped, if it has one. */

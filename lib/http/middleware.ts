@@ -11,6 +11,7 @@ import {
 } from '../session/work.js';
 import { identify } from '../token/presented.js';
 import { attach, workOf } from './exchange.js';
+import { needPatch } from './patch.js';
 import { sealResponse } from './seal.js';
 
 /** A middleware function with Express's signature. */
@@ -42,7 +43,19 @@ export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
 /** The middleware for plain Express, from checked options. The first request opens the store. */
 export function middlewareOf(config: SessionConfig, foreign?: ForeignSession): SessionMiddleware {
   const { open, close } = opener(config);
-  return Object.assign(createMiddleware(config, { failureGoesTo: 'next', ready: open, foreign }), { close });
+  const middleware = createMiddleware(config, { failureGoesTo: 'next', ready: open, foreign });
+  return Object.assign(middleware, {
+    close() {
+      middleware.release();
+      return close();
+    },
+  });
+}
+
+/** A middleware with its part in the patch of Node's response class. */
+export interface PatchingHandler extends SessionHandler {
+  /** Called when no more requests come: restores Node's class, if no other middleware needs the patch. */
+  release(): void;
 }
 
 /** How a middleware fits into the app around it. */
@@ -58,7 +71,7 @@ export interface MiddlewarePlace {
 export function createMiddleware(
   config: SessionConfig,
   { failureGoesTo, ready, foreign = 'reject' }: MiddlewarePlace,
-): SessionHandler {
+): PatchingHandler {
   const { signer, onStoreError, logger } = config;
   let isUnreachable = false;
   let isForeignLogged = false;
@@ -77,7 +90,7 @@ export function createMiddleware(
     request.startAnonymous(error);
   };
 
-  return function session(incoming, outgoing, next) {
+  const session: SessionHandler = (incoming, outgoing, next) => {
     const req = incoming as SessionIncomingMessage;
     const res = outgoing as ServerResponse;
     // This middleware is mounted twice, or another of ours has this path.
@@ -88,7 +101,7 @@ export function createMiddleware(
     // headers that are set on it at once, so the response cannot be held.
     const opensSocket = typeof res.getHeaders !== 'function';
     const begin = (): void => {
-      if (!opensSocket) sealResponse(res, request);
+      if (!opensSocket) sealResponse(req, res, request);
       next();
     };
     let request: SessionRequest;
@@ -132,6 +145,7 @@ export function createMiddleware(
     }
     begin();
   };
+  return Object.assign(session, { release: needPatch() });
 }
 
 /** Opens a store at the first request, and closes it only if it was opened. */

@@ -1,8 +1,16 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { applyHead, headersSent } from './head.js';
-import { anyHeld, drop, Held, setFinished, type AnyMethod, type Method, type Response } from './held.js';
-import { Overlay } from './overlay.js';
+import { applyHead } from './head.js';
+import { drop, Held, type Call } from './held.js';
+import {
+  headersSent,
+  methodOf,
+  putSeal,
+  sealOf,
+  type AnyMethod,
+  type Method,
+  type Response,
+} from './patch.js';
 
 /** What a sealed response needs of the request's session. */
 export interface SealedSession {
@@ -17,6 +25,8 @@ export interface SealedSession {
    * The commit failed before the first byte: sends the error response, or leaves that to an error handler or filter.
    */
   failed(error: unknown): void;
+  /** The response was sent without a call of its methods. Saves the changes, if there are any, and logs that. */
+  sentUnsealed(): void;
   /** Logs an error that no response can report any more. It is the commit's, unless `what` says otherwise. */
   failedLate(error: unknown, what?: string): void;
   /**
@@ -65,82 +75,34 @@ export function keepWork(req: object, session: SealedSession): void {
   (streamed._readableState ?? streamed)[WORK] = { session, seal: undefined };
 }
 
-function sealOf(res: Response): Seal | undefined {
-  return keptFor(res.req)?.seal;
-}
-
-function isHeld(res: Response): boolean {
-  return anyHeld() && sealOf(res)?.holds === true;
-}
-
 /**
  * Holds `res` until the session is committed. The first `writeHead`, `write`, `end` or `flushHeaders` seals the
  * response and starts the commit. Calls after it wait in order. Nothing is sent before the changes are stored.
  */
-export function sealResponse(res: ServerResponse, session: SealedSession): void {
-  const wasThere = OVERLAY.put(res);
-  const seal = new Seal(res, session, !wasThere);
+export function sealResponse(req: object, res: ServerResponse, session: SealedSession): void {
+  const seal = new Seal(res, session);
+  putSeal(res, seal);
   // Not a function that returns it: a closure for each request doubled the time of minor garbage collections.
   session.seal = seal;
-  keptFor(res.req)!.seal = seal;
+  keptFor(req)!.seal = seal;
 }
 
 /**
  * Drops the headers that were set since the session was loaded: an error response must not carry the handler's headers.
  */
-export function dropHeaders(res: ServerResponse): void {
-  sealOf(res)?.dropHeaders();
+export function dropHeaders(req: object): void {
+  keptFor(req)?.seal?.dropHeaders();
 }
-
-/** The members that differ for a sealed response. A response without a seal behaves as usual. */
-const OVERLAY = new Overlay((below) => {
-  const originals = below as Record<string, AnyMethod>;
-  const members: PropertyDescriptorMap = {};
-  const layer = (name: string, value: AnyMethod): void => {
-    if (typeof originals[name] === 'function') members[name] = { value, writable: true, configurable: true };
-  };
-  for (const method of METHODS) {
-    const original = originals[method]!;
-    layer(method, function (this: Response, ...args: unknown[]): unknown {
-      const seal = sealOf(this);
-      return seal ? seal.inner(method, args, originals) : original.apply(this, args);
-    });
-  }
-  for (const [name, verb] of HEADER_METHODS) {
-    const original = originals[name]!;
-    layer(name, function (this: Response, header: unknown, value: unknown): unknown {
-      if (isHeld(this)) throw headersSent(verb);
-      return original.call(this, header, value);
-    });
-  }
-  const implicit = originals['_implicitHeader']!;
-  layer('_implicitHeader', function (this: Response): unknown {
-    // Compression calls it if there is no header yet; the held one counts as one.
-    return isHeld(this) ? undefined : implicit.call(this);
-  });
-  members['headersSent'] = {
-    configurable: true,
-    get(this: Response): boolean {
-      return isHeld(this) || (Reflect.get(below, 'headersSent', this) as boolean);
-    },
-  };
-  return members;
-});
-
-const METHODS = ['writeHead', 'write', 'end', 'flushHeaders'] as const;
-const HEADER_METHODS = [
-  ['setHeader', 'set'],
-  ['setHeaders', 'set'],
-  ['appendHeader', 'append'],
-  ['removeHeader', 'remove'],
-] as const;
 
 /**
  * `open`: nothing was sent. `sealing`: the `writeHead` hooks of other middleware run. `held`: sealed, and a commit is
  * in flight. `sent`: the headers were sent. `ending`: everything but the `end` was sent, and a commit is in flight.
- * `failed`: a commit failed, and an error response may be sent. `done`: every call is passed on.
+ * `failed`: a commit failed, and an error response may be sent. `failing`: a call of that response is passed on. `done`:
+ * every call is passed on.
  */
-type Phase = 'open' | 'sealing' | 'held' | 'sent' | 'ending' | 'failed' | 'done';
+type Phase = 'open' | 'sealing' | 'held' | 'sent' | 'ending' | 'failed' | 'failing' | 'done';
+
+const METHODS = ['writeHead', 'write', 'end', 'flushHeaders'] as const;
 
 /** Holds the calls of one response until its session is committed. */
 export class Seal {
@@ -148,34 +110,17 @@ export class Seal {
   readonly #session: SealedSession;
   /** The headers that were set before the handler ran. */
   readonly #headers: OutgoingHttpHeaders;
-  /**
-   * Methods that earlier middleware put on the response itself, before our members were in its prototype chain. They
-   * call Node's methods directly, so they are called in the place of ours.
-   */
-  #own: Partial<Record<Method, AnyMethod>> | undefined;
-  /** The methods of the response's class. Set by the first call that reaches one of them. */
-  #originals: Record<string, AnyMethod> | undefined;
+  /** The response's `writeHead` before the handler ran. It differs later if other middleware has hooked it. */
+  readonly #writeHead: Response['writeHead'];
   #phase: Phase = 'open';
   #held: Held | undefined;
 
-  constructor(res: Response, session: SealedSession, takeOwn: boolean) {
+  constructor(res: Response, session: SealedSession) {
     this.res = res;
     this.#session = session;
     this.#headers = res.getHeaders();
-    if (takeOwn) for (const method of METHODS) if (Object.hasOwn(res, method)) this.#takeOwn(method);
-  }
-
-  #takeOwn(method: Method): void {
-    const { res } = this;
-    (this.#own ??= {})[method] = res[method] as AnyMethod;
-    res[method] = ((...args: unknown[]) => this.call(method, args)) as never;
-  }
-
-  /** A call that reached the class's method, past the methods on the response itself. */
-  inner(method: Method, args: unknown[], originals: Record<string, AnyMethod>): unknown {
-    if (this.#own?.[method]) return originals[method]!.apply(this.res, args);
-    this.#originals = originals;
-    return this.call(method, args);
+    this.#writeHead = res.writeHead;
+    res.on('finish', finished);
   }
 
   /** Whether the response looks sent although it is held. */
@@ -183,27 +128,35 @@ export class Seal {
     return this.#phase === 'held';
   }
 
-  /** A handler's call: held, or passed on if there is nothing to wait for. */
-  call(method: Method, args: unknown[]): unknown {
+  /** Whether the response has begun, and its end is held. */
+  get ends(): boolean {
+    return this.#phase === 'ending';
+  }
+
+  /** A call that reached the response's class: held, or passed on if there is nothing to wait for. */
+  call(method: Method, args: unknown[], original: AnyMethod): unknown {
     switch (this.#phase) {
       case 'open':
-        return this.#seal(method, args);
+        return this.#seal([method, args, original]);
       case 'sealing':
       case 'held':
-        return this.#held!.take(method, args);
+        return this.#held!.take(method, args, original);
       case 'sent':
-        return method === 'end' ? this.#endStream(args) : this.#pass(method, args);
+        if (method === 'end') return this.#endStream(args, original);
+        return original.apply(this.res, args);
       case 'ending':
         if (method === 'writeHead') throw headersSent('write');
         return this.#dropLate(method, args);
       case 'failed':
-        return this.#sendFailure(method, args);
+        return this.#dropLate(method, args);
+      case 'failing':
       case 'done':
-        return this.#pass(method, args);
+        return original.apply(this.res, args);
     }
   }
 
-  #seal(method: Method, args: unknown[]): unknown {
+  #seal(call: Call): unknown {
+    const [method, args, original] = call;
     const commit = this.#session.commit();
     if (!commit && this.#session.failure) {
       this.#takeFailure();
@@ -211,14 +164,13 @@ export class Seal {
     }
     if (!commit) {
       this.#sent(method === 'end');
-      return this.#first(method, args);
+      return this.#first(call);
     }
     let result: unknown;
     try {
-      // Middleware that has its own `write` there may also have its own `drain`, which is not ours to emit.
-      this.#held = new Held(this.res, this.#own?.write !== undefined);
-      if (method !== 'writeHead') this.#callHeaderHooks();
-      result = this.#held.take(method, args);
+      this.#held = new Held(this.res);
+      this.#callHeaderHooks(method);
+      result = this.#held.take(method, args, original);
       this.#phase = 'held';
     } catch (error) {
       // The handler's arguments are invalid, or a hook of other middleware threw. The caller gets the error as without
@@ -237,12 +189,15 @@ export class Seal {
 
   /**
    * Calls `writeHead` if middleware after ours has hooked it, for example to compress the body that follows. The hook
-   * runs now, as it would without us, and not when the headers are sent.
+   * runs now, as it would without us, and not when the headers are sent. Hooks of earlier middleware run then, and see
+   * the session's headers, except if only headers were flushed: the body that follows depends on the hooks.
    */
-  #callHeaderHooks(): void {
-    if (this.#own || !Object.hasOwn(this.res, 'writeHead')) return;
+  #callHeaderHooks(method: Method): void {
+    const { res } = this;
+    if (method === 'writeHead' || !Object.hasOwn(res, 'writeHead')) return;
+    if (res.writeHead === this.#writeHead && method !== 'flushHeaders') return;
     this.#phase = 'sealing';
-    this.res.writeHead(this.res.statusCode);
+    res.writeHead(res.statusCode);
   }
 
   /** The commit is done: sends the held calls in order. */
@@ -253,9 +208,9 @@ export class Seal {
     this.#sent(calls[0]![0] === 'end');
     let drained = true;
     try {
-      for (const [index, [method, args]] of calls.entries()) {
-        const result = index === 0 ? this.#first(method, args) : this.call(method, args);
-        if (method === 'write') drained = result !== false;
+      for (const [index, call] of calls.entries()) {
+        const result = index === 0 ? this.#first(call) : this.call(...call);
+        if (call[0] === 'write') drained = result !== false;
       }
     } catch (error) {
       // Node rejects some headers only now, and there is no caller left to throw at.
@@ -290,14 +245,16 @@ export class Seal {
 
   /** From here on an error response replaces the handler's. */
   #takeFailure(): void {
+    const { res } = this;
     this.#phase = 'failed';
-    // Middleware that has begun to compress the handler's response must not compress this one.
-    this.#own = undefined;
-    for (const method of METHODS)
-      if (Object.hasOwn(this.res, method)) delete (this.res as Partial<Response>)[method];
+    // Middleware that has begun to compress the handler's response must not compress this one. What it still sends
+    // reaches the class's methods, and is dropped.
+    for (const method of METHODS) {
+      res[method] = ((...args: unknown[]) => this.#sendFailure(method, args)) as never;
+    }
     // A stream that is piped into the response is unpiped when the error response ends, and nothing else would close
     // it.
-    this.res.on('unpipe', (source: Readable) => source.destroy());
+    res.on('unpipe', (source: Readable) => source.destroy());
   }
 
   #stopHolding(): Held {
@@ -311,9 +268,17 @@ export class Seal {
    * Sends a call of the error response, with the cookie of a new token if there is one. Drops the handler's late calls.
    */
   #sendFailure(method: Method, args: unknown[]): unknown {
-    const res = this.res;
+    const { res } = this;
+    const original = methodOf(res, method);
+    // Node's methods call each other.
+    if (this.#phase === 'failing') return original.apply(res, args);
     if (this.#session.guarded || res.writableEnded) return this.#dropLate(method, args);
-    return res.headersSent ? this.#pass(method, args) : this.#first(method, args);
+    this.#phase = 'failing';
+    try {
+      return res.headersSent ? original.apply(res, args) : this.#first([method, args, original]);
+    } finally {
+      this.#phase = 'failed';
+    }
   }
 
   /** Drops a call that comes too late, as Node does after the end. */
@@ -334,23 +299,20 @@ export class Seal {
   }
 
   /** Ends a response that has begun. Changes since the first byte are saved before the last byte is sent. */
-  #endStream(args: unknown[]): unknown {
-    const res = this.res;
+  #endStream(args: unknown[], original: AnyMethod): unknown {
+    const { res } = this;
     const commit = this.#session.commit();
     if (!commit) {
       this.#phase = 'done';
-      return this.#pass('end', args);
+      return original.apply(res, args);
     }
     this.#phase = 'ending';
-    setFinished(res, true);
     commit.then(
       () => {
-        setFinished(res, false);
         this.#phase = 'done';
-        this.#pass('end', args);
+        original.apply(res, args);
       },
       (error: unknown) => {
-        setFinished(res, false);
         this.#phase = 'done';
         this.#session.failedLate(error);
         // It is too late for a status: an incomplete transfer tells the client that something failed.
@@ -358,6 +320,12 @@ export class Seal {
       },
     );
     return res;
+  }
+
+  finished(): void {
+    if (this.#phase !== 'open') return;
+    this.#phase = 'done';
+    this.#session.sentUnsealed();
   }
 
   /**
@@ -377,16 +345,17 @@ export class Seal {
   }
 
   /** Sends the first call, with the session's headers. */
-  #first(method: Method, args: unknown[]): unknown {
+  #first([method, args, original]: Call): unknown {
     const put = this.#session.takeHeaders();
-    if (!put) return this.#pass(method, args);
+    if (!put) return original.apply(this.res, args);
     // After the headers of `writeHead`, which would otherwise replace them.
     const left = method === 'writeHead' ? applyHead(this.res, args) : args;
     put(this.res);
-    return this.#pass(method, left);
+    return original.apply(this.res, left);
   }
+}
 
-  #pass(method: Method, args: unknown[]): unknown {
-    return (this.#own?.[method] ?? this.#originals![method]!).apply(this.res, args);
-  }
+/** One function for all responses: a closure for each costs more. */
+function finished(this: ServerResponse): void {
+  sealOf(this)?.finished();
 }

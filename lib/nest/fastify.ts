@@ -1,6 +1,8 @@
 import type { HttpServer } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
 import { workOf } from '../http/exchange.js';
 import type { SessionHandler } from '../http/middleware.js';
+import { sealOf } from '../http/patch.js';
 import { SessionRequest, type SessionIncomingMessage } from '../session/work.js';
 
 /** The parts of Fastify that sessions need. Its own types are not installed in an Express app. */
@@ -8,7 +10,7 @@ interface Fastify {
   hasRequestDecorator(name: string): boolean;
   decorateRequest(name: string, property: { getter: Getter; setter: Setter }): unknown;
   addHook(
-    name: 'preHandler',
+    name: 'onRequest' | 'preHandler',
     hook: (request: FastifyRequest, reply: Reply, done: () => void) => void,
   ): unknown;
   addHook(name: 'onRegister', hook: (context: Context) => void): unknown;
@@ -32,6 +34,7 @@ interface Reply {
   header(name: string, value: unknown): unknown;
   removeHeader(name: string): unknown;
   readonly sent: boolean;
+  readonly raw: ServerResponse;
 }
 
 /** Prepared Fastify instance → the contexts of its plugins. */
@@ -61,6 +64,10 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
       },
     });
   }
+  fastify.addHook('onRequest', (_request, reply, done) => {
+    Object.defineProperty(reply, 'sent', SENT);
+    done();
+  });
   // Runs just before the handler's guards, when plugins have added their headers to the reply.
   fastify.addHook('preHandler', (request, reply, done) => {
     const work = workOf(request.raw);
@@ -68,6 +75,24 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
     done();
   });
 }
+
+/**
+ * The `sent` of a reply, which is true for a held response too. Fastify derives it from `writableEnded`, which is false
+ * then, and it sends a reply that is not sent a second time. A property of each reply, because Fastify does not let
+ * plugins decorate a name that it uses.
+ */
+const SENT: PropertyDescriptor = {
+  configurable: true,
+  enumerable: true,
+  get(this: Reply): boolean {
+    const seal = sealOf(this.raw);
+    return (
+      seal?.holds ||
+      seal?.ends ||
+      (Reflect.get(Object.getPrototypeOf(this) as object, 'sent', this) as boolean)
+    );
+  },
+};
 
 /** Runs `middleware` for all paths, on any platform. */
 export function mountOn(adapter: HttpServer, middleware: SessionHandler): void {

@@ -100,7 +100,7 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
 /** Drops the handler's headers, which an error response must not carry. */
 function startOver(response: object, request: SessionRequest, error: unknown): void {
   dropReplyHeaders(response, request);
-  dropHeaders(request.res);
+  dropHeaders(request.req);
   sayWhenToRetry(request.res, error);
 }
 

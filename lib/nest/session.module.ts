@@ -120,6 +120,7 @@ export class SessionModule
   async onApplicationShutdown(): Promise<void> {
     this.recheck.close();
     openDefaults.delete(this.store);
+    this.middleware.release();
     await this.store.close?.();
   }
 }

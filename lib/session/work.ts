@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Cookie } from 'express-session';
+import { withNoStore } from './cache-control.js';
 import { checkSize, diffData, loadData, type DataChange } from './data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
@@ -36,6 +37,9 @@ const RETRY_AFTER = '1';
 /** Why a socket cannot start a session, and what to do instead. */
 export const NO_TOKEN_ON_SOCKET =
   'a socket cannot give its client a token. Do it in an HTTP request, and connect the socket after that';
+
+const UNSEALED =
+  "a response was sent before its session was saved, so it carries no new token. Something calls methods of Node's response that it kept from before the session middleware was created. Create the middleware earlier";
 
 /** What was logged once for all requests of a middleware. */
 const WARNED = new WeakMap<SessionConfig, Set<string>>();
@@ -751,7 +755,7 @@ export class SessionRequest implements SessionWork {
       if (this.#storeFailed && res.statusCode === 503) res.setHeader('Retry-After', RETRY_AFTER);
       for (const header of vary) addVary(res, header);
       if (!put) return;
-      if (this.#config.noStore) res.setHeader('Cache-Control', 'no-store');
+      if (this.#config.noStore) res.setHeader('Cache-Control', withNoStore(res.getHeader('Cache-Control')));
       put(res);
     };
   }
@@ -822,6 +826,17 @@ export class SessionRequest implements SessionWork {
     res.setHeader('Content-Type', 'application/json; charset=utf-8');
     res.setHeader('Content-Length', Buffer.byteLength(body));
     res.end(body);
+  }
+
+  /** The response was sent past its methods: its changes are saved, but a new token can no longer be sent. */
+  sentUnsealed(): void {
+    try {
+      if (this.#inFlight?.size || this.#pendingSave()?.changed) this.#config.logger.error(UNSEALED);
+    } catch (error) {
+      this.failedLate(error);
+    }
+    this.headersGone = true;
+    this.commit()?.catch((error: unknown) => this.failedLate(error));
   }
 
   /** Logs an error that no response can report any more. */

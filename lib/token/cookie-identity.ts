@@ -36,10 +36,11 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
     // The session layer always passes a `LiveCookie`.
     set(res, token, session) {
       const line = LiveCookie.set(session.cookie as LiveCookie, name, token, session.expiresAt);
-      res.appendHeader('Set-Cookie', line);
+      // As a list, because adapters of serverless platforms take a single string for a header that cannot be repeated.
+      res.appendHeader('Set-Cookie', [line]);
     },
     remove(res, session) {
-      res.appendHeader('Set-Cookie', LiveCookie.clear(session.cookie as LiveCookie, name));
+      res.appendHeader('Set-Cookie', [LiveCookie.clear(session.cookie as LiveCookie, name)]);
     },
   };
 }
