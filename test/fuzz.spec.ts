@@ -53,12 +53,11 @@ describe('arbitrary client input', () => {
     `in cookies or the token header never causes a store call or determines an id: ${HEADERS} inputs`,
     async () => {
       const token = (await request({}, (session) => void (session['user'] = 'ann')))!;
-      const [whole, tokenId, secret, signature] = /^s%3A(.*)~(.*)\.(.*)$/.exec(token)!;
+      const [whole, tokenId, secret, signature] = /^s%3A(.*?)\.(.*)\.(.*)$/.exec(token)!;
       const parts = fc.constantFrom(
         's:',
         's%3A',
         tokenId!,
-        '~',
         secret!,
         '.',
         signature!,

@@ -299,6 +299,7 @@ describe('cookie attributes that a handler sets', () => {
     const attributes = (line: string) => line.split('; ').slice(1).toSorted();
     const expected = [
       expect.stringMatching(/^Expires=/),
+      expect.stringMatching(/^Max-Age=/),
       'Domain=example.com',
       'Partitioned',
       'Path=/app',

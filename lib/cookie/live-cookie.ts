@@ -4,6 +4,12 @@ import { NEVER } from '../contract/record.js';
 import type { SessionCookie } from './cookie.js';
 import { ATTRIBUTES, ATTRIBUTE_NAMES, ownAttributes, type CookieAttributes } from './attributes.js';
 
+/**
+ * The longest age of a cookie, in milliseconds: 400 days, as browsers have it (RFC 6265bis, section 5.5). They shorten
+ * a longer one.
+ */
+export const LONGEST_AGE = 400 * 24 * 60 * 60_000;
+
 /** Configured attributes → the text of their `Set-Cookie` attributes before and after the date. */
 const AROUND_EXPIRES = new WeakMap<CookieAttributes, [before: string, after: string]>();
 
@@ -152,22 +158,41 @@ export class LiveCookie implements SessionCookie {
     cookie.#ownText = text;
   }
 
+  /** Sets how long the session still lives, in milliseconds. What `maxAge` was set to stays the same. */
+  static expireIn(cookie: LiveCookie, left: number): void {
+    if (typeof cookie.originalMaxAge === 'number')
+      cookie._expires = new Date(Math.min(Date.now() + left, NEVER));
+  }
+
   /** Counts the cookie's `maxAge` from now again. */
   static renew(cookie: LiveCookie): void {
     if (typeof cookie.originalMaxAge === 'number') cookie.maxAge = cookie.originalMaxAge;
   }
 
-  /** The `Set-Cookie` value that gives the client `value` until `expiresAt`. `value` must need no escaping. */
-  static set(cookie: LiveCookie, name: string, value: string, expiresAt: number): string {
-    const { originalMaxAge } = cookie;
-    if (typeof originalMaxAge !== 'number')
+  /**
+   * The `Set-Cookie` value that gives the client `value` until `expiresAt`, at most for {@link LONGEST_AGE}. `value` must
+   * need no escaping.
+   *
+   * @param withMaxAge whether to send `Max-Age` too. A browser whose clock is ahead drops a cookie that has only
+   *   `Expires`
+   */
+  static set(
+    cookie: LiveCookie,
+    name: string,
+    value: string,
+    expiresAt: number,
+    withMaxAge: boolean,
+  ): string {
+    const { originalMaxAge, maxAge: left } = cookie;
+    if (typeof originalMaxAge !== 'number' || typeof left !== 'number')
       return cookie.#serialise(name, value, cookie.expires || undefined);
-    const expires = new Date(expiresAt);
-    // Not by `expires`: its setter in the original would derive the age from the running clock.
-    cookie._expires = expires;
-    if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires);
+    const age = Math.min(left, LONGEST_AGE);
+    const expires = new Date(expiresAt - (left - age));
+    const maxAge = withMaxAge ? Math.ceil(age / 1000) : undefined;
+    if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires, maxAge);
     const [before, after] = aroundExpires(cookie.#defaults);
-    return `${name}=${value}${before}${expires.toUTCString()}${after}`;
+    const maxAgeText = maxAge === undefined ? '' : `; Max-Age=${maxAge}`;
+    return `${name}=${value}${maxAgeText}${before}${expires.toUTCString()}${after}`;
   }
 
   /** The `Set-Cookie` value that makes the client remove the cookie. */
@@ -175,9 +200,9 @@ export class LiveCookie implements SessionCookie {
     return cookie.#serialise(name, '', new Date(0));
   }
 
-  #serialise(name: string, value: string, expires: Date | undefined): string {
-    const { maxAge: _, ...attributes } = attributesOf(this);
-    return stringifySetCookie({ name, value, ...(attributes as object), expires }, AS_IT_IS);
+  #serialise(name: string, value: string, expires: Date | undefined, maxAge?: number): string {
+    const attributes = { ...(attributesOf(this) as object), maxAge, expires };
+    return stringifySetCookie({ name, value, ...attributes }, AS_IT_IS);
   }
 
   /** The JSON text of the attributes that differ from the defaults; `undefined` if none does. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { sign } from 'cookie-signature';
 import type expressSession from 'express-session';
 import { resolveCookie, type ResolvedCookie, type SessionCookieOptions } from '../cookie/attributes.js';
-import { cookieIdentity } from '../token/cookie-identity.js';
+import { cookieIdentityWithoutMaxAge } from '../token/cookie-identity.js';
 import { pathOf } from '../token/scope.js';
 import type { SessionIdentity } from '../token/identity.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
@@ -115,7 +115,7 @@ function expressIdentity(
   deprecate: (message: string) => void,
 ): SessionIdentity {
   // `secure` only passes the check of a prefix. As in express-session, the app must set the attributes that it needs.
-  const { header, get, set, remove } = cookieIdentity({ name, secure: true });
+  const { header, get, set, remove } = cookieIdentityWithoutMaxAge({ name, secure: true });
   const isValid = (text: string): boolean => signer.verify(text) !== undefined;
   return {
     name,

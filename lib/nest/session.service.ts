@@ -108,7 +108,10 @@ export class SessionService {
       expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
     };
     await this.store.create(record);
-    return { session: viewOf(record), token: signer.sign(record.id, secret) };
+    return {
+      session: viewOf(record),
+      token: signer.sign({ id: record.id, secret, secretHash: record.secretHash }),
+    };
   }
 
   /** The live sessions of a group, read page by page as you iterate. Lists each session once. */

@@ -11,6 +11,8 @@ export class SessionState {
   secretHash: string | undefined;
   /** The signed token. Set when it was presented with the current signature, or is first sent. */
   signed: string | undefined;
+  /** When the client's cookie expires, in epoch seconds. `undefined` if its token does not say. */
+  stamp: number | undefined;
   /** The record that was read or created, with the store's hint. `undefined` while the session is not stored. */
   record: SessionRecord | undefined;
   #snapshot: Snapshot = NO_SNAPSHOT;
@@ -67,6 +69,12 @@ export class SessionState {
     this.#groups = record.groups;
     this.#joins = undefined;
     this.#leaves = undefined;
+  }
+
+  /** Takes over when the session expires, as the store has it, by the store's clock. */
+  moveExpiry(expiresAt: number, now: number): void {
+    this.expiresAt = expiresAt;
+    LiveCookie.expireIn(this.cookie, expiresAt - now);
   }
 
   get inGroups(): boolean {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
 import { checkSize, diffData, loadData, type DataChange } from './data.js';
-import { LiveCookie } from '../cookie/live-cookie.js';
+import { LiveCookie, LONGEST_AGE } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { keepsWholeCookie, type SessionConfig } from './config.js';
@@ -48,6 +48,8 @@ const WARNED = new WeakMap<SessionConfig, Set<string>>();
 interface Save {
   /** Whether the save writes anything besides the expiry. */
   changed: boolean;
+  /** Whether the client needs its cookie again even if the save writes nothing else. */
+  cookieDue: boolean;
   data: DataChange | undefined;
   groups: GroupChange | undefined;
   cookieText: { text: string | undefined } | undefined;
@@ -230,6 +232,7 @@ export class SessionRequest implements SessionWork {
     state.secret = token.secret;
     state.secretHash = token.secretHash;
     state.signed = token.signed;
+    state.stamp = token.stamp;
     state.touchAsked = resave || rolling === true;
     if (token.secretHash === record.secretHash) {
       if (previous) {
@@ -321,6 +324,7 @@ export class SessionRequest implements SessionWork {
     if (record) {
       const unreadable = (name: string): void => this.unreadable(record.id, name);
       state.load(record, loadData(session, record.data, unreadable));
+      state.moveExpiry(record.expiresAt, this.#config.store.now());
     }
     this.req.session = session;
     this.#state = state;
@@ -359,6 +363,7 @@ export class SessionRequest implements SessionWork {
       fresh.secret = state.secret;
       fresh.secretHash = state.secretHash;
       fresh.signed = state.signed;
+      fresh.stamp = state.stamp;
       fresh.outdated = state.outdated;
       fresh.graceEnds = state.graceEnds;
       fresh.touchAsked = state.touchAsked;
@@ -478,9 +483,9 @@ export class SessionRequest implements SessionWork {
     try {
       const record = await store.read(state.id);
       if (!record || !isReadable(record, state.id)) return;
-      state.expiresAt = record.expiresAt;
       if (LiveCookie.refresh(state.cookie, record.data['cookie']))
         state.lifetime = LiveCookie.lifetime(state.cookie, idleTimeout);
+      state.moveExpiry(record.expiresAt, store.now());
     } catch (error) {
       // The secret is valid and must reach the client, with the lifetime that this request knows.
       logger.warn(
@@ -646,14 +651,14 @@ export class SessionRequest implements SessionWork {
         return undefined;
       }
       const expiresAt = this.#expiry(now, lifetime, now);
-      return { changed: true, data, groups, cookieText, lifetime, expiresAt, change: {} };
+      return { changed: true, cookieDue: true, data, groups, cookieText, lifetime, expiresAt, change: {} };
     }
 
     const expiresAt = this.#expiry(now, lifetime, record.createdAt);
     const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
-    if (!changed && !state.touchAsked && !state.cookieAsked && !this.#isDue(state, expiresAt, lifetime)) {
+    const cookieDue = this.#isCookieDue(state, lifetime);
+    if (!changed && !state.touchAsked && !cookieDue && !this.#isDue(state, expiresAt, lifetime))
       return undefined;
-    }
 
     const change: SessionChange = { ...data, ...groups };
     const text = wholeCookie || cookieText?.text;
@@ -661,12 +666,37 @@ export class SessionRequest implements SessionWork {
     else if (cookieText) change.remove = [...(change.remove ?? []), 'cookie'];
     if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
     else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
-    return { changed, data, groups, cookieText, lifetime, expiresAt, change };
+    return { changed, cookieDue, data, groups, cookieText, lifetime, expiresAt, change };
   }
 
   /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
   #isDue(state: SessionState, expiresAt: number, lifetime: number): boolean {
     return Math.abs(expiresAt - state.expiresAt) > lifetime / 10;
+  }
+
+  /**
+   * Whether the client needs its cookie again although the session does not: it holds one that expires earlier than the
+   * session by more than a tenth of the lifetime, because the response with a later one never reached it.
+   */
+  #isCookieDue(state: SessionState, lifetime: number): boolean {
+    if (state.cookieAsked) return true;
+    if (this.#config.rolling === false || !this.#stampsCookies || state.outdated) return false;
+    // The response cannot carry a cookie, or carries one already.
+    if (this.noToken !== undefined || this.headersGone || this.#owed?.state === state) return false;
+    const stamp = this.#stampOf(state);
+    if (stamp === undefined || state.stamp === undefined) return stamp !== state.stamp;
+    return stamp - state.stamp > Math.min(lifetime, LONGEST_AGE) / 10_000;
+  }
+
+  /** Whether tokens say when their cookie expires. A token that is a bare session id has no place for it. */
+  get #stampsCookies(): boolean {
+    return this.#identity.isCookie && this.#config.store.capabilities.secrets;
+  }
+
+  /** When a cookie that is sent now expires, in epoch seconds. `undefined` if it has no age, or is no cookie. */
+  #stampOf({ cookie, expiresAt }: SessionState): number | undefined {
+    if (!this.#stampsCookies || typeof cookie.originalMaxAge !== 'number') return undefined;
+    return Math.floor(Math.min(expiresAt, this.#config.store.now() + LONGEST_AGE) / 1000);
   }
 
   #expiry(now: number, lifetime: number, createdAt: number): number {
@@ -675,7 +705,7 @@ export class SessionRequest implements SessionWork {
 
   /** Sends a save to the store. Resolves to whether the session was live. */
   async #store(state: SessionState, save: Save): Promise<boolean> {
-    const { changed, data, groups, cookieText, lifetime, expiresAt } = save;
+    const { changed, cookieDue, data, groups, cookieText, lifetime, expiresAt } = save;
     if (state.ended) return false;
     if (expiresAt <= this.#config.store.now()) {
       // A `maxAge` of zero or less, or the absolute timeout is over: the session ends as if it were destroyed.
@@ -692,7 +722,7 @@ export class SessionRequest implements SessionWork {
     if (data) state.dataSaved(data);
     if (groups) state.groupsSaved(groups);
     if (cookieText) LiveCookie.saved(state.cookie, cookieText.text);
-    state.expiresAt = updated.expiresAt;
+    state.moveExpiry(updated.expiresAt, this.#config.store.now());
     state.lifetime = lifetime;
     state.touchAsked = false;
 
@@ -702,8 +732,8 @@ export class SessionRequest implements SessionWork {
       if (this.#owed?.state === state) this.#owed = undefined;
     }
     const lifetimeIsOurs = Math.abs(updated.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
-    if (!state.outdated && lifetimeIsOurs && this.#owesCookie(state, changed, cookieText !== undefined))
-      this.#owe(state);
+    const owes = cookieDue || this.#owesCookie(state, changed, cookieText !== undefined);
+    if (!state.outdated && lifetimeIsOurs && owes) this.#owe(state);
     state.cookieAsked = false;
     return true;
   }
@@ -732,7 +762,7 @@ export class SessionRequest implements SessionWork {
   /** Whether the save of a stored session sends its cookie again. */
   #owesCookie(state: SessionState, changed: boolean, cookieChanged: boolean): boolean {
     const { rolling } = this.#config;
-    if (rolling === true || cookieChanged || state.cookieAsked) return true;
+    if (rolling === true || cookieChanged) return true;
     // A cookie that ends with the browser has no expiry to renew.
     if (typeof state.cookie.originalMaxAge !== 'number') return false;
     return rolling === undefined || changed;
@@ -770,8 +800,19 @@ export class SessionRequest implements SessionWork {
     if (clear) return (res) => identity.remove(res, state);
     if (state.ended || state.secret === undefined) return undefined;
     if (isCookie && !this.#takesCookie(identity.name, state.cookie)) return undefined;
-    const token = (state.signed ??= this.#config.signer.sign(state.id, state.secret));
+    const token = this.#sign(state);
     return (res) => identity.set(res, token, state);
+  }
+
+  /** The signed token of a session: the one that the client has, if its cookie keeps its expiry. */
+  #sign(state: SessionState): string {
+    const stamp = this.#stampOf(state);
+    if (state.signed === undefined || stamp !== state.stamp) {
+      const { id, secret, secretHash } = state;
+      state.signed = this.#config.signer.sign({ id, secret: secret!, secretHash: secretHash! }, stamp);
+      state.stamp = stamp;
+    }
+    return state.signed;
   }
 
   /** Whether a client keeps a cookie with these attributes; what it would drop is logged, once. */

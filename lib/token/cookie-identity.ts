@@ -18,6 +18,15 @@ const PREFIX = /^__(host|secure)-/i;
  * accept.
  */
 export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIdentity {
+  return identityOf(options, true);
+}
+
+/** As `cookieIdentity`, but the cookie has `Expires` alone, as in express-session. */
+export function cookieIdentityWithoutMaxAge(options: CookieIdentityOptions): SessionIdentity {
+  return identityOf(options, false);
+}
+
+function identityOf(options: CookieIdentityOptions, withMaxAge: boolean): SessionIdentity {
   const { name = 'sid', host, ...cookie } = options;
   if (!isTokenName(name)) {
     throw new TypeError(
@@ -35,7 +44,7 @@ export function cookieIdentity(options: CookieIdentityOptions = {}): SessionIden
     get: (req) => cookiesOf(req.headers.cookie, name),
     // The session layer always passes a `LiveCookie`.
     set(res, token, session) {
-      const line = LiveCookie.set(session.cookie as LiveCookie, name, token, session.expiresAt);
+      const line = LiveCookie.set(session.cookie as LiveCookie, name, token, session.expiresAt, withMaxAge);
       // As a list, because adapters of serverless platforms take a single string for a header that cannot be repeated.
       res.appendHeader('Set-Cookie', [line]);
     },

@@ -17,6 +17,9 @@ const MOST_TOKENS = 4;
  */
 const REMEMBERED = 1024;
 
+/** Id, secret and stamp. The secret has the shape of a name from `randomName`. */
+const TOKEN = /^(.+)\.([\w-]{32})(?:\.(\d{1,12}))?$/s;
+
 /** Signs tokens with the first secret and verifies them with any. */
 export class TokenSigner {
   readonly #secrets: readonly SigningSecret[];
@@ -40,20 +43,36 @@ export class TokenSigner {
     return this.#hasSecrets ? randomName() : '';
   }
 
-  /** The signed token: express-session's `s:<token>.<signature>`, escaped so that cookies and headers can hold it. */
-  sign(id: string, secret: string): string {
-    const token = this.#hasSecrets ? `${id}~${secret}` : id;
-    return encodeURIComponent(`s:${sign(token, this.#secrets[0]!)}`);
+  /**
+   * The signed token: express-session's `s:<token>.<signature>`, escaped so that cookies and headers can hold it. A
+   * token that carries a secret is `<id>.<secret>`, or `<id>.<secret>.<stamp>`. Secret and stamp have fixed shapes, so
+   * the id may contain anything.
+   */
+  sign({ id, secret, secretHash }: Omit<Token, 'signed' | 'stamp'>, stamp?: number): string {
+    const parts = this.#hasSecrets ? [id, secret, ...(stamp === undefined ? [] : [stamp])] : [id];
+    const signed = encodeURIComponent(`s:${sign(parts.join('.'), this.#secrets[0]!)}`);
+    // The client's next request presents it.
+    this.#verified.set(signed, { id, secret, secretHash, stamp, signed });
+    return signed;
   }
 
-  /** The first four tokens with a valid signature, each once, in the order in which the client presented them. */
+  /**
+   * The first four tokens with a valid signature, each once, in the order in which the client presented them. Of tokens
+   * that differ only in their stamp, the one with the latest counts.
+   */
   verified(texts: readonly string[]): Token[] {
     const tokens: Token[] = [];
     for (const text of texts) {
       const token = this.verify(text);
-      if (!token || tokens.some(({ id, secretHash }) => id === token.id && secretHash === token.secretHash))
-        continue;
-      if (tokens.push(token) === MOST_TOKENS) break;
+      if (!token) continue;
+      const same = tokens.findIndex(
+        ({ id, secretHash }) => id === token.id && secretHash === token.secretHash,
+      );
+      if (same < 0) {
+        if (tokens.length < MOST_TOKENS) tokens.push(token);
+      } else if ((token.stamp ?? 0) > (tokens[same]!.stamp ?? 0)) {
+        tokens[same] = token;
+      }
     }
     return tokens;
   }
@@ -89,12 +108,14 @@ export class TokenSigner {
 
   #parse(token: string): Token | undefined {
     if (!this.#hasSecrets) return { id: token, secret: '', secretHash: NO_SECRET_HASH };
-    const at = token.lastIndexOf('~');
-    if (at < 1) return undefined;
-    const id = token.slice(0, at);
-    const secret = token.slice(at + 1);
-    if (!isRandomName(secret) || !(this.#ownIds || isRandomName(id))) return undefined;
-    return { id, secret, secretHash: hashSecret(secret) };
+    const [, id, secret, stamp] = TOKEN.exec(token) ?? [];
+    if (id === undefined || secret === undefined || !(this.#ownIds || isRandomName(id))) return undefined;
+    return {
+      id,
+      secret,
+      secretHash: hashSecret(secret),
+      stamp: stamp === undefined ? undefined : Number(stamp),
+    };
   }
 }
 

@@ -7,6 +7,8 @@ export interface Token {
   secret: string;
   /** SHA-256 of the secret, as the record holds it. */
   secretHash: string;
+  /** When the cookie with the token expires, in epoch seconds. `undefined` if it has no age, or is no cookie. */
+  stamp?: number | undefined;
   /** The signed token as it was presented, if the first signing secret signed it. It is not signed again. */
   signed?: string;
 }

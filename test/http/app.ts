@@ -91,6 +91,6 @@ export const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
 export function tokenOf(browser: Browser): { id: string; secret: string } {
   const [id = '', secret = ''] = decodeURIComponent(browser.cookies.get('sid') ?? '')
     .slice('s:'.length)
-    .split(/[~.]/);
+    .split('.');
   return { id, secret };
 }

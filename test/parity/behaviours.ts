@@ -441,7 +441,7 @@ const sources: Behaviour[] = [
   {
     name: 'a cookie that another parser verified is read from req.signedCookies',
     before: (req) => {
-      const value = /connect\.sid=s%3A([^;.]*)/.exec(req.headers.cookie ?? '')?.[1];
+      const value = /connect\.sid=s%3A([^;]*)\.[^;.]*/.exec(req.headers.cookie ?? '')?.[1];
       req.signedCookies = value ? { 'connect.sid': decodeURIComponent(value) } : {};
       delete req.headers.cookie;
     },

@@ -160,7 +160,7 @@ function normalCookie(line: string, labels: Map<string, string>): string {
       const id = decodeURIComponent(value)
         .slice(2)
         .replace(/\.[^.]*$/, '')
-        .replace(/~[\w-]{32}$/, '');
+        .replace(/\.[\w-]{32}(\.\d+)?$/, '');
       if (!labels.has(id)) labels.set(id, `<session ${labels.size + 1}>`);
       return `=${labels.get(id)}`;
     })
