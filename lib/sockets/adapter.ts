@@ -1,6 +1,8 @@
 import type { INestApplicationContext, Type, WebSocketAdapter } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { checkNoOthers } from '../contract/option-checks.js';
+import { addresseeOf } from '../nest/handshake.js';
 import { SESSION_CONFIG } from '../nest/session.module-definition.js';
 import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';
@@ -40,6 +42,7 @@ export function withSessions<A extends WebSocketAdapter>(
     ofModule<SessionConfig>(app, SESSION_CONFIG),
     ofModule(app, SessionRecheck),
     new AllowedOrigins(origins),
+    (handshake) => addresseeOf(app.get(HttpAdapterHost, { strict: false }).httpAdapter, handshake),
   );
   wrapped.add(adapter);
   const { bindClientConnect, bindMessageHandlers, dispose, close } = adapter as Adapter;

@@ -6,7 +6,7 @@ const allows = (
   host: string,
   origins: string[] = [],
   encrypted = false,
-): boolean => new AllowedOrigins(origins).allow({ origin, host }, encrypted);
+): boolean => new AllowedOrigins(origins).allow(origin, { host, isEncrypted: encrypted });
 
 describe('the origin of a handshake', () => {
   it.each([

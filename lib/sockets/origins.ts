@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { Addressee } from '../nest/handshake.js';
 
 const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' };
 
@@ -17,14 +17,14 @@ export class AllowedOrigins {
    * or is listed. Only browsers send the header. Siblings of the host must be listed, because `SameSite` does not keep
    * cookies from the sockets that they open.
    *
-   * @param encrypted whether this server received it over TLS; if not, a proxy may have terminated TLS
+   * @param to where it was sent to; if that was not over TLS, a proxy may have terminated TLS
    */
-  allow({ origin, host }: IncomingHttpHeaders, encrypted: boolean): boolean {
+  allow(origin: string | undefined, { host, isEncrypted }: Addressee): boolean {
     if (origin === undefined) return true;
     const url = parseOrigin(origin);
     if (!url || host === undefined) return false;
     if (this.#listed.has(serialise(url))) return true;
-    const protocol = encrypted ? 'https:' : url.protocol;
+    const protocol = isEncrypted ? 'https:' : url.protocol;
     return hostOf(url) === hostOf(parseOrigin(`${protocol}//${host}`));
   }
 }

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 export interface IdentityScope {
   /**
    * A host name, `*.` and a domain for all its subdomains, or a list of these; default: any host. On Express a
-   * request's host depends on `trust proxy`. Elsewhere, sockets included, it is the `Host` header.
+   * request's host depends on `trust proxy`, on Fastify on `trustProxy`.
    */
   host?: string | string[] | undefined;
   /** Requests to this path and below it, matched as browsers match it, case-sensitively; default `'/'`. */
@@ -43,7 +43,7 @@ function isOneOf(hosts: readonly string[], host: string): boolean {
   return hosts.some((one) => (one.startsWith('.') ? host.endsWith(one) : host === one));
 }
 
-/** The host of a request. On Express it is that of `req.hostname`, which takes trusted proxies into account. */
+/** The host of a request: that of `hostname`, where a platform has set it by the proxies that it trusts. */
 export function hostOf(req: IncomingMessage & { hostname?: string }): string {
   const host = req.hostname ?? req.headers.host ?? String(req.headers[':authority'] ?? '');
   return host.replace(/:\d+$/, '').toLowerCase();

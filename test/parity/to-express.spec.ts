@@ -23,6 +23,8 @@ type Data = expressSession.SessionData & Record<string, unknown>;
 const newSession = (data: object, maxAge: number | null = 60_000): Data => {
   const cookie = new expressSession.Cookie();
   cookie.maxAge = maxAge as number;
+  // The setter derives it from the clock, which may have ticked.
+  cookie.originalMaxAge = maxAge;
   return { cookie, ...data } as Data;
 };
 

@@ -1,4 +1,6 @@
 import { Controller, Get, Post, type INestApplication, type ModuleMetadata } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { Test } from '@nestjs/testing';
@@ -129,8 +131,15 @@ export async function serveGateways(
   {
     socketOptions,
     store = new RecordingStore(new ClusterStore({ name: randomUUID() })),
+    platform = new ExpressAdapter(),
+    before = () => {},
     ...options
-  }: Partial<SessionModuleOptions> & { socketOptions?: SocketSessionOptions; store?: RecordingStore } = {},
+  }: Partial<SessionModuleOptions> & {
+    socketOptions?: SocketSessionOptions;
+    store?: RecordingStore;
+    platform?: AbstractHttpAdapter;
+    before?: (app: INestApplication) => void;
+  } = {},
 ): Promise<GatewayApp> {
   const logged: string[] = [];
   const log = (message: string): void => void logged.push(message);
@@ -141,7 +150,8 @@ export async function serveGateways(
     controllers: [Account],
     providers: gateways,
   }).compile();
-  const app = testing.createNestApplication({ logger: false });
+  const app = testing.createNestApplication(platform, { logger: false });
+  before(app);
   const { adapter, connect } = protocols[protocol];
   app.useWebSocketAdapter(withSessions(adapter(app), app, socketOptions));
   await app.listen(0, '127.0.0.1');
