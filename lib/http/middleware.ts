@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { isStoreError, type SessionStoreError } from '../contract/errors.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
+import { checkClock } from '../session/clock-check.js';
 import type { SessionConfig } from '../session/config.js';
 import {
   NO_TOKEN_ON_SOCKET,
@@ -126,6 +127,7 @@ export function createMiddleware(
         loading.then(
           () => {
             isUnreachable = false;
+            checkClock(config);
             begin();
           },
           (error: unknown) => {

@@ -22,6 +22,7 @@ import {
 } from './session.module-definition.js';
 import { checkStore } from '../options/check-store.js';
 import { resolveOptions } from '../options/options.js';
+import { checkClock } from '../session/clock-check.js';
 import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';
 import { SessionService } from './session.service.js';
@@ -114,6 +115,7 @@ export class SessionModule
       openDefaults.add(this.store);
     }
     await this.store.open?.();
+    checkClock(this.config);
   }
 
   // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.

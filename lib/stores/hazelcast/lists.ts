@@ -27,18 +27,21 @@ export class SessionLists {
     private readonly envelopes: Envelopes,
     private readonly prefix: string,
     private readonly query: Query,
+    private readonly now: () => number,
   ) {}
 
   /** How many sessions of a group, or of all, are live. */
   count(group: string | undefined): Promise<number> {
     const fitting = group === undefined ? this.ours() : this.members(group);
-    return this.query('count', (sessions) => sessions.count(driver().Aggregators.count(), live(fitting)));
+    return this.query('count', (sessions) =>
+      sessions.count(driver().Aggregators.count(), this.live(fitting)),
+    );
   }
 
   /** Up to `limit` keys of a group's sessions after `after`, in order of the keys, which never change. */
   async keysOfGroup(group: string, after: string | undefined, limit: number): Promise<Keys> {
     const behind = after === undefined ? undefined : this.envelopes.keyOf(after);
-    const keys = await this.keys(live(this.members(group)), behind, limit);
+    const keys = await this.keys(this.live(this.members(group)), behind, limit);
     return keys.length < limit ? { keys } : { keys, next: this.envelopes.idOf(keys.at(-1) as string) };
   }
 
@@ -107,16 +110,17 @@ export class SessionLists {
     return driver().Predicates.equal('groups[any]', this.envelopes.groupOf(group));
   }
 
+  private live(fitting: Predicate): Predicate {
+    const { and, greaterThan } = driver().Predicates;
+    return and(fitting, greaterThan('expiresAt', String(this.now())));
+  }
+
   private inRange({ from, to }: Range): Predicate {
     return driver().Predicates.and(
       this.ours(),
       driver().Predicates.between('place', String(from), String(to - 1)),
     );
   }
-}
-
-function live(fitting: Predicate): Predicate {
-  return driver().Predicates.and(fitting, driver().Predicates.greaterThan('expiresAt', String(Date.now())));
 }
 
 /** Adds the indexes that the lists need. Does nothing for an index that exists. */

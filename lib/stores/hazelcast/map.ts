@@ -38,6 +38,17 @@ export class JsonMap {
     await this.map.setTtl(key, ttl);
   }
 
+  /**
+   * The time of the member that holds an entry with this key, in whole seconds of epoch milliseconds. Adds the entry,
+   * which lives for a second. `undefined` if members do not say.
+   */
+  async timeOf(key: string): Promise<number | undefined> {
+    await this.map.set(key, json('0'), 1000);
+    const view = (await this.map.getEntryView(key)) as { lastUpdateTime: { toNumber(): number } } | null;
+    const time = view?.lastUpdateTime.toNumber() ?? -1;
+    return time > 0 ? time : undefined;
+  }
+
   /** Removes an entry if its text is `from`. Resolves to whether it was. */
   async removeSame(key: string, from: string): Promise<boolean> {
     return this.map.remove(key, json(from)) as unknown as Promise<boolean>;

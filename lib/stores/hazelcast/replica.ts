@@ -58,6 +58,7 @@ export class Replicas {
   constructor(
     private readonly options: ReplicaMap[],
     private readonly keyOf: (id: string) => string,
+    private readonly now: () => number,
   ) {
     for (const { mapName, bean, onBeanError } of options) {
       if (typeof bean !== 'function') {
@@ -137,7 +138,7 @@ export class Replicas {
   ): Promise<void> {
     if (projection === null) return;
     const key = this.keyOf(envelope.record.id);
-    const ttl = ttlOf(envelope.record.expiresAt);
+    const ttl = ttlOf(envelope.record.expiresAt - this.now());
     let found = held;
     while (found === undefined || versionOf(found) <= envelope.version) {
       if (projection === undefined) {
@@ -156,8 +157,8 @@ export class Replicas {
  * How long the replica of a session lives from now on, in milliseconds. It may be shorter than before: a writer that
  * loses a race checks the session again and repairs it.
  */
-function ttlOf(expiresAt: number): number {
-  const left = Math.max(expiresAt - Date.now(), 0) + SLACK;
+function ttlOf(remaining: number): number {
+  const left = Math.max(remaining, 0) + SLACK;
   return left > LONGEST ? LONG : left;
 }
 

@@ -12,6 +12,7 @@ import {
   type SessionUpdate,
 } from '../../contract/record.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import { MemberClock } from './clock.js';
 import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './envelope.js';
 import { failed } from './errors.js';
@@ -78,6 +79,7 @@ export class HazelcastStore extends SessionStore {
   private readonly envelopes: Envelopes;
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
+  private readonly clock = new MemberClock();
   private sessions: JsonMap | undefined;
   /** Reset when a member joins: it may belong to a cluster that was restarted and has no indexes. */
   private isIndexed = false;
@@ -101,8 +103,22 @@ export class HazelcastStore extends SessionStore {
       this.isIndexed = false;
     });
     this.envelopes = new Envelopes(prefix);
-    this.lists = new SessionLists(this.envelopes, prefix, (operation, work) => this.query(operation, work));
-    this.replicas = new Replicas(replicas, (id) => this.envelopes.keyOf(id));
+    this.lists = new SessionLists(
+      this.envelopes,
+      prefix,
+      (operation, work) => this.query(operation, work),
+      () => this.now(),
+    );
+    this.replicas = new Replicas(
+      replicas,
+      (id) => this.envelopes.keyOf(id),
+      () => this.now(),
+    );
+  }
+
+  /** The time of this host, corrected to a second if it differs from the members'. */
+  override now(): number {
+    return this.clock.now();
   }
 
   protected override get advice(): string {
@@ -224,12 +240,13 @@ export class HazelcastStore extends SessionStore {
     const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
     this.sessions = sessions;
     this.replicas.open(replicas);
-    // A member that does not respond delays the indexes, but must not delay `open`. Without them lists are slower, but
-    // exact.
+    const times = new JsonMap(await client.getMap(`${this.mapNames[0]}.clock`));
+    // A member that does not respond delays the indexes and the clock, but must not delay `open`. Without indexes lists
+    // are slower, but exact.
     const isSlow = new Error('the indexes are not there yet');
     try {
       await new Deadlines(Math.ceil(this.timeout / 2)).run(
-        () => this.index(sessions),
+        () => Promise.all([this.index(sessions), this.clock.open(times).catch(() => {})]),
         () => isSlow,
       );
     } catch (error) {
@@ -424,6 +441,7 @@ export class HazelcastStore extends SessionStore {
   /** Begins a call. Throws if no call can reach the cluster. */
   private begin(operation: SessionStoreOperation, deadline: Deadline): Call {
     this.connection.check(operation);
+    this.clock.refresh();
     return { sessions: this.sessions as JsonMap, deadline, lost: 0 };
   }
 }
