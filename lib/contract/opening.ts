@@ -15,6 +15,6 @@ export class Opening {
     await disconnect();
     // An attempt that was cut short by this must not close what the next one opens.
     await attempt?.catch(() => {});
-    this.#attempt = undefined;
+    if (this.#attempt === attempt) this.#attempt = undefined;
   }
 }

@@ -91,7 +91,17 @@ export abstract class SessionStore {
 
   /** Connects, once, however often it is called; after a failure the next call tries again. Constructors do no I/O. */
   open(): Promise<void> {
-    return this.#opening.open(() => this.call('open', () => this.connect()));
+    return this.#opening.open(() => this.call('open', () => this.#connect()));
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.connect();
+    } catch (error) {
+      // Of both errors, the first says what is wrong.
+      await this.disconnect().catch(() => {});
+      throw error;
+    }
   }
 
   /** Closes what `open` opened, never a client or connection that was passed as an option. */
@@ -206,13 +216,14 @@ export abstract class SessionStore {
   }
 
   /**
-   * Connects to the backend. Rejects with nothing left open. Runs without a deadline: give each step one with `within`.
+   * Connects to the backend. If it rejects, `disconnect` closes what was opened. Runs without a deadline: give each step one with `within`.
    * Default: nothing to do.
    */
   protected async connect(): Promise<void> {}
 
   /**
-   * Closes what `connect` opened. Called at every `close`, also if nothing is open, and while `connect` still runs.
+   * Closes what `connect` opened. Called at every `close`, also if nothing is open, and while `connect` still runs; and
+   * after `connect` has failed.
    * Default: nothing to do.
    */
   protected async disconnect(): Promise<void> {}

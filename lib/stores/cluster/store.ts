@@ -54,12 +54,7 @@ export class ClusterStore extends SessionStore {
     }
     const sessions = new RemoteSessions(this.name);
     this.sessions = sessions;
-    try {
-      await this.within('open', (deadline) => sessions.open(deadline));
-    } catch (error) {
-      if (this.sessions === sessions) await this.disconnect();
-      throw error;
-    }
+    await this.within('open', (deadline) => sessions.open(deadline));
   }
 
   protected override async disconnect(): Promise<void> {

@@ -126,14 +126,9 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override async connect(): Promise<void> {
-    try {
-      const client = await this.connection.open();
-      this.isIndexed = false;
-      await this.within('open', () => this.prepare(client));
-    } catch (error) {
-      await this.connection.close();
-      throw error;
-    }
+    const client = await this.connection.open();
+    this.isIndexed = false;
+    await this.within('open', () => this.prepare(client));
   }
 
   protected override disconnect(): Promise<void> {

@@ -95,19 +95,14 @@ export class MongoStore extends SessionStore {
   }
 
   protected override async connect(): Promise<void> {
-    try {
-      await this.within('open', () => this.connection.open());
-      const sentAt = performance.now();
-      const hello = await this.inTime('open', (send) => send({ hello: 1 }));
-      this.clock.learn(sentAt, (hello['localTime'] as Date).getTime());
-      this.connection.checkServer(hello);
-      const setUp = { connection: this.connection, collection: this.collection, send: this.openingSend };
-      await checkCollation(setUp);
-      await makeIndexes(setUp, this.timeout);
-    } catch (error) {
-      await this.connection.close();
-      throw error;
-    }
+    await this.within('open', () => this.connection.open());
+    const sentAt = performance.now();
+    const hello = await this.inTime('open', (send) => send({ hello: 1 }));
+    this.clock.learn(sentAt, (hello['localTime'] as Date).getTime());
+    this.connection.checkServer(hello);
+    const setUp = { connection: this.connection, collection: this.collection, send: this.openingSend };
+    await checkCollation(setUp);
+    await makeIndexes(setUp, this.timeout);
   }
 
   protected override disconnect(): Promise<void> {

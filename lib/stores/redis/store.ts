@@ -81,13 +81,8 @@ export class RedisStore extends SessionStore {
   }
 
   protected override async connect(): Promise<void> {
-    try {
-      await this.within('open', () => this.connection.open());
-      await Promise.all(this.layout.shards.map((_, shard) => this.learnTime(shard)));
-    } catch (error) {
-      await this.connection.close();
-      throw error;
-    }
+    await this.within('open', () => this.connection.open());
+    await Promise.all(this.layout.shards.map((_, shard) => this.learnTime(shard)));
   }
 
   protected override disconnect(): Promise<void> {
