@@ -6,6 +6,7 @@ import { createSecretKey } from 'node:crypto';
 import { Session, SessionModule, sessionMiddleware, type SessionModuleOptions } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { eventually } from './eventually.js';
 import { serveApp, type Handler } from './http/app.js';
 import { Browser } from './http/browser.js';
 import { serve } from './http/server.js';
@@ -203,5 +204,70 @@ describe('a cookie for production', () => {
     expect(app.logged).toEqual([
       `cookie sid was sent with ${attribute} but without Secure, so browsers drop it. Use HTTPS; behind a proxy set Express's 'trust proxy'`,
     ]);
+  });
+});
+
+describe('in development', () => {
+  const handlers: Record<string, Handler> = {
+    '/function': (session) => void (session['greet'] = () => 'hello'),
+    '/map': (session) => void (session['cart'] = { items: new Map([['a', 1]]) }),
+    '/plain': (session) => void (session['plain'] = { at: new Date(), list: [1], nothing: undefined }),
+    '/late': (session, _req, res) => {
+      session['early'] = true;
+      res.json({});
+      session['late'] = true;
+    },
+    '/later': async (session, _req, res) => {
+      session['early'] = true;
+      res.json({});
+      await new Promise((resolve) => res.on('finish', () => setImmediate(resolve)));
+      session['late'] = true;
+    },
+    '/saved': async (session, _req, res) => {
+      res.json({});
+      session['late'] = true;
+      await session.save();
+    },
+  };
+
+  it.each([
+    ['/function', /session\["greet"\] holds a function, which JSON leaves out.*Store plain values/],
+    ['/map', /session\["cart"\] holds a Map at "items", which JSON leaves out/],
+    [
+      '/late',
+      /changed after its response was sent.*Change it before the response, or call session\.save\(\)/,
+    ],
+    ['/later', /changed after its response was sent/],
+  ])('%s is logged once', async (path, message) => {
+    vi.stubEnv('NODE_ENV', 'development');
+    const app = await serveApp(handlers);
+    const browser = app.browser();
+    await browser.get(path);
+    await browser.get(path);
+    await eventually(() => expect(app.logged).toHaveLength(1));
+    expect(app.logged[0]).toMatch(message);
+    await browser.get(path);
+    expect(app.logged).toHaveLength(1);
+  });
+
+  it.each(['/plain', '/saved'])('nothing is logged for %s', async (path) => {
+    vi.stubEnv('NODE_ENV', '');
+    const app = await serveApp(handlers);
+    const browser = app.browser();
+    await browser.get('/plain');
+    await browser.get(path);
+    // A mistake in another session shows that the check has run.
+    await app.browser().get('/late');
+    await eventually(() => expect(app.logged).toHaveLength(1));
+    expect(app.logged[0]).toMatch(/changed after its response was sent/);
+  });
+
+  it.each(['production', 'test'])('only: nothing is logged if NODE_ENV is %s', async (environment) => {
+    vi.stubEnv('NODE_ENV', environment);
+    const app = await serveApp(handlers, { secret });
+    const browser = app.browser();
+    for (const path of ['/function', '/map', '/late']) await browser.get(path);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(app.logged).toEqual([]);
   });
 });

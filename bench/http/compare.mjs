@@ -79,7 +79,8 @@ function ratios(figures) {
 
 async function start(subject, size, { backend = '', address }) {
   const args = [subject, String(size), backend, JSON.stringify(address ?? {})];
-  const child = fork(`${import.meta.dirname}/server.mjs`, args);
+  const env = { ...process.env, NODE_ENV: 'production' };
+  const child = fork(`${import.meta.dirname}/server.mjs`, args, { env });
   const [{ port }] = await once(child, 'message');
   const url = `http://127.0.0.1:${port}`;
   return { child, url, cookies: await Promise.all(Array.from({ length: CONNECTIONS }, () => login(url))) };

@@ -27,6 +27,8 @@ export interface SealedSession {
   failed(error: unknown): void;
   /** The response was sent without a call of its methods. Saves the changes, if there are any, and logs that. */
   sentUnsealed(): void;
+  /** The response was sent. */
+  sent(): void;
   /** Logs an error that no response can report any more. It is the commit's, unless `what` says otherwise. */
   failedLate(error: unknown, what?: string): void;
   /**
@@ -323,7 +325,7 @@ export class Seal {
   }
 
   finished(): void {
-    if (this.#phase !== 'open') return;
+    if (this.#phase !== 'open') return this.#session.sent();
     this.#phase = 'done';
     this.#session.sentUnsealed();
   }

@@ -153,6 +153,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
       .filter(({ isCookie }) => varyCookie || !isCookie)
       .map(({ identity }) => identity.header),
     logger,
+    isDevelopment: (process.env['NODE_ENV'] || 'development') === 'development',
   };
 }
 

@@ -43,6 +43,8 @@ export interface SessionConfig {
   /** The request headers that responses name in `Vary`. */
   vary: readonly string[];
   logger: SessionLogger;
+  /** Whether to log mistakes that cost time to find: `NODE_ENV` is `development` or not set. */
+  isDevelopment: boolean;
 }
 
 /**

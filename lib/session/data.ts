@@ -30,7 +30,7 @@ export interface DataChange {
  * The names that belong to the session object itself, as in express-session. They cannot hold data. `LiveCookie` stores
  * the cookie under its name.
  */
-const RESERVED = new Set([
+export const RESERVED = new Set([
   'cookie',
   'destroy',
   'id',

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
-import { checkSize, diffData, loadData, type DataChange } from './data.js';
+import { checkSize, diffData, loadData, RESERVED, type DataChange } from './data.js';
+import { lostIn } from './lost.js';
 import { LiveCookie, LONGEST_AGE } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity } from '../token/identity.js';
@@ -40,6 +41,9 @@ export const NO_TOKEN_ON_SOCKET =
 
 const UNSEALED =
   "a response was sent before its session was saved, so it carries no new token. Something calls methods of Node's response that it kept from before the session middleware was created. Create the middleware earlier";
+
+const CHANGED_LATE =
+  'a session was changed after its response was sent, so the change is not saved. Change it before the response, or call session.save()';
 
 /** What was logged once for all requests of a middleware. */
 const WARNED = new WeakMap<SessionConfig, Set<string>>();
@@ -637,6 +641,7 @@ export class SessionRequest implements SessionWork {
       if (data || groups || cookieText || evenIfEmpty) throw state.unavailable;
       return undefined;
     }
+    if (config.isDevelopment) this.#warnOfLost(session, data);
     if (data) checkSize(state.snapshot.texts, data, config.maxSize);
 
     if (!record) {
@@ -838,11 +843,43 @@ export class SessionRequest implements SessionWork {
     return this.#config.secureOnLocalhost && isLocalhost(hostOf(this.req));
   }
 
+  /** Whether the request's session has data or groups that are not stored. */
+  #isChanged(): boolean {
+    const state = this.#current();
+    if (!state || state.unavailable) return false;
+    try {
+      return (diffData(this.req.session as LiveSession, state.snapshot) ?? state.groupChange()) !== undefined;
+    } catch {
+      // A value that JSON cannot hold.
+      return true;
+    }
+  }
+
   #warnOnce(about: string, message: string): void {
+    if (this.#hasWarned(about)) return;
     const warned = WARNED.get(this.#config) ?? new Set();
-    WARNED.set(this.#config, warned);
-    if (!warned.has(about)) this.#config.logger.warn(message);
-    warned.add(about);
+    WARNED.set(this.#config, warned.add(about));
+    this.#config.logger.warn(message);
+  }
+
+  #hasWarned(about: string): boolean {
+    return WARNED.get(this.#config)?.has(about) ?? false;
+  }
+
+  /** In development, logs a changed value that JSON does not hold. */
+  #warnOfLost(session: LiveSession, change: DataChange | undefined): void {
+    for (const name of Object.keys(session)) {
+      if (this.#hasWarned('lost')) return;
+      const value: unknown = Object.getOwnPropertyDescriptor(session, name)?.value;
+      const isLeftOut = typeof value === 'function' || typeof value === 'symbol';
+      if (RESERVED.has(name) || !(isLeftOut || change?.set?.[name] !== undefined)) continue;
+      const lost = lostIn(value);
+      if (lost === undefined) continue;
+      this.#warnOnce(
+        'lost',
+        `session[${JSON.stringify(name)}] holds ${lost}, which JSON leaves out, so the next request does not see it. Store plain values`,
+      );
+    }
   }
 
   /**
@@ -878,6 +915,17 @@ export class SessionRequest implements SessionWork {
     }
     this.headersGone = true;
     this.commit()?.catch((error: unknown) => this.failedLate(error));
+  }
+
+  /** The response was sent. In development, logs a change that came after it. */
+  sent(): void {
+    if (!this.#config.isDevelopment || this.#hasWarned('late')) return;
+    const check = (): void => {
+      if (!this.failure && !this.#inFlight?.size && this.#isChanged()) this.#warnOnce('late', CHANGED_LATE);
+    };
+    setImmediate(check);
+    // Most changes that come too late follow an `await`.
+    setTimeout(check, 1000).unref();
   }
 
   /** Logs an error that no response can report any more. */
