@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import mongoose from 'mongoose';
 import { SessionStoreError, NEVER } from 'nestjs-session-stores/store';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { aRecord } from '../record.js';
 
 const { url } = inject('mongo');
@@ -105,6 +105,18 @@ describe('a connection', () => {
     expect(await store.count()).toBe(0);
     await store.close();
     expect(mongoose.connection.readyState).toBe(mongoose.ConnectionStates.connected);
+  });
+
+  it('of useDb() on a connection that is still opening opens with it', async () => {
+    const opening = mongoose.createConnection(url);
+    onTestFinished(() => opening.destroy());
+    const name = `other-${randomUUID()}`;
+    const store = new MongoStore({ connection: opening.useDb(name), collection: 'sessions' });
+    onTestFinished(() => store.close());
+    await store.open();
+    await store.create(aRecord('k'));
+    expect(await opening.useDb(name).collection('sessions').countDocuments()).toBe(1);
+    await opening.useDb(name).dropDatabase();
   });
 
   it('that was given but never opened makes the open reject', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Connection, ConnectOptions } from 'mongoose';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, notOpen } from '../../contract/errors.js';
@@ -53,6 +54,8 @@ export class MongoConnection {
     this.connection = uri === undefined ? (connection ?? mongoose.connection) : this.make(mongoose, uri);
     const isOpening = this.connection.readyState === mongoose.ConnectionStates.connecting;
     if (isOpening || uri !== undefined) await this.connection.asPromise();
+    // A connection of `useDb` opens after the one that it comes from, and its promise does not wait for that.
+    if (isOpening && !this.connection.db) await once(this.connection, 'open');
     this.databaseFor('open');
   }
 
