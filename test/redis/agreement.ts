@@ -7,6 +7,8 @@ interface Held {
   hashes: Map<string, { expires: number; groups: string[] }>;
   /** The sorted sets by their name after the shard (`all`, `expiry`, `g:<group>`), each member with its score. */
   lists: Map<string, Map<string, number>>;
+  /** The groups that are noted for a session, by its id. */
+  notes: Map<string, string[]>;
 }
 
 /**
@@ -22,7 +24,7 @@ export async function agreement(
   prefix: string,
   { expired = new Set<string>() }: { expired?: ReadonlySet<string> } = {},
 ): Promise<Map<string, SessionRecord>> {
-  const { hashes, lists } = await held(nodes, prefix);
+  const { hashes, lists, notes } = await held(nodes, prefix);
   const known = new Set([
     ...hashes.keys(),
     ...[...lists.values()].flatMap((list) => Array.from(list.keys())),
@@ -43,6 +45,7 @@ export async function agreement(
   for (const [key, { expires, groups: its }] of hashes) {
     assert.equal(expires, live.get(key)?.expiresAt);
     assert.deepEqual(its.toSorted(), live.get(key)?.groups.toSorted());
+    assert.deepEqual((notes.get(key) ?? []).toSorted(), its.toSorted(), 'the groups are noted');
   }
   for (const name of ['all', 'expiry', ...[...groups].map((group) => `g:${group}`)]) {
     if (!lists.has(name)) lists.set(name, new Map());
@@ -82,6 +85,7 @@ export async function paged(store: SessionStore, group?: string): Promise<string
 async function held(nodes: Redis[], prefix: string): Promise<Held> {
   const hashes: Held['hashes'] = new Map();
   const lists: Held['lists'] = new Map();
+  const notes: Held['notes'] = new Map();
   for (const node of nodes) {
     const keys = (await node.keys('*')).filter((key) => key.startsWith(`${prefix}{`));
     await Promise.all(
@@ -94,6 +98,11 @@ async function held(nodes: Redis[], prefix: string): Promise<Held> {
           hashes.set(name.slice(2), { expires: Number(expires), groups: JSON.parse(groups) as string[] });
           return;
         }
+        if (name.startsWith('m:')) {
+          const text = await node.get(key);
+          if (text !== null) notes.set(name.slice(2), JSON.parse(text) as string[]);
+          return;
+        }
         const flat = await node.zrange(key, '0', '-1', 'WITHSCORES');
         // Every shard has one list with each name.
         const list = lists.get(name) ?? new Map<string, number>();
@@ -102,5 +111,5 @@ async function held(nodes: Redis[], prefix: string): Promise<Held> {
       }),
     );
   }
-  return { hashes, lists };
+  return { hashes, lists, notes };
 }

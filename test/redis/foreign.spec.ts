@@ -80,7 +80,7 @@ describe('keys of other programs', () => {
     const handshake = 'hello client|setinfo info'.split(' ');
     const sent = 'evalsha eval hgetall zrangebyscore'.split(' ');
     const scripted =
-      'time pttl pexpireat exists unlink hget hmget hset hdel zadd zrem zrange zscore zcount zrandmember'.split(
+      'time pttl pexpireat exists unlink get set hget hmget hset hdel zadd zrem zrange zscore zcount zrandmember'.split(
         ' ',
       );
     expect(run.filter((name) => !handshake.concat(sent, scripted).includes(name))).toEqual([]);

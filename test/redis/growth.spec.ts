@@ -102,3 +102,35 @@ it.concurrent('indexes stay in proportion to the live sessions while sessions ar
     await store.close();
   }
 });
+
+it('dead members of a big group go while other sessions are created, even if none joins the group', async () => {
+  const prefix = randomUUID();
+  const store = new RedisStore({ url: server.url, prefix });
+  await store.open();
+  try {
+    await store.create(aRecord('stays', { groups: ['big'] }));
+    const expiresAt = Date.now() + 500;
+    const dying = Array.from({ length: 300 }, (_, at) => aRecord(`k${at}`, { groups: ['big'], expiresAt }));
+    await Promise.all(dying.map((record) => store.create(record)));
+    await eventually(async () => (await store.read('k0')) === undefined);
+    for (let at = 0; at < 80; at++) await store.create(aRecord(`other ${at}`));
+    expect(await direct.zrange(`${prefix}{18}:g:big`, '0', '-1')).toEqual(['stays']);
+  } finally {
+    await store.close();
+  }
+});
+
+it('a session that takes the id of an expired one is not in its groups', async () => {
+  const prefix = randomUUID();
+  const store = new RedisStore({ url: server.url, prefix });
+  await store.open();
+  try {
+    await store.create(aRecord('keeps the list', { groups: ['g'] }));
+    await store.create(aRecord('k', { groups: ['g'], expiresAt: Date.now() + 200 }));
+    await eventually(async () => (await store.read('k')) === undefined);
+    await store.create(aRecord('k'));
+    expect(await store.count('g')).toBe(1);
+  } finally {
+    await store.close();
+  }
+});

@@ -16,6 +16,8 @@ const SINGLE_TAGS = ['18'];
  * session together with the sets that list it:
  *
  * - `<shard>s:<id>`: hash, a session. It expires with the session.
+ * - `<shard>m:<id>`: string, the groups of a session that is in any, as JSON. It outlives the session by five seconds, so
+ *   that a sweep finds them.
  * - `<shard>all`: sorted set, the shard's sessions in the order in which they were added.
  * - `<shard>expiry`: sorted set, the shard's sessions in order of expiry.
  * - `<shard>g:<group>`: sorted set, the group's sessions in this shard in the order in which they joined.

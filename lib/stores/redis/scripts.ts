@@ -79,12 +79,29 @@ local function enter(list, member)
   redis.call('ZADD', list, 'NX', (last or 0) + 1, member)
 end
 
+-- Notes the groups of a session under a key that outlives its hash, so that a sweep can remove it from their lists.
+local function note(member, groups, expires)
+  local key = shard .. 'm:' .. member
+  redis.call('SET', key, cjson.encode(groups))
+  redis.call('PEXPIREAT', key, math.min(NEVER, expires + 5000))
+end
+
+-- Removes an expired session from the lists of its groups.
+local function forget(member)
+  local key = shard .. 'm:' .. member
+  local groups = redis.call('GET', key)
+  if not groups then return end
+  for _, group in ipairs(cjson.decode(groups)) do redis.call('ZREM', shard .. 'g:' .. group, member) end
+  redis.call('UNLINK', key)
+end
+
 -- Removes some expired sessions. Each new session calls it, so that the lists stay in proportion to the live sessions.
 local function sweep(limit)
   local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, limit)
   if #dead > 0 then
     redis.call('ZREM', expiry, unpack(dead))
     redis.call('ZREM', all, unpack(dead))
+    for _, member in ipairs(dead) do forget(member) end
   end
 end
 
@@ -117,7 +134,7 @@ local function finish(member, group)
   local groups, isIn = held[2] and cjson.decode(held[2]) or {}, group == nil
   for _, its in ipairs(groups) do isIn = isIn or its == group end
   if not isIn then return 0 end
-  redis.call('UNLINK', hash)
+  redis.call('UNLINK', hash, shard .. 'm:' .. member)
   redis.call('ZREM', all, member)
   redis.call('ZREM', expiry, member)
   for _, its in ipairs(groups) do leaveGroup(its, member, expires) end
@@ -165,11 +182,17 @@ if held[1] and tonumber(held[2]) > now then return { now, held[1] == ARGV[5] and
 
 local expires = tonumber(ARGV[6])
 if expires <= now then return { now, 1 } end
-if held[1] then finish(id) end
+if held[1] then finish(id) else forget(id) end
 
 -- The hash is written last: if a key belongs to another program, the script stops while there is no session yet.
 sweep(4)
-for at = 8 + ARGV[7], #ARGV do joinGroup(ARGV[at], expires) end
+local firstGroup = 8 + ARGV[7]
+for at = firstGroup, #ARGV do joinGroup(ARGV[at], expires) end
+if firstGroup <= #ARGV then
+  local groups = {}
+  for at = firstGroup, #ARGV do table.insert(groups, ARGV[at]) end
+  note(id, groups, expires)
+end
 enter(all, id)
 redis.call('ZADD', expiry, expires, id)
 keep(expires, expiry, all)
@@ -239,8 +262,10 @@ if firstJoin <= #ARGV then
   groups = left
   if #groups > 0 then
     redis.call('HSET', hash, 'groups', cjson.encode(groups))
+    note(id, groups, expiresAt)
   else
     redis.call('HDEL', hash, 'groups')
+    redis.call('UNLINK', shard .. 'm:' .. id)
   end
 end
 
@@ -249,6 +274,7 @@ if wanted ~= expires then
   redis.call('PEXPIREAT', hash, expiresAt - 1)
   redis.call('ZADD', expiry, expiresAt, id)
   keep(expiresAt, expiry, all)
+  if #groups > 0 then note(id, groups, expiresAt) end
   for _, group in ipairs(groups) do keep(expiresAt, shard .. 'g:' .. group) end
   if tonumber(expires) == NEVER then
     loosenAll()
