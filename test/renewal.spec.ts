@@ -308,5 +308,5 @@ describe(`a model of ${USERS} users whose responses are mostly discarded`, () =>
     }
     expect(kept).toBeGreaterThan(USERS);
     expect(requests).toBe(USERS * 25);
-  });
+  }, 600_000);
 });
