@@ -4,6 +4,8 @@ import 'reflect-metadata';
 // named re-export.
 export type * from './session/session.js';
 export type * from './session/on-request.js';
+// The name by which TypeScript writes an inferred session into an app's declarations: `Session` is the decorator's too.
+export type { Session as SessionObject } from './session/session.js';
 export { SessionStore } from './contract/store.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from './contract/errors.js';
 export { Session, sessionOf } from './nest/session.decorator.js';

@@ -4,13 +4,15 @@ import { validateHeaderName, validateHeaderValue, type ServerResponse } from 'no
  * Checks the arguments of a `writeHead` that is applied later. Throws what Node would throw, so that the caller sees
  * it.
  */
-export function checkHead(args: unknown[]): void {
+export function checkHead(args: unknown[], statusMessage?: string): void {
   const status = Number(args[0]);
   if (!(status >= 100 && status <= 999)) {
     throw Object.assign(new RangeError(`Invalid status code: ${String(args[0])}`), {
       code: 'ERR_HTTP_INVALID_STATUS_CODE',
     });
   }
+  const message = typeof args[1] === 'string' ? args[1] : statusMessage;
+  if (message !== undefined) validateHeaderValue('statusMessage', message);
   for (const [name, value] of headersOf(args)) {
     validateHeaderName(name);
     for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one as string);
@@ -18,7 +20,8 @@ export function checkHead(args: unknown[]): void {
 }
 
 /** Throws for a chunk that Node would reject later, when there is no caller to throw at. */
-export function checkChunk(chunk: unknown, isEnd: boolean): void {
+export function checkChunk(chunk: unknown, encoding: unknown, isEnd: boolean): void {
+  if (typeof chunk === 'string' && typeof encoding === 'string' && encoding !== '') checkEncoding(encoding);
   if (typeof chunk === 'string' || chunk instanceof Uint8Array) return;
   if (isEnd && (chunk === undefined || chunk === null || typeof chunk === 'function')) return;
   throw Object.assign(
@@ -27,6 +30,11 @@ export function checkChunk(chunk: unknown, isEnd: boolean): void {
       code: 'ERR_INVALID_ARG_TYPE',
     },
   );
+}
+
+function checkEncoding(encoding: string): void {
+  if (Buffer.isEncoding(encoding)) return;
+  throw Object.assign(new TypeError(`Unknown encoding: ${encoding}`), { code: 'ERR_UNKNOWN_ENCODING' });
 }
 
 /** Sets the headers of a `writeHead` on the response, as Node would. Returns the remaining arguments. */

@@ -28,7 +28,8 @@ export class Held {
     this.#statusCode = res.statusCode;
     // HTTP/2 has no status message, and emits a warning when it is read.
     this.#statusMessage = Object.hasOwn(res, 'statusMessage') ? res.statusMessage : undefined;
-    this.#socket = res.socket;
+    // Streams of HTTP/2 share a socket.
+    this.#socket = isHttp2(res) ? res.stream : res.socket;
     if (this.#socket) {
       deferDestroy(this.#socket);
       this.#socket[HELD] = this;
@@ -45,27 +46,27 @@ export class Held {
   /** Checks a call as Node would, and keeps it. Returns what Node would return; `false` for a `write`. */
   take(method: Method, args: unknown[], original: AnyMethod): unknown {
     const res = this.#res;
-    if (this.calls.length === 0 && method !== 'writeHead') checkHead([res.statusCode]);
+    if (this.calls.length === 0 && method !== 'writeHead') checkHead([res.statusCode], this.#statusMessage);
     switch (method) {
       case 'flushHeaders':
         if (!this.ended) this.calls.push([method, args, original]);
         return undefined;
       case 'writeHead':
         if (this.calls.length > 0) throw headersSent('write');
-        checkHead(args);
+        checkHead(args, this.#statusMessage);
         res.statusCode = args[0] as number;
         this.calls.push([method, args, original]);
         return res;
       case 'write':
-        checkChunk(args[0], false);
+        checkChunk(args[0], args[1], false);
         // As in Node, a write after the end is not sent.
-        if (this.ended) drop(args, new Error('write was called after the response had ended'));
+        if (this.ended) drop(args, afterEnd());
         else this.calls.push([method, args, original]);
         // The caller waits for `drain`, which comes after the commit: otherwise memory would have to hold it all.
         return false;
       case 'end':
-        if (this.ended) return res;
-        checkChunk(args[0], true);
+        if (this.ended) return endedTwice(res, args);
+        checkChunk(args[0], args[1], true);
         this.calls.push([method, args, original]);
         this.ended = true;
         return res;
@@ -77,18 +78,39 @@ export class Held {
     releaseOne();
     const res = this.#res;
     res.statusCode = this.#statusCode;
-    if (this.#statusMessage !== undefined) res.statusMessage = this.#statusMessage;
+    // HTTP/2 has none.
+    if (!isHttp2(res) && res.statusMessage !== this.#statusMessage)
+      res.statusMessage = this.#statusMessage as string;
     if (this.#socket) this.#socket[HELD] = undefined;
   }
 }
 
-/** Defers `destroy` while a response is held on this socket. A `destroy` with an error still acts at once. */
+function isHttp2(res: Response): res is Response & { stream: HoldingSocket } {
+  return 'stream' in res;
+}
+
+/** A second `end`, as in Node: its callback waits for the response to finish, or gets an error if it has. */
+function endedTwice(res: Response, args: unknown[]): Response {
+  const callback = args.findLast((arg) => typeof arg === 'function') as (() => void) | undefined;
+  if (callback) res.once('finish', callback);
+  return res;
+}
+
+/** The error that Node gives to a write after the end. */
+export function afterEnd(): Error {
+  return Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' });
+}
+
+/**
+ * Defers `destroy` while a response is held on this socket. It still acts at once with an error, or if nothing can be
+ * sent any more because the client has disconnected.
+ */
 function deferDestroy(socket: HoldingSocket): void {
   if (HELD in socket) return;
   const { destroy } = socket;
-  socket.destroy = function (this: HoldingSocket, error?: Error): Socket {
+  socket.destroy = function (this: HoldingSocket, ...args: Parameters<Socket['destroy']>): Socket {
     const held = this[HELD];
-    if (!held || error) return destroy.call(this, error);
+    if (!held || args[0] || !this.writable) return destroy.apply(this, args);
     held.destroyAsked = true;
     return this;
   };

@@ -27,11 +27,18 @@ export interface SealedResponse {
   readonly ends: boolean;
   /** A call of a method that sends. `original` is the method without the patch. */
   call(method: Method, args: unknown[], original: AnyMethod): unknown;
-  /** The response was sent. */
-  finished(): void;
+  /** The response was sent, or its connection is closed. */
+  closed(): void;
 }
 
-const METHODS: readonly Method[] = ['writeHead', 'write', 'end', 'flushHeaders'];
+/** The methods that send something, by all of their names. */
+const METHODS: readonly (readonly [name: string, method: Method])[] = [
+  ['writeHead', 'writeHead'],
+  ['writeHeader', 'writeHead'],
+  ['write', 'write'],
+  ['end', 'end'],
+  ['flushHeaders', 'flushHeaders'],
+];
 
 /** The methods that change headers, each with the verb of Node's error for a call after the headers were sent. */
 const HEADER_METHODS = [
@@ -47,6 +54,8 @@ interface Patch {
   held: number;
   /** How many middlewares need the patch. */
   users: number;
+  /** How many responses with a seal are not closed. They need the patch too. */
+  open: number;
   /** The prototypes whose chain is patched. */
   reached: WeakSet<object>;
   /** Patched class → the members that were put on it, with the descriptors of those that they hide. */
@@ -60,6 +69,7 @@ const PATCH = Symbol.for('nestjs-session-stores/patch/1');
 const patch: Patch = ((ServerResponse as { [PATCH]?: Patch })[PATCH] ??= {
   held: 0,
   users: 0,
+  open: 0,
   reached: new WeakSet(),
   classes: new Map(),
 });
@@ -77,14 +87,17 @@ export function needPatch(): () => void {
   patchClasses(ServerResponse.prototype);
   let isNeeded = true;
   return () => {
-    if (isNeeded && --patch.users === 0) restoreClasses();
+    if (isNeeded) patch.users--;
     isNeeded = false;
+    restoreIfUnused();
   };
 }
 
 /** Gives a response its seal: from now on the seal gets the calls of the methods that send. */
 export function putSeal(res: Response, seal: SealedResponse): void {
   res[SEAL] = seal;
+  patch.open++;
+  res.on('close', closed);
   const prototype = Object.getPrototypeOf(res) as object;
   if (patch.reached.has(prototype)) return;
   const isOfNode: boolean = res instanceof ServerResponse;
@@ -92,6 +105,17 @@ export function putSeal(res: Response, seal: SealedResponse): void {
   // An HTTP/2 response, or an imitation, whose class may be one of Node's streams.
   res[MEMBERS] = responseMembers(res, true);
   Object.defineProperties(res, res[MEMBERS]);
+}
+
+/** One function for all responses: a closure for each costs more. */
+function closed(this: Response): void {
+  patch.open--;
+  this[SEAL]?.closed();
+  restoreIfUnused();
+}
+
+function restoreIfUnused(): void {
+  if (patch.users === 0 && patch.open === 0) restoreClasses();
 }
 
 /** The seal of a response; `undefined` if it has none. */
@@ -145,20 +169,17 @@ function patchClass(prototype: object, members: PropertyDescriptorMap): void {
   Object.defineProperties(prototype, members);
 }
 
-/** Restores each class, unless others have patched it since: they still call our members. */
+/** Restores the classes, except members that others have patched since: they may still call ours. */
 function restoreClasses(): void {
   for (const [prototype, members] of patch.classes) {
-    const isOurs = [...members].every(([name, { ours }]) => {
+    for (const [name, { ours, before }] of members) {
       const now = Object.getOwnPropertyDescriptor(prototype, name);
-      return now?.value === ours.value && now?.get === ours.get;
-    });
-    if (!isOurs) continue;
-    for (const [name, { before }] of members) {
+      if (now?.value !== ours.value || now?.get !== ours.get) continue;
       if (before) Object.defineProperty(prototype, name, before);
       else Reflect.deleteProperty(prototype, name);
     }
-    patch.classes.delete(prototype);
   }
+  patch.classes.clear();
   patch.reached = new WeakSet();
 }
 
@@ -179,9 +200,9 @@ function responseMembers(target: object, inherited: boolean): PropertyDescriptor
     const value = Object.defineProperty(make(original), 'name', { value: name });
     members[name] = { value, writable: true, enumerable: own?.enumerable ?? true, configurable: true };
   };
-  for (const method of METHODS) {
+  for (const [name, method] of METHODS) {
     hide(
-      method,
+      name,
       (original) =>
         function (...args) {
           const seal = this[SEAL];
@@ -214,14 +235,17 @@ function responseMembers(target: object, inherited: boolean): PropertyDescriptor
 function hideHeadersSent(target: object, inherited: boolean, members: PropertyDescriptorMap): void {
   const own = Object.getOwnPropertyDescriptor(target, 'headersSent');
   if (!own && !inherited) return;
+  let value: unknown = own?.value;
   members['headersSent'] = {
     configurable: true,
     enumerable: own?.enumerable ?? true,
     get(this: Response): boolean {
       if (isHeld(this)) return true;
-      if (own) return (own.get ? own.get.call(this) : own.value) as boolean;
+      if (own) return (own.get ? own.get.call(this) : value) as boolean;
       return Reflect.get(Object.getPrototypeOf(target) as object, 'headersSent', this) as boolean;
     },
+    // An imitation of a response may have a plain property.
+    ...(own && !own.get && { set: (next: unknown) => void (value = next) }),
   };
 }
 

@@ -1,16 +1,8 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { applyHead } from './head.js';
-import { drop, Held, type Call } from './held.js';
-import {
-  headersSent,
-  methodOf,
-  putSeal,
-  sealOf,
-  type AnyMethod,
-  type Method,
-  type Response,
-} from './patch.js';
+import { afterEnd, drop, Held, type Call } from './held.js';
+import { headersSent, methodOf, putSeal, type AnyMethod, type Method, type Response } from './patch.js';
 
 /** What a sealed response needs of the request's session. */
 export interface SealedSession {
@@ -29,6 +21,8 @@ export interface SealedSession {
   sentUnsealed(): void;
   /** The response was sent. */
   sent(): void;
+  /** Sends the response to a failed commit. */
+  sendFailure(error: unknown): void;
   /** Logs an error that no response can report any more. It is the commit's, unless `what` says otherwise. */
   failedLate(error: unknown, what?: string): void;
   /**
@@ -114,6 +108,12 @@ export class Seal {
   readonly #headers: OutgoingHttpHeaders;
   /** The response's `writeHead` before the handler ran. It differs later if other middleware has hooked it. */
   readonly #writeHead: Response['writeHead'];
+  /** Whether earlier middleware has hooked it. */
+  readonly #isHooked: boolean;
+  /** Whether an error response takes the place of one that the handler had begun. */
+  #isUsurped = true;
+  /** Whether the handler had not ended its response when the commit failed. */
+  #mayStillRespond = false;
   #phase: Phase = 'open';
   #held: Held | undefined;
 
@@ -122,7 +122,11 @@ export class Seal {
     this.#session = session;
     this.#headers = res.getHeaders();
     this.#writeHead = res.writeHead;
-    res.on('finish', finished);
+    this.#isHooked = Object.hasOwn(res, 'writeHead');
+    if (!res.headersSent) return;
+    // Earlier middleware has begun the response, so it cannot carry a token.
+    session.takeHeaders();
+    this.#sent(res.writableEnded);
   }
 
   /** Whether the response looks sent although it is held. */
@@ -150,7 +154,8 @@ export class Seal {
         if (method === 'writeHead') throw headersSent('write');
         return this.#dropLate(method, args);
       case 'failed':
-        return this.#dropLate(method, args);
+        // The error response has methods of its own if the handler had begun one.
+        return this.#isUsurped ? this.#dropLate(method, args) : this.#sendFailure([method, args, original]);
       case 'failing':
       case 'done':
         return original.apply(this.res, args);
@@ -161,8 +166,10 @@ export class Seal {
     const [method, args, original] = call;
     const commit = this.#session.commit();
     if (!commit && this.#session.failure) {
-      this.#takeFailure();
-      return this.#sendFailure(method, args);
+      // The handler has not begun a response, so this is the error response.
+      this.#phase = 'failed';
+      this.#isUsurped = false;
+      return this.#sendFailure(call);
     }
     if (!commit) {
       this.#sent(method === 'end');
@@ -217,7 +224,7 @@ export class Seal {
     } catch (error) {
       // Node rejects some headers only now, and there is no caller left to throw at.
       this.#session.failedLate(error, 'the response could not be sent');
-      this.res.destroy();
+      this.res.destroy?.();
       return;
     }
     if (held.destroyAsked) this.#destroySocket(held.ended);
@@ -226,8 +233,10 @@ export class Seal {
 
   /** Destroys the socket, as an error handler requested while the response was held, but only after it was sent. */
   #destroySocket(ended: boolean): void {
-    const { socket } = this.res;
-    if (ended && !this.res.writableFinished) this.res.once('finish', () => socket?.destroy());
+    const { res } = this;
+    const { socket } = res;
+    const willFinish = ended && !res.writableFinished && !res.destroyed && socket?.writable;
+    if (willFinish) res.once('finish', () => socket?.destroy());
     else socket?.destroy();
   }
 
@@ -238,21 +247,37 @@ export class Seal {
       this.#session.failedLate(error);
       return this.#release();
     }
-    const { calls } = this.#stopHolding();
-    this.#takeFailure();
-    this.dropHeaders();
+    const { res } = this;
+    const { calls, ended, destroyAsked } = this.#stopHolding();
     for (const [, args] of calls) drop(args, error);
+    if (res.destroyed || (destroyAsked && !res.socket?.writable)) {
+      // The handler has given up the response, or the client has.
+      this.#phase = 'failed';
+      if (this.#session.guarded) this.#session.failed(error);
+      else this.#session.failedLate(error);
+      res.socket?.destroy();
+      return;
+    }
+    this.#takeFailure(ended);
+    this.dropHeaders();
+    if (destroyAsked) this.#destroySocket(true);
+    // A handler that waits to write more must go on, and end.
+    if (!ended) res.once('finish', () => res.emit('drain'));
     this.#session.failed(error);
   }
 
   /** From here on an error response replaces the handler's. */
-  #takeFailure(): void {
+  #takeFailure(ended: boolean): void {
     const { res } = this;
+    this.#mayStillRespond = !ended;
     this.#phase = 'failed';
     // Middleware that has begun to compress the handler's response must not compress this one. What it still sends
     // reaches the class's methods, and is dropped.
     for (const method of METHODS) {
-      res[method] = ((...args: unknown[]) => this.#sendFailure(method, args)) as never;
+      // Header hooks of earlier middleware are for this response, too.
+      const original =
+        method === 'writeHead' && this.#isHooked ? (this.#writeHead as AnyMethod) : methodOf(res, method);
+      res[method] = ((...args: unknown[]) => this.#sendFailure([method, args, original])) as never;
     }
     // A stream that is piped into the response is unpiped when the error response ends, and nothing else would close
     // it.
@@ -269,15 +294,20 @@ export class Seal {
   /**
    * Sends a call of the error response, with the cookie of a new token if there is one. Drops the handler's late calls.
    */
-  #sendFailure(method: Method, args: unknown[]): unknown {
+  #sendFailure(call: Call): unknown {
     const { res } = this;
-    const original = methodOf(res, method);
+    const [method, args, original] = call;
     // Node's methods call each other.
     if (this.#phase === 'failing') return original.apply(res, args);
     if (this.#session.guarded || res.writableEnded) return this.#dropLate(method, args);
+    if (this.#mayStillRespond && !res.headersSent && res.statusCode === 200) {
+      // The handler has not ended its response, and this may be the rest of it: a failure must not look like success.
+      this.#session.sendFailure(this.#session.failure?.error);
+      return this.#dropLate(method, args);
+    }
     this.#phase = 'failing';
     try {
-      return res.headersSent ? original.apply(res, args) : this.#first([method, args, original]);
+      return res.headersSent ? original.apply(res, args) : this.#first(call);
     } finally {
       this.#phase = 'failed';
     }
@@ -285,8 +315,8 @@ export class Seal {
 
   /** Drops a call that comes too late, as Node does after the end. */
   #dropLate(method: Method, args: unknown[]): unknown {
-    drop(args, new Error(`${method} was called after the response had ended`));
-    return method === 'write' ? false : this.res;
+    drop(args, afterEnd());
+    return method === 'write' ? true : this.res;
   }
 
   /** The headers were sent, or are about to be. */
@@ -324,7 +354,9 @@ export class Seal {
     return res;
   }
 
-  finished(): void {
+  closed(): void {
+    const { writableFinished } = this.res;
+    if (!writableFinished || this.#phase === 'held') return;
     if (this.#phase !== 'open') return this.#session.sent();
     this.#phase = 'done';
     this.#session.sentUnsealed();
@@ -355,9 +387,4 @@ export class Seal {
     put(this.res);
     return original.apply(this.res, left);
   }
-}
-
-/** One function for all responses: a closure for each costs more. */
-function finished(this: ServerResponse): void {
-  sealOf(this)?.finished();
 }

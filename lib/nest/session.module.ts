@@ -91,7 +91,7 @@ export class SessionModule
       const adapter = this.adapterHost.httpAdapter;
       if (onAllPaths.has(adapter)) {
         this.config.logger.warn(
-          'SessionModule is imported twice for all paths, and the first gives every request its session. Give each its own forRoutes',
+          'SessionModule is imported twice for all paths, and the first gives every request its session. Import it once, in the root module, because it is global; or give each its own forRoutes',
         );
       }
       onAllPaths.add(adapter);
@@ -109,7 +109,7 @@ export class SessionModule
     if (isDefault.has(this.store)) {
       if (openDefaults.size > 0) {
         this.config.logger.warn(
-          "Another app in this process uses the default store, so both share their sessions. Give each a store of its own: store: new ClusterStore({ name: 'admin' })",
+          "Another SessionModule in this process uses the default store, so both share their sessions. Give each a store of its own: store: new ClusterStore({ name: 'admin' })",
         );
       }
       openDefaults.add(this.store);

@@ -651,7 +651,7 @@ export class SessionRequest implements SessionWork {
       if (this.headersGone && evenIfEmpty) throw tooLate('save');
       if (this.headersGone) {
         config.logger.warn(
-          `session ${this.#nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent`,
+          `session ${this.#nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent. Change it before the response`,
         );
         return undefined;
       }

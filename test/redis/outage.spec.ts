@@ -60,7 +60,7 @@ describe.concurrent('one server', () => {
               expect(cause).toMatchObject({ code: 'ECONNREFUSED' });
             }
           });
-          expect(firstErrors['create']?.message).toMatch(/no connection to the server\. Is it running/);
+          expect(firstErrors['create']?.message).toMatch(/no connection to the server\. Is Redis running/);
 
           await server.start({ empty: true });
           await eventually(() => store.create(record));

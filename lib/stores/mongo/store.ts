@@ -95,7 +95,10 @@ export class MongoStore extends SessionStore {
   }
 
   protected override async connect(): Promise<void> {
-    await this.within('open', () => this.connection.open());
+    await this.within('open', (deadline) => {
+      deadline.advice = `Is MongoDB running at ${this.connection.address}, and does its replica set have a majority?`;
+      return this.connection.open();
+    });
     const sentAt = performance.now();
     const hello = await this.inTime('open', (send) => send({ hello: 1 }));
     this.clock.learn(sentAt, (hello['localTime'] as Date).getTime());

@@ -90,7 +90,7 @@ export class RedisConnection {
     if (SILENCE.test(messageOf(known))) return { problem: SILENT, cause };
     const otherwise = isReply
       ? 'the server rejected the command. Its message is in the cause'
-      : `no connection to ${operation === 'open' ? addressOf(this.options) : 'the server'}. Is it running, and is the address right?`;
+      : `no connection to ${operation === 'open' ? addressOf(this.options) : 'the server'}. Is Redis running, and is the address right?`;
     return { problem: otherwise, cause };
   }
 
@@ -203,10 +203,9 @@ const ARGUMENTS = /, with args beginning with:.*/;
 function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOptions): void {
   const given = [client, url ?? redisOptions, cluster].filter((one) => one !== undefined && one !== null);
   if (given.length !== 1) {
-    const found = given.length === 0 ? 'none of them is set' : 'several are set';
-    throw new TypeError(
-      `RedisStore needs one of \`client\`, \`cluster\`, and \`url\` or \`redisOptions\`: ${found}`,
-    );
+    const found =
+      given.length === 0 ? 'none is set. Is the environment variable loaded?' : 'leave the others out';
+    throw new TypeError(`RedisStore needs one of url, redisOptions, cluster and client: ${found}`);
   }
   if (url !== undefined) optionsOf(url);
   if (redisOptions !== undefined && (typeof redisOptions !== 'object' || redisOptions === null)) {

@@ -68,11 +68,14 @@ function aRecord(id: string): SessionRecord {
 
 describe('options', () => {
   const invalid: [options: unknown, reason: RegExp][] = [
-    [undefined, /needs one of `client`, `cluster`, and `url` or `redisOptions`: none of them is set/],
-    [{}, /none of them is set/],
-    [{ url: undefined }, /none of them is set/],
-    [{ url: server.url, cluster: cluster.cluster }, /several are set/],
-    [{ redisOptions: {}, cluster: cluster.cluster }, /several are set/],
+    [
+      undefined,
+      /needs one of url, redisOptions, cluster and client: none is set\. Is the environment variable loaded\?/,
+    ],
+    [{}, /none is set/],
+    [{ url: undefined }, /none is set/],
+    [{ url: server.url, cluster: cluster.cluster }, /leave the others out/],
+    [{ redisOptions: {}, cluster: cluster.cluster }, /leave the others out/],
     [{ url: 6379 }, /^url must be a URL for Redis: write redis:\/\//],
     [{ url: '' }, /^url must be a URL for Redis: write redis:\/\//],
     [{ url: 'http://127.0.0.1:6379' }, /^url must be a URL for Redis: write redis:\/\//],
@@ -262,7 +265,7 @@ describe('a store', () => {
     for (let attempt = 0; attempt < 2; attempt++) {
       await expect(late.open()).rejects.toMatchObject({
         name: 'SessionStoreError',
-        message: expect.stringMatching(/^\[session:redis\] open: no connection .* Is it running/),
+        message: expect.stringMatching(/^\[session:redis\] open: no connection .* Is Redis running/),
         cause: { code: 'ECONNREFUSED' },
       });
     }

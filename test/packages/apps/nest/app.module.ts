@@ -1,5 +1,5 @@
-import { Body, Controller, Get, Module, Post } from '@nestjs/common';
-import { Session, SessionModule, SessionService, SessionStore } from 'nestjs-session-stores';
+import { Body, Controller, Get, Module, Post, type ExecutionContext } from '@nestjs/common';
+import { Session, SessionModule, SessionService, SessionStore, sessionOf } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 
 declare module 'nestjs-session-stores' {
@@ -10,6 +10,9 @@ declare module 'nestjs-session-stores' {
 
 /** The store of this app, in its memory. */
 export const store: SessionStore = new ClusterStore();
+
+/** Without a type, so that TypeScript writes the session's into the declarations. */
+export const sessionIn = (context: ExecutionContext) => sessionOf(context);
 
 @Controller()
 export class AccountController {
