@@ -58,7 +58,8 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
       await browser.get('/login');
       app.store.failing = true;
       const response = await browser.get(path);
-      expect([response.status, response.setCookies]).toEqual([503, []]);
+      const { status, setCookies, headers } = response;
+      expect([status, setCookies, headers['retry-after']]).toEqual([503, [], '1']);
       expect(response.json()).toMatchObject({ error: 'SessionStoreError' });
       app.store.failing = false;
       expect((await browser.get('/')).json()).toEqual({ user: 'ann' });

@@ -11,6 +11,11 @@ export function checkStore(store: unknown): SessionStore {
   if (typeof Object(store).then === 'function') {
     throw new TypeError('store must be a store, not a promise of one: await it in forRootAsync');
   }
+  if (typeof store !== 'object' || store === null) {
+    throw new TypeError(
+      `store must be a SessionStore, not a ${typeof store}: write store: new RedisStore({ url }), or an instance of another store`,
+    );
+  }
   const missing = missingMethods(store);
   if (missing.length > 0 && isExpressStore(store)) {
     throw new TypeError(

@@ -784,10 +784,11 @@ export class SessionRequest implements SessionWork {
   takeHeaders(): ((res: ServerResponse) => void) | undefined {
     const { vary } = this.#config;
     this.headersGone = true;
-    if (!this.#owed && vary.length === 0 && !this.#storeFailed) return undefined;
+    const storeFailed = this.#storeFailed || this.#state?.unavailable !== undefined;
+    if (!this.#owed && vary.length === 0 && !storeFailed) return undefined;
     const put = this.#owedToken();
     return (res) => {
-      if (this.#storeFailed && res.statusCode === 503) res.setHeader('Retry-After', RETRY_AFTER);
+      if (storeFailed && res.statusCode === 503) res.setHeader('Retry-After', RETRY_AFTER);
       for (const header of vary) addVary(res, header);
       if (!put) return;
       if (this.#config.noStore) res.setHeader('Cache-Control', withNoStore(res.getHeader('Cache-Control')));
