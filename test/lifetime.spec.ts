@@ -2,7 +2,7 @@ import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionModule, SessionService } from 'nestjs-session-stores';
 import { NEVER } from 'nestjs-session-stores/store';
-import { dataOf, serveApp, serveDropIn, tokenOf, type Handler, type TestApp } from './http/app.js';
+import { dataOf, serveApp, serveDropIn, tokenOf, type Handler, type TestApp, loggedIn } from './http/app.js';
 import type { ReceivedResponse, Browser } from './http/browser.js';
 import { Gates } from './http/gates.js';
 
@@ -28,13 +28,6 @@ const HANDLERS = {
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
 afterEach(() => void vi.useRealTimers());
 const pass = (milliseconds: number): void => void vi.setSystemTime(Date.now() + milliseconds);
-
-async function loggedIn(app: TestApp): Promise<Browser> {
-  const browser = app.browser();
-  await browser.get('/login');
-  app.store.take();
-  return browser;
-}
 
 const recordOf = async (app: TestApp, browser: Browser) => (await app.store.read(tokenOf(browser).id))!;
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionRecord } from 'nestjs-session-stores/store';
 import { Gates } from './http/gates.js';
 import { simulate } from './http/rotating.clients.js';
-import { dataOf, serveApp, tokenOf, type Handler, type TestApp } from './http/app.js';
+import { dataOf, serveApp, tokenOf, type Handler, type TestApp, loggedIn } from './http/app.js';
 import type { Browser } from './http/browser.js';
 import type { RecordingStore } from './stores/recording.store.js';
 
@@ -17,13 +17,6 @@ const rotate: Handler = (session) => session.rotate();
 const id: Handler = (session) => session.id;
 const groups: Handler = (session) => session.groupNames();
 const HANDLERS = { '/login': login, '/rotate': rotate, '/key': id, '/groups': groups, '/': dataOf };
-
-async function loggedIn(app: TestApp): Promise<Browser> {
-  const browser = app.browser();
-  await browser.get('/login');
-  app.store.take();
-  return browser;
-}
 
 const userOf = async (browser: Browser): Promise<unknown> => (await browser.get('/')).json()['user'] ?? null;
 

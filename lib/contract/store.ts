@@ -216,8 +216,8 @@ export abstract class SessionStore {
   }
 
   /**
-   * Connects to the backend. If it rejects, `disconnect` closes what was opened. Runs without a deadline: give each step one with `within`.
-   * Default: nothing to do.
+   * Connects to the backend. If it rejects, `disconnect` closes what was opened. Runs without a deadline: give each
+   * step one with `within`. Default: nothing to do.
    */
   protected async connect(): Promise<void> {}
 

@@ -7,7 +7,7 @@ const STORING = /^(public|max-age|s-maxage|immutable|stale-[\w-]+)$/i;
  */
 export function withNoStore(before: number | string | readonly string[] | undefined): string {
   if (before === undefined) return 'no-store';
-  const directives = [before ?? []].flat().flatMap((value) => String(value).match(DIRECTIVE) ?? []);
+  const directives = [before].flat().flatMap((value) => String(value).match(DIRECTIVE) ?? []);
   const kept = directives
     .map((directive) => directive.trim())
     .filter((directive) => directive !== '' && !STORING.test(nameOf(directive)));

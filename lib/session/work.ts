@@ -816,11 +816,8 @@ export class SessionRequest implements SessionWork {
    */
   #sign(state: SessionState): string {
     const stamp = this.#stampOf(state);
-    const early = stamp === undefined || state.stamp === undefined ? undefined : stamp - state.stamp;
-    const isClose =
-      early === undefined
-        ? stamp === state.stamp
-        : early === 0 || (early > 0 && early < state.lifetime / 100_000);
+    const early = (stamp ?? NaN) - (state.stamp ?? NaN);
+    const isClose = stamp === state.stamp || (early > 0 && early < state.lifetime / 100_000);
     if (state.signed === undefined || !isClose) {
       const { id, secret, secretHash } = state;
       state.signed = this.#config.signer.sign({ id, secret: secret!, secretHash: secretHash! }, stamp);

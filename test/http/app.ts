@@ -87,6 +87,14 @@ async function serveWith<Options extends object>(
 /** The data of a session, as its client sees it. */
 export const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
 
+/** A browser after `/login`. The store of the app forgets the calls of that. */
+export async function loggedIn(app: TestApp): Promise<Browser> {
+  const browser = app.browser();
+  await browser.get('/login');
+  app.store.take();
+  return browser;
+}
+
 /** The parts of the token in the session cookie. */
 export function tokenOf(browser: Browser): { id: string; secret: string } {
   const [id = '', secret = ''] = decodeURIComponent(browser.cookies.get('sid') ?? '')
