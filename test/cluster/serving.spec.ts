@@ -20,8 +20,8 @@ describe('a worker whose primary', () => {
     for (const worker of workers.splice(0)) await killWorker(worker);
     for (const stop of stops.splice(0)) stop();
   });
-  const fork = async (settings = {}) => {
-    const worker = await forkWorker(settings);
+  const fork = async (settings = {}, env = {}) => {
+    const worker = await forkWorker(settings, env);
     workers.push(worker);
     return worker;
   };
@@ -33,6 +33,36 @@ describe('a worker whose primary', () => {
     expect(performance.now() - start).toBeGreaterThan(140);
     await expect(store.read('k')).rejects.toMatchObject({ message: expect.stringMatching(/not open/) });
   });
+
+  /** As PM2 7 sets the environment of an instance in its cluster mode. */
+  const underPm2 = (instances: number, instance: number) =>
+    fork(
+      {},
+      { pm_id: '3', exec_mode: 'cluster_mode', instances: `${instances}`, NODE_APP_INSTANCE: `${instance}` },
+    );
+
+  it("is PM2's daemon has its own sessions, if it is the only instance", async () => {
+    const worker = await underPm2(1, 0);
+    const [store, other] = [new WorkerStore(worker, { timeout: 150 }), new WorkerStore(worker)];
+    await Promise.all([store.open(), other.open()]);
+    await store.create(aRecord('k'));
+    expect(await other.read('k')).toMatchObject({ id: 'k' });
+    await other.close();
+    expect(await store.count()).toBe(1);
+  });
+
+  it.each([
+    [2, 0],
+    [1, 1],
+  ])(
+    "is PM2's daemon rejects the open at once, with what to do, if %i instances were started and it is number %i",
+    async (instances, instance) => {
+      const store = new WorkerStore(await underPm2(instances, instance), { timeout: 20_000 });
+      await expect(store.open()).rejects.toMatchObject({
+        message: expect.stringMatching(/^\[session:cluster\] open: the primary is PM2's daemon.+RedisStore/),
+      });
+    },
+  );
 
   it('starts serving later resolves an earlier open and runs earlier calls once', async () => {
     const heard: unknown[] = [];

@@ -23,8 +23,8 @@ const waiting = new Map<number, (driven: Driven) => void>();
 let calls = 0;
 let stores = 0;
 
-/** Forks a worker that runs `ClusterStore`s for `WorkerStore`. Resolves when it is ready. */
-export async function forkWorker(settings: ClusterSettings = {}): Promise<Worker> {
+/** Forks a worker that runs `ClusterStore`s for `WorkerStore`, with `env` besides ours. Resolves when it is ready. */
+export async function forkWorker(settings: ClusterSettings = {}, env = {}): Promise<Worker> {
   cluster.setupPrimary({
     exec: `${import.meta.dirname}/worker.mjs`,
     args: [],
@@ -32,7 +32,7 @@ export async function forkWorker(settings: ClusterSettings = {}): Promise<Worker
     serialization: 'json',
     ...settings,
   });
-  const worker = cluster.fork();
+  const worker = cluster.fork(env);
   worker.on('message', (message: { driven?: string }) => {
     if (typeof message?.driven !== 'string') return;
     const driven = deserialize(Buffer.from(message.driven, 'base64')) as Driven;

@@ -1,7 +1,7 @@
 import * as clusterModule from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
-import { notOpen } from '../../contract/errors.js';
+import { SessionStoreError, NotOpenError } from '../../contract/errors.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import type {
   SessionChange,
@@ -13,6 +13,7 @@ import type {
 } from '../../contract/record.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
 import { RemoteSessions } from './channel.js';
+import { pm2Instance } from './pm2.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach, Sessions } from './sessions.js';
 import { defaultExport } from '../../contract/default-export.js';
@@ -31,6 +32,9 @@ export interface ClusterStoreOptions {
  * Sessions in memory: of this process, or of the primary if this is a worker of `node:cluster`. The primary must call
  * `serveSessions()` before it forks. The sessions end with that process. In a process that does not serve, they end
  * with the last open store of their name.
+ *
+ * In PM2's cluster mode, whose primary cannot serve, a single instance keeps the sessions itself. One of several cannot
+ * be opened.
  */
 export class ClusterStore extends SessionStore {
   private readonly name: string;
@@ -48,7 +52,9 @@ export class ClusterStore extends SessionStore {
   }
 
   protected override async connect(): Promise<void> {
-    if (cluster.isPrimary) {
+    const instance = cluster.isPrimary ? undefined : pm2Instance(process.env);
+    if (instance === 'one of several') throw new SessionStoreError('cluster', 'open', SEVERAL_UNDER_PM2);
+    if (cluster.isPrimary || instance === 'only') {
       this.sessions = openSessions(this.name);
       return;
     }
@@ -126,9 +132,12 @@ export class ClusterStore extends SessionStore {
 
   private opened(operation: SessionStoreOperation): Sessions | RemoteSessions {
     if (this.sessions) return this.sessions;
-    throw notOpen('cluster', operation);
+    throw new NotOpenError('cluster', operation);
   }
 }
+
+const SEVERAL_UNDER_PM2 =
+  "the primary is PM2's daemon, which cannot serve sessions to several instances. Use RedisStore, MongoStore or HazelcastStore; or run one instance (instances: 1); or set exec_mode: 'fork', and fork workers with node:cluster";
 
 /** The position in the `next` of a page. */
 function positionIn(after: string): number {
