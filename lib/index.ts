@@ -22,7 +22,7 @@ export type {
 export { sessionMiddleware, type SessionMiddleware } from './http/middleware.js';
 export type { SessionModuleOptions, SessionOptionsFactory } from './nest/session.module-definition.js';
 export type { SessionCookieFactory, SessionOptions } from './options/options.js';
-export type { SessionLogger } from './session/config.js';
+export type { SessionLogger } from './session/logger.js';
 export type { SessionCookie } from './cookie/cookie.js';
 export type { SessionCookieOptions } from './cookie/attributes.js';
 export { cookieIdentity, type CookieIdentityOptions } from './token/cookie-identity.js';

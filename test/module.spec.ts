@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   Body,
   Controller,
@@ -36,6 +37,7 @@ import {
   type SessionOptionsFactory,
 } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { eventually } from './eventually.js';
 import { Browser } from './http/browser.js';
 import { RecordingStore } from './stores/recording.store.js';
 
@@ -298,13 +300,81 @@ describe('SessionModule', () => {
   ])('does not start with the options %o', async (options, message) => {
     await expect(run([SessionModule.forRoot(options as SessionModuleOptions)])).rejects.toThrow(message);
   });
+});
 
-  it('does not start when the store cannot be opened, and rejects with the reason', async () => {
-    const store = newStore();
+describe('SessionModule at start, while the store cannot be opened,', () => {
+  /** A store whose backend is unreachable until `isUp`, and the lines that its app logs. */
+  function unreachable(timeout = 2000) {
+    const store = new RecordingStore(new ClusterStore({ name: `module-${process.pid}-${names++}`, timeout }));
+    const state = { isUp: false };
+    const open = store.open.bind(store);
     store.open = async () => {
-      throw new SessionStoreError('recording', 'open', 'no server at hand: start one');
+      if (state.isUp) return open();
+      store.opened++;
+      throw new SessionStoreError('recording', 'open', 'no server. Start one', {
+        cause: new Error('connection refused'),
+      });
     };
-    await expect(run([SessionModule.forRoot({ secret, store })])).rejects.toThrow(/start one/);
+    const logged: string[] = [];
+    const log = (line: string): void => void logged.push(line);
+    return { store, state, logged, logger: { warn: log, error: log } };
+  }
+
+  it('tries for the timeout of the store, logs that, and starts as soon as it is open', async () => {
+    const { store, state, logged, logger } = unreachable();
+    const starting = run([SessionModule.forRoot({ secret, store, logger })]);
+    await eventually(() => store.opened > 1);
+    state.isUp = true;
+    await expectSessions((await starting).browser);
+    expect(logged).toEqual([
+      'the store could not be opened and is retried for 2000 ms: [session:recording] open: no server. Start one (connection refused)',
+    ]);
+  });
+
+  it('gives up when the timeout of the store is over, with the reason', async () => {
+    const { store, logger } = unreachable(600);
+    const begun = performance.now();
+    await expect(run([SessionModule.forRoot({ secret, store, logger })])).rejects.toThrow(/Start one/);
+    expect(store.opened).toBeGreaterThan(1);
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
+  it('does not try again after an error that is not of the backend', async () => {
+    const { store, logger } = unreachable();
+    store.open = () => {
+      store.opened++;
+      return Promise.reject(new TypeError('wrong options'));
+    };
+    await expect(run([SessionModule.forRoot({ secret, store, logger })])).rejects.toThrow('wrong options');
+    expect(store.opened).toBe(1);
+  });
+
+  it("serves without sessions with onStoreError: 'anonymous', logs that once, and has sessions once it is open", async () => {
+    const { store, state, logged, logger } = unreachable();
+    const { app, browser } = await run([
+      SessionModule.forRoot({ secret, store, logger, onStoreError: 'anonymous' }),
+    ]);
+    expect((await browser.get('/me')).json()).toEqual({ user: null });
+    expect((await browser.post('/login', { user: 'ann' })).status).toBe(503);
+    expect(logged).toEqual([
+      expect.stringMatching(/without a session until .+Start one \(connection refused\)/),
+    ]);
+    state.isUp = true;
+    await eventually(async () => (await browser.post('/login', { user: 'ann' })).status === 201);
+    expect((await browser.get('/me')).json()).toEqual({ user: 'ann' });
+    const { opened: attempts } = store;
+    await app.close();
+    expect({ opened: store.opened, closed: store.closed }).toEqual({ opened: attempts, closed: 1 });
+  });
+
+  it("stops trying when the app closes, with onStoreError: 'anonymous'", async () => {
+    const { store, logger } = unreachable();
+    const { app } = await run([SessionModule.forRoot({ secret, store, logger, onStoreError: 'anonymous' })]);
+    await eventually(() => store.opened > 2);
+    await app.close();
+    const { opened: attempts } = store;
+    await wait(600);
+    expect(store.opened).toBe(attempts);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { eventually } from './eventually.js';
 import { serveApp, tokenOf, type Handler } from './http/app.js';
 
 const HANDLERS: Record<string, Handler> = {
@@ -103,16 +104,81 @@ describe("onStoreError: 'anonymous', while the store cannot be read", () => {
       await browser.get('/');
     }
   });
+});
 
-  it('a failed renewal of the expiry is logged and the response is sent, but a failed change is a 503', async () => {
-    const app = await serveApp(handlers, { onStoreError: 'anonymous', rolling: true });
+describe('while the store can be read but not written', () => {
+  const handlers: Record<string, Handler> = {
+    ...HANDLERS,
+    '/save': (session) => session.save(),
+    '/rotate': (session) => session.rotate({ grace: 100 }),
+    '/change': (session) => void (session['user'] = 'eve'),
+  };
+  const notRenewed = ({ logged }: { logged: string[] }) =>
+    logged.filter((line) => line.includes('are not renewed'));
+
+  it.each([
+    ['fail', '/'],
+    ['fail', '/touch'],
+    ['fail', '/save'],
+    ['anonymous', '/'],
+  ] as const)(
+    "with onStoreError: '%s' a request to %s, whose renewal fails, is served with its session and without a cookie",
+    async (onStoreError, path) => {
+      const app = await serveApp(handlers, { onStoreError, rolling: true });
+      const browser = app.browser();
+      await browser.get('/login');
+      app.store.failing = ['update'];
+      app.store.take();
+      const { status, setCookies } = await browser.get(path);
+      expect({ status, setCookies, calls: app.store.take() }).toEqual({
+        status: 200,
+        setCookies: [],
+        calls: ['read', 'update'],
+      });
+      expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    },
+  );
+
+  it('each outage is logged once, with the error of the store and its cause', async () => {
+    const app = await serveApp(handlers, { rolling: true });
+    const browser = app.browser();
+    await browser.get('/login');
+    for (let outage = 1; outage <= 2; outage++) {
+      app.store.failing = ['update'];
+      for (let times = 0; times < 3; times++) await browser.get('/');
+      expect(notRenewed(app)).toHaveLength(outage);
+      app.store.failing = false;
+      await browser.get('/');
+    }
+    expect(notRenewed(app)[0]).toMatch(/update: told to fail.+\(DOWN the recording store is down\)/);
+  });
+
+  it('a request that changes its session fails with a 503', async () => {
+    const app = await serveApp(handlers, { rolling: true });
     const browser = app.browser();
     await browser.get('/login');
     app.store.failing = ['update'];
-    const response = await browser.get('/');
-    expect([response.status, response.json()]).toEqual([200, { user: 'ann' }]);
-    expect(app.logged.at(-1)).toContain('its expiry was not renewed');
     expect((await browser.get('/change')).status).toBe(503);
+  });
+
+  it('a request with the secret before a rotation whose response was lost is served, and rotates later', async () => {
+    const app = await serveApp(handlers, { rolling: false });
+    const browser = app.browser();
+    await browser.get('/login');
+    const behind = browser.clone();
+    await browser.get('/rotate');
+    const { record } = app.store.calls.find(({ operation }) => operation === 'create')!;
+    app.store.failing = ['rotate'];
+    app.store.take();
+    // Once the grace is over, each request tries to rotate.
+    await eventually(async () => {
+      expect((await behind.get('/')).json()).toEqual({ user: 'ann' });
+      return app.store.take().includes('rotate');
+    });
+    expect(notRenewed(app)).toHaveLength(1);
+    app.store.failing = false;
+    expect((await behind.get('/')).setCookies).toHaveLength(1);
+    expect((await app.store.read(record!.id))?.previous?.hash).toBe(record!.secretHash);
   });
 });
 

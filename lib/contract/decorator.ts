@@ -25,6 +25,10 @@ export class SessionStoreDecorator extends SessionStore {
     return this.store.capabilities;
   }
 
+  override get timeout(): number {
+    return this.store.timeout;
+  }
+
   override now(): number {
     return this.store.now();
   }

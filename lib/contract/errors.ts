@@ -93,9 +93,11 @@ export class SessionTooLargeError extends Error {
   }
 }
 
-/** The error of a call to a store that is not open. */
-export function notOpen(store: string, operation: string): SessionStoreError {
-  return new SessionStoreError(store, operation, 'the store is not open. Call open() first');
+/** A call to a store that is not open. */
+export class NotOpenError extends SessionStoreError {
+  constructor(store: string, operation: string) {
+    super(store, operation, 'the store is not open. Call open() first');
+  }
 }
 
 /** Whether an error is a store's, from any copy of this package. */

@@ -1,12 +1,11 @@
 /** Opens something once, however often it is asked to. After a failure the next call tries again. */
 export class Opening {
   #attempt: Promise<void> | undefined;
+  /** The error of the last attempt, if it failed and none has begun since. */
+  failure: { error: unknown } | undefined;
 
   open(connect: () => Promise<void>): Promise<void> {
-    this.#attempt ??= connect().catch((error: unknown) => {
-      this.#attempt = undefined;
-      throw error;
-    });
+    this.#attempt ??= this.#try(connect);
     return this.#attempt;
   }
 
@@ -15,6 +14,18 @@ export class Opening {
     await disconnect();
     // An attempt that was cut short by this must not close what the next one opens.
     await attempt?.catch(() => {});
-    if (this.#attempt === attempt) this.#attempt = undefined;
+    if (this.#attempt === attempt) {
+      this.#attempt = undefined;
+      this.failure = undefined;
+    }
+  }
+
+  #try(connect: () => Promise<void>): Promise<void> {
+    this.failure = undefined;
+    return connect().catch((error: unknown) => {
+      this.#attempt = undefined;
+      this.failure = { error };
+      throw error;
+    });
   }
 }

@@ -9,7 +9,7 @@ import {
   exceptIds,
 } from './checks.js';
 import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
-import { SessionStoreError, isStoreError } from './errors.js';
+import { NotOpenError, SessionStoreError, isStoreError } from './errors.js';
 import { Opening } from './opening.js';
 import type {
   SessionChange,
@@ -61,8 +61,7 @@ const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true
 export abstract class SessionStore {
   /** The store's word in errors: `redis`, `mongo`, … */
   protected readonly storeName: string;
-  /** How long a call to the backend may take, in milliseconds. */
-  protected readonly timeout: number;
+  readonly #timeout: number;
   readonly #deadlines: Deadlines;
   readonly #opening = new Opening();
 
@@ -72,8 +71,13 @@ export abstract class SessionStore {
    */
   constructor(name: string, timeout?: number | typeof NO_DEADLINE) {
     this.storeName = name;
-    this.timeout = timeout === NO_DEADLINE ? Infinity : checkTimeout(timeout);
-    this.#deadlines = new Deadlines(this.timeout);
+    this.#timeout = timeout === NO_DEADLINE ? Infinity : checkTimeout(timeout);
+    this.#deadlines = new Deadlines(this.#timeout);
+  }
+
+  /** How long a call to the backend may take, in milliseconds. */
+  get timeout(): number {
+    return this.#timeout;
   }
 
   /** What this store can do that not every store can. */
@@ -294,6 +298,11 @@ export abstract class SessionStore {
     try {
       return await work();
     } catch (error) {
+      const { failure } = this.#opening;
+      if (failure && error instanceof NotOpenError) {
+        const problem = 'the store could not be opened. The error of open() is the cause';
+        throw new SessionStoreError(error.store, operation, problem, { cause: failure.error });
+      }
       // The store itself checks some arguments, such as the `after` of a page.
       throw isStoreError(error) || error instanceof TypeError ? error : this.failure(operation, error);
     }

@@ -131,7 +131,7 @@ export { fromExpressStore, type ExpressStoreOptions } from '../stores/express/st
 export { toExpressStore, type StoreForExpress, type ToExpressStoreOptions } from './to-store.js';
 export { sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
 export type { SessionCookieFactory, SessionOptions } from '../options/options.js';
-export type { SessionLogger } from '../session/config.js';
+export type { SessionLogger } from '../session/logger.js';
 export type { SessionCookieOptions } from '../cookie/attributes.js';
 export { cookieIdentity } from '../token/cookie-identity.js';
 export { headerIdentity } from '../token/header-identity.js';

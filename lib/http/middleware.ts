@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { isStoreError, type SessionStoreError } from '../contract/errors.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
+import { reasonIn } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
 import {
   NO_TOKEN_ON_SOCKET,
@@ -73,8 +74,7 @@ export function createMiddleware(
   config: SessionConfig,
   { failureGoesTo, ready, foreign = 'reject' }: MiddlewarePlace,
 ): PatchingHandler {
-  const { signer, onStoreError, logger } = config;
-  let isUnreachable = false;
+  const { signer, onStoreError, logger, conditions } = config;
   let isForeignLogged = false;
 
   /** The error of a request that has a session of another package. Logged once. */
@@ -86,8 +86,7 @@ export function createMiddleware(
 
   /** Serves a request without a session. Logs the first request of an outage. */
   const serveAnonymously = (request: SessionRequest, error: SessionStoreError): void => {
-    if (!isUnreachable) logger.warn(`requests are served without a session: ${error.message}`);
-    isUnreachable = true;
+    conditions.begin('unreachable', `requests are served without a session: ${reasonIn(error)}`);
     request.startAnonymous(error);
   };
 
@@ -126,7 +125,7 @@ export function createMiddleware(
         const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
         loading.then(
           () => {
-            isUnreachable = false;
+            conditions.end('unreachable');
             checkClock(config);
             begin();
           },

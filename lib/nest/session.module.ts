@@ -26,6 +26,7 @@ import { checkClock } from '../session/clock-check.js';
 import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';
 import { SessionService } from './session.service.js';
+import { StoreOpening } from './store-opening.js';
 import { SessionStore } from '../contract/store.js';
 
 /** The injection token of the middleware, for apps that mount it themselves: `app.use(app.get(SESSION_MIDDLEWARE))`. */
@@ -58,6 +59,8 @@ export class SessionModule
   extends ConfigurableModuleClass
   implements NestModule, OnModuleInit, OnApplicationShutdown
 {
+  private readonly opening: StoreOpening;
+
   constructor(
     @Inject(SESSION_OPTIONS) private readonly options: SessionModuleOptions,
     @Inject(SESSION_MIDDLEWARE) private readonly middleware: ReturnType<typeof createMiddleware>,
@@ -67,6 +70,7 @@ export class SessionModule
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
+    this.opening = new StoreOpening(config);
     // Early, before plugins are registered. A testing module gets its adapter only later, so `configure` repeats it.
     prepareFastify(adapterHost.httpAdapter);
   }
@@ -114,13 +118,14 @@ export class SessionModule
       }
       openDefaults.add(this.store);
     }
-    await this.store.open?.();
+    await this.opening.open();
     checkClock(this.config);
   }
 
   // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
   async onApplicationShutdown(): Promise<void> {
     this.recheck.close();
+    this.opening.close();
     openDefaults.delete(this.store);
     this.middleware.release();
     await this.store.close?.();

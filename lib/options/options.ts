@@ -1,5 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
-import type { SessionConfig, SessionLogger } from '../session/config.js';
+import { Conditions } from '../session/conditions.js';
+import type { SessionConfig } from '../session/config.js';
+import type { SessionLogger } from '../session/logger.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
 import { checkStore } from './check-store.js';
 import type { IncomingMessage } from 'node:http';
@@ -153,6 +155,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
       .filter(({ isCookie }) => varyCookie || !isCookie)
       .map(({ identity }) => identity.header),
     logger,
+    conditions: new Conditions(logger),
     isDevelopment: (process.env['NODE_ENV'] || 'development') === 'development',
   };
 }

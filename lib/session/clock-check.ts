@@ -3,21 +3,16 @@ import type { SessionConfig } from './config.js';
 /** By how much the clocks of this host and of the store may differ before that is logged, in milliseconds. */
 const MOST = 60_000;
 
-const isApart = new WeakMap<SessionConfig, boolean>();
-
 /**
  * Logs, once, that the clock of this host differs from the store's by more than a minute. Sessions follow the store's
  * clock, but what else the app stores or compares may not.
  */
-export function checkClock(config: SessionConfig): void {
-  const ahead = Date.now() - config.store.now();
-  const was = isApart.get(config) ?? false;
-  const is = Math.abs(ahead) > MOST;
-  if (is === was) return;
-  isApart.set(config, is);
-  if (!is) return;
+export function checkClock({ store, conditions }: SessionConfig): void {
+  const ahead = Date.now() - store.now();
+  if (Math.abs(ahead) <= MOST) return conditions.end('clocks differ');
   const seconds = Math.round(Math.abs(ahead) / 1000);
-  config.logger.warn(
+  conditions.begin(
+    'clocks differ',
     `the clock of this host is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} the clock of the session store. Sessions follow the store's clock. Synchronise this host's clock, for example with NTP`,
   );
 }

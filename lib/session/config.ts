@@ -2,12 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { SessionStore } from '../contract/store.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import type { TokenSigner } from '../token/signer.js';
-
-/** Where the session layer logs what no response can report. Nest's `Logger` and `console` implement it. */
-export interface SessionLogger {
-  warn(message: string): void;
-  error(message: string, cause?: unknown): void;
-}
+import type { Conditions } from './conditions.js';
+import type { SessionLogger } from './logger.js';
 
 /** The options after checks and defaults, as requests read them. */
 export interface SessionConfig {
@@ -43,6 +39,8 @@ export interface SessionConfig {
   /** The request headers that responses name in `Vary`. */
   vary: readonly string[];
   logger: SessionLogger;
+  /** What lasts for many requests and is logged once. */
+  conditions: Conditions;
   /** Whether to log mistakes that cost time to find: `NODE_ENV` is `development` or not set. */
   isDevelopment: boolean;
 }

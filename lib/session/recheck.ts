@@ -1,4 +1,4 @@
-import type { SessionLogger } from './config.js';
+import type { SessionLogger } from './logger.js';
 import type { SessionStore } from '../contract/store.js';
 import { isValidHash } from '../token/token.js';
 

@@ -23,6 +23,8 @@ export class SessionState {
   lifetime: number;
   /** Whether the next save renews the expiry even if it is not due. */
   touchAsked = false;
+  /** Whether the store failed to renew the session. This request does not try it again. */
+  renewalFailed = false;
   /** Whether the next save sends the cookie, because the client may not have its changed attributes. */
   cookieAsked = false;
   /**

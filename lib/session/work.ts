@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
+import { reasonIn } from './conditions.js';
 import { checkSize, diffData, loadData, RESERVED, type DataChange } from './data.js';
 import { lostIn } from './lost.js';
 import { LiveCookie, LONGEST_AGE } from '../cookie/live-cookie.js';
@@ -44,9 +45,6 @@ const UNSEALED =
 
 const CHANGED_LATE =
   'a session was changed after its response was sent, so the change is not saved. Change it before the response, or call session.save()';
-
-/** What was logged once for all requests of a middleware. */
-const WARNED = new WeakMap<SessionConfig, Set<string>>();
 
 /** What one save sends to the store, and what counts as stored once the store has confirmed it. */
 interface Save {
@@ -277,27 +275,27 @@ export class SessionRequest implements SessionWork {
     )
       return true;
     if (this.noToken !== undefined) return true;
-    const secret = this.#config.signer.newSecret();
-    const current = await this.#config.store.rotate(
-      record,
-      previous.hash,
-      hashSecret(secret),
-      previous.grace,
-    );
-    if (current !== undefined) this.#rotated(state, secret, current);
-    return current !== undefined;
+    const { signer, store } = this.#config;
+    const secret = signer.newSecret();
+    try {
+      const current = await store.rotate(record, previous.hash, hashSecret(secret), previous.grace);
+      if (current !== undefined) this.#rotated(state, secret, current);
+      return current !== undefined;
+    } catch (error) {
+      // The old secret is still valid, and the next request tries again.
+      this.#notRenewed(error);
+      return true;
+    }
   }
 
   /** Records that the client holds the current secret, so that the previous one stops being valid at `until`. */
   #retirePrevious(record: SessionRecord, until: number): void {
-    const { store, logger } = this.#config;
+    const retirePrevious = { secretHash: record.secretHash, validUntil: until };
+    // If it fails, the next request tries again.
     this.#track(
-      store
-        .update(record, { retirePrevious: { secretHash: record.secretHash, validUntil: until } })
-        .then(undefined, (error: unknown) => {
-          // The next request tries again.
-          logger.warn(`session ${record.id}: the previous secret was not retired: ${messageOf(error)}`);
-        }),
+      this.#config.store
+        .update(record, { retirePrevious })
+        .catch((error: unknown) => this.#notRenewed(error)),
     );
   }
 
@@ -349,7 +347,7 @@ export class SessionRequest implements SessionWork {
       // `regenerate` or `reload` has put another session into the same object, with its own data.
       if (LiveSession.stateOf(session) !== state) return;
       const save = this.#saveOf(session, state, true);
-      if (save && !(await this.#store(state, save))) throw new SessionGoneError('save');
+      if (save && !(await this.#storeOrServe(state, save))) throw new SessionGoneError('save');
     });
   }
 
@@ -493,7 +491,7 @@ export class SessionRequest implements SessionWork {
     } catch (error) {
       // The secret is valid and must reach the client, with the lifetime that this request knows.
       logger.warn(
-        `session ${this.#nameOf(state.id)}: the lifetime of its new cookie could not be read: ${messageOf(error)}`,
+        `session ${this.#nameOf(state.id)}: the lifetime of its new cookie could not be read: ${reasonIn(error)}`,
       );
     }
   }
@@ -555,13 +553,13 @@ export class SessionRequest implements SessionWork {
   async #commit(save: Save | undefined): Promise<void> {
     try {
       if (save) {
-        await this.#storeAtLast(save);
+        await this.#storeOrServe(this.#current()!, save);
         return;
       }
       while (this.#inFlight?.size) await this.#settle(this.#inFlight);
       const due = this.#pendingSave();
       const unset = this.#unset();
-      if (due) await this.#run(() => this.#storeAtLast(due));
+      if (due) await this.#run(() => this.#storeOrServe(this.#current()!, due));
       else if (unset) await this.#run(() => this.#end(unset));
     } catch (error) {
       this.failure = { error };
@@ -569,16 +567,25 @@ export class SessionRequest implements SessionWork {
     }
   }
 
-  /** Stores the save of a commit. With `onStoreError: 'anonymous'`, a failed renewal of the expiry is only logged. */
-  async #storeAtLast(save: Save): Promise<void> {
-    const { onStoreError, logger } = this.#config;
-    const state = this.#current()!;
+  /** As `#store`, but a save that only renews the session may fail. The next request tries again. */
+  async #storeOrServe(state: SessionState, save: Save): Promise<boolean> {
     try {
-      await this.#store(state, save);
+      return await this.#store(state, save);
     } catch (error) {
-      if (onStoreError === 'fail' || save.changed || !isStoreError(error)) throw error;
-      logger.warn(`session ${this.#nameOf(state.id)}: its expiry was not renewed: ${error.message}`);
+      if (save.changed) throw error;
+      this.#notRenewed(error);
+      state.renewalFailed = true;
+      return true;
     }
+  }
+
+  /** Logs, once for an outage, that the store could not renew a session. The request is served. Throws other errors. */
+  #notRenewed(error: unknown): void {
+    if (!isStoreError(error)) throw error;
+    this.#config.conditions.begin(
+      'not renewed',
+      `requests are served, but their sessions are not renewed: ${reasonIn(error)}`,
+    );
   }
 
   /** The session to destroy because `req.session` was removed. */
@@ -662,8 +669,8 @@ export class SessionRequest implements SessionWork {
     const expiresAt = this.#expiry(now, lifetime, record.createdAt);
     const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
     const cookieDue = this.#isCookieDue(state, lifetime);
-    if (!changed && !state.touchAsked && !cookieDue && !this.#isDue(state, expiresAt, lifetime))
-      return undefined;
+    const isDue = state.touchAsked || cookieDue || this.#isDue(state, expiresAt, lifetime);
+    if (!changed && (!isDue || state.renewalFailed)) return undefined;
 
     const change: SessionChange = { ...data, ...groups };
     const text = wholeCookie || cookieText?.text;
@@ -730,6 +737,7 @@ export class SessionRequest implements SessionWork {
     state.moveExpiry(updated.expiresAt, this.#config.store.now());
     state.lifetime = lifetime;
     state.touchAsked = false;
+    this.#config.conditions.end('not renewed');
 
     if (updated.secretHash !== state.secretHash) {
       state.outdated = true;
@@ -829,16 +837,16 @@ export class SessionRequest implements SessionWork {
   /** Whether a client keeps a cookie with these attributes; what it would drop is logged, once. */
   #takesCookie(name: string, { secure, sameSite, partitioned }: LiveCookie): boolean {
     if (secure === true && !this.#secure && !this.#isOnLocalhost()) {
-      this.#warnOnce(
-        'secure',
+      this.#config.conditions.begin(
+        'cookie needs HTTPS',
         `cookie ${name} was not sent, because cookie.secure is true and the request did not use HTTPS. Behind a proxy set Express's 'trust proxy', or write secure: 'auto'`,
       );
       return false;
     }
     if (secure !== true && (sameSite === 'none' || partitioned === true)) {
       const attribute = sameSite === 'none' ? "sameSite: 'none'" : 'partitioned: true';
-      this.#warnOnce(
-        'dropped',
+      this.#config.conditions.begin(
+        'cookie is dropped',
         `cookie ${name} was sent with ${attribute} but without Secure, so browsers drop it. Use HTTPS; behind a proxy set Express's 'trust proxy'`,
       );
     }
@@ -861,28 +869,17 @@ export class SessionRequest implements SessionWork {
     }
   }
 
-  #warnOnce(about: string, message: string): void {
-    if (this.#hasWarned(about)) return;
-    const warned = WARNED.get(this.#config) ?? new Set();
-    WARNED.set(this.#config, warned.add(about));
-    this.#config.logger.warn(message);
-  }
-
-  #hasWarned(about: string): boolean {
-    return WARNED.get(this.#config)?.has(about) ?? false;
-  }
-
   /** In development, logs a changed value that JSON does not hold. */
   #warnOfLost(session: LiveSession, change: DataChange | undefined): void {
     for (const name of Object.keys(session)) {
-      if (this.#hasWarned('lost')) return;
+      if (this.#config.conditions.holds('value is lost')) return;
       const value: unknown = Object.getOwnPropertyDescriptor(session, name)?.value;
       const isLeftOut = typeof value === 'function' || typeof value === 'symbol';
       if (RESERVED.has(name) || !(isLeftOut || change?.set?.[name] !== undefined)) continue;
       const lost = lostIn(value);
       if (lost === undefined) continue;
-      this.#warnOnce(
-        'lost',
+      this.#config.conditions.begin(
+        'value is lost',
         `session[${JSON.stringify(name)}] holds ${lost}, which JSON leaves out, so the next request does not see it. Store plain values`,
       );
     }
@@ -925,9 +922,10 @@ export class SessionRequest implements SessionWork {
 
   /** The response was sent. In development, logs a change that came after it. */
   sent(): void {
-    if (!this.#config.isDevelopment || this.#hasWarned('late')) return;
+    if (!this.#config.isDevelopment || this.#config.conditions.holds('changed too late')) return;
     const check = (): void => {
-      if (!this.failure && !this.#inFlight?.size && this.#isChanged()) this.#warnOnce('late', CHANGED_LATE);
+      if (this.failure || this.#inFlight?.size || !this.#isChanged()) return;
+      this.#config.conditions.begin('changed too late', CHANGED_LATE);
     };
     setImmediate(check);
     // Most changes that come too late follow an `await`.
@@ -1006,8 +1004,4 @@ function tooLate(operation: string): Error {
   return new Error(
     `${operation}: the response has begun, so it cannot carry a new token. Call ${operation} earlier`,
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NotOpenError } from 'nestjs-session-stores/store';
 import { MapStore } from './map.store.js';
 
 /** A store that notes what opens and closes it, and fails as told. */
@@ -10,6 +11,10 @@ class OpeningStore extends MapStore {
   protected override connect(): Promise<void> {
     this.steps.push('connect');
     return this.connects();
+  }
+
+  protected override doRead(): never {
+    throw new NotOpenError('map', 'read');
   }
 
   protected override disconnect(): Promise<void> {
@@ -25,6 +30,11 @@ describe('open() of a store', () => {
     store.disconnects = () => Promise.reject(new TypeError('nothing to close'));
     await expect(store.open()).rejects.toThrow('no server');
     expect(store.steps).toEqual(['connect', 'disconnect']);
+    await expect(store.read('k')).rejects.toMatchObject({
+      name: 'SessionStoreError',
+      message: '[session:map] read: the store could not be opened. The error of open() is the cause',
+      cause: new TypeError('no server'),
+    });
     store.connects = async () => {};
     store.disconnects = async () => {};
     await store.open();

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'hazelcast-client';
 import { Deadlines } from '../../contract/deadline.js';
-import { notOpen } from '../../contract/errors.js';
+import { NotOpenError } from '../../contract/errors.js';
 import { driver, load } from './driver.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
 
@@ -79,7 +79,7 @@ export class HazelcastConnection {
    * Throws if no call can reach the cluster. A client that waits for its cluster would send the call later, or never.
    */
   check(operation: string): void {
-    if (!this.client) throw notOpen('hazelcast', operation);
+    if (!this.client) throw new NotOpenError('hazelcast', operation);
     if (!this.client.getLifecycleService().isRunning()) throw problemOf(operation, SHUT_DOWN);
     if (this.client.getLocalEndpoint().localAddress === null) throw problemOf(operation, OFFLINE);
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Connection, ConnectOptions } from 'mongoose';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
-import { SessionStoreError, notOpen } from '../../contract/errors.js';
+import { SessionStoreError, NotOpenError } from '../../contract/errors.js';
 import { loadDriver } from '../shared/driver.js';
 
 /** Where the database is: `connection`, `uri`, or neither for mongoose's default connection. */
@@ -119,7 +119,7 @@ export class MongoConnection {
 
   private databaseFor(operation: string): NonNullable<Connection['db']> {
     if (!this.connection) {
-      throw notOpen('mongo', operation);
+      throw new NotOpenError('mongo', operation);
     }
     const { db } = this.connection;
     if (db) return db;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { loadDriver } from '../shared/driver.js';
-import { notOpen } from '../../contract/errors.js';
+import { NotOpenError } from '../../contract/errors.js';
 import { addressOf, optionsOf, type RedisConnectionOptions } from './address.js';
 
 /**
@@ -73,7 +73,7 @@ export class RedisConnection {
   for(operation: string): Redis | Cluster {
     const connection = NEVER_TWICE.includes(operation) ? this.sender : this.client;
     if (connection) return connection;
-    throw notOpen('redis', operation);
+    throw new NotOpenError('redis', operation);
   }
 
   /** The problem that an error of the driver means, and that error without session data. */

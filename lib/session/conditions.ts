@@ -1,0 +1,44 @@
+import type { SessionLogger } from './logger.js';
+
+/** Something that lasts for many requests and is logged once. */
+export type Condition =
+  /** The store cannot be read. */
+  | 'unreachable'
+  /** The store can be read, but rejects what only renews a session. */
+  | 'not renewed'
+  /** The clock of this host and the store's differ. */
+  | 'clocks differ'
+  | 'cookie needs HTTPS'
+  | 'cookie is dropped'
+  | 'value is lost'
+  | 'changed too late';
+
+/** Logs a condition when a request first meets it, and again only if it has ended meanwhile. */
+export class Conditions {
+  readonly #holding = new Set<Condition>();
+
+  constructor(private readonly logger: SessionLogger) {}
+
+  /** Whether a condition was logged and has not ended. */
+  holds(condition: Condition): boolean {
+    return this.#holding.has(condition);
+  }
+
+  /** Logs a warning, unless the condition holds already. */
+  begin(condition: Condition, warning: string): void {
+    if (this.#holding.has(condition)) return;
+    this.#holding.add(condition);
+    this.logger.warn(warning);
+  }
+
+  end(condition: Condition): void {
+    this.#holding.delete(condition);
+  }
+}
+
+/** The message of an error, followed by that of its cause, which says what a backend replied. */
+export function reasonIn(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  return cause instanceof Error && cause.message !== '' ? `${message} (${cause.message})` : message;
+}
