@@ -58,7 +58,7 @@ export const better: { because: string; where: Record<string, readonly Aspect[]>
     where: {
       'the store fails to read': ['status', 'body', 'errors'],
       'the store fails to save': ['status', 'body', 'cookies', 'errors'],
-      'the store fails to touch': ['status', 'body', 'cookies', 'errors'],
+      'the store fails to touch': ['cookies', 'errors'],
       'the store fails to destroy': ['body'],
       'the store fails to destroy an unset session': ['status', 'body', 'errors'],
       'save passes on the error of the store': ['status', 'body', 'cookies', 'calls', 'errors'],

@@ -302,21 +302,42 @@ describe('fromExpressStore', () => {
     const store = storeWith({
       touch: (_id: string, _session: unknown, done: (error: Error) => void) => done(new Error('not there')),
     });
+    const logged: string[] = [];
+    const log = (line: string): void => void logged.push(line);
     const browser = await appOf(
       sessionMiddleware({
         secret: 'foreign',
         rolling: true,
         store: fromExpressStore(store),
+        logger: { warn: log, error: log },
       }) as RequestHandler,
     );
     await browser.get('/count');
-    expect((await browser.get('/read')).status).toBe(503);
     store.get = ((original) =>
       function once(this: expressSession.Store, id: string, done: never) {
         store.get = (_id, none) => none(null, null);
         original.call(store, id, done);
       })(store.get);
     expect((await browser.get('/read')).json()).toBe(1);
+    expect(logged).toEqual([]);
+  });
+
+  it('logs a failed touch of a session that the store still has, and serves the request', async () => {
+    const touch = (_id: string, _session: unknown, done: (error: Error) => void): void =>
+      done(new Error('read-only'));
+    const logged: string[] = [];
+    const log = (line: string): void => void logged.push(line);
+    const browser = await appOf(
+      sessionMiddleware({
+        secret: 'foreign',
+        rolling: true,
+        store: fromExpressStore(storeWith({ touch })),
+        logger: { warn: log, error: log },
+      }) as RequestHandler,
+    );
+    await browser.get('/count');
+    expect((await browser.get('/read')).json()).toBe(1);
+    expect(logged).toEqual([expect.stringContaining('(read-only)')]);
   });
 
   it('keeps the changes of several saves in one request', async () => {
