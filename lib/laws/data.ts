@@ -29,6 +29,10 @@ const NAMES = [
   ),
   ...words('__proto__ constructor prototype toString hasOwnProperty toJSON then length é e\u0301 😀'),
   ...BLANKS,
+  // Keys of JSON that some parsers confuse with each other.
+  'a\\',
+  'a"',
+  'a\t',
   'a\0b',
   ...FIELDS,
 ];

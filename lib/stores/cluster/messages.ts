@@ -1,5 +1,6 @@
 import { checkGroup } from '../../contract/checks.js';
-import { copyData, type SessionChange, type SessionRecord } from '../../contract/record.js';
+import type { SessionChange, SessionRecord } from '../../contract/record.js';
+import { fromPairs, toPairs, type Pairs } from '../shared/pairs.js';
 
 /** The operations that workers call. */
 export type Operation = 'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'page' | 'count' | 'clear';
@@ -29,7 +30,6 @@ export function isOurs(message: unknown): message is [tag: typeof TAG, ...rest: 
   return Array.isArray(message) && message[0] === TAG;
 }
 
-type Texts = string[];
 type WirePrevious = [hash: string, replacedAt: number, grace: number, validUntil?: number];
 export type WireRecord = [
   id: string,
@@ -37,14 +37,14 @@ export type WireRecord = [
   createdAt: number,
   expiresAt: number,
   groups: readonly string[],
-  data: Texts,
+  data: Pairs,
   previous?: WirePrevious,
 ];
-export type WireChange = Omit<SessionChange, 'set'> & { set?: Texts };
+export type WireChange = Omit<SessionChange, 'set'> & { set?: Pairs };
 
 export function encodeRecord(record: SessionRecord): WireRecord {
   const { id, secretHash, createdAt, expiresAt, groups, data, previous } = record;
-  const wire: WireRecord = [id, secretHash, createdAt, expiresAt, groups, flatten(data)];
+  const wire: WireRecord = [id, secretHash, createdAt, expiresAt, groups, toPairs(data)];
   if (previous) wire.push(encodePrevious(previous));
   return wire;
 }
@@ -61,7 +61,7 @@ export function decodeRecord([
   const record = {
     id,
     secretHash,
-    data: unflatten(data),
+    data: fromPairs(data),
     groups: [...new Set(groups)],
     createdAt,
     expiresAt,
@@ -79,7 +79,7 @@ export function encodeChange({
   retirePrevious,
 }: SessionChange): WireChange {
   const wire: WireChange = {};
-  if (set) wire.set = flatten(set);
+  if (set) wire.set = toPairs(set);
   if (remove) wire.remove = remove;
   if (join) wire.join = join;
   if (leave) wire.leave = leave;
@@ -91,7 +91,7 @@ export function encodeChange({
 }
 
 export function decodeChange({ set, ...rest }: WireChange): SessionChange {
-  return set ? { ...rest, set: unflatten(set) } : rest;
+  return set ? { ...rest, set: fromPairs(set) } : rest;
 }
 
 /** A group, or `true` for all sessions. A group that gets lost in a message must not come to mean all sessions. */
@@ -116,20 +116,6 @@ function encodePrevious({
 
 function decodePrevious([hash, replacedAt, grace, validUntil]: WirePrevious): SessionRecord['previous'] {
   return validUntil === undefined ? { hash, replacedAt, grace } : { hash, replacedAt, grace, validUntil };
-}
-
-/** Names and texts alternately. In an object, the name `__proto__` would not survive a copy. */
-function flatten(texts: Record<string, string>): Texts {
-  const flat: Texts = [];
-  for (const name of Object.keys(texts)) flat.push(name, texts[name] as string);
-  return flat;
-}
-
-function unflatten(flat: Texts): Record<string, string> {
-  const texts = copyData({});
-  for (let index = 0; index < flat.length; index += 2)
-    texts[flat[index] as string] = flat[index + 1] as string;
-  return texts;
 }
 
 /**

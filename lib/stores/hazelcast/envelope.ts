@@ -1,4 +1,5 @@
-import { copyData, NEVER, type SessionRecord } from '../../contract/record.js';
+import { NEVER, type SessionRecord } from '../../contract/record.js';
+import { fromPairs, isPairs, toPairs, type Pairs } from '../shared/pairs.js';
 import { placeOf } from './places.js';
 
 /** A session as an entry of its map: one JSON text. */
@@ -58,27 +59,21 @@ export class Envelopes {
     return isSame(before, record) ? undefined : this.seal(record, version + 1, lifetime, now);
   }
 
-  /** Reads the JSON text of an entry. `undefined` if it is damaged. */
+  /** Reads the JSON text of an entry. `undefined` if it is damaged, or of a form that this version does not know. */
   read(id: string, text: string): Envelope | undefined {
-    try {
-      const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = JSON.parse(
-        text,
-      ) as Written;
-      const record: SessionRecord = {
-        id,
-        secretHash,
-        data: copyData(data),
-        groups: groups.map((group) => group.slice(this.ours.length)),
-        createdAt,
-        expiresAt,
-      };
-      if (previous) record.previous = previous;
-      return Number.isInteger(version + lifetime + createdAt + expiresAt)
-        ? { record, version, lifetime, text }
-        : undefined;
-    } catch {
-      return undefined;
-    }
+    const written = parsed(text);
+    if (!isWritten(written)) return undefined;
+    const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = written;
+    const record: SessionRecord = {
+      id,
+      secretHash,
+      data: fromPairs(data),
+      groups: groups.map((group) => group.slice(this.ours.length)),
+      createdAt,
+      expiresAt,
+    };
+    if (previous) record.previous = previous;
+    return { record, version, lifetime, text };
   }
 
   private seal(record: SessionRecord, version: number, lifetime: number, now: number): Envelope {
@@ -99,7 +94,7 @@ export class Envelopes {
       secretHash,
       previous,
       groups: groups.map((group) => this.ours + group),
-      data,
+      data: toPairs(data),
     } satisfies Written & { prefix: string; place: number });
   }
 }
@@ -108,7 +103,35 @@ function escaped(text: string): string {
   return text.replace(/[%/]/g, encodeURIComponent);
 }
 
-type Written = Omit<SessionRecord, 'id'> & { version: number; lifetime: number };
+/** What is in an entry, beside what only the indexes need. */
+type Written = Omit<SessionRecord, 'id' | 'data'> & { version: number; lifetime: number; data: Pairs };
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isWritten(value: unknown): value is Written {
+  const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = Object(
+    value,
+  ) as Partial<Record<keyof Written, unknown>>;
+  return (
+    [version, lifetime, createdAt, expiresAt].every(Number.isInteger) &&
+    typeof secretHash === 'string' &&
+    (previous === undefined || isPrevious(previous)) &&
+    Array.isArray(groups) &&
+    groups.every((group) => typeof group === 'string') &&
+    isPairs(data)
+  );
+}
+
+function isPrevious(value: unknown): value is Written['previous'] {
+  const { hash, replacedAt, grace, validUntil } = Object(value) as Partial<NonNullable<Written['previous']>>;
+  return typeof hash === 'string' && [replacedAt, grace, validUntil ?? 0].every(Number.isInteger);
+}
 
 /** Whether two records of a session are equal. Parts that a change did not touch are the same object in both. */
 function isSame(one: SessionRecord, other: SessionRecord): boolean {
