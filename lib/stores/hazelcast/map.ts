@@ -22,6 +22,11 @@ export class JsonMap {
     return textOf(await this.map.putIfAbsent(key, json(text), ttl));
   }
 
+  /** Writes an entry, whatever it was. */
+  async set(key: string, text: string, ttl: number): Promise<void> {
+    await this.map.set(key, json(text), ttl);
+  }
+
   /** Replaces an entry if its text is `from`. Resolves to whether it was. */
   async replace(key: string, from: string, to: string, ttl: number): Promise<boolean> {
     // A replace gives the entry the default lifetime of the map. A call that follows at once, to the same partition,

@@ -592,6 +592,36 @@ describe('replica maps', () => {
       { maps },
     ));
 
+  it('replace an entry that another program wrote in a form of its own', () =>
+    withStores(
+      async ([parsing], prefix) => {
+        const own = `${prefix}/k`;
+        await (await clients[0].getMap('Carts')).set(own, new HazelcastJsonValue('{ "items": 1 }'));
+        await parsing.create(aRecord('k', anyone));
+        expect(await found('Carts', own)).toMatchObject({ items: [1, 2], version: 1 });
+
+        await parsing.update(aRecord('k'), { remove: ['user'] });
+        await (await clients[0].getMap('Who')).set(own, new HazelcastJsonValue('{ "who": "eve" }'));
+        await parsing.update(aRecord('k'), { set: { b: '2' } });
+        expect(await found('Who', own)).toBeNull();
+      },
+      { maps },
+    ));
+
+  it('have every name that a bean gave', () =>
+    withStores(
+      async ([store], prefix) => {
+        // `JSON.parse` of Node 24 and 26 takes the second name here for that of the session before.
+        await store.create(aRecord('k', { data: { onlyHere: '1', '\\': '2' } }));
+        await store.create(aRecord('l', { data: { onlyHere: '1', '"': '2' } }));
+        const text = String(await (await clients[1].getMap('All')).get(`${prefix}/l`));
+        expect(text.replace(/"expiresAt":\d+/, '"expiresAt":0')).toBe(
+          String.raw`{"onlyHere":1,"\"":2,"expiresAt":0,"version":1}`,
+        );
+      },
+      { maps: [maps[0], { mapName: 'All', bean: ({ data }: ReplicatedSession) => data }] },
+    ));
+
   it('are those of the last version if a writer is late', () =>
     withStores(
       async ([store], prefix) => {
