@@ -2,6 +2,7 @@
 // `npm run test:packages`, or `npm run test:packages -- Jest` for the cases with a word in their name.
 import { drivers } from './cases/drivers.mjs';
 import { express } from './cases/express.mjs';
+import { laws } from './cases/laws.mjs';
 import { nest11 } from './cases/nest11.mjs';
 import { nest12Jest } from './cases/nest12.jest.mjs';
 import { nest12 } from './cases/nest12.mjs';
@@ -35,7 +36,8 @@ try {
   await step('npm pack', async () => void (tarball = await pack(tools.folder)));
   await step('Node versions', () => nodes.install(tools));
   if (failures.length === 0) {
-    for (const suite of [nest12, nest12Jest, nest11, express, drivers, pnpm]) await runSuite(suite, tarball);
+    for (const suite of [nest12, nest12Jest, nest11, express, laws, drivers, pnpm])
+      await runSuite(suite, tarball);
   }
 } finally {
   await tools.remove();

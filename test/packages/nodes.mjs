@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
-/** The oldest Node of each line that package.json allows, and the newest. */
-const VERSIONS = ['20.19.0', '22.12.0', '24'];
+/** The oldest Node of each older line that package.json allows, and the newest of each later one. */
+const VERSIONS = ['20.19.0', '22.12.0', '24', '26'];
 
 /** Programs by version, once installed. @type {Map<string, string>} */
 const programs = new Map();
