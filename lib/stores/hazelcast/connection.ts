@@ -4,6 +4,7 @@ import { Deadlines } from '../../contract/deadline.js';
 import { NotOpenError } from '../../contract/errors.js';
 import { driver, load } from './driver.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
+import { closeBrokenConnections } from './guard.js';
 
 export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
@@ -25,6 +26,7 @@ export interface HazelcastConnectionOptions {
 export class HazelcastConnection {
   private client: HazelcastClient | undefined;
   private listener: string | undefined;
+  private stopGuard: (() => void) | undefined;
   private readonly deadlines: Deadlines;
 
   /**
@@ -62,6 +64,7 @@ export class HazelcastConnection {
       );
     }
     if (given) checkConfig(client.getConfig(), this.mapNames);
+    this.stopGuard = closeBrokenConnections(client);
     const { memberAdded } = this;
     this.listener = client.getCluster().addMembershipListener({ memberAdded, memberRemoved: () => {} });
     this.client = client;
@@ -71,6 +74,8 @@ export class HazelcastConnection {
   async close(): Promise<void> {
     const { client } = this;
     this.client = undefined;
+    this.stopGuard?.();
+    this.stopGuard = undefined;
     if (this.listener) client?.getCluster().removeMembershipListener(this.listener);
     if (this.options.config) await client?.shutdown();
   }
@@ -249,6 +254,8 @@ function scoutsOf(config: ClientConfig, timeout: number): ClientConfig[] {
       ...properties,
       // This also limits how long it waits to be accepted.
       'hazelcast.client.heartbeat.timeout': within,
+      // Its connections are not guarded, and without pipelining they need not be: see `closeBrokenConnections`.
+      'hazelcast.client.autopipelining.enabled': false,
       'hazelcast.logging.level': 'OFF',
     },
   };
