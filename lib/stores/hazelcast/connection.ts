@@ -5,6 +5,7 @@ import { NotOpenError } from '../../contract/errors.js';
 import { driver, load } from './driver.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
 import { closeBrokenConnections } from './guard.js';
+import { Partitions } from './partitions.js';
 
 export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
@@ -27,6 +28,7 @@ export class HazelcastConnection {
   private client: HazelcastClient | undefined;
   private listener: string | undefined;
   private stopGuard: (() => void) | undefined;
+  private readonly partitions = new Partitions();
   private readonly deadlines: Deadlines;
 
   /**
@@ -65,8 +67,13 @@ export class HazelcastConnection {
     }
     if (given) checkConfig(client.getConfig(), this.mapNames);
     this.stopGuard = closeBrokenConnections(client);
-    const { memberAdded } = this;
-    this.listener = client.getCluster().addMembershipListener({ memberAdded, memberRemoved: () => {} });
+    this.listener = client.getCluster().addMembershipListener({
+      memberAdded: () => {
+        this.partitions.membersChanged();
+        this.memberAdded();
+      },
+      memberRemoved: () => this.partitions.membersChanged(),
+    });
     this.client = client;
     return client;
   }
@@ -87,6 +94,21 @@ export class HazelcastConnection {
     if (!this.client) throw new NotOpenError('hazelcast', operation);
     if (!this.client.getLifecycleService().isRunning()) throw problemOf(operation, SHUT_DOWN);
     if (this.client.getLocalEndpoint().localAddress === null) throw problemOf(operation, OFFLINE);
+  }
+
+  /** Whether no partition moves, so that a query that uses an index is exact. */
+  areSettled(): boolean {
+    const { client } = this;
+    if (!client) return false;
+    const members = client.getCluster().getMembers();
+    const service = client.getPartitionService();
+    const owners = Array.from({ length: service.getPartitionCount() }, (_, partition) =>
+      nameOf(service.getPartitionOwner(partition)),
+    );
+    return this.partitions.areSettled(
+      members.filter(({ liteMember }) => !liteMember).map(({ uuid }) => nameOf(uuid) as string),
+      owners,
+    );
   }
 
   private async given(): Promise<HazelcastClient> {
@@ -275,6 +297,16 @@ function notConnected(error: unknown, { network }: ClientConfig): Error {
   const { clusterMembers = ['127.0.0.1:5701'] } = network ?? {};
   const problem = `could not connect to ${clusterMembers.join(', ')}. Are members running, and are network.clusterMembers and clusterName right?`;
   return problemOf('open', problem, error);
+}
+
+/** The text of each member's id, because it takes longer to make than to keep. */
+const names = new WeakMap<object, string>();
+
+function nameOf(uuid: object | null | undefined): string | undefined {
+  if (!uuid) return undefined;
+  const known = names.get(uuid) ?? uuid.toString();
+  names.set(uuid, known);
+  return known;
 }
 
 /** Throws for settings that would break a guarantee. */

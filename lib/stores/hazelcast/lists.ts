@@ -27,14 +27,15 @@ export class SessionLists {
     private readonly envelopes: Envelopes,
     private readonly prefix: string,
     private readonly query: Query,
+    private readonly areSettled: () => boolean,
     private readonly now: () => number,
   ) {}
 
   /** How many sessions of a group, or of all, are live. */
   count(group: string | undefined): Promise<number> {
     const fitting = group === undefined ? this.ours() : this.members(group);
-    return this.query('count', (sessions) =>
-      sessions.count(driver().Aggregators.count(), this.live(fitting)),
+    return this.exactly('count', this.live(fitting), (sessions, predicate) =>
+      sessions.count(driver().Aggregators.count(), predicate),
     );
   }
 
@@ -68,13 +69,17 @@ export class SessionLists {
   /** The keys of a group's sessions, or of all, in portions. Sessions that join meanwhile do not make it longer. */
   async *allKeys(group: string | undefined): AsyncGenerator<string[]> {
     if (group !== undefined) {
-      yield await this.query('clear', (sessions) => sessions.keys(this.members(group)));
+      yield await this.exactly('clear', this.members(group), (sessions, predicate) =>
+        sessions.keys(predicate),
+      );
       return;
     }
     let range: Range | undefined = await this.firstRange('clear', WALKED_A_STEP);
     while (range) {
       const fitting = this.inRange(range);
-      const keys: string[] = await this.query('clear', (sessions) => sessions.keys(fitting));
+      const keys: string[] = await this.exactly('clear', fitting, (sessions, predicate) =>
+        sessions.keys(predicate),
+      );
       yield keys;
       range = nextRange(range, keys.length, WALKED_A_STEP);
     }
@@ -85,7 +90,27 @@ export class SessionLists {
       behind === undefined
         ? fitting
         : driver().Predicates.and(fitting, driver().Predicates.greaterThan('__key', behind));
-    return this.query('page', (sessions) => sessions.keys(driver().Predicates.paging(rest, limit)));
+    return this.exactly('page', rest, (sessions, predicate) =>
+      sessions.keys(driver().Predicates.paging(predicate, limit)),
+    );
+  }
+
+  /**
+   * Asks for the sessions that a predicate fits, by an index. While partitions move, which may have begun while it was
+   * asked, an index may miss some. Then asks again, and members check each session.
+   */
+  private exactly<T>(
+    operation: SessionStoreOperation,
+    fitting: Predicate,
+    ask: (sessions: JsonMap, fitting: Predicate) => Promise<T>,
+  ): Promise<T> {
+    return this.query(operation, async (sessions) => {
+      if (this.areSettled()) {
+        const found = await ask(sessions, fitting);
+        if (this.areSettled()) return found;
+      }
+      return ask(sessions, withoutIndex(fitting));
+    });
   }
 
   private async firstRange(operation: SessionStoreOperation, wanted: number): Promise<Range> {
@@ -121,6 +146,12 @@ export class SessionLists {
       driver().Predicates.between('place', String(from), String(to - 1)),
     );
   }
+}
+
+/** The same predicate, for which members use no index: they use one only if both sides of an `or` have one. */
+function withoutIndex(fitting: Predicate): Predicate {
+  const { or, equal } = driver().Predicates;
+  return or(fitting, equal('version', '0'));
 }
 
 /** Adds the indexes that the lists need. Does nothing for an index that exists. */

@@ -107,6 +107,7 @@ export class HazelcastStore extends SessionStore {
       this.envelopes,
       prefix,
       (operation, work) => this.query(operation, work),
+      () => this.connection.areSettled(),
       () => this.now(),
     );
     this.replicas = new Replicas(
