@@ -90,6 +90,16 @@ export class RedisProxy {
     for (const link of this.#links) link.resume();
   }
 
+  /**
+   * Lets new connections go to another server, as the address of a managed Redis does after a failover. Existing
+   * connections stay where they are.
+   *
+   * @param {{ host: string, port: number }} server
+   */
+  pointTo({ host, port }) {
+    this.#server = { host, port };
+  }
+
   /** Cuts all connections and accepts no more. */
   async close() {
     const closed = once(this.#listener, 'close');

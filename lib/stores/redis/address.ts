@@ -3,7 +3,7 @@ import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from '
 /** Where the server is: one of `client`, `cluster`, and `url` or `redisOptions` or both. */
 export interface RedisConnectionOptions {
   /**
-   * A `Redis` or `Cluster` of yours. Never closed. Sessions are created and destroyed over a duplicate that sends no
+   * A `Redis` or `Cluster` of yours. Never closed. The store uses its options, on a connection of its own that sends no
    * command twice: a create that is sent again could bring back a session that was destroyed in between, and a destroy
    * that is sent again would not know that the first one destroyed it.
    */

@@ -1,48 +1,41 @@
 import { once } from 'node:events';
-import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, Command, Redis } from 'ioredis';
 import { loadDriver } from '../shared/driver.js';
-import { NotOpenError } from '../../contract/errors.js';
+import { NotOpenError, SessionStoreError } from '../../contract/errors.js';
 import { addressOf, optionsOf, type RedisConnectionOptions } from './address.js';
+import {
+  checkDriverOptions,
+  clusterOptions,
+  duplicateClusterOptions,
+  duplicateOptions,
+  isCluster,
+  pauseBefore,
+  serverOptions,
+} from './driver-options.js';
+import { connectionProblemOf, isFromReplica, problemOf } from './problems.js';
+
+/** A command's arguments. */
+type Arguments = (string | number)[];
+
+/** For how long a server is taken for a primary after it has run a write, in milliseconds. */
+const PRIMARY_FOR = 1000;
 
 /**
- * Our own connections never queue a command while there is no server, and never send it again after a reconnect,
- * whatever the options say. Both would let a command act after its call has failed.
+ * The connection of one store. With a `client` of the app, it is a duplicate of that: only on a connection of its own
+ * can the store make sure that no command is sent twice, that a server which does not respond or has become a replica
+ * is left, and that replies look as expected.
  */
-const AT_ONCE_OR_NEVER = {
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
-} as const;
-
-/** The same for a Cluster, whose connections to its nodes are made by ioredis. */
-const AT_ONCE_OR_NEVER_IN_CLUSTER = {
-  lazyConnect: true,
-  enableOfflineQueue: false,
-  retryDelayOnFailover: 0,
-  // A node that reconnects by itself sends unanswered commands again. The refresh of the slots reconnects it instead.
-  clusterNodeRetryStrategy: null,
-  // The check sends a command to a node that may still be connecting. It fails, as nothing is queued, and `connect`
-  // never settles.
-  enableReadyCheck: false,
-} as const;
-
-/**
- * How often the slots of a Cluster's nodes are read, in milliseconds. A failover is noticed after at most this long.
- */
-const SLOTS_REFRESH = 1000;
-
-/** The operations that are sent at most once, even with a `client` of the app. */
-const NEVER_TWICE = ['create', 'destroy', 'clear'];
-
-/** The connections of one store: its own, and the `client` of the app. */
 export class RedisConnection {
   readonly isCluster: boolean;
-  private readonly own: (Redis | Cluster)[] = [];
-  private client: Redis | Cluster | undefined;
-  private sender: Redis | Cluster | undefined;
-  /** The last error of our own connection. `undefined` while it works. */
+  private own: Redis | Cluster | undefined;
+  private isOpen = false;
+  /** How the driver must write the names of commands. */
+  private spelling: 'upper' | 'lower' = 'upper';
+  /** The last error of the connection. `undefined` while it works. */
   trouble: unknown;
+  /** Until when the server is taken for a primary, by `performance.now()`, and the check that is under way. */
+  private primary: { until: number; check: Promise<void> | undefined } = { until: 0, check: undefined };
+  private refresh: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: RedisConnectionOptions,
@@ -52,28 +45,61 @@ export class RedisConnection {
     this.isCluster = options.cluster !== undefined || options.client?.isCluster === true;
   }
 
-  /** Opens our own connection. */
   async open(): Promise<void> {
+    this.isOpen = true;
     const { client } = this.options;
-    this.client = client ?? (await this.make());
-    this.sender = client ? this.duplicate(client) : this.client;
-    this.own.push(this.sender);
-    this.sender.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
-    this.sender.on('ready', () => (this.trouble = undefined));
-    await connect(this.sender);
+    const own = client ? this.duplicate(client) : await this.make();
+    if (!this.isOpen) throw new NotOpenError('redis', 'open');
+    this.own = own;
+    this.trouble = undefined;
+    own.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
+    own.on('ready', () => (this.trouble = undefined));
+    own.on('close', () => (this.primary = { until: 0, check: undefined }));
+    if (isCluster(own)) await this.connectCluster(own);
+    else await connect(own);
   }
 
   async close(): Promise<void> {
-    this.client = this.sender = undefined;
+    this.isOpen = false;
+    clearTimeout(this.refresh);
     // Not `quit`, which would wait for a server that is unreachable. No call is pending any more.
-    for (const one of this.own.splice(0)) one.disconnect();
+    this.own?.disconnect();
+    this.own = undefined;
   }
 
-  /** The connection for an operation. */
-  for(operation: string): Redis | Cluster {
-    const connection = NEVER_TWICE.includes(operation) ? this.sender : this.client;
-    if (connection) return connection;
-    throw new NotOpenError('redis', operation);
+  /** Sends a command. Commands of one turn of the event loop are sent together. */
+  send(operation: string, name: string, args: Arguments): Promise<unknown> {
+    const connection = this.for(operation);
+    gather(connection);
+    // Not by a method of the driver's: an app can change the arguments and replies of commands with names in lower case.
+    return connection.call(this.spelling === 'upper' ? name : name.toLowerCase(), args);
+  }
+
+  /**
+   * Sends a command that reads. A server that has become a replica responds to it like a primary, with data that may be
+   * old. Therefore a write that does nothing, to `key`, is sent before it from time to time, and the command is rejected
+   * if that is. In a Cluster a replica does not respond to it.
+   */
+  read(operation: string, key: string, name: string, args: Arguments): Promise<unknown> {
+    const check = this.isCluster ? undefined : this.checkPrimary(operation, key);
+    const response = this.send(operation, name, args);
+    if (check) return Promise.all([response, check]).then(([reply]) => reply);
+    return this.spelling === 'upper' ? response : response.then((reply) => flat(operation, reply));
+  }
+
+  /** What to check if a call times out. */
+  get advice(): string {
+    if (this.isLoading) return 'The server is still loading its data. Try again soon';
+    const { own } = this;
+    if (own && !isCluster(own) && own.options.tls && own.status === 'connecting') {
+      return 'Is the server reachable, and does it use TLS on this port?';
+    }
+    return 'Is the server reachable, and not blocked by a slow command?';
+  }
+
+  /** Whether the server is connected but still loading its data. */
+  private get isLoading(): boolean {
+    return !this.isCluster && this.own?.status === 'connect';
   }
 
   /** The problem that an error of the driver means, and that error without session data. */
@@ -83,97 +109,141 @@ export class RedisConnection {
     const known = isReply ? undefined : this.trouble;
     const cause = withoutCommands(known ?? error);
     const { lastNodeError } = cause as { lastNodeError?: unknown };
-    const words = [error, cause, lastNodeError].map(messageOf);
+    const errors = [error, cause, lastNodeError];
 
-    const [, problem] = PROBLEMS.find(([pattern]) => words.some((one) => pattern.test(one))) ?? [];
+    const problem =
+      first(errors, (one) => problemOf(messageOf(one))) ??
+      first(errors, (one) => connectionProblemOf((one as NodeJS.ErrnoException | undefined)?.code));
     if (problem) return { problem, cause };
     if (SILENCE.test(messageOf(known))) return { problem: SILENT, cause };
-    const otherwise = isReply
-      ? 'the server rejected the command. Its message is in the cause'
-      : `no connection to ${operation === 'open' ? addressOf(this.options) : 'the server'}. Is Redis running, and is the address right?`;
-    return { problem: otherwise, cause };
+    return { problem: isReply ? REJECTED : this.disconnected(operation), cause };
+  }
+
+  /** What to say of a call that found no connection. */
+  private disconnected(operation: string): string {
+    if (this.isLoading) return problemOf('LOADING') as string;
+    const server = operation === 'open' ? addressOf(this.options) : 'the server';
+    if (operation === 'open' && !this.isCluster && isClosing(this.trouble)) {
+      return `${server} closed the connection. Is it a Redis, does it require TLS (rediss://), or has it too many clients?`;
+    }
+    return `no connection to ${server}. Is Redis running, and is the address right?`;
+  }
+
+  private for(operation: string): Redis | Cluster {
+    if (this.own) return this.own;
+    throw new NotOpenError('redis', operation);
+  }
+
+  /** Resolves when the server is known to be a primary; `undefined` if it was just now. */
+  private checkPrimary(operation: string, key: string): Promise<void> | undefined {
+    const now = performance.now();
+    if (now < this.primary.until) return this.primary.check;
+    const state = { until: now + PRIMARY_FOR, check: undefined as Promise<void> | undefined };
+    state.check = this.send(operation, 'UNLINK', [key]).then(
+      () => {
+        state.check = undefined;
+      },
+      (error: unknown) => {
+        state.until = 0;
+        // Any other error comes from a primary, or from a connection on which the command fails too.
+        if (isFromReplica(error)) throw error;
+      },
+    );
+    this.primary = state;
+    return state.check;
   }
 
   private async make(): Promise<Redis | Cluster> {
     const { Cluster, Redis } = await loadDriver('redis', 'ioredis', () => import('ioredis'));
     const { url, redisOptions, cluster } = this.options;
-    if (cluster) {
-      const { options } = cluster;
-      return new Cluster(cluster.nodes, {
-        slotsRefreshInterval: SLOTS_REFRESH,
-        ...options,
-        redisOptions: { ...this.patience(), ...options?.redisOptions },
-        ...AT_ONCE_OR_NEVER_IN_CLUSTER,
-      });
-    }
-    const options: RedisOptions = {
-      ...this.patience(),
-      failoverDetector: true,
-      ...redisOptions,
-      ...(url !== undefined && optionsOf(url)),
-      ...AT_ONCE_OR_NEVER,
-    };
-    return new Redis(options);
+    if (cluster) return new Cluster(cluster.nodes, clusterOptions(this.timeout, cluster.options));
+    return new Redis(
+      serverOptions(this.timeout, { ...redisOptions, ...(url !== undefined && optionsOf(url)) }),
+    );
   }
 
   private duplicate(client: Redis | Cluster): Redis | Cluster {
-    if (!isCluster(client)) return client.duplicate({ ...this.patience(), ...AT_ONCE_OR_NEVER });
-    return client.duplicate([], {
-      slotsRefreshInterval: SLOTS_REFRESH,
-      redisOptions: this.patience(),
-      ...AT_ONCE_OR_NEVER_IN_CLUSTER,
+    if (isCluster(client)) {
+      return client.duplicate([], duplicateClusterOptions(this.timeout, client.options));
+    }
+    return client.duplicate(duplicateOptions(this.timeout, client.options));
+  }
+
+  private async connectCluster(cluster: Cluster): Promise<void> {
+    // ioredis connects a node when it is first used, and rejects other commands for the node meanwhile.
+    cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
+    cluster.on('-node', () => this.refreshSoon(cluster));
+    let problem: unknown;
+    const note = (error: unknown) => (problem = error);
+    cluster.on('node error', note);
+    try {
+      await cluster.connect();
+    } catch (error) {
+      // It does not say why no node could be reached.
+      throw problem ?? error;
+    } finally {
+      cluster.off('node error', note);
+    }
+    const nodes = cluster.nodes('master');
+    await Promise.all(nodes.map((node) => node.status === 'ready' || once(node, 'ready')));
+    this.spelling = findsKeysInUpperCase(cluster) ? 'upper' : 'lower';
+  }
+
+  /** Reads the slots again, which reconnects the nodes that were lost. */
+  private refreshSoon(cluster: Cluster): void {
+    this.refresh ??= setTimeout(() => {
+      this.refresh = undefined;
+      if (cluster === this.own && cluster.status === 'ready') cluster.refreshSlotsCache();
+    }, pauseBefore(4));
+    this.refresh.unref();
+  }
+}
+
+async function connect(server: Redis): Promise<void> {
+  await server.connect();
+  // ioredis would continue with database 0 if the configured one does not exist.
+  if (server.options.db) await server.select(server.options.db);
+}
+
+/**
+ * Whether the driver finds the key, and so the node, of a command whose name is in upper case. Before 5.9, ioredis sends
+ * such a command to any node.
+ */
+function findsKeysInUpperCase(cluster: Cluster): boolean {
+  let found = 0;
+  const sendCommand = (command: Command) => (found = command.getKeys().length);
+  (Object.create(cluster, { sendCommand: { value: sendCommand } }) as Cluster).call('HGETALL', 'key');
+  return found === 1;
+}
+
+/** The reply of a command in lower case, whose fields and values the driver puts into an object. */
+function flat(operation: string, reply: unknown): unknown {
+  if (Array.isArray(reply)) return reply;
+  const kind = typeof reply === 'object' && reply !== null ? Object.getPrototypeOf(reply) : undefined;
+  if (kind === Object.prototype || kind === null) return Object.entries(reply as object).flat();
+  const problem = 'a reply transformer of the app changes the replies of ioredis. Use ioredis 5.9 or newer';
+  throw new SessionStoreError('redis', operation, problem);
+}
+
+/** The streams that have sent something in this turn of the event loop. */
+const busy = new WeakSet<object>();
+
+/**
+ * Sends the first command of a turn of the event loop at once, and all others of that turn in one packet: a system call
+ * costs more than the rest of a command.
+ */
+function gather(client: Redis | Cluster): void {
+  // A Cluster has no stream of its own, but a connection to each node.
+  const { stream } = client as Partial<Redis>;
+  if (!stream) return;
+  if (!busy.has(stream)) {
+    busy.add(stream);
+    setImmediate(() => {
+      busy.delete(stream);
+      while (stream.writableCorked > 0) stream.uncork();
     });
-  }
-
-  /** How long our connections wait for a server or Sentinel before they look for another. */
-  private patience(): RedisOptions {
-    return {
-      connectTimeout: this.timeout,
-      socketTimeout: this.timeout,
-      sentinelCommandTimeout: this.timeout,
-    };
-  }
+  } else if (stream.writableCorked === 0) stream.cork();
 }
-
-async function connect(client: Redis | Cluster): Promise<void> {
-  if (!isCluster(client)) {
-    await client.connect();
-    // ioredis would continue with database 0 if the configured one does not exist.
-    if (client.options.db) await client.select(client.options.db);
-    return;
-  }
-  // ioredis connects a node when it is first used, and rejects other commands for the node meanwhile.
-  client.on('+node', (node: Redis) => node.connect().catch(() => {}));
-  await client.connect();
-  await Promise.all(client.nodes('master').map((node) => node.status === 'ready' || once(node, 'ready')));
-}
-
-/** Whether a client is a Cluster, by its shape: it may come from another copy of ioredis. */
-function isCluster(client: Redis | Cluster): client is Cluster {
-  return client.isCluster;
-}
-
-/** The server's errors, what they mean and what to do about them. */
-const PROBLEMS: [pattern: RegExp, problem: string][] = [
-  [/^(NOAUTH|WRONGPASS)/, 'the server rejected the login. Check user name and password'],
-  [
-    /^NOPERM/,
-    'the server denied the command. The user needs the hash, sorted set, key, script and connection commands',
-  ],
-  [
-    /^(MOVED|ASK|CROSSSLOT)/,
-    'the server is a node of a Redis Cluster. Use `cluster`, or pass a Cluster as `client`',
-  ],
-  [
-    /DB index is out of range|invalid DB index/,
-    'the server has no database with this number. See its `databases`',
-  ],
-  [/cluster support disabled/i, 'the server is not a node of a Redis Cluster. Use `url` or `redisOptions`'],
-  [/^READONLY/, 'the server is a replica. Connect to the primary, or to the Sentinels'],
-  [/^OOM/, 'the server is out of memory. Raise maxmemory, or shorten the lifetime of sessions'],
-  [/^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS)/, 'the server is not ready yet. Try again soon'],
-  [/^WRONGTYPE/, 'a key with this prefix belongs to another program. Choose another prefix'],
-];
 
 /** A driver's error as a cause: without the commands, whose arguments are session data or a password. */
 function withoutCommands(error: unknown): unknown {
@@ -188,12 +258,28 @@ function withoutCommands(error: unknown): unknown {
   return error;
 }
 
+/** Whether a connection was closed by the server, without an error or with one that says no more. */
+function isClosing(error: unknown): boolean {
+  return error === undefined || /^(ECONNRESET|EPIPE)$/.test(String((error as NodeJS.ErrnoException).code));
+}
+
+function first<T, R>(all: T[], find: (one: T) => R | undefined): R | undefined {
+  for (const one of all) {
+    const found = find(one);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : '';
 }
 
 /** The problem that `explain` returns if the server does not respond. */
 export const SILENT = Symbol('silent');
+
+/** The problem of an error of the server that is not known. */
+const REJECTED = 'the server rejected the command. Its message is in the cause';
 
 /** ioredis' error for a connection whose server does not respond. */
 const SILENCE = /^Socket timeout/;
@@ -214,33 +300,8 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
   if (cluster !== undefined && !Array.isArray(cluster.nodes)) {
     throw new TypeError('cluster must be an object: write { nodes: [{ host, port }, …], options? }');
   }
-  if (client !== undefined && typeof client.evalsha !== 'function') {
+  if (client !== undefined && (typeof client.call !== 'function' || typeof client.duplicate !== 'function')) {
     throw new TypeError('client must be a Redis or a Cluster of ioredis');
   }
-  for (const options of [
-    client?.options,
-    (client?.options as ClusterOptions | undefined)?.redisOptions,
-    redisOptions,
-    cluster?.options,
-    cluster?.options?.redisOptions,
-  ]) {
-    if (options) checkDriverOptions(options);
-  }
-}
-
-/**
- * Rejects options that would break a guarantee: reads from replicas, which lag, and key prefixes that scripts do not
- * see.
- */
-function checkDriverOptions(options: RedisOptions & ClusterOptions): void {
-  const { keyPrefix, scaleReads, readOnly, role } = options;
-  if (keyPrefix)
-    throw new TypeError(
-      "ioredis' keyPrefix must not be set, because scripts ignore it: write the store's `prefix`",
-    );
-  if ((scaleReads !== undefined && scaleReads !== 'master') || readOnly || role === 'slave') {
-    throw new TypeError(
-      'sessions must be read from primaries, because replicas lag behind: leave out scaleReads, readOnly and role',
-    );
-  }
+  for (const one of [client?.options, redisOptions, cluster?.options]) checkDriverOptions(one);
 }

@@ -21,6 +21,7 @@ const SINGLE_TAGS = ['18'];
  * - `<shard>all`: sorted set, the shard's sessions in the order in which they were added.
  * - `<shard>expiry`: sorted set, the shard's sessions in order of expiry.
  * - `<shard>g:<group>`: sorted set, the group's sessions in this shard in the order in which they joined.
+ * - `<shard>none`: never exists. To remove it is a write that does nothing, which a replica rejects.
  *
  * Unlike the order of expiry, the order of arrival never changes while a session is in a set, so paging and clearing
  * miss no session.
@@ -53,6 +54,11 @@ export function sessionKey(shard: string, id: string): string {
 /** The key of the set that lists a group's sessions of a shard, or all of them. */
 export function listKey(shard: string, group: string | undefined): string {
   return group === undefined ? `${shard}all` : `${shard}g:${group}`;
+}
+
+/** A key of a shard that never exists. */
+export function noKey(shard: string): string {
+  return `${shard}none`;
 }
 
 /** The longest serialized value that is packed together with others, in UTF-16 units. */
@@ -113,26 +119,42 @@ function pack(createdAt: number, names: string[], data: Record<string, string>):
 }
 
 /**
- * The record in a hash; `undefined` if there is none. `createdAt` of a damaged one is `NaN`, so that its reader
- * notices.
+ * The record in a hash, given as its fields, each followed by its value; `undefined` if there is none. `createdAt` of a
+ * damaged one is `NaN`, so that its reader notices.
  */
-export function recordOf(id: string, hash: Record<string, string>): SessionRecord | undefined {
-  const { secretHash, expires, pack: packed, groups, previous } = hash;
-  const fields = Object.keys(hash);
+export function recordOf(id: string, fields: string[]): SessionRecord | undefined {
   if (fields.length === 0) return undefined;
 
   const data = Object.create(null) as Record<string, string>;
-  const record: SessionRecord = {
-    id,
-    secretHash: secretHash as string,
-    data,
-    groups: [],
-    createdAt: NaN,
-    expiresAt: Number(expires),
-  };
+  const record: SessionRecord = { id, secretHash: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
+  let packed = '';
+  let groups: string | undefined;
+  let previous: string | undefined;
+  for (let at = 0; at < fields.length; at += 2) {
+    const value = fields[at + 1] as string;
+    switch (fields[at]) {
+      case 'secretHash':
+        record.secretHash = value;
+        break;
+      case 'expires':
+        record.expiresAt = Number(value);
+        break;
+      case 'pack':
+        packed = value;
+        break;
+      case 'groups':
+        groups = value;
+        break;
+      case 'previous':
+        previous = value;
+    }
+  }
   try {
-    const createdAt = unpack(packed as string, data);
-    for (const field of fields) if (field.startsWith(':')) put(data, field.slice(1), hash[field] as string);
+    const createdAt = unpack(packed, data);
+    for (let at = 0; at < fields.length; at += 2) {
+      const field = fields[at] as string;
+      if (field.startsWith(':')) put(data, field.slice(1), fields[at + 1] as string);
+    }
     if (groups !== undefined) record.groups = JSON.parse(groups) as string[];
     if (previous !== undefined) record.previous = previousOf(previous);
     record.createdAt = createdAt;

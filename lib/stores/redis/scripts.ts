@@ -18,7 +18,19 @@ if now < tonumber(ARGV[1]) or now > tonumber(ARGV[2]) then return { now } end
   );
 }
 
-function script(...parts: string[]): Script {
+/**
+ * A write that does nothing, to a key of the shard ARGV[3]. A script runs it where it may write nothing else, so that it
+ * fails on a replica: a former primary does not know what has happened since. A primary that accepts no writes for
+ * another reason does no harm. It must not come before a write that needs memory, because after its first write a script
+ * may exceed `maxmemory`.
+ */
+const ON_PRIMARY = `
+local role = redis.pcall('UNLINK', ARGV[3] .. 'none')
+if type(role) == 'table' and string.find(role.err, 'READONLY', 1, true) then return role end
+`;
+
+/** A script of these parts. */
+export function script(...parts: string[]): Script {
   const lua = parts.join('').trim();
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
@@ -165,9 +177,6 @@ local function remove(first, count)
 end
 `;
 
-/** Returns the time, whatever the window. */
-export const TIME = acting('return { now }');
-
 /**
  * ARGV: window, shard, id, secretHash, expiresAt, the number of fields and values, these, the groups. Returns 0 if the
  * id is in use.
@@ -178,7 +187,10 @@ export const CREATE = acting(
   FIELDS,
   `
 local held = redis.call('HMGET', hash, 'secretHash', 'expires')
-if held[1] and tonumber(held[2]) > now then return { now, held[1] == ARGV[5] and 1 or 0 } end
+if held[1] and tonumber(held[2]) > now then
+  ${ON_PRIMARY}
+  return { now, held[1] == ARGV[5] and 1 or 0 }
+end
 
 local expires = tonumber(ARGV[6])
 if expires <= now then return { now, 1 } end
@@ -213,7 +225,10 @@ export const UPDATE = acting(
   `
 local held = redis.call('HMGET', hash, 'expires', 'secretHash', 'groups')
 local expires, secretHash = held[1], held[2]
-if not expires or tonumber(expires) <= now then return { now, 0 } end
+if not expires or tonumber(expires) <= now then
+  ${ON_PRIMARY}
+  return { now, 0 }
+end
 
 local wanted = expires
 if ARGV[5] ~= '' then wanted = ARGV[5] elseif ARGV[6] == expires then wanted = ARGV[7] end
@@ -233,7 +248,10 @@ if expiresAt > now then
   end
 
   -- Most changes end here. Only to define the functions that follow would cost them a fifth of their time.
-  if wanted == expires and firstJoin > #ARGV then return { now, 1, expires, secretHash } end
+  if wanted == expires and firstJoin > #ARGV then
+    ${ON_PRIMARY}
+    return { now, 1, expires, secretHash }
+  end
 end
 `,
   LISTS,
@@ -292,14 +310,23 @@ export const ROTATE = acting(
   SESSION,
   `
 local held = redis.call('HMGET', hash, 'expires', 'secretHash', 'previous')
-if not held[1] or tonumber(held[1]) <= now then return { now, 0 } end
+if not held[1] or tonumber(held[1]) <= now then
+  ${ON_PRIMARY}
+  return { now, 0 }
+end
 
 local presented, secretHash, grace = ARGV[5], ARGV[6], ARGV[7]
 local current = held[2]
 -- Only a previous without validUntil: no client has presented its successor.
 local at, its, unseen = string.match(held[3] or '', '^([-%d]+):(%d+)::(.*)$')
-if secretHash == current or (unseen and now < at + its) then return { now, 1, current } end
-if presented ~= current and presented ~= unseen then return { now, 1, current } end
+if
+  secretHash == current
+  or (unseen and now < at + its)
+  or (presented ~= current and presented ~= unseen)
+then
+  ${ON_PRIMARY}
+  return { now, 1, current }
+end
 
 redis.call('HSET', hash, 'secretHash', secretHash)
 if presented == current and grace == '0' then
@@ -312,7 +339,7 @@ return { now, 1, secretHash }
 );
 
 /** ARGV: window, shard, id. Returns whether the session was live. */
-export const DESTROY = acting(SESSION, LISTS, 'return { now, finish(id) }');
+export const DESTROY = acting(SESSION, LISTS, ON_PRIMARY, 'return { now, finish(id) }');
 
 /** Counts all sessions of a shard. KEYS[1] is its list in order of expiry. ARGV: window, shard. */
 export const COUNT_ALL = acting(
@@ -321,6 +348,7 @@ local shard = ARGV[3]
 `,
   LISTS,
   `
+${ON_PRIMARY}
 sweep(100)
 return { now, redis.call('ZCOUNT', KEYS[1], now + 1, '+inf') }
 `,
@@ -331,6 +359,7 @@ return { now, redis.call('ZCOUNT', KEYS[1], now + 1, '+inf') }
  * and the last place if there may be more.
  */
 export const COUNT_STEP = acting(`
+${ON_PRIMARY}
 local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
 if #met == 0 then return { now, 0 } end
 local hashes = {}
@@ -356,6 +385,7 @@ local shard = ARGV[3]
 `,
   LISTS,
   `
+${ON_PRIMARY}
 local last = ARGV[5]
 if last == '' then last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] end
 if not last then return { now, 0 } end

@@ -1,4 +1,4 @@
-import type { Cluster, Redis } from 'ioredis';
+import { randomUUID } from 'node:crypto';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
@@ -14,7 +14,18 @@ import { SessionStore, type SessionStoreOperation } from '../../contract/store.j
 import { ServerClock } from '../shared/clock.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
-import { Layout, fieldsOf, listKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
+import {
+  Layout,
+  fieldsOf,
+  listKey,
+  noKey,
+  recordOf,
+  sessionKey,
+  setFields,
+  removedFields,
+} from './layout.js';
+import { PROBE, refusalsIn } from './probe.js';
+import { problemOfProbe } from './problems.js';
 import {
   CLEAR_STEP,
   COUNT_ALL,
@@ -22,7 +33,6 @@ import {
   CREATE,
   DESTROY,
   ROTATE,
-  TIME,
   UPDATE,
   type Script,
 } from './scripts.js';
@@ -77,12 +87,12 @@ export class RedisStore extends SessionStore {
   }
 
   protected override get advice(): string {
-    return 'Is the server reachable, and not blocked by a slow command?';
+    return this.connection.advice;
   }
 
   protected override async connect(): Promise<void> {
     await this.within('open', () => this.connection.open());
-    await Promise.all(this.layout.shards.map((_, shard) => this.learnTime(shard)));
+    await Promise.all(this.layout.shards.map((_, shard) => this.probe(shard)));
   }
 
   protected override disconnect(): Promise<void> {
@@ -191,23 +201,30 @@ export class RedisStore extends SessionStore {
     return new SessionStoreError(this.storeName, operation, problem, { cause });
   }
 
-  /** Learns the time of a shard's server. Rejects if the server cannot run scripts. */
-  private async learnTime(shard: number): Promise<void> {
+  /** Learns the time of a shard's server. Rejects if it is a replica, or refuses a command that the store needs. */
+  private async probe(shard: number): Promise<void> {
     const sentAt = performance.now();
-    const response = await this.within('open', () =>
-      evaluate(
-        this.connection.for('open'),
-        TIME,
-        listKey(this.layout.shards[shard] as string, undefined),
-        [1, 0],
-      ),
+    const key = `${this.layout.shards[shard]}probe:${randomUUID()}`;
+    // Sent together, because the store needs both ways to run a script.
+    const [reply] = await this.within('open', () =>
+      Promise.all([
+        this.connection.send('open', 'EVAL', [PROBE.lua, 1, key]) as Promise<Reply>,
+        this.evaluate('open', PROBE, key, []),
+      ]),
     );
-    (this.clocks[shard] as ServerClock).learn(sentAt, Number(response[0]));
+    const refusals = refusalsIn(reply);
+    const problem = problemOfProbe(refusals);
+    if (problem !== undefined) {
+      const cause = new Error(refusals.map(({ name, message }) => `${name}: ${message}`).join('\n'));
+      throw new SessionStoreError(this.storeName, 'open', problem, { cause });
+    }
+    (this.clocks[shard] as ServerClock).learn(sentAt, Number(reply[0]));
   }
 
   private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {
-    const hash = sessionKey(this.layout.shards[this.layout.shardOf(id)] as string, id);
-    return recordOf(id, await this.client(operation).hgetall(hash));
+    const shard = this.layout.shards[this.layout.shardOf(id)] as string;
+    const reply = await this.connection.read(operation, noKey(shard), 'HGETALL', [sessionKey(shard, id)]);
+    return recordOf(id, reply as string[]);
   }
 
   private async countAll(shard: number): Promise<number> {
@@ -256,18 +273,12 @@ export class RedisStore extends SessionStore {
     met: string,
     limit: number,
   ): Promise<Member[]> {
-    const list = listKey(this.layout.shards[shard] as string, group);
-    const flat = await this.client('page').zrangebyscore(
-      list,
-      `(${met}`,
-      '+inf',
-      'WITHSCORES',
-      'LIMIT',
-      0,
-      limit,
-    );
-    // With RESP3 each member is in an array with its place, unless the client is configured otherwise.
-    const words = (flat as unknown[]).flat();
+    const start = this.layout.shards[shard] as string;
+    const list = listKey(start, group);
+    const range = [list, `(${met}`, '+inf', 'WITHSCORES', 'LIMIT', 0, limit];
+    const found = (await this.connection.read('page', noKey(start), 'ZRANGEBYSCORE', range)) as unknown[];
+    // With RESP3 each member is in an array with its place.
+    const words = found.flat();
     return words.flatMap((word, at) =>
       at % 2 === 0 ? [[word as string, String(words[at + 1])] as Member] : [],
     );
@@ -319,7 +330,7 @@ export class RedisStore extends SessionStore {
     for (;;) {
       const sentAt = performance.now();
       const { from, to } = clock.window(deadline);
-      const [now, ...reply] = await evaluate(this.client(operation), script, key, [
+      const [now, ...reply] = await this.evaluate(operation, script, key, [
         from,
         to,
         this.layout.shards[shard] as string,
@@ -331,48 +342,21 @@ export class RedisStore extends SessionStore {
     }
   }
 
-  /** The connection for an operation. Its commands are sent together with others of this turn of the event loop. */
-  private client(operation: SessionStoreOperation): Redis | Cluster {
-    const client = this.connection.for(operation);
-    gather(client);
-    return client;
+  /** Runs a script by its SHA-1, or sends its source to a server that does not know it. */
+  private async evaluate(
+    operation: SessionStoreOperation,
+    { lua, sha }: Script,
+    key: string,
+    args: (string | number)[],
+  ): Promise<Reply> {
+    try {
+      return (await this.connection.send(operation, 'EVALSHA', [sha, 1, key, ...args])) as Reply;
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return (await this.connection.send(operation, 'EVAL', [lua, 1, key, ...args])) as Reply;
+    }
   }
 }
 
 /** A session's id, and its place in a list. */
 type Member = [id: string, place: string];
-
-/** The connections that have sent something in this turn of the event loop. */
-const busy = new WeakSet<object>();
-
-/**
- * Sends the first command of a turn of the event loop at once, and all others of that turn in one packet: a system call
- * costs more than the rest of a command.
- */
-function gather(client: Redis | Cluster): void {
-  // A Cluster has no stream of its own, but a connection to each node.
-  const { stream } = client as Partial<Redis>;
-  if (!stream) return;
-  if (!busy.has(stream)) {
-    busy.add(stream);
-    setImmediate(() => {
-      busy.delete(stream);
-      while (stream.writableCorked > 0) stream.uncork();
-    });
-  } else if (stream.writableCorked === 0) stream.cork();
-}
-
-/** Runs a script by its SHA-1, or sends its source to a server that does not know it. */
-async function evaluate(
-  client: Redis | Cluster,
-  { lua, sha }: Script,
-  key: string,
-  args: (string | number)[],
-): Promise<Reply> {
-  try {
-    return (await client.evalsha(sha, 1, key, ...args)) as Reply;
-  } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    return (await client.eval(lua, 1, key, ...args)) as Reply;
-  }
-}

@@ -6,7 +6,7 @@ const STORES = {
   redis: {
     name: 'RedisStore',
     driver: 'ioredis',
-    versions: ['5.2.6', '^6'],
+    versions: ['5.4.1', '^6'],
     options: `{ url: 'redis://localhost' }`,
   },
   mongo: {
