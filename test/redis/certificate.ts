@@ -1,0 +1,19 @@
+/** A certificate for localhost that no authority has signed, valid until 2126, and its key, which is no secret. */
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUdAPWhFhOn8MEILUHafIGtpIblT0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNjE2Mzg0MVoYDzIxMjYxMTAy
+MTYzODQxWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATu0d09G+eLFf7QhZQIlzvvA5xSt2VVzSHVRCfhz5nDEjUNl9m80ekj
+ErzvyvuwRie7AFNAN/pQdUOXyZrup9d5o2kwZzAdBgNVHQ4EFgQU0v84zGPVZVu/
+24tT01wdvrTztakwHwYDVR0jBBgwFoAU0v84zGPVZVu/24tT01wdvrTztakwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIhAJ2M6RY83mAhNsZw+vrZWJUNukHxquwYgomqb2Z+MCWmAiArqDaWMegP
+EfEpDC7/PciKeD8RWKOhHrIcVm5mUrKrKA==
+-----END CERTIFICATE-----
+`;
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgYP/dMD9TGK8/Cu1d
+nF2PTwL+sQGc/uV8bDVi+zAgEFWhRANCAATu0d09G+eLFf7QhZQIlzvvA5xSt2VV
+zSHVRCfhz5nDEjUNl9m80ekjErzvyvuwRie7AFNAN/pQdUOXyZrup9d5
+-----END PRIVATE KEY-----
+`;
