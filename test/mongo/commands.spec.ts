@@ -6,6 +6,8 @@ import { aRecord } from '../record.js';
 
 /** Enough sessions for a scan to stand out. */
 const SESSIONS = 2_000;
+/** Documents of another program, whose ids come before, between and after those of the sessions. */
+const FOREIGN = 6_000;
 const MEMBERS = 20;
 const collection = `commands-${randomUUID()}`;
 
@@ -33,6 +35,12 @@ beforeAll(async () => {
       ),
     ),
   );
+  const foreign = Array.from({ length: FOREIGN }, (_, index) => ({
+    _id: `${'akz'[index % 3]}${index}` as never,
+    groups: ['g'],
+    expiresAt: new Date(EXPIRES_AT),
+  }));
+  await connection.db!.collection(collection).insertMany(foreign);
   connection.getClient().on('commandStarted', ({ commandName: name, command }) => {
     const bytes = mongoose.mongo.BSON.calculateObjectSize(command as Command);
     sent.push({ name, command: command as Command, bytes });

@@ -58,7 +58,13 @@ describe('the indexes', () => {
     const collection = `many-${randomUUID()}`;
     const stores = Array.from({ length: 20 }, () => new MongoStore({ uri: urlFor('admin'), collection }));
     await Promise.all(stores.map((store) => store.open()));
-    expect(await keysOf(collection)).toEqual([{ _id: 1 }, { expiresAt: 1 }, { groups: 1, _id: 1 }]);
+    expect(await keysOf(collection)).toEqual([
+      { _id: 1 },
+      { expiresAt: 1 },
+      { expiresAt: 1, nestjsSession: 1 },
+      { nestjsSession: 1, _id: 1 },
+      { groups: 1, _id: 1 },
+    ]);
     await Promise.all(stores.map((store) => store.close()));
   });
 
@@ -81,27 +87,67 @@ describe('the indexes', () => {
     const store = new MongoStore({ uri: urlFor('writer'), collection });
     const error = (await store.open().catch((reason: Error) => reason)) as Error;
     expect(error).toBeInstanceOf(SessionStoreError);
-    expect(error.message).toBe(
-      '[session:mongo] open: the user may not create indexes. As a user with that right, run ' +
-        `db.getCollection("${collection}").createIndex({"expiresAt":1}, { expireAfterSeconds: 0 }); ` +
-        `db.getCollection("${collection}").createIndex({"groups":1,"_id":1})`,
+    const [advice, ...commands] = error.message.split(/(?<=, run )|; /);
+    expect(advice).toBe(
+      '[session:mongo] open: the user may not create indexes. As a user with that right, run ',
+    );
+    const of = { partialFilterExpression: { nestjsSession: 1 } };
+    const missing: [key: Record<string, number>, options: Record<string, unknown>][] = [
+      [{ expiresAt: 1 }, { name: 'nestjsSession_expired', expireAfterSeconds: 0, ...of }],
+      [
+        { expiresAt: 1, nestjsSession: 1 },
+        { name: 'nestjsSession_live', ...of },
+      ],
+      [
+        { nestjsSession: 1, _id: 1 },
+        { name: 'nestjsSession_ids', ...of },
+      ],
+      [
+        { groups: 1, _id: 1 },
+        { name: 'nestjsSession_groups', ...of },
+      ],
+    ];
+    expect(commands).toEqual(
+      missing.map(
+        ([key, options]) =>
+          `db.getCollection("${collection}").createIndex(${JSON.stringify(key)}, ${JSON.stringify(options)})`,
+      ),
     );
 
     const documents = admin.db!.collection(collection);
-    await documents.createIndex({ expiresAt: 1 }, { expireAfterSeconds: 0 });
-    await expect(store.open()).rejects.toThrow(/run db\.getCollection\("[^;]+"groups":1,"_id":1}\)$/);
-    await documents.createIndex({ groups: 1, _id: 1 });
+    const [last, ...others] = missing.toReversed();
+    for (const [key, options] of others) await documents.createIndex(key, options);
+    await expect(store.open()).rejects.toThrow(/, run db\.getCollection\("[^;]+"nestjsSession_groups"[^;]+$/);
+    await documents.createIndex(...last!);
     await store.open();
     await store.create(aRecord('k', { groups: ['g'] }));
     expect(await store.clear('g')).toBe(1);
     await store.close();
   });
 
-  it('that conflict with existing ones are named in the error', async () => {
+  it.each<[string, object]>([
+    ['the keys of one that the store creates', { partialFilterExpression: { nestjsSession: 1 } }],
+    ['its name', { name: 'nestjsSession_expired' }],
+  ])('are not created beside one with %s, which the error names', async (_, options) => {
     const collection = `clash-${randomUUID()}`;
-    await admin.db!.collection(collection).createIndex({ expiresAt: 1 }, { expireAfterSeconds: 60 });
+    const name = await admin.db!.collection(collection).createIndex({ expiresAt: 1 }, options);
     const store = new MongoStore({ connection: admin, collection });
-    await expect(store.open()).rejects.toThrow(/open: the collection has another index on `expiresAt` or/);
+    await expect(store.open()).rejects.toThrow(
+      '[session:mongo] open: an index has the name or the keys of one that the store creates: ' +
+        `"${name}". Choose another \`collection\`, or, if no program needs it any more, run ` +
+        `db.getCollection("${collection}").dropIndex("${name}")`,
+    );
+  });
+
+  it('of other programs are not checked if the user may not list them', async () => {
+    await aUser('maker', ['find', 'insert', 'update', 'remove', 'createIndex', 'createCollection']);
+    const collection = `unlisted-${randomUUID()}`;
+    await admin.db!.collection(collection).createIndex({ sid: 1 }, { unique: true });
+    const store = new MongoStore({ uri: urlFor('maker'), collection });
+    await store.open();
+    await store.create(aRecord('k'));
+    await expect(store.create(aRecord('n'))).rejects.toThrow(/create: a unique index on `sid` rejects sess/);
+    await store.close();
   });
 });
 

@@ -1,8 +1,15 @@
 import { NEVER, type SessionRecord } from '../../contract/record.js';
 
+/**
+ * The mark of a session's document, as a field and as a filter. A document without it belongs to another program, and is
+ * never read, counted, changed or removed. The value is the version of the format.
+ */
+export const MARK = { nestjsSession: 1 } as const;
+
 /** A session as a document of the collection. */
 export interface SessionDocument {
   _id: string;
+  nestjsSession: typeof MARK.nestjsSession;
   secretHash: string;
   previous?: { hash: string; replacedAt: Date; grace: number; validUntil?: Date };
   /** The names are encoded by `fieldOf`. */
@@ -17,6 +24,7 @@ export function documentOf(record: SessionRecord): SessionDocument {
   const { id, secretHash, previous, data, groups, createdAt, expiresAt } = record;
   const document: SessionDocument = {
     _id: id,
+    ...MARK,
     secretHash,
     data: fieldsOf(data),
     groups: [...new Set(groups)],

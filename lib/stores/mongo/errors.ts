@@ -3,7 +3,7 @@ import { SessionStoreError } from '../../contract/errors.js';
 /** The store's error for an error of the driver. `address` is where the store connects to. */
 export function failed(operation: string, error: unknown, address: string): SessionStoreError {
   const { codeName, name } = error as DriverError;
-  const problem = PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
+  const problem = rejectedBy(error) ?? PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
       ? `no connection to a primary${operation === 'open' ? ` at ${address}` : ''}. Is the server running, is the address right, and does the replica set have a majority?`
@@ -17,12 +17,34 @@ export function mayBeOfOne(error: unknown): boolean {
   return [TOO_LARGE, DAMAGED].some((names) => names.test(codeName ?? name));
 }
 
+/** Whether a document could not be inserted because there is one with its `_id`. */
+export function isIdInUse(error: unknown): boolean {
+  const [field] = uniqueFields(error);
+  return field === '_id';
+}
+
+/** What happened if another program's unique index rejected a session. */
+function rejectedBy(error: unknown): string | undefined {
+  const fields = uniqueFields(error).map((field) => `\`${field}\``);
+  if (fields.length === 0) return undefined;
+  return `a unique index on ${fields.join(' and ')} rejects sessions. Drop it, or choose another \`collection\``;
+}
+
+/** The fields of the unique index by which a document was rejected. */
+function uniqueFields(error: unknown): string[] {
+  const { codeName, code, keyPattern } = error as DriverError;
+  const isDuplicate = codeName === 'DuplicateKey' || code === 11_000;
+  return isDuplicate ? Object.keys(keyPattern ?? {}) : [];
+}
+
 const TOO_LARGE = /^(BSONObjectTooLarge|Location17419|Location10334|Location17420|RangeError)$/;
 const DAMAGED = /^BSON\w*Error$/;
 
 interface DriverError extends Error {
   code?: unknown;
   codeName?: string;
+  /** Of the index by which a document was rejected as a duplicate. */
+  keyPattern?: Record<string, unknown>;
 }
 
 /** The errors of the server and the driver by name, what they mean and what to do about them. */
@@ -48,18 +70,24 @@ const PROBLEMS: [names: RegExp, problem: string][] = [
   ],
   [
     /^(IndexOptionsConflict|IndexKeySpecsConflict)$/,
-    'the collection has another index on `expiresAt` or `groups`. Drop it, or choose another `collection`',
+    'the collection has another index with the name or the keys of one that the store needs. Drop it, or choose another `collection`',
   ],
+  [/^CommandNotSupportedOnView$/, 'the collection is a view. Choose another `collection`'],
   [
     /^Mongo(ose)?(Parse|InvalidArgument|MissingCredentials)Error$/,
     'the driver rejected `uri` or `options`. Its message is in the cause',
   ],
 ];
 
-/** A driver's error as a cause: without the command and the document, which contain session data. */
+/** A driver's error as a cause: without the command, the document and its values, which contain session data. */
 function withoutCommand(error: unknown): Error {
   const { name, message, stack, code, codeName } = error as DriverError;
-  const cause = Object.assign(new Error(message), { name });
-  if (stack !== undefined) cause.stack = stack;
+  const cause = Object.assign(new Error(withoutKey(message)), { name });
+  if (stack !== undefined) cause.stack = withoutKey(stack);
   return Object.assign(cause, code !== undefined && { code }, codeName !== undefined && { codeName });
+}
+
+/** A message without the values that MongoDB shows of a duplicate, to the end of their line. */
+function withoutKey(message: string): string {
+  return message.replace(/ dup key: .*/g, '');
 }

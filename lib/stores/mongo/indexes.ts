@@ -1,27 +1,42 @@
 import { SessionStoreError } from '../../contract/errors.js';
-import type { MongoConnection, Send } from './connection.js';
+import { codeOf, dropping, indexesOf, type Place } from './collection.js';
+import type { MongoConnection } from './connection.js';
+import { MARK } from './document.js';
 import { failed } from './errors.js';
+import type { IndexDescription } from './foreign-index.js';
 
 /** What a store uses while it opens. */
-interface SetUp {
+interface SetUp extends Place {
   connection: MongoConnection;
-  collection: string;
-  /** Sends a command under a deadline of its own. */
-  send: Send;
 }
 
 /**
- * The indexes of a collection, with the names that MongoDB gives by default. `expiresAt` is in no index that is used
- * for paging or clearing: a session whose expiry moves meanwhile would change its place and be missed.
+ * The indexes of a collection. They hold sessions only, so that documents of other programs cost nothing and are never
+ * removed. `expiresAt` is not in an index that is used for paging or clearing: a session whose expiry moves meanwhile
+ * would change its place and be missed.
  */
-const INDEXES: { name: string; key: Record<string, number>; expireAfterSeconds?: number }[] = [
-  { name: 'expiresAt_1', key: { expiresAt: 1 }, expireAfterSeconds: 0 },
-  { name: 'groups_1__id_1', key: { groups: 1, _id: 1 } },
+const INDEXES: Index[] = [
+  // MongoDB removes documents by an index on one field only.
+  {
+    name: 'nestjsSession_expired',
+    key: { expiresAt: 1 },
+    expireAfterSeconds: 0,
+    partialFilterExpression: MARK,
+  },
+  // The mark is in it, so that all are counted without reading a document. It comes last, so that a query without an
+  // expiry cannot use this index.
+  {
+    name: 'nestjsSession_live',
+    key: { expiresAt: 1, nestjsSession: 1 },
+    partialFilterExpression: MARK,
+  },
+  { name: 'nestjsSession_ids', key: { nestjsSession: 1, _id: 1 }, partialFilterExpression: MARK },
+  { name: 'nestjsSession_groups', key: { groups: 1, _id: 1 }, partialFilterExpression: MARK },
 ];
 
 /**
  * Creates the missing indexes. Many processes may do it at the same time. If it takes longer than `patience`, because
- * the collection is already large, it continues in the background. Calls work meanwhile, those on groups slowly.
+ * the collection is already large, it continues in the background. Calls work meanwhile, those on many sessions slowly.
  */
 export async function makeIndexes(setUp: SetUp, patience: number): Promise<void> {
   const made = setUp.connection
@@ -41,43 +56,60 @@ export async function makeIndexes(setUp: SetUp, patience: number): Promise<void>
     made.catch((error: unknown) => process.emitWarning(failed('open', error, setUp.connection.address)));
 }
 
-/**
- * Rejects a collection with a collation, by which different ids, groups or secret hashes may be equal. If the user may
- * not list collections, the check is skipped.
- */
-export async function checkCollation({ collection, send }: SetUp): Promise<void> {
-  const command = { listCollections: 1, filter: { name: collection } };
-  const { cursor } = (await send(command).catch((error: unknown) => {
-    if (codeOf(error) === 'Unauthorized') return { cursor: { firstBatch: [] } };
-    throw error;
-  })) as { cursor: { firstBatch: { options?: { collation?: unknown } }[] } };
-  if (!cursor.firstBatch[0]?.options?.collation) return;
-  const problem =
-    'the collection has a collation, by which two different ids may be equal. Choose another `collection`, or create it without one';
-  throw new SessionStoreError('mongo', 'open', problem);
-}
-
-/** Ignores that the user may not create indexes, if they exist. */
+/** Ignores that the user may not create indexes, if they exist. Names an index that is in the way. */
 async function check(setUp: SetUp, error: unknown): Promise<void> {
-  if (codeOf(error) !== 'Unauthorized') throw error;
+  const code = codeOf(error);
+  if (code === 'IndexOptionsConflict' || code === 'IndexKeySpecsConflict') await nameConflicts(setUp, error);
+  if (code !== 'Unauthorized') throw error;
   const missing: string[] = [];
-  for (const { key, expireAfterSeconds } of INDEXES) {
-    if (await exists(setUp, key)) continue;
-    const options = expireAfterSeconds === undefined ? '' : `, { expireAfterSeconds: ${expireAfterSeconds} }`;
+  for (const { key, ...options } of INDEXES) {
+    if (await exists(setUp, options.name)) continue;
     missing.push(
-      `db.getCollection(${JSON.stringify(setUp.collection)}).createIndex(${JSON.stringify(key)}${options})`,
+      `db.getCollection(${JSON.stringify(setUp.collection)}).createIndex(${JSON.stringify(key)}, ${JSON.stringify(options)})`,
     );
   }
-  if (missing.length === 0) return;
-  const problem = `the user may not create indexes. As a user with that right, run ${missing.join('; ')}`;
+  if (missing.length > 0)
+    rejectOpen(
+      setUp,
+      `the user may not create indexes. As a user with that right, run ${missing.join('; ')}`,
+      error,
+    );
+}
+
+/** Rejects with the names of the indexes that are in the way of ours. */
+async function nameConflicts(setUp: SetUp, error: unknown): Promise<void> {
+  const existing = await indexesOf(setUp);
+  const names = existing
+    .filter((index) => INDEXES.some((ours) => conflict(ours, index)))
+    .map(({ name }) => name);
+  if (names.length === 0) return;
+  const shown = names.map((name) => `"${name}"`).join(', ');
+  const problem = `an index has the name or the keys of one that the store creates: ${shown}. ${dropping(setUp, names)}`;
+  rejectOpen(setUp, problem, error);
+}
+
+/** Whether MongoDB does not create one index because of the other. */
+function conflict(ours: Index, theirs: Index): boolean {
+  const isSameName = ours.name === theirs.name;
+  const isSameIndex =
+    textOf(ours.key, ours.partialFilterExpression) === textOf(theirs.key, theirs.partialFilterExpression);
+  const isSameExpiry = textOf(ours.expireAfterSeconds) === textOf(theirs.expireAfterSeconds);
+  return (isSameName || isSameIndex) && !(isSameName && isSameIndex && isSameExpiry);
+}
+
+type Index = Pick<IndexDescription, 'name' | 'key' | 'partialFilterExpression' | 'expireAfterSeconds'>;
+
+const textOf = (...parts: unknown[]): string => JSON.stringify(parts);
+
+function rejectOpen({ connection }: SetUp, problem: string, error: unknown): never {
   throw new SessionStoreError('mongo', 'open', problem, {
-    cause: failed('open', error, setUp.connection.address).cause,
+    cause: failed('open', error, connection.address).cause,
   });
 }
 
 /** Whether an index exists. Uses `explain`, because the user may not be allowed to list indexes. */
-async function exists({ collection, send }: SetUp, key: Record<string, number>): Promise<boolean> {
-  const explain = { find: collection, hint: key };
+async function exists({ collection, send }: SetUp, name: string): Promise<boolean> {
+  const explain = { find: collection, filter: MARK, hint: name };
   try {
     const { queryPlanner } = await send({ explain, verbosity: 'queryPlanner' });
     // For a collection that does not exist, the plan uses no index.
@@ -86,8 +118,4 @@ async function exists({ collection, send }: SetUp, key: Record<string, number>):
     if (codeOf(error) === 'BadValue') return false;
     throw error;
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as { codeName?: string }).codeName;
 }

@@ -2,13 +2,16 @@
 // `$literal`, or one that starts with `$` would be a path.
 import type { SessionChange } from '../../contract/record.js';
 import type { Window } from '../shared/clock.js';
-import { dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
+import { MARK, dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
 
 /** An expression, or a stage of them. */
 type Expression = Record<string, unknown>;
 
 /** Whether a session is live by the server's clock. */
 export const LIVE: Expression = { $gt: ['$expiresAt', '$$NOW'] };
+
+/** Whether a document is a session, and not one of another program. */
+export const IS_SESSION: Expression = { $eq: ['$nestjsSession', MARK.nestjsSession] };
 
 const literal = (value: unknown): Expression => ({ $literal: value });
 const either = (condition: Expression, then: unknown, otherwise: unknown): Expression => ({
@@ -24,8 +27,9 @@ export function within({ from, to }: Window): Expression {
 export const TOO_LATE = new Date(0);
 
 /**
- * Writes a document if there is none with its id, or only an expired one. Outside of its window it writes a document
- * that has expired, because a pipeline with `upsert` always inserts.
+ * Writes a document if there is none with its id, or only an expired session. Outside of its window it writes a document
+ * that has expired, because a pipeline with `upsert` always inserts. For a query with the mark: if there is a document
+ * of another program, MongoDB then rejects the insert.
  */
 export function creation(document: SessionDocument, window: Window): Expression[] {
   const expiresAt = either(within(window), document.expiresAt, TOO_LATE);

@@ -104,13 +104,14 @@ describe('a page', () => {
   });
 });
 
-describe('documents of other programs in the collection', () => {
+describe('copies of sessions whose ids are not strings', () => {
   it('are on no page, hide no session from a clear, and are not removed by one', async () => {
     const collection = `foreign-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
     const foreign = [new mongoose.mongo.ObjectId(), 7, new Date(), true].map((_id) => ({
       _id,
+      nestjsSession: 1,
       groups: ['g'],
       expiresAt: new Date(NEVER),
     }));
@@ -237,9 +238,11 @@ describe('a document', () => {
       'data',
       'expiresAt',
       'groups',
+      'nestjsSession',
       'secretHash',
     ]);
     expect(document).toMatchObject({
+      nestjsSession: 1,
       groups: ['$g', 'a.b'],
       createdAt: new Date(record.createdAt),
       expiresAt: new Date(NEVER),
