@@ -88,6 +88,23 @@ class BasketResolver {
     return true;
   }
 
+  /** Stores a value, unless that fails. */
+  @Mutation(() => Boolean)
+  async store(
+    @Args('name') name: string,
+    @Args('value') value: string,
+    @Session() session: Bag & Session,
+  ): Promise<boolean> {
+    session[name] = value;
+    try {
+      await session.save();
+    } catch (error) {
+      delete session[name];
+      throw error;
+    }
+    return true;
+  }
+
   @Subscription(() => String)
   events(@Session() session: Session): AsyncIterator<unknown> {
     return (async function* () {
@@ -207,6 +224,14 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     const { ask } = await run({ graphql: { context: () => ({ mine: true }) } });
     await ask('mutation { set(name: "user", value: "ann") }');
     expect((await ask('{ value(name: "user") }')).json()).toEqual({ data: { value: 'ann' } });
+  });
+
+  it('the error of a session that is too large does not name its property', async () => {
+    const { ask } = await run({ options: { maxSize: 100 } });
+    const response = await ask(`mutation { store(name: "private", value: "${'x'.repeat(200)}") }`);
+    const { errors } = response.json<{ errors: unknown }>();
+    expect(errors).toMatchObject([{ message: 'Internal Server Error', extensions: { status: 500 } }]);
+    expect(response.text).not.toContain('private');
   });
 
   it('a failed save is a 503 for the whole operation, without its data', async () => {

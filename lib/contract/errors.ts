@@ -66,30 +66,36 @@ export class SessionGoneError extends Error {
   }
 }
 
-/** A session's data would take more than `maxSize` bytes, so nothing of the change was saved. */
+/**
+ * A session would be larger than `maxSize`, or than its store's backend can hold. Nothing of the change was saved.
+ * Trying again does not help, so it is shaped as an HTTP 500 whose message must not reach the client.
+ */
 export class SessionTooLargeError extends Error {
   override readonly name = 'SessionTooLargeError';
   readonly status = 500;
   readonly statusCode = 500;
+  /** Nothing of the message is for the client. */
   readonly expose = false;
+  /** How many bytes the names and texts of the data would take. `undefined` if the backend has rejected them. */
+  readonly size: number | undefined;
+  /** How many bytes they may take: the option `maxSize`. `undefined` if the backend has rejected them. */
+  readonly maxSize: number | undefined;
 
   static {
     brand(this, 'SessionTooLargeError');
   }
 
   /**
-   * @param size how many bytes the names and texts of the data would take
-   * @param maxSize how many bytes they may take
-   * @param largest the name of the largest property
+   * @param problem what happened, without session data. What to do about it is added
+   * @param options the size and the limit in bytes, if they are known, and the driver's own error as `cause`
    */
   constructor(
-    readonly size: number,
-    readonly maxSize: number,
-    largest: string,
+    problem: string,
+    { size, maxSize, ...options }: ErrorOptions & { size?: number; maxSize?: number } = {},
   ) {
-    super(
-      `the session would have ${size} bytes and may have ${maxSize} (maxSize), its largest property being ${JSON.stringify(largest)}: keep large data elsewhere and its key in the session`,
-    );
+    super(`${problem}. Keep large data elsewhere and its key in the session`, options);
+    this.size = size;
+    this.maxSize = maxSize;
   }
 }
 
@@ -100,6 +106,18 @@ export class NotOpenError extends SessionStoreError {
   }
 }
 
+/** The error of a store whose backend cannot hold a session. `limit` is what the session is larger than. */
+export function tooLarge(
+  store: string,
+  operation: string,
+  limit: string,
+  cause: unknown,
+): SessionTooLargeError {
+  return new SessionTooLargeError(`[session:${store}] ${operation}: the session is larger than ${limit}`, {
+    cause,
+  });
+}
+
 /** Whether an error is a store's, from any copy of this package. */
 export function isStoreError(error: unknown): error is SessionStoreError {
   return isBranded(error, 'SessionStoreError');
@@ -108,4 +126,9 @@ export function isStoreError(error: unknown): error is SessionStoreError {
 /** Whether an error says that the session is gone, from any copy of this package. */
 export function isGoneError(error: unknown): error is SessionGoneError {
   return isBranded(error, 'SessionGoneError');
+}
+
+/** Whether an error says that a session is too large, from any copy of this package. */
+export function isTooLargeError(error: unknown): error is SessionTooLargeError {
+  return isBranded(error, 'SessionTooLargeError');
 }

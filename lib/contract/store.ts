@@ -9,7 +9,7 @@ import {
   exceptIds,
 } from './checks.js';
 import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
-import { NotOpenError, SessionStoreError, isStoreError } from './errors.js';
+import { NotOpenError, SessionStoreError, isStoreError, isTooLargeError } from './errors.js';
 import { Opening } from './opening.js';
 import type {
   SessionChange,
@@ -55,8 +55,8 @@ const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true
  *
  * What the methods promise about sessions is tested by the laws in `nestjs-session-stores/laws`.
  *
- * Every method rejects with a `TypeError` for malformed arguments, and with a `SessionStoreError` if the backend cannot
- * do its part within the timeout.
+ * Every method rejects with a `TypeError` for malformed arguments, with a `SessionTooLargeError` if the backend cannot
+ * hold the session, and with a `SessionStoreError` if the backend cannot do its part within the timeout.
  */
 export abstract class SessionStore {
   /** The store's word in errors: `redis`, `mongo`, … */
@@ -304,7 +304,8 @@ export abstract class SessionStore {
         throw new SessionStoreError(error.store, operation, problem, { cause: failure.error });
       }
       // The store itself checks some arguments, such as the `after` of a page.
-      throw isStoreError(error) || error instanceof TypeError ? error : this.failure(operation, error);
+      const isFinal = isStoreError(error) || isTooLargeError(error) || error instanceof TypeError;
+      throw isFinal ? error : this.failure(operation, error);
     }
   }
 

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
 import { catchError, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
-import { isGoneError, isStoreError } from '../contract/errors.js';
+import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from './fastify.js';
 import { workOf } from '../http/exchange.js';
 import { messageOf } from './message.js';
@@ -58,7 +58,7 @@ export class SessionInterceptor implements NestInterceptor {
  * Rethrows our errors as `HttpException`: GraphQL drivers send the message of any other error to the client as it is.
  */
 function rethrowAsHttp(error: unknown): never {
-  if (!isStoreError(error) && !isGoneError(error)) throw error;
+  if (!isStoreError(error) && !isGoneError(error) && !isTooLargeError(error)) throw error;
   const { statusCode, expose } = error;
   const message = expose ? error.message : STATUS_CODES[statusCode]!;
   throw new HttpException({ statusCode, message }, statusCode, { cause: error });

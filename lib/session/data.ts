@@ -192,7 +192,10 @@ export function checkSize(
   const size = bytesOf(next);
   if (size <= maxSize || size <= bytesOf(texts)) return;
   const largest = Object.keys(next).reduce((a, b) => (next[a]!.length >= next[b]!.length ? a : b));
-  throw new SessionTooLargeError(size, maxSize, largest);
+  throw new SessionTooLargeError(
+    `the session would have ${size} bytes and may have ${maxSize} (maxSize), its largest property being ${JSON.stringify(largest)}`,
+    { size, maxSize },
+  );
 }
 
 function charactersOf(texts: Record<string, string>): number {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { SessionStoreError } from '../../contract/errors.js';
+import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 import type { Deadline } from '../../contract/deadline.js';
 import type { SessionChange, SessionRecord, SessionUpdate } from '../../contract/record.js';
 import {
@@ -159,8 +159,10 @@ export class RemoteSessions {
         deliver(
           calls.slice(from, from + CALLS_PER_MESSAGE),
           (some) => this.send(some),
-          ([id], error) =>
-            this.reject(id, 'the call is too large to be sent to the primary. See the cause', error),
+          ([id, , operation], error) =>
+            this.take(id)?.reject(
+              tooLarge('cluster', operation, 'a message to the primary can be, half a gigabyte', error),
+            ),
         );
       }
     });

@@ -1,8 +1,10 @@
-import { SessionStoreError } from '../../contract/errors.js';
+import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 
 /** The store's error for an error of the driver. `address` is where the store connects to. */
-export function failed(operation: string, error: unknown, address: string): SessionStoreError {
+export function failed(operation: string, error: unknown, address: string): Error {
   const { codeName, name } = error as DriverError;
+  if (TOO_LARGE.test(codeName ?? name))
+    return tooLarge('mongo', operation, 'the 16 MB that MongoDB can store', withoutCommand(error));
   const problem = rejectedBy(error) ?? PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
@@ -62,7 +64,6 @@ const PROBLEMS: [names: RegExp, problem: string][] = [
     /^(MaxTimeMSExpired|ExceededTimeLimit|WriteConcernFailed|WriteConcernTimeout)$/,
     'the server was too slow. Is it blocked by slow queries, or cut off from the majority of its replica set?',
   ],
-  [TOO_LARGE, 'the session is larger than the 16 MB that MongoDB can store. Store less data in it'],
   [DAMAGED, 'a document of the collection is damaged. Remove it'],
   [
     /^DocumentValidationFailure$/,

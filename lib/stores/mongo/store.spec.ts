@@ -275,9 +275,13 @@ describe('a document', () => {
     await store.open();
     const text = JSON.stringify('secret'.repeat(3 * 2 ** 20));
     const record = aRecord('k');
-    await expect(store.create({ ...record, data: { text } })).rejects.toThrow(
-      /create: the session is larger than the 16 MB/,
-    );
+    await expect(store.create({ ...record, data: { text } })).rejects.toMatchObject({
+      name: 'SessionTooLargeError',
+      statusCode: 500,
+      message:
+        '[session:mongo] create: the session is larger than the 16 MB that MongoDB can store. ' +
+        'Keep large data elsewhere and its key in the session',
+    });
     await store.create(record);
     const error = (await store.update(record, { set: { text } }).catch((reason: Error) => reason)) as Error;
     expect(error.message).toMatch(/update: the session is larger than the 16 MB/);

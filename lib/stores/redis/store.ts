@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Deadline } from '../../contract/deadline.js';
-import { SessionStoreError } from '../../contract/errors.js';
+import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
 import type {
   SessionChange,
@@ -198,6 +198,10 @@ export class RedisStore extends SessionStore {
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
     const { problem, cause } = this.connection.explain(operation, error);
     if (problem === SILENT) return this.late(operation);
+    // Redis calls a value above its limit a mistake in the protocol.
+    if (/invalid bulk length/.test((error as Error).message)) {
+      return tooLarge(this.storeName, operation, 'the server accepts (proto-max-bulk-len)', cause);
+    }
     return new SessionStoreError(this.storeName, operation, problem, { cause });
   }
 
