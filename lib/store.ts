@@ -14,3 +14,16 @@ export {
   checkWord,
 } from './contract/option-checks.js';
 export { ServerClock, type Window } from './stores/shared/clock.js';
+export {
+  SessionWriteQueue,
+  type SessionWriteCall,
+  type SessionWriteSender,
+  type SessionWriteTurn,
+} from './stores/shared/write-queue.js';
+export {
+  applyWrites,
+  type AppliedWrites,
+  type SessionRotation,
+  type SessionWrite,
+  type SessionWriteResult,
+} from './stores/shared/writes.js';
