@@ -55,6 +55,16 @@ describe('a session without replica maps', () => {
     expect(trips).toEqual([REPLACED, REPLACED, REPLACED]);
   });
 
+  it('needs two round trips for any number of parallel saves: one for the first, and one for the others', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    await store.create(aRecord('k'));
+    const record = (await store.read('k'))!;
+    const trips = await proxy.roundTripsOf(() =>
+      Promise.all(Array.from({ length: 40 }, (_, at) => store.update(record, { set: { [`p${at}`]: '1' } }))),
+    );
+    expect(trips).toEqual([REPLACED, REPLACED]);
+  });
+
   it('needs one more round trip for a write without a record that was read', async () => {
     const store = await aStore([{ mapName: 'Sessions' }]);
     await store.create(aRecord('k'));

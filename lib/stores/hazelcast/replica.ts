@@ -196,7 +196,12 @@ function project(
         error,
       );
     }
-    onBeanError(error, mapName, session.id);
+    try {
+      onBeanError(error, mapName, session.id);
+    } catch (thrown) {
+      const problem = `onBeanError of the map ${mapName} failed, so nothing was saved. Its error is the cause`;
+      throw problemOf(operation, problem, thrown);
+    }
     return null;
   }
 }

@@ -361,7 +361,7 @@ it('an update that loses every race until its deadline rejects with that reason'
     const loser = new HazelcastStore({ client: overtaken, prefix, timeout: 500 });
     await loser.open();
     await expect(loser.update(aRecord('k'), { set: { b: '2' } })).rejects.toThrow(
-      /timed out after 500 ms\. Others wrote the same session first, \d+ times/,
+      /timed out after 500 ms\. Other processes wrote the same session first, \d+ times/,
     );
     expect((await winner.read('k'))!.data).not.toHaveProperty('b');
     await loser.close();
@@ -481,6 +481,43 @@ describe('replica maps', () => {
       },
       { maps },
     ));
+
+  it.each<[string, NonNullable<HazelcastStoreOptions['maps']>, string]>([
+    ['the bean', onlyCarts, 'the bean of the map Carts failed'],
+    [
+      'onBeanError',
+      [
+        maps[0],
+        {
+          mapName: 'Carts',
+          bean: Cart,
+          onBeanError(error) {
+            throw error;
+          },
+        },
+      ],
+      'onBeanError of the map Carts failed',
+    ],
+  ])('let only that one of parallel saves fail for which %s throws', (_, ofThese, problem) =>
+    withStores(
+      async ([store]) => {
+        await store.create(aRecord('k', anyone));
+        const changes = ['[1]', '[2]', '"spoiled"', '[3]'].map((items) => ({ set: { items } }));
+        const outcomes = await Promise.allSettled(
+          changes.map((change) => store.update(aRecord('k'), change)),
+        );
+        expect(outcomes.map(({ status }) => status)).toEqual([
+          'fulfilled',
+          'fulfilled',
+          'rejected',
+          'fulfilled',
+        ]);
+        expect(String((outcomes[2] as PromiseRejectedResult).reason)).toMatch(`update: ${problem}`);
+        expect((await store.read('k'))!.data['items']).toBe('[3]');
+      },
+      { maps: ofThese },
+    ),
+  );
 
   it('have no entry if the bean returns none, even if they had one before', () =>
     withStores(

@@ -1,17 +1,18 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
+import { isStoreError } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
-import {
-  applyChange,
-  applyRotation,
-  type SessionChange,
-  type SessionPage,
-  type SessionPageOptions,
-  type SessionRecord,
-  type SessionRef,
-  type SessionUpdate,
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
 } from '../../contract/record.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import { SessionWriteQueue, type SessionWriteTurn } from '../shared/write-queue.js';
+import { applyWrites, type SessionWriteResult } from '../shared/writes.js';
 import { MemberClock } from './clock.js';
 import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './envelope.js';
@@ -80,6 +81,11 @@ export class HazelcastStore extends SessionStore {
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
   private readonly clock = new MemberClock();
+  private readonly writes = new SessionWriteQueue({
+    send: (turn) => this.revise(turn),
+    // What this process throws itself, such as the error of a bean, it throws before it writes.
+    mayBeOfOne: (error) => isStoreError(error) || error instanceof RangeError,
+  });
   private sessions: JsonMap | undefined;
   /** Reset when a member joins: it may belong to a cluster that was restarted and has no indexes. */
   private isIndexed = false;
@@ -167,13 +173,12 @@ export class HazelcastStore extends SessionStore {
     return text === undefined ? undefined : this.recordOf(id, text);
   }
 
-  protected override async doUpdate(
+  protected override doUpdate(
     ref: SessionRef,
     change: SessionChange,
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
-    const changed = await this.revise('update', ref, deadline, (found) => applyChange(found, change));
-    return changed && { expiresAt: changed.expiresAt, secretHash: changed.secretHash };
+    return this.writes.run({ operation: 'update', ref, write: { change }, deadline });
   }
 
   protected override async doRotate(
@@ -183,10 +188,8 @@ export class HazelcastStore extends SessionStore {
     grace: number,
     deadline: Deadline,
   ): Promise<string | undefined> {
-    const rotated = await this.revise('rotate', ref, deadline, (found, now) =>
-      applyRotation(found, presented, secretHash, grace, now),
-    );
-    return rotated?.secretHash;
+    const write = { rotation: { presented, secretHash, grace } };
+    return (await this.writes.run({ operation: 'rotate', ref, write, deadline }))?.secretHash;
   }
 
   protected override doDestroy(id: string, deadline: Deadline): Promise<boolean> {
@@ -259,44 +262,49 @@ export class HazelcastStore extends SessionStore {
     });
   }
 
-  /** Reads a session, or takes it from the hint, changes it, and writes it if it is still as it was read. */
-  private async revise(
-    operation: SessionStoreOperation,
-    { id, hint }: SessionRef,
-    deadline: Deadline,
-    change: (record: SessionRecord, now: number) => SessionRecord,
-  ): Promise<SessionRecord | undefined> {
+  /** Reads a session, or takes it from a hint, applies writes to it, and writes it if it is still as it was read. */
+  private async revise(turn: SessionWriteTurn): Promise<SessionWriteResult[]> {
+    const { id, calls, operation, deadline } = turn;
+    const hints = calls.map(({ ref }) => ref.hint).filter(isHint);
+    const latest = isHint(turn.hint) ? turn.hint : hints.at(-1);
+    const writes = calls.map(({ write }) => write);
     const key = this.envelopes.keyOf(id);
     const call = this.begin(operation, deadline);
     const { sessions } = call;
-    for (let known = isHint(hint) ? hint.text : undefined; ; known = undefined) {
+    for (let known = latest?.text; ; known = undefined) {
       const text = known ?? (await sessions.get(key));
       const now = this.now();
       const found = text === undefined ? undefined : this.envelopes.read(id, text);
-      const record = found && isLive(found, now) ? change(found.record, now) : undefined;
-      const next = found && record && this.envelopes.next(found, record, now);
-      if (!found || !record || !next) {
+      const written = found && isLive(found, now) ? applyWrites(found.record, writes, now) : undefined;
+      const next = found && written && this.envelopes.next(found, written.record, now);
+      if (!found || !written || !next) {
         // A hint may be stale, so it cannot show that there is nothing to do.
         if (known !== undefined) continue;
-        return record;
+        return written?.results ?? calls.map(() => undefined);
       }
       if (deadline.isOver) await this.giveUp(operation, call, id);
       if (isLive(next, now)) {
+        // A bean that throws for one of the writes must fail it, even if a later one mends that.
+        if (!this.replicas.areNone) {
+          for (const record of written.steps.slice(0, -1))
+            this.replicas.project(operation, { ...next, record });
+        }
         const projected = this.replicas.project(operation, next);
         const [isDone, held] = await Promise.all([
           this.replace(sessions, found.text, next, now),
           this.replicas.held(id),
         ]);
         if (isDone) {
-          // The next change with the same record starts from here.
-          if (isHint(hint)) hint.text = next.text;
+          // The next turn, and the next change with the same record, start from here.
+          turn.hint = { text: next.text } satisfies Hint;
+          for (const hint of hints) hint.text = next.text;
           await this.follow(sessions, projected, held);
-          return record;
+          return written.results;
         }
       } else if (await this.endSame(sessions, found)) {
-        return undefined;
+        return written.results;
       }
-      await this.pause(call);
+      await this.pause(call, calls);
     }
   }
 
@@ -400,9 +408,10 @@ export class HazelcastStore extends SessionStore {
   }
 
   /** Waits before the next try: not after the first lost race, and longer after each further one. */
-  private async pause(call: Call): Promise<void> {
+  private async pause(call: Call, callers: readonly { deadline: Deadline }[] = [call]): Promise<void> {
     if (++call.lost > 1) {
-      call.deadline.advice = `Others wrote the same session first, ${call.lost} times. Spread its writes, or raise the timeout`;
+      const advice = `Other processes wrote the same session first, ${call.lost} times. Send the requests of one session to fewer processes, or raise the timeout`;
+      for (const { deadline } of callers) deadline.advice = advice;
       await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
     }
   }
