@@ -103,6 +103,13 @@ describe.each(operations)('%s', (name, commands, operation) => {
   });
 });
 
+it('parallel updates of one session share a command, but for the first four', async () => {
+  const all = await sentBy(() =>
+    Promise.all(Array.from({ length: 40 }, (_, at) => store.update(live, { set: { [`p${at}`]: '1' } }))),
+  );
+  expect(all.map(({ name }) => name)).toEqual(Array(5).fill('findAndModify'));
+});
+
 it('each command has the remaining time of its call as its limit', async () => {
   const client = connection.getClient();
   const begun = performance.now();

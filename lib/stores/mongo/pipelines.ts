@@ -5,7 +5,7 @@ import type { Window } from '../shared/clock.js';
 import { MARK, dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
 
 /** An expression, or a stage of them. */
-type Expression = Record<string, unknown>;
+export type Expression = Record<string, unknown>;
 
 /** Whether a session is live by the server's clock. */
 export const LIVE: Expression = { $gt: ['$expiresAt', '$$NOW'] };
@@ -69,7 +69,7 @@ export function changing({
 }
 
 /** Rotates by the rules of `SessionStore.rotate`. */
-export function rotation(presented: string, secretHash: string, grace: number): Expression[] {
+export function rotating(presented: string, secretHash: string, grace: number): Expression[] {
   const isYoung = { $lt: [{ $subtract: ['$$NOW', '$previous.replacedAt'] }, '$previous.grace'] };
   const isCurrent = { $eq: ['$secretHash', literal(presented)] };
   const isUnseenBefore = { $and: [IS_UNSEEN, { $eq: ['$previous.hash', literal(presented)] }] };

@@ -8,8 +8,11 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../../contract/record.js';
+import { isStoreError } from '../../contract/errors.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
 import { ServerClock, type Window } from '../shared/clock.js';
+import { SessionWriteQueue, type SessionWriteTurn } from '../shared/write-queue.js';
+import { applyWrites, type SessionRotation, type SessionWriteResult } from '../shared/writes.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
 import { checkCollection } from './collection.js';
 import { MARK, documentOf, recordOf, type SessionDocument } from './document.js';
@@ -17,7 +20,8 @@ import { failed, isIdInUse, mayBeOfOne } from './errors.js';
 import { makeIndexes } from './indexes.js';
 import { operators } from './operators.js';
 import { MongoReads } from './reads.js';
-import { IS_SESSION, LIVE, TOO_LATE, changing, creation, rotation, within } from './pipelines.js';
+import { merged } from './merged.js';
+import { IS_SESSION, LIVE, TOO_LATE, changing, creation, rotating, within } from './pipelines.js';
 
 /** The options of a `MongoStore`. */
 export interface MongoStoreOptions extends MongoConnectionOptions {
@@ -29,6 +33,12 @@ export interface MongoStoreOptions extends MongoConnectionOptions {
   /** How long a call waits for the server, in milliseconds; default 2 000. */
   timeout?: number | undefined;
 }
+
+/**
+ * How many writes of one session run in parallel. They wait for the journal together: one after the other, two took 9 ms
+ * instead of 5. More of them make the server repeat what conflicts.
+ */
+const AT_ONCE = 4;
 
 /** How many sessions one step of clearing takes, so that each step ends well within its deadline. */
 const CLEARED_A_STEP = 500;
@@ -63,6 +73,9 @@ const WHOLE = {
 /** The fields that a write returns. */
 const STATE = { _id: 0, secretHash: 1, expiresAt: 1 };
 
+/** What the results of merged writes follow from: the state before them, and the time at which they were applied. */
+const BEFORE = { secretHash: 1, previous: 1, expiresAt: 1, now: '$$NOW' };
+
 interface Written {
   secretHash: string;
   expiresAt: Date;
@@ -88,6 +101,13 @@ export class MongoStore extends SessionStore {
   private readonly collection: string;
   private readonly clock = new ServerClock();
   private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
+  private readonly writes = new SessionWriteQueue({
+    send: (turn) => this.writeAll(turn),
+    // What the store itself throws, it throws before it writes.
+    mayBeOfOne: (error) => isStoreError(error) || mayBeOfOne(error),
+    isLast: (write) => 'change' in write && mayEnd(write.change, { to: this.now() + 2 * this.timeout }),
+    atOnce: AT_ONCE,
+  });
 
   constructor(options: MongoStoreOptions = {}) {
     checkOptionsObject('MongoStore', options, 'new MongoStore({ uri })');
@@ -142,11 +162,26 @@ export class MongoStore extends SessionStore {
     return this.reads.read(id);
   }
 
-  protected override async doUpdate(
-    { id }: SessionRef,
+  protected override doUpdate(
+    ref: SessionRef,
     change: SessionChange,
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
+    return this.writes.run({ operation: 'update', ref, write: { change }, deadline });
+  }
+
+  protected override async doRotate(
+    ref: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+    deadline: Deadline,
+  ): Promise<string | undefined> {
+    const write = { rotation: { presented, secretHash, grace } };
+    return (await this.writes.run({ operation: 'rotate', ref, write, deadline }))?.secretHash;
+  }
+
+  private async change(id: string, change: SessionChange, deadline: Deadline): Promise<SessionWriteResult> {
     const quick = operators(change);
     const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
     const updated = await this.write('update', deadline, timeIfMissed, async (send, window) => {
@@ -164,19 +199,15 @@ export class MongoStore extends SessionStore {
       if (done || (quick && !change.touch)) return done;
       return this.findAndModify(send, { query, update: changing(change), ...rest });
     });
-    return updated && updated.live !== false
-      ? { expiresAt: Number(updated.expiresAt), secretHash: updated.secretHash }
-      : undefined;
+    return updated && updated.live !== false ? resultOf(updated) : undefined;
   }
 
-  protected override async doRotate(
-    { id }: SessionRef,
-    presented: string,
-    secretHash: string,
-    grace: number,
+  private async rotation(
+    id: string,
+    { presented, secretHash, grace }: SessionRotation,
     deadline: Deadline,
-  ): Promise<string | undefined> {
-    const update = rotation(presented, secretHash, grace);
+  ): Promise<SessionWriteResult> {
+    const update = rotating(presented, secretHash, grace);
     const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
     const rotated = await this.write('rotate', deadline, timeIfMissed, (send, window) =>
       this.findAndModify(send, {
@@ -186,13 +217,44 @@ export class MongoStore extends SessionStore {
         hint: { _id: 1 },
       }),
     );
-    return rotated?.secretHash;
+    return rotated && resultOf(rotated);
+  }
+
+  /** Sends writes of one session, several of them as one command. */
+  private async writeAll({
+    id,
+    calls,
+    operation,
+    deadline,
+  }: SessionWriteTurn): Promise<SessionWriteResult[]> {
+    const writes = calls.map(({ write }) => write);
+    const [write] = writes;
+    if (writes.length === 1 && write) {
+      return [
+        'change' in write
+          ? await this.change(id, write.change, deadline)
+          : await this.rotation(id, write.rotation, deadline),
+      ];
+    }
+    const update = merged(writes);
+    const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
+    const before = await this.write(operation, deadline, timeIfMissed, (send, window) =>
+      this.findAndModify<SessionDocument & { now: Date }>(send, {
+        query: { _id: id, ...liveIn(window) },
+        update,
+        new: false,
+        fields: BEFORE,
+        hint: { _id: 1 },
+      }),
+    );
+    if (!before) return writes.map(() => undefined);
+    return applyWrites(recordOf(before), writes, Number(before.now)).results;
   }
 
   protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
     // A session that has expired by this server's clock is removed too: it might be live by that of the next primary.
     const destroyed = await this.write('destroy', deadline, this.timeIf({ _id: id }), (send, window) =>
-      this.findAndModify(send, {
+      this.findAndModify<Written>(send, {
         query: { ...MARK, _id: id, $expr: within(window) },
         remove: true,
         fields: { ...STATE, live: LIVE },
@@ -369,14 +431,17 @@ export class MongoStore extends SessionStore {
   }
 
   /** Changes or removes a session. Resolves to `undefined` if none matched. */
-  private async findAndModify(send: Send, command: Record<string, unknown>): Promise<Written | undefined> {
+  private async findAndModify<T = Written>(
+    send: Send,
+    command: Record<string, unknown>,
+  ): Promise<T | undefined> {
     const { value } = await send({
       findAndModify: this.collection,
       new: !command['remove'],
       ...command,
       ...WRITE,
     });
-    return (value as Written | null) ?? undefined;
+    return (value as T | null) ?? undefined;
   }
 
   /** Removes sessions. Resolves to how many, once the majority has acknowledged this and all earlier removals. */
@@ -453,8 +518,12 @@ function liveIn(window: Window): Record<string, unknown> {
 }
 
 /** Whether a session may have expired after a change within a window. If not, it is live. */
-function mayEnd({ expiresAt, touch }: SessionChange, { to }: Window): boolean {
+function mayEnd({ expiresAt, touch }: SessionChange, { to }: Pick<Window, 'to'>): boolean {
   return (expiresAt ?? touch?.to ?? Infinity) <= to;
+}
+
+function resultOf({ expiresAt, secretHash }: Written): SessionUpdate {
+  return { expiresAt: Number(expiresAt), secretHash };
 }
 
 async function timeOf(send: Send): Promise<Date> {

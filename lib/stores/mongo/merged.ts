@@ -1,0 +1,102 @@
+import type { SessionChange } from '../../contract/record.js';
+import type { SessionWrite } from '../shared/writes.js';
+import { dateOf } from './document.js';
+import { changing, rotating, type Expression } from './pipelines.js';
+
+/**
+ * Applies writes one after another, as one pipeline. None of them may end the session but the last, because a pipeline
+ * goes on.
+ *
+ * Data and groups, the expiry, and the secret do not depend on each other. So each of the three has its own steps.
+ */
+export function merged(writes: readonly SessionWrite[]): Expression[] {
+  const content = new Content();
+  const expiry = new Expiry();
+  const secret: Expression[] = [];
+  for (const write of writes) {
+    if ('rotation' in write) {
+      const { presented, secretHash, grace } = write.rotation;
+      secret.push(...rotating(presented, secretHash, grace));
+      continue;
+    }
+    content.add(write.change);
+    expiry.add(write.change);
+    const { retirePrevious } = write.change;
+    if (retirePrevious) secret.push(...changing({ retirePrevious }));
+  }
+  return [...changing({ ...content.change, ...expiry.change }), ...expiry.moving, ...secret];
+}
+
+/** What changes do to the data and the groups, one after another. */
+class Content {
+  private readonly set = new Map<string, string>();
+  private readonly remove = new Set<string>();
+  private readonly join = new Set<string>();
+  private readonly leave = new Set<string>();
+
+  add({ set = {}, remove = [], join = [], leave = [] }: SessionChange): void {
+    for (const name of Object.keys(set)) {
+      this.set.set(name, set[name] as string);
+      this.remove.delete(name);
+    }
+    for (const name of remove) {
+      this.set.delete(name);
+      this.remove.add(name);
+    }
+    for (const group of join) {
+      this.join.add(group);
+      this.leave.delete(group);
+    }
+    for (const group of leave) {
+      this.join.delete(group);
+      this.leave.add(group);
+    }
+  }
+
+  get change(): SessionChange {
+    return {
+      // Also a property of the name `__proto__`.
+      set: Object.fromEntries(this.set),
+      remove: [...this.remove],
+      join: [...this.join],
+      leave: [...this.leave],
+    };
+  }
+}
+
+/** What changes do to the expiry, one after another. */
+class Expiry {
+  /** Set by a change, whatever the expiry was. */
+  private fixed: number | undefined;
+  /** Otherwise: what it becomes, by what it was. It stays any other. */
+  private readonly moves = new Map<number, number>();
+
+  add({ expiresAt, touch }: SessionChange): void {
+    if (expiresAt !== undefined) this.fixed = expiresAt;
+    else if (touch) this.touch(touch);
+  }
+
+  private touch({ from, to }: { from: number; to: number }): void {
+    if (this.fixed !== undefined) {
+      if (this.fixed === from) this.fixed = to;
+      return;
+    }
+    const isStart = !this.moves.has(from);
+    for (const [start, now] of this.moves) if (now === from) this.moves.set(start, to);
+    if (isStart) this.moves.set(from, to);
+  }
+
+  get change(): SessionChange {
+    return this.fixed === undefined ? {} : { expiresAt: this.fixed };
+  }
+
+  /** The stage that moves the expiry. */
+  get moving(): Expression[] {
+    if (this.fixed !== undefined || this.moves.size === 0) return [];
+    const from = [...this.moves.keys()].map(dateOf);
+    const to = [...this.moves.values()].map(dateOf);
+    // The position of an expiry that is not found is -1, which means the last element.
+    const moved = { $arrayElemAt: [[...to, '$expiresAt'], { $indexOfArray: [from, '$expiresAt'] }] };
+    return [{ $set: { expiresAt: moved } }];
+  }
+}
