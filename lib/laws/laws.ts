@@ -8,6 +8,7 @@ import { expiredLaws } from './expired.js';
 import { expiryLaws } from './expiry.js';
 import { groupLaws } from './group.js';
 import { pageLaws } from './page.js';
+import { parallelLaws } from './parallel.js';
 import { rejectedLaws } from './rejected.js';
 import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
@@ -23,6 +24,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...createLaws,
   ...deleteWinsLaws,
   ...bothSurviveLaws,
+  ...parallelLaws,
   ...wholeLaws,
   ...expiredLaws,
   ...expiryLaws,

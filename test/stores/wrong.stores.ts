@@ -3,12 +3,14 @@ import { wrongInExpiry } from './wrong/expiry.stores.js';
 import { wrongInGroups } from './wrong/group.stores.js';
 import { wrongInLife } from './wrong/life.stores.js';
 import { wrongInPages } from './wrong/page.stores.js';
+import { wrongInParallel } from './wrong/parallel.stores.js';
 import { wrongInRotation } from './wrong/rotation.stores.js';
 import type { WrongStore } from './wrong/wrong.store.js';
 
 /** Every way to be wrong that a law must notice. */
 export const wrongStores: readonly WrongStore[] = [
   ...wrongInLife,
+  ...wrongInParallel,
   ...wrongInExpiry,
   ...wrongInRotation,
   ...wrongInGroups,
