@@ -15,8 +15,8 @@ const CONNECTIONS = 32;
  * Prints a table. The first subject must be without sessions, the last ours.
  *
  * @param {string[]} subjects by their names in `server.mjs`
- * @param {{ sizes: number[], backend?: string, address?: object }} about the sizes of the sessions in bytes, and the
- *   server they need
+ * @param {{ sizes: number[], isShared?: boolean, backend?: string, address?: object }} about the sizes of the sessions
+ *   in bytes, whether all connections share one session, and the server they need
  */
 export async function compareHttp(subjects, { sizes, ...where }) {
   const rows = [];
@@ -77,16 +77,18 @@ function ratios(figures) {
     ]);
 }
 
-async function start(subject, size, { backend = '', address }) {
+async function start(subject, size, { backend = '', address, isShared = false }) {
   const args = [subject, String(size), backend, JSON.stringify(address ?? {})];
   const env = { ...process.env, NODE_ENV: 'production' };
   const child = fork(`${import.meta.dirname}/server.mjs`, args, { env });
   const [{ port }] = await once(child, 'message');
   const url = `http://127.0.0.1:${port}`;
-  return { child, url, cookies: await Promise.all(Array.from({ length: CONNECTIONS }, () => login(url))) };
+  const logins = Array.from({ length: isShared ? 1 : CONNECTIONS }, () => login(url));
+  const [first, ...others] = await Promise.all(logins);
+  return { child, url, cookies: isShared ? Array(CONNECTIONS).fill(first) : [first, ...others] };
 }
 
-/** Starts a session for one connection, because browsers do not share one session. */
+/** Starts a session. Resolves to its cookie. */
 async function login(url) {
   const { headers } = await fetch(`${url}/login`);
   const [cookie = ''] = headers.getSetCookie().map((line) => line.split(';')[0]);

@@ -16,6 +16,9 @@ export async function compareStores(backend, address, more) {
   for (const contender of Object.values(contenders)) await contender.close();
 
   const [ours, ...peers] = Object.keys(stores);
+  const subjects = ['no session', ...peers, ours];
   console.log('\nOver HTTP, 32 connections; CPU time is that of the app process alone.\n');
-  await compareHttp(['no session', ...peers, ours], { sizes: [700], backend, address });
+  await compareHttp(subjects, { sizes: [700], backend, address });
+  console.log('\nThe same, with one session for all connections.\n');
+  await compareHttp(subjects, { sizes: [700], isShared: true, backend, address });
 }
