@@ -1,3 +1,3 @@
 export { startRedisCluster } from './redis.cluster.mjs';
 export { startRedisSentinel } from './redis.sentinel.mjs';
-export { call, startRedis } from './redis.server.mjs';
+export { call, redisCli, startRedis } from './redis.server.mjs';

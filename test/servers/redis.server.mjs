@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { contained, firstOf, installed, unpacked } from './programs.mjs';
 import { Server } from './server.mjs';
@@ -69,6 +72,19 @@ export async function call(url, command, ...args) {
 }
 
 /**
+ * Runs `redis-cli`, and resolves to what it printed. Rejects if it fails.
+ *
+ * @param {...(string | number)} given
+ * @returns {Promise<string>}
+ */
+export async function redisCli(...given) {
+  const program = await firstOf(programs('redis-cli'), 'Install redis-cli, which is part of Redis.');
+  const { command, args, env } = program.launch(given.map(String), tmpdir());
+  const { stdout } = await promisify(execFile)(command, args, { env: { ...process.env, ...env } });
+  return stdout;
+}
+
+/**
  * Settings as command line arguments.
  *
  * @param {Record<string, string | number>} settings
@@ -76,12 +92,16 @@ export async function call(url, command, ...args) {
 export const flags = (settings) =>
   Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
 
+/** Where a program of Redis is searched without Docker. */
+const local = (command) => ({
+  PATH: () => installed(command),
+  'Debian packages': () => unpacked('redis', { command, packages: ['redis-server', 'redis-tools'] }),
+});
+
+const programs = (command) => ({ Docker: () => contained('redis', command), ...local(command) });
+
 /** The programs that do not need Docker, by where they are searched. */
-export const localPrograms = {
-  PATH: () => installed('redis-server'),
-  'Debian packages': () =>
-    unpacked('redis', { command: 'redis-server', packages: ['redis-server', 'redis-tools'] }),
-};
+export const localPrograms = local('redis-server');
 
 const urlOf = (port) => `redis://127.0.0.1:${port}`;
 
@@ -91,6 +111,6 @@ const addressAndFolder = ({ port, folder }) => flags({ port, bind: '127.0.0.1', 
 let found;
 const redisProgram = () =>
   (found ??= firstOf(
-    { Docker: () => contained('redis', 'redis-server'), ...localPrograms },
+    programs('redis-server'),
     'No Redis can be started: set REDIS_URL and REDIS_CLUSTER_NODES, or start Docker, or install redis-server.',
   ));

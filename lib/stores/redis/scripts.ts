@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LISTS, SLOT } from './lists.js';
 
 /** A Lua script, and the SHA-1 by which a server that has run it finds it. */
 export interface Script {
@@ -18,6 +19,15 @@ if now < tonumber(ARGV[1]) or now > tonumber(ARGV[2]) then return { now } end
   );
 }
 
+/** Dragonfly requires this of scripts that use keys which are not declared. To other servers it is a comment. */
+const UNDECLARED_KEYS = '--!df flags=allow-undeclared-keys\n';
+
+/** A script of these parts. */
+export function script(...parts: string[]): Script {
+  const lua = UNDECLARED_KEYS + parts.join('').trim();
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
 /**
  * A write that does nothing, to a key of the shard ARGV[3]. A script runs it where it may write nothing else, so that it
  * fails on a replica: a former primary does not know what has happened since. A primary that accepts no writes for
@@ -29,11 +39,13 @@ local role = redis.pcall('UNLINK', ARGV[3] .. 'none')
 if type(role) == 'table' and string.find(role.err, 'READONLY', 1, true) then return role end
 `;
 
-/** A script of these parts. */
-export function script(...parts: string[]): Script {
-  const lua = parts.join('').trim();
-  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
-}
+/**
+ * The reply of a script that has written nothing, because the slot of its keys is moving to another node of the Cluster
+ * and some of them are on the other node.
+ */
+export const INCOMPLETE = 'incomplete';
+
+const RETURN_INCOMPLETE = `return { now, '${INCOMPLETE}' }`;
 
 /**
  * The start of each script on a session. KEYS[1] is its hash, ARGV[3] the start of all keys of its shard, ARGV[4] its
@@ -42,117 +54,6 @@ export function script(...parts: string[]): Script {
  */
 const SESSION = `
 local hash, shard, id = KEYS[1], ARGV[3], ARGV[4]
-`;
-
-/** The lists of sessions, and how long Redis keeps them. */
-const LISTS = `
-local NEVER = 8640000000000000
-local all, expiry = shard .. 'all', shard .. 'expiry'
-
--- A list lives at least as long as its sessions. It lives a quarter longer, so that most calls need not move its
--- expiry. The second list, if any, gets the same expiry.
-local function keep(expires, list, other)
-  local left = expires - now
-  if redis.call('PTTL', list) >= left then return end
-  local till = math.min(NEVER, expires + math.floor(left / 4))
-  redis.call('PEXPIREAT', list, till)
-  if other then redis.call('PEXPIREAT', other, till) end
-end
-
--- Called after a session that never expires was removed from a list. The list gets the expiry of its last session, or
--- of the shard's last one, so that it does not stay forever. In a shard with other sessions that never expire, a big
--- list keeps its expiry; later joins remove its dead sessions.
-local function loosen(list)
-  local last = tonumber(redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2] or now)
-  if last == NEVER then
-    local members = redis.call('ZRANGE', list, 0, 127)
-    if #members == 128 then return end
-    last = now
-    for _, member in ipairs(members) do
-      local expires = tonumber(redis.call('HGET', shard .. 's:' .. member, 'expires') or now)
-      if expires == NEVER then return end
-      last = math.max(last, expires)
-    end
-  end
-  redis.call('PEXPIREAT', list, last)
-end
-
-local function loosenAll()
-  local last = redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2]
-  if last and tonumber(last) < NEVER then
-    redis.call('PEXPIREAT', expiry, last)
-    redis.call('PEXPIREAT', all, last)
-  end
-end
-
--- Adds a session after all others, so that a walk along the list meets each session once.
-local function enter(list, member)
-  local last = redis.call('ZRANGE', list, -1, -1, 'WITHSCORES')[2]
-  redis.call('ZADD', list, 'NX', (last or 0) + 1, member)
-end
-
--- Notes the groups of a session under a key that outlives its hash, so that a sweep can remove it from their lists.
-local function note(member, groups, expires)
-  local key = shard .. 'm:' .. member
-  redis.call('SET', key, cjson.encode(groups))
-  redis.call('PEXPIREAT', key, math.min(NEVER, expires + 5000))
-end
-
--- Removes an expired session from the lists of its groups.
-local function forget(member)
-  local key = shard .. 'm:' .. member
-  local groups = redis.call('GET', key)
-  if not groups then return end
-  for _, group in ipairs(cjson.decode(groups)) do redis.call('ZREM', shard .. 'g:' .. group, member) end
-  redis.call('UNLINK', key)
-end
-
--- Removes some expired sessions. Each new session calls it, so that the lists stay in proportion to the live sessions.
-local function sweep(limit)
-  local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, limit)
-  if #dead > 0 then
-    redis.call('ZREM', expiry, unpack(dead))
-    redis.call('ZREM', all, unpack(dead))
-    for _, member in ipairs(dead) do forget(member) end
-  end
-end
-
-local function sweepGroup(list)
-  for _, member in ipairs(redis.call('ZRANDMEMBER', list, 3)) do
-    if redis.call('EXISTS', shard .. 's:' .. member) == 0 then redis.call('ZREM', list, member) end
-  end
-end
-
-local function joinGroup(group, expires)
-  local list = shard .. 'g:' .. group
-  sweepGroup(list)
-  enter(list, id)
-  keep(expires, list)
-end
-
-local function leaveGroup(group, member, expires)
-  local list = shard .. 'g:' .. group
-  redis.call('ZREM', list, member)
-  if expires == NEVER then loosen(list) end
-end
-
--- Removes a session from its hash and all lists. With a group, only if the session is in it, because a group's list may
--- contain the id of an expired session which a new session has taken. Returns whether it was live.
-local function finish(member, group)
-  local hash = shard .. 's:' .. member
-  local held = redis.call('HMGET', hash, 'expires', 'groups')
-  if not held[1] then return 0 end
-  local expires = tonumber(held[1])
-  local groups, isIn = held[2] and cjson.decode(held[2]) or {}, group == nil
-  for _, its in ipairs(groups) do isIn = isIn or its == group end
-  if not isIn then return 0 end
-  redis.call('UNLINK', hash, shard .. 'm:' .. member)
-  redis.call('ZREM', all, member)
-  redis.call('ZREM', expiry, member)
-  for _, its in ipairs(groups) do leaveGroup(its, member, expires) end
-  if expires == NEVER then loosenAll() end
-  return expires > now and 1 or 0
-end
 `;
 
 const FIELDS = `
@@ -183,6 +84,7 @@ end
  */
 export const CREATE = acting(
   SESSION,
+  SLOT,
   LISTS,
   FIELDS,
   `
@@ -194,17 +96,24 @@ end
 
 local expires = tonumber(ARGV[6])
 if expires <= now then return { now, 1 } end
-if held[1] then finish(id) else forget(id) end
+local groups = {}
+for at = 8 + ARGV[7], #ARGV do table.insert(groups, ARGV[at]) end
+
+-- While the slot moves, its new keys belong on the node that it enters. If this node has no list of a group, the other
+-- one may have it. An expired session with this id may have keys on the other one too.
+if moving then
+  local isKnown = held[1] or not areHere(groups) or redis.call('ZSCORE', all, id) or redis.call('ZSCORE', expiry, id)
+  if isKnown then ${RETURN_INCOMPLETE} end
+elseif held[1] then
+  finish(id)
+else
+  forget(id)
+end
 
 -- The hash is written last: if a key belongs to another program, the script stops while there is no session yet.
 sweep(4)
-local firstGroup = 8 + ARGV[7]
-for at = firstGroup, #ARGV do joinGroup(ARGV[at], expires) end
-if firstGroup <= #ARGV then
-  local groups = {}
-  for at = firstGroup, #ARGV do table.insert(groups, ARGV[at]) end
-  note(id, groups, expires)
-end
+for _, group in ipairs(groups) do joinGroup(group, expires) end
+if #groups > 0 then note(id, groups, expires) end
 enter(all, id)
 redis.call('ZADD', expiry, expires, id)
 keep(expires, expiry, all)
@@ -236,48 +145,58 @@ local expiresAt = tonumber(wanted)
 
 local sets, removals, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local firstJoin = 13 + sets + removals
-if expiresAt > now then
-  -- If a key belongs to another program, the script stops here, before anything is written.
-  for at = firstJoin, #ARGV do redis.call('ZSCORE', shard .. 'g:' .. ARGV[at], id) end
+
+local function change()
   set(13, sets)
   remove(13 + sets, removals)
-
   if ARGV[9] ~= '' and ARGV[8] == secretHash then
     local at, was = string.match(redis.call('HGET', hash, 'previous') or '', '^([-%d]+:%d+):(:.*)$')
     if at then redis.call('HSET', hash, 'previous', at .. ':' .. ARGV[9] .. was) end
   end
+end
 
-  -- Most changes end here. Only to define the functions that follow would cost them a fifth of their time.
-  if wanted == expires and firstJoin > #ARGV then
-    ${ON_PRIMARY}
-    return { now, 1, expires, secretHash }
-  end
+-- Most changes end here. Only to define the functions that follow would cost them a fifth of their time.
+if wanted == expires and firstJoin > #ARGV then
+  change()
+  ${ON_PRIMARY}
+  return { now, 1, expires, secretHash }
 end
 `,
+  SLOT,
   LISTS,
   `
+local joined, left, isIn, isLeft = {}, {}, {}, {}
+local groups = held[3] and cjson.decode(held[3]) or {}
+for _, group in ipairs(groups) do isIn[group] = true end
+for at = firstJoin, firstJoin + joins - 1 do table.insert(joined, ARGV[at]) end
+for at = firstJoin + joins, #ARGV do
+  if isIn[ARGV[at]] and not isLeft[ARGV[at]] then table.insert(left, ARGV[at]) end
+  isLeft[ARGV[at]] = true
+end
+if moving and not isWhole(id, joined) then ${RETURN_INCOMPLETE} end
+
 if expiresAt <= now then
   finish(id)
   return { now, 0 }
 end
 
-local groups = held[3] and cjson.decode(held[3]) or {}
+-- If a key belongs to another program, the script stops here, before anything is written.
+for _, group in ipairs(joined) do redis.call('ZSCORE', shard .. 'g:' .. group, id) end
+for _, group in ipairs(left) do redis.call('ZSCORE', shard .. 'g:' .. group, id) end
+change()
+
 if firstJoin <= #ARGV then
-  local isIn, left, isLeft = {}, {}, {}
-  for _, group in ipairs(groups) do isIn[group] = true end
-  for at = firstJoin, firstJoin + joins - 1 do
-    joinGroup(ARGV[at], expiresAt)
-    if not isIn[ARGV[at]] then table.insert(groups, ARGV[at]) end
-    isIn[ARGV[at]] = true
+  for _, group in ipairs(joined) do
+    joinGroup(group, expiresAt)
+    if not isIn[group] then table.insert(groups, group) end
+    isIn[group] = true
   end
-  for at = firstJoin + joins, #ARGV do
-    isLeft[ARGV[at]] = true
-    leaveGroup(ARGV[at], id, tonumber(expires))
-  end
+  for _, group in ipairs(left) do leaveGroup(group, id, tonumber(expires)) end
+  local stays = {}
   for _, group in ipairs(groups) do
-    if not isLeft[group] then table.insert(left, group) end
+    if not isLeft[group] then table.insert(stays, group) end
   end
-  groups = left
+  groups = stays
   if #groups > 0 then
     redis.call('HSET', hash, 'groups', cjson.encode(groups))
     note(id, groups, expiresAt)
@@ -339,13 +258,23 @@ return { now, 1, secretHash }
 );
 
 /** ARGV: window, shard, id. Returns whether the session was live. */
-export const DESTROY = acting(SESSION, LISTS, ON_PRIMARY, 'return { now, finish(id) }');
+export const DESTROY = acting(
+  SESSION,
+  SLOT,
+  LISTS,
+  ON_PRIMARY,
+  `
+if moving and isHere(hash) and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
+return { now, finish(id) or 0 }
+`,
+);
 
 /** Counts all sessions of a shard. KEYS[1] is its list in order of expiry. ARGV: window, shard. */
 export const COUNT_ALL = acting(
   `
 local shard = ARGV[3]
 `,
+  SLOT,
   LISTS,
   `
 ${ON_PRIMARY}
@@ -358,21 +287,38 @@ return { now, redis.call('ZCOUNT', KEYS[1], now + 1, '+inf') }
  * Counts some sessions of a group. KEYS[1] is its list. ARGV: window, shard, after, limit. Returns how many are live,
  * and the last place if there may be more.
  */
-export const COUNT_STEP = acting(`
+export const COUNT_STEP = acting(
+  `
+local shard = ARGV[3]
+`,
+  SLOT,
+  `
 ${ON_PRIMARY}
 local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
-if #met == 0 then return { now, 0 } end
-local hashes = {}
-for at = 1, #met, 2 do table.insert(hashes, ARGV[3] .. 's:' .. met[at]) end
-local live = redis.call('EXISTS', unpack(hashes))
-if live < #hashes then
-  for at = 1, #met, 2 do
-    if redis.call('EXISTS', ARGV[3] .. 's:' .. met[at]) == 0 then redis.call('ZREM', KEYS[1], met[at]) end
+local group, live, others = string.sub(KEYS[1], #shard + 3), 0, {}
+local call = moving and redis.pcall or redis.call
+
+-- A list may contain the id of an expired session which a new session has taken.
+local function isMember(id)
+  local groups = call('HGET', shard .. 's:' .. id, 'groups')
+  if type(groups) ~= 'string' then return false end
+  for _, its in ipairs(cjson.decode(groups)) do
+    if its == group then return true end
   end
+  return false
 end
-if #hashes < tonumber(ARGV[5]) then return { now, live } end
+
+for at = 1, #met, 2 do
+  if isMember(met[at]) then live = live + 1 else table.insert(others, met[at]) end
+end
+if #others > 0 then
+  if moving then ${RETURN_INCOMPLETE} end
+  redis.call('ZREM', KEYS[1], unpack(others))
+end
+if #met < 2 * ARGV[5] then return { now, live } end
 return { now, live, met[#met] }
-`);
+`,
+);
 
 /**
  * Destroys some sessions of a list. KEYS[1] is the list. ARGV: window, shard, after, until (empty in the first step,
@@ -383,6 +329,7 @@ export const CLEAR_STEP = acting(
   `
 local shard = ARGV[3]
 `,
+  SLOT,
   LISTS,
   `
 ${ON_PRIMARY}
@@ -395,9 +342,12 @@ if KEYS[1] ~= all then group = string.sub(KEYS[1], #shard + 3) end
 for at = 7, #ARGV do kept[ARGV[at]] = true end
 local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], last, 'WITHSCORES', 'LIMIT', 0, ARGV[6])
 for at = 1, #met, 2 do
+  if moving and not kept[met[at]] and not isWhole(met[at], {}) then ${RETURN_INCOMPLETE} end
+end
+for at = 1, #met, 2 do
   if not kept[met[at]] then
-    ended = ended + finish(met[at], group)
-    redis.call('ZREM', KEYS[1], met[at])
+    local wasLive = finish(met[at], group)
+    if wasLive then ended = ended + wasLive else redis.call('ZREM', KEYS[1], met[at]) end
   end
 end
 if #met < 2 * ARGV[6] then return { now, ended } end

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
@@ -32,6 +33,7 @@ import {
   COUNT_STEP,
   CREATE,
   DESTROY,
+  INCOMPLETE,
   ROTATE,
   UPDATE,
   type Script,
@@ -48,6 +50,15 @@ export interface RedisStoreOptions extends RedisConnectionOptions {
 /** How many sessions one step of counting or clearing takes, so that no script blocks the server for long. */
 const COUNTED_A_STEP = 1000;
 const CLEARED_A_STEP = 200;
+
+/** After how many milliseconds a script is sent again to a slot that is moving; twice as many after each further time. */
+const FIRST_RETRY = 10;
+const LAST_RETRY = 160;
+
+/** What to do about a call that has found the keys of its slot on two nodes until its deadline. */
+const MOVING =
+  'Its slot is moving to another node of the Cluster: try again when it has moved. ' +
+  'If no move is running, see `redis-cli --cluster check`';
 
 /** The reply of a script, without the time. */
 type Reply = (string | number | null)[];
@@ -331,7 +342,7 @@ export class RedisStore extends SessionStore {
     args: (string | number)[],
   ): Promise<Reply> {
     const clock = this.clocks[shard] as ServerClock;
-    for (;;) {
+    for (let retry = FIRST_RETRY; ;) {
       const sentAt = performance.now();
       const { from, to } = clock.window(deadline);
       const [now, ...reply] = await this.evaluate(operation, script, key, [
@@ -341,7 +352,11 @@ export class RedisStore extends SessionStore {
         ...args,
       ]);
       clock.learn(sentAt, Number(now));
-      if (reply.length > 0) return reply;
+      if (reply[0] === INCOMPLETE) {
+        deadline.advice = MOVING;
+        await wait(Math.min(retry, deadline.left));
+        retry = Math.min(2 * retry, LAST_RETRY);
+      } else if (reply.length > 0) return reply;
       if (deadline.isOver) throw this.late(operation, deadline);
     }
   }

@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { Cluster } from 'ioredis';
+import { SessionStoreError, type SessionRecord, type SessionStore } from 'nestjs-session-stores/store';
+import { RedisStore } from 'nestjs-session-stores/stores/redis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
+import { Random } from '../http/random.js';
+import { aRecord } from '../record.js';
+import { call, redisCli, startRedisCluster } from '../servers/redis.mjs';
+import { agreement, paged } from './agreement.js';
+
+const LONG = process.env['LONG'] !== undefined;
+const WORKERS = 16;
+
+let cluster: Awaited<ReturnType<typeof startRedisCluster>>;
+let client: Cluster;
+beforeAll(async () => {
+  cluster = await startRedisCluster();
+  client = new Cluster(cluster.nodes, { lazyConnect: true });
+  await client.connect();
+});
+afterAll(async () => {
+  client.disconnect();
+  await cluster.stop();
+});
+
+/** Calls a store until it is stopped, on sessions that no one else changes, and checks each result. */
+class Worker {
+  private readonly mine = new Map<string, SessionRecord>();
+  private readonly group: string;
+  private isStopped = false;
+  readonly done: Promise<void>;
+  /** How many calls resolved, and how many failed because a slot was moving. */
+  readonly calls = { resolved: 0, failed: 0 };
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly random: Random,
+    private readonly name: number,
+  ) {
+    this.group = `worker:${name}`;
+    this.done = this.run();
+    // Whoever stops it learns of a failure.
+    this.done.catch(() => {});
+  }
+
+  get live(): SessionRecord[] {
+    return [...this.mine.values()];
+  }
+
+  stop(): Promise<void> {
+    this.isStopped = true;
+    return this.done;
+  }
+
+  private async run(): Promise<void> {
+    for (let turn = 0; !this.isStopped; turn++) await this.step(`${this.name}-${turn}`);
+  }
+
+  private async step(fresh: string): Promise<void> {
+    const { store, random, mine, group } = this;
+    const roll = random.next();
+    const record = mine.size > 0 ? random.pick(this.live) : undefined;
+    if (!record || roll < 0.2) {
+      const groups = random.chance(0.8) ? [group, random.pick(['tenant', `alone:${fresh}`])] : [];
+      const created = aRecord(fresh, { groups });
+      await this.on(created, async () => {
+        await store.create(created);
+        mine.set(fresh, created);
+      });
+    } else if (roll < 0.4) {
+      const read = await this.on(record, () => store.read(record.id));
+      if (read !== FAILED) expect(read, 'a live session is read').toMatchObject({ id: record.id });
+    } else if (roll < 0.55) {
+      const to = record.expiresAt + 1000;
+      const touch = { from: record.expiresAt, to };
+      const touched = await this.on(record, () => store.update(record, { set: { n: fresh }, touch }));
+      if (touched !== FAILED) {
+        expect(touched, 'a live session is touched').toMatchObject({ expiresAt: to });
+        mine.set(record.id, { ...record, expiresAt: to });
+      }
+    } else if (roll < 0.7) {
+      const leave = record.groups.filter(() => random.chance(0.5));
+      const join = [group, `also:${this.name}`].filter((one) => !leave.includes(one) && random.chance(0.5));
+      const changed = await this.on(record, () => store.update(record, { join, leave }));
+      if (changed !== FAILED) {
+        expect(changed, 'a live session is changed').toBeDefined();
+        const groups = new Set([...record.groups.filter((one) => !leave.includes(one)), ...join]);
+        mine.set(record.id, { ...record, groups: [...groups] });
+      }
+    } else if (roll < 0.85 && mine.size > 5) {
+      const wasLive = await this.on(record, () => store.destroy(record.id));
+      if (wasLive !== FAILED) {
+        expect(wasLive, 'a live session is destroyed').toBe(true);
+        mine.delete(record.id);
+      }
+    } else if (roll < 0.92) {
+      const count = await this.on(undefined, () => store.count(group));
+      if (count !== FAILED) expect(count, 'the count of its group').toBe(this.members.length);
+    } else {
+      const page = await this.on(undefined, () => paged(store, group));
+      if (page !== FAILED) expect(page.toSorted(), 'the pages of its group').toEqual(this.members);
+    }
+  }
+
+  private get members(): string[] {
+    const members = this.live.filter(({ groups }) => groups.includes(this.group));
+    return members.map(({ id }) => id).toSorted();
+  }
+
+  /** Calls the store. If the call fails, finds out whether it has changed the session nevertheless. */
+  private async on<T>(record: SessionRecord | undefined, work: () => Promise<T>): Promise<T | typeof FAILED> {
+    try {
+      const result = await work();
+      this.calls.resolved++;
+      return result;
+    } catch (error) {
+      if (!(error instanceof SessionStoreError)) throw error;
+      this.calls.failed++;
+      if (!record) return FAILED;
+      const now = await eventually(() => this.store.read(record.id).then((one) => one ?? null));
+      if (now) this.mine.set(record.id, now);
+      else this.mine.delete(record.id);
+      return FAILED;
+    }
+  }
+}
+
+const FAILED = Symbol('failed');
+
+const many = LONG ? 20_000 : 1500;
+
+it.each(LONG ? ['', '--cluster-replace'] : [''])(
+  'a reshard under load ends, no call is wrong, and then records, index and groups agree %s',
+  async (flag) => {
+    const prefix = `${randomUUID()}:`;
+    const store = new RedisStore({ cluster: { nodes: cluster.nodes }, prefix });
+    await store.open();
+    try {
+      const records = Array.from({ length: many }, (_, at) =>
+        aRecord(`k${at}`, { groups: [`user:${at % 99}`, 'tenant'] }),
+      );
+      const queue = records.values();
+      await Promise.all(
+        Array.from({ length: 32 }, async () => {
+          for (const record of queue) await store.create(record);
+        }),
+      );
+      const workers = Array.from({ length: WORKERS }, (_, at) => new Worker(store, new Random(at), at));
+      try {
+        await reshard(flag === '' ? [] : [flag]);
+      } finally {
+        await Promise.all(workers.map((worker) => worker.stop()));
+      }
+      const calls = workers.reduce(
+        (sum, { calls: its }) => ({ resolved: sum.resolved + its.resolved, failed: sum.failed + its.failed }),
+        { resolved: 0, failed: 0 },
+      );
+      console.log(calls);
+      const live = await agreement(store, client.nodes('master'), prefix);
+      const expected = [...records, ...workers.flatMap((worker) => worker.live)];
+      expect([...live.keys()].toSorted()).toEqual(expected.map(({ id }) => id).toSorted());
+      const groups = new Set(expected.flatMap((record) => record.groups));
+      for (const group of groups) await store.clear(group);
+      expect(await store.count()).toBe(expected.filter((record) => record.groups.length === 0).length);
+    } finally {
+      await store.clear();
+      await store.close();
+    }
+  },
+  600_000,
+);
+
+/** Moves the slot of the first shard, or with LONG all slots of a primary, to another primary and back. */
+async function reshard(flags: string[]): Promise<void> {
+  const [first, second] = cluster.primaries as [(typeof cluster.primaries)[0], (typeof cluster.primaries)[0]];
+  const id = async ({ url }: { url: string }) => (await call(url, 'CLUSTER', 'MYID')) as string;
+  for (const [from, to] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    const printed = await redisCli(
+      '--cluster',
+      'reshard',
+      `${first.host}:${first.port}`,
+      '--cluster-from',
+      await id(from),
+      '--cluster-to',
+      await id(to),
+      '--cluster-slots',
+      LONG ? 5461 : 512,
+      '--cluster-yes',
+      ...flags,
+    );
+    expect(printed).not.toMatch(/\bERR\b|error/i);
+  }
+}
