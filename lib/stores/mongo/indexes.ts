@@ -11,26 +11,24 @@ interface SetUp extends Place {
 }
 
 /**
+ * The index of all sessions, by id. With the expiry, sessions are counted without reading a document. As the last field
+ * it changes no session's place among the others; descending, a session whose expiry was moved on is not met again.
+ */
+export const BY_ID = 'nestjsSession_ids';
+
+/**
  * The indexes of a collection. They hold sessions only, so that documents of other programs cost nothing and are never
- * removed. `expiresAt` is not in an index that is used for paging or clearing: a session whose expiry moves meanwhile
- * would change its place and be missed.
+ * removed. No index that starts with `expiresAt` is used for counting, paging or clearing: a session whose expiry moves
+ * meanwhile would change its place, and be counted twice or missed.
  */
 const INDEXES: Index[] = [
-  // MongoDB removes documents by an index on one field only.
   {
     name: 'nestjsSession_expired',
     key: { expiresAt: 1 },
     expireAfterSeconds: 0,
     partialFilterExpression: MARK,
   },
-  // The mark is in it, so that all are counted without reading a document. It comes last, so that a query without an
-  // expiry cannot use this index.
-  {
-    name: 'nestjsSession_live',
-    key: { expiresAt: 1, nestjsSession: 1 },
-    partialFilterExpression: MARK,
-  },
-  { name: 'nestjsSession_ids', key: { nestjsSession: 1, _id: 1 }, partialFilterExpression: MARK },
+  { name: BY_ID, key: { nestjsSession: 1, _id: 1, expiresAt: -1 }, partialFilterExpression: MARK },
   { name: 'nestjsSession_groups', key: { groups: 1, _id: 1 }, partialFilterExpression: MARK },
 ];
 

@@ -14,10 +14,10 @@ import { ServerClock, type Window } from '../shared/clock.js';
 import { SessionWriteQueue, type SessionWriteTurn } from '../shared/write-queue.js';
 import { applyWrites, type SessionRotation, type SessionWriteResult } from '../shared/writes.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
-import { checkCollection } from './collection.js';
+import { checkCollection, codeOf } from './collection.js';
 import { MARK, documentOf, recordOf, type SessionDocument } from './document.js';
 import { failed, isIdInUse, mayBeOfOne } from './errors.js';
-import { makeIndexes } from './indexes.js';
+import { BY_ID, makeIndexes } from './indexes.js';
 import { operators } from './operators.js';
 import { MongoReads } from './reads.js';
 import { merged } from './merged.js';
@@ -278,18 +278,15 @@ export class MongoStore extends SessionStore {
 
   protected override doCount(group: string | undefined): Promise<number> {
     return this.inTime('count', async (send) => {
+      if (group !== undefined) return this.countIn(send, { ...between({ group }), $expr: LIVE });
       // With a constant for the time MongoDB counts on an index and reads no session.
-      const match =
-        group === undefined
-          ? { ...MARK, expiresAt: { $gt: await timeOf(send) } }
-          : { ...between({ group }), $expr: LIVE };
-      const { cursor } = (await send({
-        aggregate: this.collection,
-        pipeline: [{ $match: match }, { $count: 'count' }],
-        cursor: {},
-        ...READ,
-      })) as { cursor: { firstBatch: { count: number }[] } };
-      return cursor.firstBatch[0]?.count ?? 0;
+      const match = { ...MARK, expiresAt: { $gt: await timeOf(send) } };
+      // Without the hint MongoDB might count on the index on `expiresAt`.
+      return this.countIn(send, match, { hint: BY_ID }).catch((error: unknown) => {
+        // The index is still being created.
+        if (codeOf(error) === 'BadValue') return this.countIn(send, match);
+        throw error;
+      });
     });
   }
 
@@ -398,6 +395,17 @@ export class MongoStore extends SessionStore {
     const query = { filter: between(range), projection: { _id: 1 }, sort: { _id: sort }, limit };
     const found = await this.inTime('clear', (send) => this.findAll<{ _id: string }>(send, query));
     return found.map(({ _id }) => _id);
+  }
+
+  private async countIn(send: Send, match: object, options?: { hint: string }): Promise<number> {
+    const { cursor } = (await send({
+      aggregate: this.collection,
+      pipeline: [{ $match: match }, { $count: 'count' }],
+      cursor: {},
+      ...options,
+      ...READ,
+    })) as { cursor: { firstBatch: { count: number }[] } };
+    return cursor.firstBatch[0]?.count ?? 0;
   }
 
   /** Finds up to `limit` documents. `isCut` if not all of them fit into one response. */
