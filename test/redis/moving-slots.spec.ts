@@ -78,7 +78,7 @@ describe('while a slot moves', () => {
     'other group': () => ['g:h'],
   };
   const every = Object.keys(KEYS);
-  const some = [[], ['session', 'note', 'other session'], every.slice(3), every];
+  const some = [[], ['note'], ['session', 'note', 'other session'], every.slice(3), every];
   const subsets = Array.from({ length: 2 ** every.length }, (_, bits) =>
     every.filter((__, at) => bits & (2 ** at)),
   );
@@ -143,5 +143,34 @@ describe('while a slot moves', () => {
         await patient.clear();
       });
     },
+    120_000,
   );
+
+  it.each([
+    ['the first session of a shard', 0],
+    ['a session in new groups', 1],
+  ])('%s is created when the move has ended', async (_, others) => {
+    const { store: impatient, patient, prefix, close } = await opened();
+    try {
+      const [other, created] = ids.map((id) => aRecord(id, { groups: [`of ${id}`, 'new'] })) as [
+        SessionRecord,
+        SessionRecord,
+      ];
+      if (others > 0) await patient.create({ ...other, groups: ['g'] });
+      const move = await SlotMove.begin(SLOT, cluster.primaries);
+      let isCreated = false;
+      const create = patient.create(created).then(() => (isCreated = true));
+      await move.keys(`${prefix}${SHARD}g:g`);
+      // It waits longer than a store that gives up.
+      await expect(impatient.create(created)).rejects.toThrow(/slot is moving/);
+      expect(isCreated).toBe(false);
+      await move.finish();
+      await create;
+      expect(await held(patient, prefix)).toHaveLength(1 + others);
+      expect(await patient.clear('new')).toBe(1);
+    } finally {
+      await patient.clear();
+      await close();
+    }
+  });
 });

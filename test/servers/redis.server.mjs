@@ -72,7 +72,7 @@ export async function call(url, command, ...args) {
 }
 
 /**
- * Runs `redis-cli`, and resolves to what it printed. Rejects if it fails.
+ * Runs `redis-cli`, and resolves to what it printed. If it fails, rejects with the end of that.
  *
  * @param {...(string | number)} given
  * @returns {Promise<string>}
@@ -80,7 +80,10 @@ export async function call(url, command, ...args) {
 export async function redisCli(...given) {
   const program = await firstOf(programs('redis-cli'), 'Install redis-cli, which is part of Redis.');
   const { command, args, env } = program.launch(given.map(String), tmpdir());
-  const { stdout } = await promisify(execFile)(command, args, { env: { ...process.env, ...env } });
+  const options = { env: { ...process.env, ...env }, maxBuffer: 2 ** 26 };
+  const { stdout } = await promisify(execFile)(command, args, options).catch((error) => {
+    throw new Error(`redis-cli failed:\n${error.stdout.slice(-2_000)}${error.stderr}`, { cause: error });
+  });
   return stdout;
 }
 
