@@ -63,7 +63,7 @@ interface Turn extends SessionWriteTurn {
 /** The writes of one session. */
 interface Line {
   id: string;
-  underWay: Set<Turn>;
+  underWay: Set<SessionWriteTurn>;
   waiting: Waiting[];
   hint: unknown;
   /** Set while calls wait. */
@@ -87,11 +87,25 @@ export class SessionWriteQueue {
 
   /** Settles as the write alone would. If it was not done by its deadline, which rejects the call, it may not settle. */
   run(call: SessionWriteCall): Promise<SessionWriteResult> {
+    const line = this.lines.get(call.ref.id);
+    if (!line) return this.runFirst(call);
     return new Promise((resolve, reject) => {
-      const line = this.lines.get(call.ref.id) ?? this.begin(call.ref.id);
       line.waiting.push({ ...call, resolve, reject, isAlone: false });
       this.proceed(line);
     });
+  }
+
+  /** Sends a write that finds no other: nearly all of them, so it costs as little as it can. */
+  private async runFirst(call: SessionWriteCall): Promise<SessionWriteResult> {
+    const { ref, operation, deadline } = call;
+    const line = this.begin(ref.id);
+    const turn: SessionWriteTurn = { id: ref.id, calls: [call], operation, deadline, hint: undefined };
+    line.underWay.add(turn);
+    try {
+      return (await this.sender.send(turn))[0];
+    } finally {
+      this.done(line, turn);
+    }
   }
 
   private begin(id: string): Line {
@@ -137,17 +151,19 @@ export class SessionWriteQueue {
   }
 
   private async send(line: Line, turn: Turn): Promise<void> {
-    let hint: unknown;
     try {
       const results = await this.sender.send(turn);
       for (const [at, call] of turn.calls.entries()) call.resolve(results[at]);
-      hint = turn.hint;
     } catch (error) {
       this.fail(line, turn, error);
     }
+    this.done(line, turn);
+  }
+
+  private done(line: Line, turn: SessionWriteTurn): void {
     // A turn that took longer than its deadline was not waited for.
     if (!line.underWay.delete(turn)) return;
-    line.hint = hint;
+    line.hint = turn.hint;
     this.proceed(line);
   }
 
