@@ -14,7 +14,7 @@ import { SlotMove } from './slot.move.js';
 const SLOT = 511;
 const SHARD = '{18}:';
 
-const TIMEOUT = 800;
+const TIMEOUT = 500;
 
 let cluster: Awaited<ReturnType<typeof startRedisCluster>>;
 let client: Cluster;
@@ -87,9 +87,9 @@ describe('while a slot moves', () => {
   let cases: ({ name: string } & Call & Awaited<ReturnType<typeof opened>>)[];
   beforeAll(async () => {
     cases = [];
-    for (const [name, one] of Object.entries(calls)) {
+    await atATime(4, Object.entries(calls), async ([name, one]) => {
       cases.push({ name, ...one, ...(await opened()) });
-    }
+    });
   });
   afterAll(() => Promise.all(cases.map(({ close }) => close())));
 
@@ -131,7 +131,7 @@ describe('while a slot moves', () => {
         } else {
           const mustWork =
             works === 'always' || (works === 'together' && isTogether) || (works === 'moved' && isMoved);
-          const message = mustWork ? (fails ?? 'works') : /timed out after 800 ms\. Its slot is moving/;
+          const message = mustWork ? (fails ?? 'works') : /timed out after 500 ms\. Its slot is moving/;
           expect.soft(outcome.reason, name).toBeInstanceOf(SessionStoreError);
           expect.soft(String(outcome.reason), name).toMatch(message);
         }

@@ -10,11 +10,10 @@
  * not have; the node that the slot enters, every command on several keys unless it has them all.
  */
 export const SLOT = `
-local function probe(call) return call('EXISTS', shard .. 'nothing', shard .. 'nowhere') end
-local probed = probe(redis.pcall)
+local probed = redis.pcall('EXISTS', shard .. 'nothing', shard .. 'nowhere')
 local moving = type(probed) == 'table'
 -- Any other error is the reply of the script.
-if moving and not string.find(probed.err, 'non local key', 1, true) then probe(redis.call) end
+if moving and not string.find(probed.err, 'non local key', 1, true) then redis.call('EXISTS', shard .. 'nothing') end
 `;
 
 /**
@@ -25,24 +24,27 @@ export const LISTS = `
 local NEVER = 8640000000000000
 local all, expiry = shard .. 'all', shard .. 'expiry'
 
--- While the slot moves: whether a key is on this node.
-local function isHere(key) return redis.pcall('EXISTS', key) == 1 end
+local areHere, isWhole
+if moving then
+  local function isHere(key) return redis.pcall('EXISTS', key) == 1 end
 
-local function areHere(groups)
-  for _, group in ipairs(groups) do
-    if not isHere(shard .. 'g:' .. group) then return false end
+  -- Whether the lists of all sessions and of these groups are on this node.
+  function areHere(groups)
+    for _, group in ipairs(groups) do
+      if not isHere(shard .. 'g:' .. group) then return false end
+    end
+    return isHere(all) and isHere(expiry)
   end
-  return isHere(all) and isHere(expiry)
-end
 
--- While the slot moves: whether a session, all that lists it, and the lists of the groups that it joins are on this node.
-local function isWhole(member, joins)
-  local hash = shard .. 's:' .. member
-  if not isHere(hash) then return false end
-  local held = redis.call('HGET', hash, 'groups')
-  local groups = held and cjson.decode(held) or {}
-  if (#groups > 0 or #joins > 0) and not isHere(shard .. 'm:' .. member) then return false end
-  return areHere(groups) and areHere(joins)
+  -- Whether a session, all that lists it, and the lists of the groups that it joins are on this node.
+  function isWhole(member, joins)
+    local hash = shard .. 's:' .. member
+    if not isHere(hash) then return false end
+    local held = redis.call('HGET', hash, 'groups')
+    local groups = held and cjson.decode(held) or {}
+    if (#groups > 0 or #joins > 0) and not isHere(shard .. 'm:' .. member) then return false end
+    return areHere(groups) and areHere(joins)
+  end
 end
 
 -- A list lives at least as long as its sessions. It lives a quarter longer, so that most calls need not move its

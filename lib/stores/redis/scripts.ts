@@ -165,13 +165,15 @@ end
   SLOT,
   LISTS,
   `
-local joined, left, isIn, isLeft = {}, {}, {}, {}
 local groups = held[3] and cjson.decode(held[3]) or {}
-for _, group in ipairs(groups) do isIn[group] = true end
-for at = firstJoin, firstJoin + joins - 1 do table.insert(joined, ARGV[at]) end
-for at = firstJoin + joins, #ARGV do
-  if isIn[ARGV[at]] and not isLeft[ARGV[at]] then table.insert(left, ARGV[at]) end
-  isLeft[ARGV[at]] = true
+local joined, left, isIn, isLeft = {}, {}, {}, {}
+if firstJoin <= #ARGV then
+  for _, group in ipairs(groups) do isIn[group] = true end
+  for at = firstJoin, firstJoin + joins - 1 do table.insert(joined, ARGV[at]) end
+  for at = firstJoin + joins, #ARGV do
+    if isIn[ARGV[at]] and not isLeft[ARGV[at]] then table.insert(left, ARGV[at]) end
+    isLeft[ARGV[at]] = true
+  end
 end
 if moving and not isWhole(id, joined) then ${RETURN_INCOMPLETE} end
 
@@ -264,7 +266,7 @@ export const DESTROY = acting(
   LISTS,
   ON_PRIMARY,
   `
-if moving and isHere(hash) and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
+if moving and redis.pcall('EXISTS', hash) == 1 and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
 return { now, finish(id) or 0 }
 `,
 );
@@ -298,10 +300,16 @@ local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], '+inf', 'WITHSC
 local group, live, others = string.sub(KEYS[1], #shard + 3), 0, {}
 local call = moving and redis.pcall or redis.call
 
+-- Most names stand in JSON as they are. To find one there takes a quarter less time than to decode all. The quote at the
+-- start of a name follows a bracket or a comma, one inside a name a backslash.
+local isPlain, quoted = not string.find(group, '["\\\\]'), '"' .. group .. '"'
+
 -- A list may contain the id of an expired session which a new session has taken.
 local function isMember(id)
   local groups = call('HGET', shard .. 's:' .. id, 'groups')
   if type(groups) ~= 'string' then return false end
+  local at = isPlain and string.find(groups, quoted, 1, true)
+  if at and string.find(groups, '^[%[,]', at - 1) then return true end
   for _, its in ipairs(cjson.decode(groups)) do
     if its == group then return true end
   end
