@@ -93,7 +93,7 @@ describe('a store with its own client', () => {
       '[session:hazelcast] open: could not connect to 127.0.0.1:9. Are members running',
     );
     expect(performance.now() - begun).toBeLessThan(2000);
-    await expect(store.read('k')).rejects.toThrow('the store is not open');
+    await expect(store.read('k')).rejects.toThrow('the store could not be opened');
   });
 
   it('closes its connections to members that do not respond, at its deadline', async () => {

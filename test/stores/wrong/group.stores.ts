@@ -66,7 +66,7 @@ export const wrongInGroups: WrongStore[] = [
       },
     ),
     breaks: /^7 a join that resolved before/,
-    says: /must be seen|must have all who joined/,
+    says: /must be seen|must have all that joined/,
   },
   {
     name: 'never leaves a group',
