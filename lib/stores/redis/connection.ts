@@ -36,6 +36,7 @@ export class RedisConnection {
   /** Until when the server is taken for a primary, by `performance.now()`, and the check that is under way. */
   private primary: { until: number; check: Promise<void> | undefined } = { until: 0, check: undefined };
   private refresh: NodeJS.Timeout | undefined;
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: RedisConnectionOptions,
@@ -55,13 +56,29 @@ export class RedisConnection {
     own.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
     own.on('ready', () => (this.trouble = undefined));
     own.on('close', () => (this.primary = { until: 0, check: undefined }));
+    if (!isCluster(own) && own.options.sentinels?.length) this.keepTrying(own);
     if (isCluster(own)) await this.connectCluster(own);
     else await connect(own);
+  }
+
+  /**
+   * Connects again after ioredis has given up. If Sentinels announce a failover while it connects, it ends its own attempt
+   * as if it had been closed (`FailoverDetector` and `SentinelConnector` of ioredis 5 and 6).
+   */
+  private keepTrying(own: Redis): void {
+    let attempt = 0;
+    own.on('ready', () => (attempt = 0));
+    own.on('end', () => {
+      if (own !== this.own) return;
+      this.retry = setTimeout(() => void own.connect().catch(() => {}), pauseBefore(++attempt));
+      this.retry.unref();
+    });
   }
 
   async close(): Promise<void> {
     this.isOpen = false;
     clearTimeout(this.refresh);
+    clearTimeout(this.retry);
     // Not `quit`, which would wait for a server that is unreachable. No call is pending any more.
     this.own?.disconnect();
     this.own = undefined;
