@@ -4,16 +4,31 @@ import type { SessionConfig } from '../session/config.js';
 import type { SessionRecheck } from '../session/recheck.js';
 import { identify } from '../token/presented.js';
 import type { Token } from '../token/token.js';
-import type { AllowedOrigins } from './origins.js';
+import type { AllowedOrigins, Refusal } from './origins.js';
 import { LET_FINISH, SessionSocket, type Client, type Presented, type SocketHost } from './socket.js';
 
-/** How many origins that are not allowed are logged at most. */
+/** How many different warnings about handshakes are logged at most. */
 const MOST_WARNINGS = 100;
 
 const sockets = new WeakMap<object, SessionSocket>();
 
 /** How many characters of an origin or a host are logged. */
 const LONGEST_LOGGED = 200;
+
+/** What to log about a handshake that may not have its session. */
+function warningOf(refusal: Refusal, headers: IncomingHttpHeaders, to: Addressee): string {
+  if (refusal === 'script')
+    return 'a socket by JSONP polling got no session, because a script element of any site can open one. Use the transport websocket, or polling by XMLHttpRequest';
+  const origin = headers.origin === undefined ? 'no Origin header' : `the origin ${logged(headers.origin)}`;
+  const listed = `withSessions(adapter, app, { origins: ['https://app.example.com'] })`;
+  if (refusal === 'site')
+    return `a socket with ${origin} got no session, because a page of another origin opened it (Sec-Fetch-Site: ${logged(headers['sec-fetch-site'])}). If that is another site of yours, list it: ${listed}`;
+  return `a socket from ${origin} got no session, because it was sent to the host ${logged(to.host)}. ${adviceFor(headers, to)}If the origin is another site of yours, list it: ${listed}`;
+}
+
+function logged(value: unknown): string {
+  return JSON.stringify(String(value).slice(0, LONGEST_LOGGED));
+}
 
 /** What to change if the origin is the app's own and a proxy has replaced the host. */
 function adviceFor(headers: IncomingHttpHeaders, { host }: Addressee): string {
@@ -34,7 +49,7 @@ export class Gatekeeper implements SocketHost {
   readonly #origins: AllowedOrigins;
   readonly #recheck: SessionRecheck;
   readonly #addressee: (handshake: IncomingMessage) => Addressee;
-  readonly #warnedOf = new Set<string>();
+  readonly #warned = new Set<string>();
   /** The handlers in flight. */
   readonly #busy = new Set<Promise<unknown>>();
 
@@ -74,17 +89,16 @@ export class Gatekeeper implements SocketHost {
     const tokens = signer.verified(texts);
     // Browsers send cookies, and nothing else, with every socket that a page opens. So only cookies need the check.
     if (tokens.length === 0 || !by.isCookie) return { by, tokens };
-    return { by, tokens: this.#isAllowed(handshake.headers, to) ? tokens : [] };
+    return { by, tokens: this.#isAllowed(handshake, to) ? tokens : [] };
   }
 
-  #isAllowed(headers: IncomingHttpHeaders, to: Addressee): boolean {
-    if (this.#origins.allow(headers.origin, to)) return true;
-    const origin = String(headers.origin).slice(0, LONGEST_LOGGED);
-    if (this.#warnedOf.size < MOST_WARNINGS && !this.#warnedOf.has(origin)) {
-      this.#warnedOf.add(origin);
-      this.#config.logger.warn(
-        `a socket from the origin ${JSON.stringify(origin)} got no session, because it was sent to the host ${JSON.stringify(String(to.host).slice(0, LONGEST_LOGGED))}. ${adviceFor(headers, to)}If the origin is another site of yours, list it: withSessions(adapter, app, { origins: ['https://app.example.com'] })`,
-      );
+  #isAllowed(handshake: IncomingMessage, to: Addressee): boolean {
+    const refusal = this.#origins.refusalOf(handshake, to);
+    if (!refusal) return true;
+    const warning = warningOf(refusal, handshake.headers, to);
+    if (this.#warned.size < MOST_WARNINGS && !this.#warned.has(warning)) {
+      this.#warned.add(warning);
+      this.#config.logger.warn(warning);
     }
     return false;
   }

@@ -1,12 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { AllowedOrigins } from './origins.js';
 
+interface Given {
+  url?: string;
+  site?: string;
+  origin?: string;
+  upgrade?: string;
+}
+
 const allows = (
   origin: string | undefined,
   host: string,
   origins: string[] = [],
   encrypted = false,
-): boolean => new AllowedOrigins(origins).allow(origin, { host, isEncrypted: encrypted });
+): boolean =>
+  !new AllowedOrigins(origins).refusalOf({ headers: { origin } }, { host, isEncrypted: encrypted });
 
 describe('the origin of a handshake', () => {
   it.each([
@@ -53,6 +61,23 @@ describe('the origin of a handshake', () => {
     for (const origin of ['http://app.example.com', 'https://app.example.com:444', 'http://b.example']) {
       expect(allows(origin, 'a.example', listed), origin).toBe(false);
     }
+  });
+
+  it.each([
+    ['of a script element that asks for JSONP', { url: '/socket.io/?EIO=4&transport=polling&j=0' }, 'script'],
+    ['that asks for JSONP, its parameter escaped', { url: '/socket.io/?transport=polling&%6A=' }, 'script'],
+    ['that asks for JSONP, from the host itself', { url: '/?j=0', origin: 'https://a.example' }, 'script'],
+    ['of a WebSocket with a parameter j of the app', { url: '/?j=0', upgrade: 'websocket' }, undefined],
+    ['without Origin by a sibling', { site: 'same-site' }, 'site'],
+    ['without Origin by another site', { site: 'cross-site' }, 'site'],
+    ['without Origin by a page of the host', { site: 'same-origin' }, undefined],
+    ['of a user who opened the address', { site: 'none' }, undefined],
+    ['by a sibling with the origin of the host', { site: 'same-site', origin: 'https://a.example' }, 'site'],
+    ['by a sibling that is listed', { site: 'same-site', origin: 'https://b.example' }, undefined],
+  ])('%s decides whether it gets its session', (_, { url = '/', site, origin, upgrade }: Given, refusal) => {
+    const headers = { origin, upgrade, 'sec-fetch-site': site };
+    const allowed = new AllowedOrigins(['https://b.example']);
+    expect(allowed.refusalOf({ url, headers }, { host: 'a.example', isEncrypted: true })).toBe(refusal);
   });
 
   it.each([

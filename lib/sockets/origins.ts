@@ -1,6 +1,13 @@
+import type { IncomingMessage } from 'node:http';
 import type { Addressee } from '../nest/handshake.js';
 
 const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' };
+
+/**
+ * Why a handshake may not have the session of its cookie: a script element may have sent it, its origin is not allowed,
+ * or the browser says that a page of another origin sent it.
+ */
+export type Refusal = 'script' | 'origin' | 'site';
 
 /** The origins, besides the server's own, whose pages may open sockets with a session. */
 export class AllowedOrigins {
@@ -13,20 +20,41 @@ export class AllowedOrigins {
   }
 
   /**
-   * Whether a handshake may have a session: it has no `Origin` header, or its origin is the host that it was sent to,
-   * or is listed. Only browsers send the header. Siblings of the host must be listed, because `SameSite` does not keep
-   * cookies from the sockets that they open.
+   * Why a handshake may not have a session; `undefined` if it may. Its origin must be listed, or the host that it was
+   * sent to. Siblings of the host must be listed, because `SameSite` does not keep cookies from the sockets that they
+   * open.
+   *
+   * A handshake without an `Origin` header comes from a program that is no browser, or from a browser that sends none:
+   * for a script element, which can read what JSONP polling returns, and for a request by `GET` to its own origin.
    *
    * @param to where it was sent to; if that was not over TLS, a proxy may have terminated TLS
    */
-  allow(origin: string | undefined, { host, isEncrypted }: Addressee): boolean {
-    if (origin === undefined) return true;
-    const url = parseOrigin(origin);
-    if (!url || host === undefined) return false;
-    if (this.#listed.has(serialise(url))) return true;
-    const protocol = isEncrypted ? 'https:' : url.protocol;
-    return hostOf(url) === hostOf(parseOrigin(`${protocol}//${host}`));
+  refusalOf(
+    { headers, url = '' }: Pick<IncomingMessage, 'headers' | 'url'>,
+    to: Addressee,
+  ): Refusal | undefined {
+    if (isByScript(headers, url)) return 'script';
+    const { origin } = headers;
+    const from = parseOrigin(origin);
+    if (from && this.#listed.has(serialise(from))) return undefined;
+    if (origin !== undefined && !isSameHost(from, to)) return 'origin';
+    return OTHER_SITES.has(String(headers['sec-fetch-site'])) ? 'site' : undefined;
   }
+}
+
+/** The values of `Sec-Fetch-Site` for a request of a page of another origin (Fetch Metadata Request Headers, 2.3). */
+const OTHER_SITES: ReadonlySet<string> = new Set(['same-site', 'cross-site']);
+
+/** Whether a script element may have sent a handshake: `j` asks engine.io for a response that is a script. */
+function isByScript({ upgrade }: IncomingMessage['headers'], url: string): boolean {
+  if (upgrade !== undefined || !url.includes('?')) return false;
+  return new URLSearchParams(url.slice(url.indexOf('?'))).has('j');
+}
+
+function isSameHost(from: URL | undefined, { host, isEncrypted }: Addressee): boolean {
+  if (!from || host === undefined) return false;
+  const protocol = isEncrypted ? 'https:' : from.protocol;
+  return hostOf(from) === hostOf(parseOrigin(`${protocol}//${host}`));
 }
 
 function checkOrigin(origin: unknown): string {

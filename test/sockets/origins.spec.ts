@@ -3,7 +3,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { describe, expect, it } from 'vitest';
 import { Session } from 'nestjs-session-stores';
-import { protocols, serveGateways, type Bag, type Protocol } from './gateway.app.js';
+import { cookieOf, protocols, serveGateways, type Bag, type Protocol } from './gateway.app.js';
 
 @WebSocketGateway()
 class Gateway {
@@ -37,6 +37,28 @@ describe.each(Object.keys(protocols) as Protocol[])(
       expect(logged).toEqual([
         expect.stringContaining('"https://evil.example.com" got no session'),
         expect.stringContaining('"null" got no session'),
+      ]);
+    });
+
+    it('gets none if the browser says that a page of another origin sent it, unless that is listed', async () => {
+      const listed = 'https://app.example.com';
+      const { login, connect, logged } = await serveGateways(protocol, [Gateway], {
+        socketOptions: { origins: [listed] },
+      });
+      const { browser } = await login();
+      const userOf = async (headers: Record<string, string>): Promise<unknown> => {
+        const client = await connect(browser, headers);
+        client.send('user');
+        return client.next('user');
+      };
+      expect(await userOf({ 'sec-fetch-site': 'same-origin' })).toBe('ann');
+      expect(await userOf({ 'sec-fetch-site': 'cross-site', origin: listed })).toBe('ann');
+      expect(logged).toEqual([]);
+      for (const site of ['same-site', 'cross-site'])
+        expect(await userOf({ 'sec-fetch-site': site })).toBeNull();
+      expect(logged).toEqual([
+        expect.stringContaining('with no Origin header got no session'),
+        expect.stringContaining('(Sec-Fetch-Site: "cross-site")'),
       ]);
     });
 
@@ -116,3 +138,54 @@ describe.each(Object.keys(protocols) as Protocol[])(
     });
   },
 );
+
+it('a script element that polls Socket.IO by JSONP, as a page of any site can, gets no session', async () => {
+  const { login, url, logged, store } = await serveGateways('Socket.IO', [Gateway]);
+  const { browser } = await login();
+  store.take();
+  const client = new JsonpClient(url, cookieOf(browser));
+  await client.open();
+  await client.send('40');
+  await client.send('42["user"]');
+  expect(await client.receiveUntil(/42/)).toContain('42["user",null]');
+  expect(store.take()).toEqual([]);
+  expect(logged).toEqual([expect.stringContaining('a socket by JSONP polling got no session')]);
+});
+
+/** Polls as an old browser does by script elements and forms: no header but cookies is its own. */
+class JsonpClient {
+  #id = '';
+
+  constructor(
+    private readonly url: string,
+    private readonly cookie: string,
+  ) {}
+
+  async open(): Promise<void> {
+    const [, id] = /"sid":"([^"]+)"/.exec(await this.#poll()) ?? [];
+    this.#id = `&sid=${id}`;
+  }
+
+  async send(packet: string): Promise<void> {
+    const headers = { cookie: this.cookie, 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams({ d: packet });
+    await fetch(this.#address, { method: 'POST', headers, body });
+  }
+
+  async receiveUntil(pattern: RegExp): Promise<string> {
+    let received = '';
+    while (!pattern.test(received)) received += await this.#poll();
+    return received;
+  }
+
+  get #address(): string {
+    return `${this.url}/socket.io/?EIO=4&transport=polling&j=0${this.#id}`;
+  }
+
+  /** The packets of a response, which is a call of a function with them as a string. */
+  async #poll(): Promise<string> {
+    const script = await (await fetch(this.#address, { headers: { cookie: this.cookie } })).text();
+    const [, packets] = /^___eio\[0\]\((.+)\);$/s.exec(script) ?? [];
+    return JSON.parse(packets!) as string;
+  }
+}
