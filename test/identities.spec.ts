@@ -254,6 +254,44 @@ describe('several cookies with the same name', () => {
     app.store.take();
     expect((await browser.get('/', withCookies(tokens))).json()).toMatchObject({ user: null });
     expect(app.store.take()).toEqual(['read', 'read', 'read', 'read']);
+    expect(app.logged).toEqual([expect.stringContaining('presented 6 tokens with a valid signature')]);
+  });
+
+  it('are found behind hundreds that are no signed token, and behind 49 with a wrong signature', async () => {
+    const app = await serveApp(HANDLERS);
+    const { browser, tokens } = await holder(app, 1);
+    const wrong = (count: number) => Array.from({ length: count }, (_, at) => `s:${at}.${'x'.repeat(43)}`);
+    const junk = ['s:', '.', `${'x'.repeat(43)}`, 'j:{}', `s:${'y'.repeat(44)}`];
+    const many = Array.from({ length: 500 }, (_, at) => junk[at % 2]!);
+    const userWith = async (texts: string[]): Promise<unknown> =>
+      (await browser.get('/', withCookies(texts))).json()['user'];
+    expect(await userWith([...many, ...junk, ...tokens])).toBe('user-0');
+    expect(await userWith([...wrong(49), ...tokens])).toBe('user-0');
+    expect(await userWith([...wrong(50), ...tokens])).toBeNull();
+  });
+
+  it.each(['/logout', '/regenerate'])(
+    'have all of their sessions destroyed by %s, even if the first four have ended',
+    async (path) => {
+      const app = await serveApp(HANDLERS);
+      const { browser, tokens } = await holder(app, 8);
+      for (const token of tokens.slice(0, 4)) await browser.get('/logout', withCookies([token]));
+      await browser.get(path, withCookies(tokens));
+      for (const token of tokens)
+        expect((await browser.get('/', withCookies([token]))).json()).toMatchObject({ user: null });
+    },
+  );
+
+  it('have no session if their name begins with a space that is no blank, as browsers see it', async () => {
+    const app = await serveApp(HANDLERS);
+    const { browser, tokens } = await holder(app, 1);
+    for (const [before, user] of [
+      ['\xA0', null],
+      ['\t ', 'user-0'],
+    ] as const)
+      expect(
+        (await browser.get('/', { headers: { cookie: `a=1;${before}sid=${tokens[0]}` } })).json(),
+      ).toMatchObject({ user });
   });
 
   it.each(['/logout', '/regenerate'])('have all of their sessions destroyed by %s', async (path) => {

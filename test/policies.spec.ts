@@ -200,6 +200,32 @@ describe('onReplacedToken', () => {
     },
   );
 
+  it("'destroy' keeps the session of a client that presents its current token as well", async () => {
+    const app = await serveApp(HANDLERS, { onReplacedToken: 'destroy' });
+    const browser = app.browser();
+    await browser.get('/login');
+    const old = browser.cookies.get('sid')!;
+    await browser.get('/rotate');
+    const current = browser.cookies.get('sid')!;
+    for (const cookie of [`sid=${old}; sid=${current}`, `sid=${current}; sid=${old}`]) {
+      expect((await browser.get('/', { headers: { cookie } })).json()).toEqual({ user: 'ann' });
+      expect((await browser.get('/', { headers: { cookie: `sid=${current}` } })).json()).toEqual({
+        user: 'ann',
+      });
+    }
+    expect(app.logged).toEqual([]);
+  });
+
+  it('warns of one session once a minute, however often its replaced token is presented', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = app.browser();
+    await browser.get('/login');
+    const thief = browser.clone();
+    await browser.get('/rotate');
+    for (let times = 0; times < 5; times++) await thief.get('/');
+    expect(app.logged).toHaveLength(1);
+  });
+
   it("'destroy' keeps the session if the previous secret is presented during its grace", async () => {
     const app = await serveApp(
       { ...HANDLERS, '/rotate': (session) => session.rotate() },

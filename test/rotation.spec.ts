@@ -107,8 +107,7 @@ describe('a rotation', () => {
     expect((await old.get('/')).json()).toEqual({});
     expect((await old.get('/key')).json<string>()).not.toBe(tokenOf(browser).id);
     expect(app.store.take()).toEqual(['read', 'read']);
-    expect(app.logged).toHaveLength(2);
-    expect(app.logged[0]).toContain(tokenOf(browser).id);
+    expect(app.logged).toEqual([expect.stringContaining(tokenOf(browser).id)]);
     for (const { secret } of [tokenOf(old), tokenOf(browser)]) {
       expect(app.logged.join('\n')).not.toContain(secret);
     }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { SessionLogger } from './logger.js';
 
 /** Something that lasts for many requests and is logged once. */
@@ -8,13 +9,20 @@ export type Condition =
   | 'not renewed'
   /** The clock of this host and the store's differ. */
   | 'clocks differ'
+  /** Requests present more tokens than are read. */
+  | 'many tokens'
   | 'cookie needs HTTPS'
   | 'cookie is dropped'
   | 'value is lost'
   | 'changed too late';
 
+/** How often a warning about one session is logged at most, in milliseconds. */
+const RARELY = 60_000;
+
 /** Logs a condition when a request first meets it, and again only if it has ended meanwhile. */
 export class Conditions {
+  /** The sessions that a warning was logged about lately. */
+  readonly #warnedOf = new LRUCache<string, true>({ max: 1000, ttl: RARELY });
   readonly #holding = new Set<Condition>();
 
   constructor(private readonly logger: SessionLogger) {}
@@ -28,6 +36,13 @@ export class Conditions {
   begin(condition: Condition, warning: string): void {
     if (this.#holding.has(condition)) return;
     this.#holding.add(condition);
+    this.logger.warn(warning);
+  }
+
+  /** Logs a warning about one session, unless one was logged within a minute: its client may repeat the request. */
+  warnOf(session: string, warning: string): void {
+    if (this.#warnedOf.has(session)) return;
+    this.#warnedOf.set(session, true);
     this.logger.warn(warning);
   }
 

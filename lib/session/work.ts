@@ -12,6 +12,7 @@ import type { HeldSession } from './recheck.js';
 import { checkId } from '../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
+import { MOST_READ } from '../token/signer.js';
 import { isValidHash, hashSecret, randomName, type Token } from '../token/token.js';
 import { hostOf, isLocalhost } from '../token/scope.js';
 import { LiveSession, type SessionWork } from './live-session.js';
@@ -86,8 +87,9 @@ export class SessionRequest implements SessionWork {
   #inFlight: Set<Promise<unknown>> | undefined;
   #last: Promise<unknown> | undefined;
   #committing: Promise<void> | undefined;
-  #presentedAny = false;
-  /** Other verified tokens that the request presented. `destroy` and `regenerate` destroy their sessions too. */
+  /** The verified tokens that the request presented. */
+  #presented: readonly Token[] = [];
+  /** Those of them whose sessions `destroy` and `regenerate` destroy too. */
   #others: readonly Token[] = [];
   /** The request's session, or the last one it had. */
   #state: SessionState | undefined;
@@ -152,8 +154,14 @@ export class SessionRequest implements SessionWork {
 
   /** Loads the session of the first valid token, or starts a new one. */
   async load(tokens: readonly Token[]): Promise<void> {
-    this.#presentedAny = tokens.length > 0;
-    for (const [index, token] of tokens.entries()) {
+    this.#presented = tokens;
+    if (tokens.length > MOST_READ) {
+      this.#config.conditions.begin(
+        'many tokens',
+        `a request presented ${tokens.length} tokens with a valid signature, of which ${MOST_READ} are read at most. Does another app, or another \`path\` or \`domain\`, use cookies of the same name?`,
+      );
+    }
+    for (const [index, token] of tokens.slice(0, MOST_READ).entries()) {
       const admitted = await this.#find(token);
       if (!admitted) continue;
       const { state, record } = admitted;
@@ -162,26 +170,43 @@ export class SessionRequest implements SessionWork {
       return this.#place(new LiveSession(this, state), state, record);
     }
     this.start();
+    // Any of them may be the one that the user knows, and wants to log out of.
+    this.#others = tokens.slice(MOST_READ);
   }
 
   /** The live session of a token. `undefined` if there is none, or the token's secret is not valid. */
   async #find(token: Token): Promise<{ state: SessionState; record: SessionRecord } | undefined> {
-    const { store, onReplacedToken, logger } = this.#config;
-    const record = await store.read(token.id);
+    const record = await this.#config.store.read(token.id);
     const state = record && this.#admit(token, record);
-    if (state === 'stale') {
-      if (onReplacedToken === 'destroy') await store.destroy(token.id);
-      const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
-      logger.warn(
-        `session ${token.id}: a replaced token was presented, and ${outcome}. The token may be stolen`,
-      );
-    }
+    if (state === 'stale' && !this.#presentsCurrent(record!)) await this.#reject(token);
     return typeof state === 'object' ? { state, record: record! } : undefined;
+  }
+
+  /**
+   * Whether the request presents a valid token of a session. Then a replaced one is not stolen: a client may have cookies
+   * of two paths or domains.
+   */
+  #presentsCurrent(record: SessionRecord): boolean {
+    const now = this.#config.store.now();
+    return this.#presented.some(
+      ({ id, secretHash }) => id === record.id && isValidHash(record, secretHash, now),
+    );
+  }
+
+  /** Does with a replaced token what `onReplacedToken` says. */
+  async #reject({ id }: Token): Promise<void> {
+    const { store, onReplacedToken, conditions } = this.#config;
+    if (onReplacedToken === 'destroy') await store.destroy(id);
+    const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
+    conditions.warnOf(
+      id,
+      `session ${id}: a replaced token was presented, and ${outcome}. The token may be stolen`,
+    );
   }
 
   /** Puts an empty session on the request, because the store cannot be read. It cannot be changed. */
   startAnonymous(error: SessionStoreError): void {
-    this.#presentedAny = false;
+    this.#presented = [];
     const state = this.#newState(false);
     state.unavailable = error;
     this.#place(new LiveSession(this, state), state);
@@ -195,7 +220,7 @@ export class SessionRequest implements SessionWork {
   take(token: Token, record: SessionRecord | undefined, others: readonly Token[]): boolean {
     const state = record && this.#admit(token, record);
     if (typeof state !== 'object') return false;
-    this.#presentedAny = true;
+    this.#presented = [token, ...others];
     this.#others = others.filter(({ id }) => id !== token.id);
     this.#place(new LiveSession(this, state), state, record);
     return true;
@@ -203,7 +228,7 @@ export class SessionRequest implements SessionWork {
 
   /** Whether the session of the client's token has ended, as far as this request knows. */
   get ended(): boolean {
-    if (!this.#presentedAny) return false;
+    if (this.#presented.length === 0) return false;
     const ended = this.#state?.ended;
     return ended === 'here' || ended === 'elsewhere';
   }
@@ -509,7 +534,7 @@ export class SessionRequest implements SessionWork {
     }
     // A session that has taken its place since may already have a token to send.
     const replaced = this.#owed && !this.#owed.clear && this.#owed.state !== state;
-    if (!replaced && (this.#presentedAny || this.#owed)) this.#owed = { state, clear: true };
+    if (!replaced && (this.#presented.length > 0 || this.#owed)) this.#owed = { state, clear: true };
   }
 
   /**

@@ -59,13 +59,16 @@ function cookiesOf(header: string | undefined, name: string): string[] | undefin
   if (header === undefined || !header.includes(name)) return undefined;
   let values: string[] | undefined;
   for (const part of header.split(';')) {
-    const pair = part.trim();
+    const pair = part.replace(SURROUNDING, '');
     if (!pair.startsWith(name)) continue;
     const value = parseCookie(pair, UNDECODED)[name];
     if (value !== undefined) (values ??= []).push(value);
   }
   return values;
 }
+
+/** What may surround a cookie: a name that begins with another space is another name (RFC 6265bis, section 5.6). */
+const SURROUNDING = /^[ \t]+|[ \t]+$/g;
 
 const UNDECODED = { decode: (value: string) => value };
 

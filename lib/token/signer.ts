@@ -8,14 +8,21 @@ import { hashSecret, isRandomName, randomName, type Token } from './token.js';
 export type SigningSecret = string | Buffer | KeyObject;
 
 /**
- * How many tokens of one request are looked up: a request may have many cookies with one name, and each costs a read.
+ * How many tokens of one request are read from the store at most: a request may have many cookies with one name, and
+ * each costs a read.
  */
-const MOST_TOKENS = 4;
+export const MOST_READ = 4;
+
+/** How many signatures of one request are verified at most. Tokens without the shape of a signed one do not count. */
+const MOST_VERIFIED = 50;
 /**
  * How many verified tokens a signer remembers, so that a client's next request is not verified again. At about 400
  * bytes each they take half a megabyte.
  */
 const REMEMBERED = 1024;
+
+/** How long a signature is: the base64 of a SHA-256 without padding. */
+const SIGNATURE = 43;
 
 /** Id, secret and stamp. The secret has the shape of a name from `randomName`. */
 const TOKEN = /^(.+)\.([\w-]{32})(?:\.(\d{1,12}))?$/s;
@@ -57,22 +64,23 @@ export class TokenSigner {
   }
 
   /**
-   * The first four tokens with a valid signature, each once, in the order in which the client presented them. Of tokens
-   * that differ only in their stamp, the one with the latest counts.
+   * The tokens with a valid signature, each once, in the order in which the client presented them: of those with the
+   * shape of a signed token, the first 50 are verified. Of tokens that differ only in their stamp, the one with the
+   * latest counts.
    */
   verified(texts: readonly string[]): Token[] {
     const tokens: Token[] = [];
+    let left = MOST_VERIFIED;
     for (const text of texts) {
+      if (!hasShape(text)) continue;
+      if (left-- === 0) break;
       const token = this.verify(text);
       if (!token) continue;
       const same = tokens.findIndex(
         ({ id, secretHash }) => id === token.id && secretHash === token.secretHash,
       );
-      if (same < 0) {
-        if (tokens.length < MOST_TOKENS) tokens.push(token);
-      } else if ((token.stamp ?? 0) > (tokens[same]!.stamp ?? 0)) {
-        tokens[same] = token;
-      }
+      if (same < 0) tokens.push(token);
+      else if ((token.stamp ?? 0) > (tokens[same]!.stamp ?? 0)) tokens[same] = token;
     }
     return tokens;
   }
@@ -82,8 +90,8 @@ export class TokenSigner {
     const known = this.#verified.get(text);
     if (known) return known;
     const token = this.#verify(text);
-    // Only verified tokens are remembered: forged ones must not push them out.
-    if (token) this.#verified.set(text, token);
+    // Forged tokens, and other spellings of one token, must not push out those of other clients.
+    if (token && text === canonical(text)) this.#verified.set(text, token);
     return token;
   }
 
@@ -117,6 +125,18 @@ export class TokenSigner {
       stamp: stamp === undefined ? undefined : Number(stamp),
     };
   }
+}
+
+/** Whether a text may be a signed token: a client can send thousands that are not, and a signature costs time. */
+function hasShape(text: string): boolean {
+  if (text.length < SIGNATURE) return false;
+  const value = decoded(text);
+  return value.startsWith('s:') && value[value.length - SIGNATURE - 1] === '.';
+}
+
+/** A text as `sign` writes it. */
+function canonical(text: string): string {
+  return encodeURIComponent(decoded(text));
 }
 
 function decoded(text: string): string {
