@@ -8,6 +8,7 @@ const records = new Map<string, SessionRecord>();
 let readIds: string[];
 let logged: string[];
 let failing: boolean;
+let unreadable: (id: string) => boolean;
 let recheck: SessionRecheck;
 
 function aSession(id: string, some: Partial<SessionRecord> = {}): void {
@@ -22,7 +23,7 @@ function start(options: { every?: number; absoluteTimeout?: number } = {}): Sess
     now: () => Date.now(),
     async read(id: string): Promise<SessionRecord | undefined> {
       readIds.push(id);
-      if (failing) throw new Error('unreachable');
+      if (failing || unreadable(id)) throw new Error('unreachable');
       return records.get(id);
     },
   };
@@ -47,6 +48,7 @@ beforeEach(() => {
   readIds = [];
   logged = [];
   failing = false;
+  unreadable = () => false;
   recheck = start();
 });
 afterEach(() => {
@@ -153,6 +155,16 @@ describe('a stream or socket with a session', () => {
     open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect(logged).toHaveLength(2);
+  });
+
+  it('is checked in the next round if the reads of those before it fail', async () => {
+    const opened = Array.from({ length: 200 }, (_, index) => open({ id: `${index}`, secretHash: 'now' }));
+    unreadable = (id) => Number(id) < 150;
+    await aPeriod();
+    await aPeriod();
+    await aPeriod();
+    expect(opened.filter(({ ended }) => ended === 1)).toHaveLength(50);
+    expect(readIds.length).toBeLessThan(3 * 200);
   });
 
   it('does not keep others from being checked when closing it fails', async () => {

@@ -45,6 +45,8 @@ export class SessionRecheck {
   #timer: NodeJS.Timeout | undefined;
   #isChecking = false;
   #isFailing = false;
+  /** The session with which the next round begins, because the last one stopped before it. */
+  #nextId: string | undefined;
 
   /** Throws a `TypeError` for an `every` that is not a duration. */
   constructor({ store, logger, every = DEFAULT_RECHECK, absoluteTimeout = Infinity }: RecheckOptions) {
@@ -96,6 +98,10 @@ export class SessionRecheck {
       else byId.set(held.id, [[open, held.secretHash]]);
     }
     const sessions = [...byId];
+    const first = sessions.findIndex(([id]) => id === this.#nextId);
+    // Sessions that cannot be read must not keep those behind them from ever being checked.
+    if (first > 0) sessions.push(...sessions.splice(0, first));
+    this.#nextId = undefined;
     let failures = 0;
     for (let at = 0; at < sessions.length; at += AT_ONCE) {
       const some = sessions.slice(at, at + AT_ONCE);
@@ -103,7 +109,10 @@ export class SessionRecheck {
       const failed = done.filter((one) => !one).length;
       failures += failed;
       // The store is unreachable: each further read would wait for its deadline too.
-      if (failed === some.length) break;
+      if (failed === some.length) {
+        this.#nextId = sessions[(at + AT_ONCE) % sessions.length]![0];
+        break;
+      }
     }
     this.#isFailing = failures > 0;
     this.#isChecking = false;
