@@ -15,8 +15,10 @@ import { SessionWriteQueue, type SessionWriteTurn } from '../shared/write-queue.
 import { applyWrites, type SessionRotation, type SessionWriteResult } from '../shared/writes.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
 import { checkCollection, codeOf } from './collection.js';
+import { Commands } from './commands.js';
 import { MARK, documentOf, recordOf, type SessionDocument } from './document.js';
 import { failed, isIdInUse, mayBeOfOne } from './errors.js';
+import { between, liveIn, type Range } from './filters.js';
 import { BY_ID, makeIndexes } from './indexes.js';
 import { operators } from './operators.js';
 import { MongoReads } from './reads.js';
@@ -42,19 +44,6 @@ const AT_ONCE = 4;
 
 /** How many sessions one step of clearing takes, so that each step ends well within its deadline. */
 const CLEARED_A_STEP = 500;
-
-/**
- * Reads return the newest data of the primary, which has every acknowledged write. `majority` returns what the primary
- * knows to be acknowledged: with links of 100 ms between the members, a primary that had just been elected showed 24 of
- * 60 sessions whose destruction had been acknowledged, for up to 1.5 s (test/mongo/failover.spec.ts). `linearizable`
- * takes a write per read, and no standalone server has it.
- */
-const READ = { readConcern: { level: 'local' } };
-
-/**
- * An acknowledged write survives a failover and a crash. `j`, because a set may be configured to acknowledge earlier.
- */
-const WRITE = { writeConcern: { w: 'majority', j: true } };
 
 /**
  * The fields of a document, and whether it is a live session. As a filter, that would keep MongoDB from its fastest
@@ -99,6 +88,7 @@ const ADVICE = {
 export class MongoStore extends SessionStore {
   private readonly connection: MongoConnection;
   private readonly collection: string;
+  private readonly commands: Commands;
   private readonly clock = new ServerClock();
   private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
   private readonly writes = new SessionWriteQueue({
@@ -116,6 +106,7 @@ export class MongoStore extends SessionStore {
     checkNoOthers('MongoStore', others, 'connection, uri, options, collection, timeout', ADVICE);
     checkName(collection);
     this.collection = collection;
+    this.commands = new Commands(collection);
     this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
   }
 
@@ -191,13 +182,13 @@ export class MongoStore extends SessionStore {
       const rest = { fields, hint: { _id: 1 } };
       const done =
         quick &&
-        (await this.findAndModify(send, {
+        (await this.commands.findAndModify<Written>(send, {
           query: { ...query, ...quick.query },
           update: quick.update,
           ...rest,
         }));
       if (done || (quick && !change.touch)) return done;
-      return this.findAndModify(send, { query, update: changing(change), ...rest });
+      return this.commands.findAndModify<Written>(send, { query, update: changing(change), ...rest });
     });
     return updated && updated.live !== false ? resultOf(updated) : undefined;
   }
@@ -210,7 +201,7 @@ export class MongoStore extends SessionStore {
     const update = rotating(presented, secretHash, grace);
     const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
     const rotated = await this.write('rotate', deadline, timeIfMissed, (send, window) =>
-      this.findAndModify(send, {
+      this.commands.findAndModify<Written>(send, {
         query: { _id: id, ...liveIn(window) },
         update,
         fields: STATE,
@@ -239,7 +230,7 @@ export class MongoStore extends SessionStore {
     const update = merged(writes);
     const timeIfMissed = this.timeIf({ _id: id, $expr: LIVE });
     const before = await this.write(operation, deadline, timeIfMissed, (send, window) =>
-      this.findAndModify<SessionDocument & { now: Date }>(send, {
+      this.commands.findAndModify<SessionDocument & { now: Date }>(send, {
         query: { _id: id, ...liveIn(window) },
         update,
         new: false,
@@ -254,7 +245,7 @@ export class MongoStore extends SessionStore {
   protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
     // A session that has expired by this server's clock is removed too: it might be live by that of the next primary.
     const destroyed = await this.write('destroy', deadline, this.timeIf({ _id: id }), (send, window) =>
-      this.findAndModify<Written>(send, {
+      this.commands.findAndModify<Written>(send, {
         query: { ...MARK, _id: id, $expr: within(window) },
         remove: true,
         fields: { ...STATE, live: LIVE },
@@ -269,7 +260,11 @@ export class MongoStore extends SessionStore {
     const after = options.after === undefined ? undefined : idIn(options.after);
     return this.connection.call('page', deadline, async (send) => {
       const filter = { ...between({ group, after }), $expr: LIVE };
-      const { found, isCut } = await this.findSome(send, { filter, sort: { _id: 1 }, limit });
+      const { found, isCut } = await this.commands.findSome<SessionDocument>(send, {
+        filter,
+        sort: { _id: 1 },
+        limit,
+      });
       const records = found.map(recordOf);
       const next = records.length === limit || isCut ? records.at(-1)?.id : undefined;
       return next === undefined ? { records } : { records, next: NEXT + next };
@@ -278,13 +273,13 @@ export class MongoStore extends SessionStore {
 
   protected override doCount(group: string | undefined): Promise<number> {
     return this.inTime('count', async (send) => {
-      if (group !== undefined) return this.countIn(send, { ...between({ group }), $expr: LIVE });
+      if (group !== undefined) return this.commands.count(send, { ...between({ group }), $expr: LIVE });
       // With a constant for the time MongoDB counts on an index and reads no session.
       const match = { ...MARK, expiresAt: { $gt: await timeOf(send) } };
       // Without the hint MongoDB might count on the index on `expiresAt`.
-      return this.countIn(send, match, { hint: BY_ID }).catch((error: unknown) => {
+      return this.commands.count(send, match, { hint: BY_ID }).catch((error: unknown) => {
         // The index is still being created.
-        if (codeOf(error) === 'BadValue') return this.countIn(send, match);
+        if (codeOf(error) === 'BadValue') return this.commands.count(send, match);
         throw error;
       });
     });
@@ -325,7 +320,10 @@ export class MongoStore extends SessionStore {
         // With `$in`, a single id would not use MongoDB's fastest plan.
         const filter = { _id: some.length === 1 ? some[0] : { $in: some } };
         const query = { filter, projection: WHOLE, limit: some.length };
-        const { found, isCut } = await this.findSome<SessionDocument & { live: boolean }>(send, query);
+        const { found, isCut } = await this.commands.findSome<SessionDocument & { live: boolean }>(
+          send,
+          query,
+        );
         for (const document of found) {
           const record = recordOf(document);
           if (document.live) records.set(record.id, record);
@@ -350,12 +348,12 @@ export class MongoStore extends SessionStore {
     let sum = 0;
     await this.within('clear', (deadline) =>
       this.write('clear', deadline, this.timeIf(filter), async (send, window) => {
-        const ended = await this.delete(send, { ...filter, ...liveIn(window) });
+        const ended = await this.commands.delete(send, { ...filter, ...liveIn(window) });
         sum += ended;
         if (ended === ids.length) return true;
         // Sessions that have expired by this server's clock are removed too: they might be live by that of the next
         // primary.
-        await this.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
+        await this.commands.delete(send, { ...filter, $expr: { $and: [{ $not: [LIVE] }, within(window)] } });
         return undefined;
       }),
     );
@@ -371,7 +369,7 @@ export class MongoStore extends SessionStore {
     for (;;) {
       try {
         const query = { ...MARK, _id };
-        return await this.findAndModify(send, {
+        return await this.commands.findAndModify<Written>(send, {
           query,
           update: creation(document, window),
           upsert: true,
@@ -380,7 +378,7 @@ export class MongoStore extends SessionStore {
       } catch (error) {
         if (!isIdInUse(error)) throw error;
       }
-      const [met] = await this.findAll<{ isSession: boolean }>(send, {
+      const [met] = await this.commands.findAll<{ isSession: boolean }>(send, {
         filter: { _id },
         projection: { _id: 0, isSession: IS_SESSION },
         limit: 1,
@@ -393,69 +391,8 @@ export class MongoStore extends SessionStore {
   /** Some ids in order. Includes those of expired sessions. */
   private async ids(range: Range, { sort, limit }: { sort: 1 | -1; limit: number }): Promise<string[]> {
     const query = { filter: between(range), projection: { _id: 1 }, sort: { _id: sort }, limit };
-    const found = await this.inTime('clear', (send) => this.findAll<{ _id: string }>(send, query));
+    const found = await this.inTime('clear', (send) => this.commands.findAll<{ _id: string }>(send, query));
     return found.map(({ _id }) => _id);
-  }
-
-  private async countIn(send: Send, match: object, options?: { hint: string }): Promise<number> {
-    const { cursor } = (await send({
-      aggregate: this.collection,
-      pipeline: [{ $match: match }, { $count: 'count' }],
-      cursor: {},
-      ...options,
-      ...READ,
-    })) as { cursor: { firstBatch: { count: number }[] } };
-    return cursor.firstBatch[0]?.count ?? 0;
-  }
-
-  /** Finds up to `limit` documents. `isCut` if not all of them fit into one response. */
-  private async findSome<T = SessionDocument>(
-    send: Send,
-    query: { limit: number; [part: string]: unknown },
-  ): Promise<{ found: T[]; isCut: boolean }> {
-    const { cursor } = (await send({
-      find: this.collection,
-      ...query,
-      // The cursor stays open only if not all of them fit into one response.
-      batchSize: query.limit + 1,
-      ...READ,
-    })) as { cursor: { id: unknown; firstBatch: T[] } };
-    const isCut = Number(cursor.id) !== 0;
-    if (isCut) await send({ killCursors: this.collection, cursors: [cursor.id] });
-    return { found: cursor.firstBatch, isCut };
-  }
-
-  /** Finds documents that certainly fit into one response. */
-  private async findAll<T>(send: Send, query: Record<string, unknown>): Promise<T[]> {
-    const { limit } = query as { limit: number };
-    const response = await send({
-      find: this.collection,
-      ...query,
-      batchSize: limit,
-      singleBatch: true,
-      ...READ,
-    });
-    return (response as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
-  }
-
-  /** Changes or removes a session. Resolves to `undefined` if none matched. */
-  private async findAndModify<T = Written>(
-    send: Send,
-    command: Record<string, unknown>,
-  ): Promise<T | undefined> {
-    const { value } = await send({
-      findAndModify: this.collection,
-      new: !command['remove'],
-      ...command,
-      ...WRITE,
-    });
-    return (value as T | null) ?? undefined;
-  }
-
-  /** Removes sessions. Resolves to how many, once the majority has acknowledged this and all earlier removals. */
-  private async delete(send: Send, q: Record<string, unknown>): Promise<number> {
-    const { n } = await send({ delete: this.collection, deletes: [{ q, limit: 0 }], ...WRITE });
-    return Number(n);
   }
 
   /**
@@ -485,7 +422,7 @@ export class MongoStore extends SessionStore {
   /** Reads the server's time; `undefined` if no document matches `filter`. */
   private timeIf(filter: Record<string, unknown>): (send: Send) => Promise<Date | undefined> {
     return async (send) => {
-      const [met] = await this.findAll<{ now: Date }>(send, {
+      const [met] = await this.commands.findAll<{ now: Date }>(send, {
         filter: { ...MARK, ...filter },
         projection: { _id: 0, now: '$$NOW' },
         limit: 1,
@@ -502,27 +439,6 @@ const NEXT = 'after:';
 function idIn(after: string): string {
   if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
   return after.slice(NEXT.length);
-}
-
-/** The sessions of a group, or all, after an id and up to another. */
-interface Range {
-  group?: string | undefined;
-  after?: string | undefined;
-  last?: string | undefined;
-}
-
-function between({ group, after, last }: Range): Record<string, unknown> {
-  // The lower bound leaves out copies of sessions whose `_id`s are not strings.
-  const from = after === undefined ? { $gte: '' } : { $gt: after };
-  return {
-    ...MARK,
-    ...(group !== undefined && { groups: group }),
-    _id: { ...from, ...(last !== undefined && { $lte: last }) },
-  };
-}
-
-function liveIn(window: Window): Record<string, unknown> {
-  return { ...MARK, $expr: { $and: [LIVE, within(window)] } };
 }
 
 /** Whether a session may have expired after a change within a window. If not, it is live. */
