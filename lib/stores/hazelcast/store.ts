@@ -75,7 +75,7 @@ const ADVICE = {
  * was read.
  */
 export class HazelcastStore extends SessionStore {
-  private readonly connection: HazelcastConnection;
+  readonly #connection: HazelcastConnection;
   private readonly mapNames: string[];
   private readonly envelopes: Envelopes;
   private readonly lists: SessionLists;
@@ -105,7 +105,7 @@ export class HazelcastStore extends SessionStore {
     checkPrefix(prefix);
     const [, ...replicas] = maps;
     this.mapNames = checkNames(maps);
-    this.connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
+    this.#connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
       this.isIndexed = false;
     });
     this.envelopes = new Envelopes(prefix);
@@ -113,7 +113,7 @@ export class HazelcastStore extends SessionStore {
       this.envelopes,
       prefix,
       (operation, work) => this.query(operation, work),
-      () => this.connection.areSettled(),
+      () => this.#connection.areSettled(),
       () => this.now(),
     );
     this.replicas = new Replicas(
@@ -133,13 +133,13 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override async connect(): Promise<void> {
-    const client = await this.connection.open();
+    const client = await this.#connection.open();
     this.isIndexed = false;
     await this.within('open', () => this.prepare(client));
   }
 
   protected override disconnect(): Promise<void> {
-    return this.connection.close();
+    return this.#connection.close();
   }
 
   protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
@@ -445,7 +445,7 @@ export class HazelcastStore extends SessionStore {
 
   /** Begins a call. Throws if no call can reach the cluster. */
   private begin(operation: SessionStoreOperation, deadline: Deadline): Call {
-    this.connection.check(operation);
+    this.#connection.check(operation);
     this.clock.refresh();
     return { sessions: this.sessions as JsonMap, deadline, lost: 0 };
   }

@@ -86,7 +86,7 @@ const ADVICE = {
  * write to one is one command. It acts as a whole, and not at all after its deadline.
  */
 export class MongoStore extends SessionStore {
-  private readonly connection: MongoConnection;
+  readonly #connection: MongoConnection;
   private readonly collection: string;
   private readonly commands: Commands;
   private readonly clock = new ServerClock();
@@ -107,7 +107,7 @@ export class MongoStore extends SessionStore {
     checkName(collection);
     this.collection = collection;
     this.commands = new Commands(collection);
-    this.connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
+    this.#connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
   }
 
   /** The time of the primary. */
@@ -121,20 +121,20 @@ export class MongoStore extends SessionStore {
 
   protected override async connect(): Promise<void> {
     await this.within('open', (deadline) => {
-      deadline.advice = `Is MongoDB running at ${this.connection.address}, and does its replica set have a majority?`;
-      return this.connection.open();
+      deadline.advice = `Is MongoDB running at ${this.#connection.address}, and does its replica set have a majority?`;
+      return this.#connection.open();
     });
     const sentAt = performance.now();
     const hello = await this.inTime('open', (send) => send({ hello: 1 }));
     this.clock.learn(sentAt, (hello['localTime'] as Date).getTime());
-    this.connection.checkServer(hello);
-    const setUp = { connection: this.connection, collection: this.collection, send: this.openingSend };
+    this.#connection.checkServer(hello);
+    const setUp = { connection: this.#connection, collection: this.collection, send: this.openingSend };
     await checkCollection(setUp);
     await makeIndexes(setUp, this.timeout);
   }
 
   protected override disconnect(): Promise<void> {
-    return this.connection.close();
+    return this.#connection.close();
   }
 
   protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
@@ -258,7 +258,7 @@ export class MongoStore extends SessionStore {
   protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, limit } = options;
     const after = options.after === undefined ? undefined : idIn(options.after);
-    return this.connection.call('page', deadline, async (send) => {
+    return this.#connection.call('page', deadline, async (send) => {
       const filter = { ...between({ group, after }), $expr: LIVE };
       const { found, isCut } = await this.commands.findSome<SessionDocument>(send, {
         filter,
@@ -303,12 +303,12 @@ export class MongoStore extends SessionStore {
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
-    return failed(operation, error, this.connection.address);
+    return failed(operation, error, this.#connection.address);
   }
 
   /** Sends commands under one deadline of their own. */
   private async inTime<T>(operation: SessionStoreOperation, work: (send: Send) => Promise<T>): Promise<T> {
-    return this.within(operation, (deadline) => this.connection.call(operation, deadline, work));
+    return this.within(operation, (deadline) => this.#connection.call(operation, deadline, work));
   }
 
   private readonly openingSend: Send = (command) => this.inTime('open', (send) => send(command));
@@ -407,7 +407,7 @@ export class MongoStore extends SessionStore {
     timeIfMissed: (send: Send) => Promise<Date | undefined>,
     attempt: (send: Send, window: Window) => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    return this.connection.call(operation, deadline, async (send) => {
+    return this.#connection.call(operation, deadline, async (send) => {
       for (;;) {
         const done = await attempt(send, this.clock.window(deadline));
         if (done !== undefined) return done;

@@ -76,7 +76,7 @@ const ADVICE = Object.fromEntries(
  * acts as a whole, and not at all after its deadline.
  */
 export class RedisStore extends SessionStore {
-  private readonly connection: RedisConnection;
+  readonly #connection: RedisConnection;
   private readonly layout: Layout;
   /** One clock per shard, because the shards of a Cluster are on several servers. */
   private readonly clocks: [ServerClock, ...ServerClock[]];
@@ -87,8 +87,8 @@ export class RedisStore extends SessionStore {
     super('redis', timeout);
     checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix, timeout', ADVICE);
     checkPrefix(prefix);
-    this.connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
-    this.layout = new Layout(prefix, this.connection.isCluster);
+    this.#connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
+    this.layout = new Layout(prefix, this.#connection.isCluster);
     this.clocks = this.layout.shards.map(() => new ServerClock()) as [ServerClock];
   }
 
@@ -98,16 +98,16 @@ export class RedisStore extends SessionStore {
   }
 
   protected override get advice(): string {
-    return this.connection.advice;
+    return this.#connection.advice;
   }
 
   protected override async connect(): Promise<void> {
-    await this.within('open', () => this.connection.open());
+    await this.within('open', () => this.#connection.open());
     await Promise.all(this.layout.shards.map((_, shard) => this.probe(shard)));
   }
 
   protected override disconnect(): Promise<void> {
-    return this.connection.close();
+    return this.#connection.close();
   }
 
   protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
@@ -203,11 +203,11 @@ export class RedisStore extends SessionStore {
   }
 
   protected override late(operation: SessionStoreOperation, deadline?: Deadline): SessionStoreError {
-    return super.late(operation, deadline, this.connection.trouble);
+    return super.late(operation, deadline, this.#connection.trouble);
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
-    const { problem, cause } = this.connection.explain(operation, error);
+    const { problem, cause } = this.#connection.explain(operation, error);
     if (problem === SILENT) return this.late(operation);
     // Redis calls a value above its limit a mistake in the protocol.
     if (/invalid bulk length/.test((error as Error).message)) {
@@ -223,7 +223,7 @@ export class RedisStore extends SessionStore {
     // Sent together, because the store needs both ways to run a script.
     const [reply] = await this.within('open', () =>
       Promise.all([
-        this.connection.send('open', 'EVAL', [PROBE.lua, 1, key]) as Promise<Reply>,
+        this.#connection.send('open', 'EVAL', [PROBE.lua, 1, key]) as Promise<Reply>,
         this.evaluate('open', PROBE, key, []),
       ]),
     );
@@ -238,7 +238,7 @@ export class RedisStore extends SessionStore {
 
   private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {
     const shard = this.layout.shards[this.layout.shardOf(id)] as string;
-    const reply = await this.connection.read(operation, noKey(shard), 'HGETALL', [sessionKey(shard, id)]);
+    const reply = await this.#connection.read(operation, noKey(shard), 'HGETALL', [sessionKey(shard, id)]);
     return recordOf(id, reply as string[]);
   }
 
@@ -291,7 +291,7 @@ export class RedisStore extends SessionStore {
     const start = this.layout.shards[shard] as string;
     const list = listKey(start, group);
     const range = [list, `(${met}`, '+inf', 'WITHSCORES', 'LIMIT', 0, limit];
-    const found = (await this.connection.read('page', noKey(start), 'ZRANGEBYSCORE', range)) as unknown[];
+    const found = (await this.#connection.read('page', noKey(start), 'ZRANGEBYSCORE', range)) as unknown[];
     // With RESP3 each member is in an array with its place.
     const words = found.flat();
     return words.flatMap((word, at) =>
@@ -369,10 +369,10 @@ export class RedisStore extends SessionStore {
     args: (string | number)[],
   ): Promise<Reply> {
     try {
-      return (await this.connection.send(operation, 'EVALSHA', [sha, 1, key, ...args])) as Reply;
+      return (await this.#connection.send(operation, 'EVALSHA', [sha, 1, key, ...args])) as Reply;
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return (await this.connection.send(operation, 'EVAL', [lua, 1, key, ...args])) as Reply;
+      return (await this.#connection.send(operation, 'EVAL', [lua, 1, key, ...args])) as Reply;
     }
   }
 }
