@@ -207,6 +207,29 @@ describe('a cookie for production', () => {
   });
 });
 
+describe("a cookie with secure: 'auto' behind a proxy that says HTTPS but is not trusted", () => {
+  const handlers: Record<string, Handler> = { '/login': (session) => void (session['user'] = 'ann') };
+  const headers = { 'x-forwarded-proto': 'https' };
+
+  it('is sent without Secure, which is logged once', async () => {
+    const app = await serveApp(handlers);
+    for (let times = 0; times < 2; times++) {
+      const { setCookies } = await app.browser().get('/login', { headers });
+      expect(setCookies).toEqual([expect.not.stringContaining('Secure')]);
+    }
+    expect(app.logged).toEqual([expect.stringMatching(/without Secure\..+trust its proxy.+'trust proxy'/)]);
+  });
+
+  it.each([
+    ['over plain HTTP', {}, {}],
+    ['if secure is false on purpose', { cookie: { secure: false } }, headers],
+  ])('is not logged %s', async (_, options, given) => {
+    const app = await serveApp(handlers, options);
+    await app.browser().get('/login', { headers: given });
+    expect(app.logged).toEqual([]);
+  });
+});
+
 describe('in development', () => {
   const handlers: Record<string, Handler> = {
     '/function': (session) => void (session['greet'] = () => 'hello'),

@@ -12,6 +12,7 @@ export type Condition =
   /** Requests present more tokens than are read. */
   | 'many tokens'
   | 'cookie needs HTTPS'
+  | 'proxy is not trusted'
   | 'cookie is dropped'
   | 'value is lost'
   | 'changed too late';

@@ -868,6 +868,12 @@ export class SessionRequest implements SessionWork {
       );
       return false;
     }
+    if (secure !== true && this.#isUntrustedHttps()) {
+      this.#config.conditions.begin(
+        'proxy is not trusted',
+        `cookie ${name} was sent without Secure. X-Forwarded-Proto is https, but the app does not trust its proxy. Set Express's 'trust proxy', or write new FastifyAdapter({ trustProxy: true })`,
+      );
+    }
     if (secure !== true && (sameSite === 'none' || partitioned === true)) {
       const attribute = sameSite === 'none' ? "sameSite: 'none'" : 'partitioned: true';
       this.#config.conditions.begin(
@@ -876,6 +882,13 @@ export class SessionRequest implements SessionWork {
       );
     }
     return true;
+  }
+
+  /** Whether a proxy says that the client used HTTPS, but is not trusted, so that `secure: 'auto'` means `false`. */
+  #isUntrustedHttps(): boolean {
+    const { plain, secure } = this.#identity.cookie;
+    const isAuto = plain.secure !== secure.secure;
+    return isAuto && !this.#secure && this.#config.proxy !== false && forwardedProtocol(this.req) === 'https';
   }
 
   #isOnLocalhost(): boolean {
@@ -990,8 +1003,13 @@ function isSecure(req: SessionIncomingMessage, proxy: boolean | undefined): bool
   // Express sets `secure` and Fastify `protocol`, each by its own setting for trusted proxies.
   if (proxy === undefined) return req.secure ?? req.protocol === 'https';
   if (!proxy) return false;
+  return forwardedProtocol(req) === 'https';
+}
+
+/** The protocol that the first proxy saw, if it says so. */
+function forwardedProtocol(req: SessionIncomingMessage): string {
   const forwarded = String(req.headers['x-forwarded-proto'] ?? '');
-  return forwarded.split(',', 1)[0]!.trim().toLowerCase() === 'https';
+  return forwarded.split(',', 1)[0]!.trim().toLowerCase();
 }
 
 /** Adds a request header to the response's `Vary`, unless it is there already. */
