@@ -304,7 +304,7 @@ export abstract class SessionStore {
         throw new SessionStoreError(error.store, operation, problem, { cause: failure.error });
       }
       // The store itself checks some arguments, such as the `after` of a page.
-      const isFinal = isStoreError(error) || isTooLargeError(error) || error instanceof TypeError;
+      const isFinal = isStoreError(error) || isTooLargeError(error) || isOfArguments(error);
       throw isFinal ? error : this.failure(operation, error);
     }
   }
@@ -316,4 +316,9 @@ export abstract class SessionStore {
   ): T | PromiseLike<T> {
     return this.#deadlines.run(work, (deadline) => this.late(operation, deadline));
   }
+}
+
+/** Whether an error says that an argument is invalid. `fetch` reports an unreachable server by a `TypeError` with a cause. */
+function isOfArguments(error: unknown): boolean {
+  return error instanceof TypeError && error.cause === undefined;
 }

@@ -12,6 +12,7 @@ import {
   of,
   type Subscription,
 } from 'rxjs';
+import { reasonIn } from '../session/conditions.js';
 import { isStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
 import type { SessionConfig } from '../session/config.js';
@@ -161,6 +162,10 @@ export class SessionSocket {
       if (await this.#take(request)) return;
     } catch (error) {
       if (this.#config.onStoreError === 'fail' || !isStoreError(error)) throw error;
+      this.#config.conditions.begin(
+        'unreachable',
+        `messages are handled without a session: ${reasonIn(error)}`,
+      );
       return request.startAnonymous(error);
     }
     if (this.#gone) throw new WsException(ENDED);

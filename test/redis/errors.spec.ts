@@ -129,12 +129,12 @@ describe.concurrent('an error says what happened and what to do', () => {
       await server.start();
       await eventually(() =>
         expect(store.read('k')).rejects.toThrow(
-          /read: the server is still loading its data\. Try again soon$/,
+          /read: the server is not ready\. Is it blocked, or still loading its data\?$/,
         ),
       );
       const late = new RedisStore({ url: server.url, timeout: 500 });
       await expect(late.open()).rejects.toThrow(
-        /open: timed out after 500 ms\. The server is still loading its data/,
+        /open: timed out after 500 ms\. The server has accepted the connection\. Is it .+ loading its data\?/,
       );
       await late.close();
     } finally {

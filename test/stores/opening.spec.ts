@@ -44,6 +44,17 @@ describe('open() of a store', () => {
     expect(store.steps.at(-1)).toBe('disconnect');
   });
 
+  it('and any call pass on what is wrong with an argument, but not the failure of a request that fetch sent', async () => {
+    const store = new OpeningStore();
+    store.connects = () => fetch('http://127.0.0.1:1').then(() => {});
+    await expect(store.open()).rejects.toMatchObject({
+      name: 'SessionStoreError',
+      cause: { message: 'fetch failed' },
+    });
+    store.connects = () => Promise.reject(new TypeError('`to` must be a URL'));
+    await expect(store.open()).rejects.toThrow(TypeError);
+  });
+
   it('that was cut short by close() does not close what the next one opens', async () => {
     const store = new OpeningStore();
     let fail!: (error: Error) => void;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Cluster } from 'ioredis';
 import { addressOf, optionsOf } from './address.js';
 
 describe('the options for a URL', () => {
@@ -34,6 +35,11 @@ describe('the address in an error', () => {
       'a Cluster',
       { cluster: { nodes: [{ host: 'a', port: 1 }, 'redis://u:secret@b:2', 7000] } },
       'a:1, b:2, 7000',
+    ],
+    [
+      'a Cluster that is handed in',
+      { client: { isCluster: true } as Cluster },
+      "the nodes of the client's Cluster",
     ],
   ])('names %s', (_, options, address) => {
     expect(addressOf(options)).toBe(address);

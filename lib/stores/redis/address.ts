@@ -67,6 +67,7 @@ function invalid(): TypeError {
 /** Where a store connects to, for error messages: without user, password and database. */
 export function addressOf({ client, url, redisOptions, cluster }: RedisConnectionOptions): string {
   if (cluster) return cluster.nodes.map((node) => nodeName(node)).join(', ');
+  if (client?.isCluster) return "the nodes of the client's Cluster";
   const options = { ...(client?.options as RedisOptions | undefined), ...redisOptions };
   const { path, host, port, sentinels, name } = { ...options, ...(url !== undefined && optionsOf(url)) };
   if (sentinels?.length) return `${name ?? 'the primary'} at its Sentinels`;

@@ -106,7 +106,8 @@ export class RedisConnection {
 
   /** What to check if a call times out. */
   get advice(): string {
-    if (this.isLoading) return 'The server is still loading its data. Try again soon';
+    if (this.isWaiting)
+      return 'The server has accepted the connection. Is it blocked, or still loading its data?';
     const { own } = this;
     if (own && !isCluster(own) && own.options.tls && own.status === 'connecting') {
       return 'Is the server reachable, and does it use TLS on this port?';
@@ -114,8 +115,8 @@ export class RedisConnection {
     return 'Is the server reachable, and not blocked by a slow command?';
   }
 
-  /** Whether the server is connected but still loading its data. */
-  private get isLoading(): boolean {
+  /** Whether the server has accepted the connection, but has not said that it is ready: it may be loading its data. */
+  private get isWaiting(): boolean {
     return !this.isCluster && this.own?.status === 'connect';
   }
 
@@ -138,7 +139,7 @@ export class RedisConnection {
 
   /** What to say of a call that found no connection. */
   private disconnected(operation: string): string {
-    if (this.isLoading) return problemOf('LOADING') as string;
+    if (this.isWaiting) return 'the server is not ready. Is it blocked, or still loading its data?';
     const server = operation === 'open' ? addressOf(this.options) : 'the server';
     if (operation === 'open' && !this.isCluster && isClosing(this.trouble)) {
       return `${server} closed the connection. Is it a Redis, does it require TLS (rediss://), or has it too many clients?`;
