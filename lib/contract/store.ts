@@ -318,7 +318,11 @@ export abstract class SessionStore {
   }
 }
 
-/** Whether an error says that an argument is invalid. `fetch` reports an unreachable server by a `TypeError` with a cause. */
+/**
+ * Whether an error says that an argument is invalid. `fetch` reports an unreachable server by a `TypeError` too, whose
+ * cause is a system error with a code.
+ */
 function isOfArguments(error: unknown): boolean {
-  return error instanceof TypeError && error.cause === undefined;
+  if (!(error instanceof TypeError)) return false;
+  return (error.cause as NodeJS.ErrnoException | undefined)?.code === undefined;
 }

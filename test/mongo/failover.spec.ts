@@ -87,7 +87,7 @@ describe.runIf(LONG)('a write that was acknowledged', () => {
         destroyed.push(id);
       }),
     );
-    await eventually(() => destroyed.length >= 12);
+    await eventually(() => destroyed.length >= 12, { within: 60_000 });
     await primary.server.kill();
     primary.link.cut();
     const acknowledged = [...destroyed];

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { NotOpenError } from 'nestjs-session-stores/store';
 import { MapStore } from './map.store.js';
@@ -46,7 +48,11 @@ describe('open() of a store', () => {
 
   it('and any call pass on what is wrong with an argument, but not the failure of a request that fetch sent', async () => {
     const store = new OpeningStore();
-    store.connects = () => fetch('http://127.0.0.1:1').then(() => {});
+    const closed = createServer().listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const { port } = closed.address() as AddressInfo;
+    closed.close();
+    store.connects = () => fetch(`http://127.0.0.1:${port}`).then(() => {});
     await expect(store.open()).rejects.toMatchObject({
       name: 'SessionStoreError',
       cause: { message: 'fetch failed' },

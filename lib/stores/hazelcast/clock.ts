@@ -3,6 +3,8 @@ import type { JsonMap } from './map.js';
 
 /** How old the knowledge of the members' clock may become, in milliseconds. */
 const FRESH = 60_000;
+/** How long after a failed attempt the next one begins, in milliseconds. */
+const PAUSE = 1000;
 /**
  * By how much this host's clock may differ from the members' before that is corrected, in milliseconds. Members tell
  * their time in whole seconds.
@@ -32,7 +34,7 @@ export class MemberClock {
   refresh(): void {
     if (performance.now() - this.learnedAt < FRESH) return;
     this.learnedAt = performance.now();
-    // The next refresh tries again.
+    // A later refresh tries again.
     this.learn().catch(() => {});
   }
 
@@ -40,7 +42,10 @@ export class MemberClock {
     this.learnedAt = performance.now();
     const { map } = this;
     const before = Date.now();
-    const time = await map?.timeOf(randomUUID());
+    const time = await map?.timeOf(randomUUID()).catch((error: unknown) => {
+      this.learnedAt = performance.now() - FRESH + PAUSE;
+      throw error;
+    });
     const after = Date.now();
     // The clock of this host was set meanwhile, or members keep no times.
     if (time === undefined || after < before) return;

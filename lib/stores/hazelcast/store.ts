@@ -245,7 +245,11 @@ export class HazelcastStore extends SessionStore {
     const isSlow = new Error('the indexes are not there yet');
     try {
       await new Deadlines(Math.ceil(this.timeout / 2)).run(
-        () => Promise.all([this.index(sessions), this.clock.open(times).catch(() => {})]),
+        async () => {
+          // First, because adding the indexes keeps members busy.
+          await this.clock.open(times).catch(() => {});
+          await this.index(sessions);
+        },
         () => isSlow,
       );
     } catch (error) {
