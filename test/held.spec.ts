@@ -246,20 +246,24 @@ describe('a response that was begun before the session middleware', () => {
     expect((await browser.get('/')).text).toBe('begun 3');
   });
 
-  it('is held if it begins with writeHeader(), an old name of writeHead()', async () => {
-    const { session, store } = setUp();
-    const app = connect();
-    app.use(session as connect.HandleFunction);
-    app.use((req, res) => {
-      dataOf(req)['a'] = 1;
-      (res as unknown as { writeHeader(status: number): void }).writeHeader(201);
-      res.end('x');
-    });
-    const { browser } = await listen(app as RequestListener);
-    const response = await browser.get('/');
-    expect([response.status, response.text, response.setCookies.length]).toEqual([201, 'x', 1]);
-    store.failing = true;
-  });
+  // Node 26 has it no more.
+  it.runIf('writeHeader' in ServerResponse.prototype)(
+    'is held if it begins with writeHeader(), an old name of writeHead()',
+    async () => {
+      const { session, store } = setUp();
+      const app = connect();
+      app.use(session as connect.HandleFunction);
+      app.use((req, res) => {
+        dataOf(req)['a'] = 1;
+        (res as unknown as { writeHeader(status: number): void }).writeHeader(201);
+        res.end('x');
+      });
+      const { browser } = await listen(app as RequestListener);
+      const response = await browser.get('/');
+      expect([response.status, response.text, response.setCookies.length]).toEqual([201, 'x', 1]);
+      store.failing = true;
+    },
+  );
 });
 
 describe('a middleware that is closed', () => {

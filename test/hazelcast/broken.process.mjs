@@ -11,11 +11,20 @@ const config = {
   properties: { 'hazelcast.logging.level': 'OFF' },
 };
 const connectionStrategy = { reconnectMode: 'ASYNC', connectionRetry: { clusterConnectTimeoutMillis: -1 } };
+const made = [];
+const { newHazelcastClient } = Client;
+Client.newHazelcastClient = async (...args) => {
+  const client = await newHazelcastClient.apply(Client, args);
+  made.push(client);
+  return client;
+};
+
 const given = whose === 'given' && (await Client.newHazelcastClient({ ...config, connectionStrategy }));
 const store = new HazelcastStore(given ? { client: given } : { config });
 await store.open();
 
-const client = given || store.connection.client;
+// The store's own client, and not one that only looked whether there are members.
+const client = made.find((one) => one.getLifecycleService().isRunning());
 const listening = client.clusterViewListenerService.listenerAddedConnection;
 // A socket that is destroyed without an error reports none, as one whose write fails first.
 for (const connection of client.getConnectionManager().getConnectionRegistry().getConnections()) {
