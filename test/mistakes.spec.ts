@@ -223,8 +223,8 @@ describe("a cookie with secure: 'auto' behind a proxy that says HTTPS but is not
   it.each([
     ['over plain HTTP', {}, {}],
     ['if secure is false on purpose', { cookie: { secure: false } }, headers],
-  ])('is not logged %s', async (_, options, given) => {
-    const app = await serveApp(handlers, options);
+  ])('is not logged %s', async (_, set, given) => {
+    const app = await serveApp(handlers, set);
     await app.browser().get('/login', { headers: given });
     expect(app.logged).toEqual([]);
   });
