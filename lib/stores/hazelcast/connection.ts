@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'hazelcast-client';
 import { Deadlines } from '../../contract/deadline.js';
 import { NotOpenError } from '../../contract/errors.js';
+import { askingFirst, checkConfig, hastened, scoutsOf, withFailureSettings } from './config.js';
 import { driver, load } from './driver.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
 import { closeBrokenConnections } from './guard.js';
@@ -159,61 +160,11 @@ export class HazelcastConnection {
   }
 }
 
-/**
- * Adds settings by which a client fails calls at once while there is no cluster, notices that soon, and never gives up.
- */
-function withFailureSettings(config: ClientConfig, timeout: number): ClientConfig {
-  const { network, connectionStrategy, serialization, properties } = config;
-  return {
-    ...config,
-    network: { connectionTimeout: timeout, ...network },
-    connectionStrategy: {
-      ...connectionStrategy,
-      reconnectMode: driver().ReconnectMode.ASYNC,
-      connectionRetry: {
-        initialBackoffMillis: 250,
-        maxBackoffMillis: 5000,
-        multiplier: 2,
-        jitter: 0.2,
-        ...connectionStrategy?.connectionRetry,
-        clusterConnectTimeoutMillis: -1,
-      },
-    },
-    serialization: {
-      ...serialization,
-      jsonStringDeserializationPolicy: driver().JsonStringDeserializationPolicy.NO_DESERIALIZATION,
-    },
-    properties: {
-      'hazelcast.client.heartbeat.interval': 2000,
-      'hazelcast.client.heartbeat.timeout': 10_000,
-      'hazelcast.client.operation.backup.timeout.millis': 1000,
-      'hazelcast.client.invocation.retry.pause.millis': 100,
-      'hazelcast.logging.level': 'WARN',
-      ...properties,
-      // A call that was given up must not be sent again.
-      'hazelcast.client.invocation.timeout.millis': timeout,
-      // Otherwise a write whose backup never responded counts as done, and is undone if its member crashes.
-      'hazelcast.client.operation.fail.on.indeterminate.state': true,
-    },
-  };
-}
-
 /** Connects a scout, and shuts it down. Resolves to the addresses in its config. */
 async function look(config: ClientConfig): Promise<string[]> {
   const scout = await driver().Client.newHazelcastClient(config);
   await scout.shutdown();
   return config.network?.clusterMembers ?? [];
-}
-
-/** The config with the members that responded first, so that the client does not wait for those that do not. */
-function askingFirst(found: string[], config: ClientConfig): ClientConfig {
-  if (found.length === 0) return config;
-  const others = config.network?.clusterMembers?.filter((address) => !found.includes(address)) ?? [];
-  return {
-    ...config,
-    network: { ...config.network, clusterMembers: [...found, ...others] },
-    properties: { ...config.properties, 'hazelcast.client.shuffle.member.list': false },
-  };
 }
 
 /**
@@ -242,53 +193,6 @@ async function firstOf(config: ClientConfig, timeout: number): Promise<Hazelcast
   return first;
 }
 
-function hastened(config: ClientConfig, patience: number): ClientConfig {
-  return {
-    ...config,
-    properties: {
-      ...config.properties,
-      'hazelcast.client.heartbeat.interval': Math.ceil(patience / 4),
-      'hazelcast.client.heartbeat.timeout': patience,
-    },
-  };
-}
-
-/**
- * One scout per address, because a client tries one address after the other, and waits for each that does not respond.
- */
-function scoutsOf(config: ClientConfig, timeout: number): ClientConfig[] {
-  const { network, connectionStrategy, properties } = config;
-  const { connectionTimeout, clusterMembers } = network ?? {};
-  // Half of the time to connect, half to be accepted.
-  const within = Math.ceil(timeout / 2);
-  const isLonger = connectionTimeout === 0 || connectionTimeout! > within;
-  const scout: ClientConfig = {
-    ...config,
-    // A scout needs one member, not all that this one knows.
-    network: { ...network, connectionTimeout: isLonger ? within : connectionTimeout, smartRouting: false },
-    connectionStrategy: {
-      ...connectionStrategy,
-      connectionRetry: { ...connectionStrategy?.connectionRetry, clusterConnectTimeoutMillis: within },
-    },
-    lifecycleListeners: [],
-    membershipListeners: [],
-    properties: {
-      ...properties,
-      // This also limits how long it waits to be accepted.
-      'hazelcast.client.heartbeat.timeout': within,
-      // Its connections are not guarded, and without pipelining they need not be: see `closeBrokenConnections`.
-      'hazelcast.client.autopipelining.enabled': false,
-      'hazelcast.logging.level': 'OFF',
-    },
-  };
-  if (!Array.isArray(clusterMembers) || clusterMembers.length === 0) return [scout];
-  return clusterMembers.map((address) => asking(address, scout));
-}
-
-function asking(address: string, config: ClientConfig): ClientConfig {
-  return { ...config, network: { ...config.network, clusterMembers: [address] } };
-}
-
 function notConnected(error: unknown, { network }: ClientConfig): Error {
   if (kindOf(error) === 'InvalidConfigurationError') {
     const { message } = error as Error;
@@ -307,31 +211,4 @@ function nameOf(uuid: object | null | undefined): string | undefined {
   const known = names.get(uuid) ?? uuid.toString();
   names.set(uuid, known);
   return known;
-}
-
-/** Throws for settings that would break a guarantee. */
-function checkConfig({ nearCaches, network, connectionStrategy }: ClientConfig, mapNames: string[]): void {
-  const cached = Object.keys(nearCaches ?? {}).some((pattern) =>
-    mapNames.some((name) => matches(name, pattern)),
-  );
-  if (cached) {
-    throw new TypeError(
-      'nearCaches must not contain these maps, or ended sessions are shown: leave them out',
-    );
-  }
-  if (network?.redoOperation) {
-    throw new TypeError('redoOperation must not be set, or writes may be done twice: leave it out');
-  }
-  if (connectionStrategy?.asyncStart) {
-    throw new TypeError(
-      'asyncStart must not be set, or the client may keep only one connection: leave it out',
-    );
-  }
-}
-
-/** Whether a map's name matches a pattern, as in the client: `*` is any text. */
-function matches(name: string, pattern: string): boolean {
-  const [start, end] = pattern.split('*', 2) as [string, string?];
-  if (end === undefined) return name === pattern;
-  return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end);
 }
