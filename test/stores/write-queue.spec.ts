@@ -35,18 +35,17 @@ class QueueingStore extends SessionStore {
   }
 
   protected override doUpdate(ref: SessionRef, change: SessionChange, deadline: Deadline) {
-    return this.queue.run({ operation: 'update', ref, write: { change }, deadline });
+    return this.queue.update(ref, change, deadline);
   }
 
-  protected override async doRotate(
+  protected override doRotate(
     ref: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
     deadline: Deadline,
   ): Promise<string | undefined> {
-    const write = { rotation: { presented, secretHash, grace } };
-    return (await this.queue.run({ operation: 'rotate', ref, write, deadline }))?.secretHash;
+    return this.queue.rotate(ref, presented, secretHash, grace, deadline);
   }
 
   protected override doCreate(record: SessionRecord): boolean {

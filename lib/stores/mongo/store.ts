@@ -158,18 +158,17 @@ export class MongoStore extends SessionStore {
     change: SessionChange,
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
-    return this.writes.run({ operation: 'update', ref, write: { change }, deadline });
+    return this.writes.update(ref, change, deadline);
   }
 
-  protected override async doRotate(
+  protected override doRotate(
     ref: SessionRef,
     presented: string,
     secretHash: string,
     grace: number,
     deadline: Deadline,
   ): Promise<string | undefined> {
-    const write = { rotation: { presented, secretHash, grace } };
-    return (await this.writes.run({ operation: 'rotate', ref, write, deadline }))?.secretHash;
+    return this.writes.rotate(ref, presented, secretHash, grace, deadline);
   }
 
   private async change(id: string, change: SessionChange, deadline: Deadline): Promise<SessionWriteResult> {

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../contract/deadline.js';
-import type { SessionRef } from '../../contract/record.js';
+import type { SessionChange, SessionRef } from '../../contract/record.js';
 import type { SessionStoreOperation } from '../../contract/store.js';
 import { sizeOf, type SessionWrite, type SessionWriteResult } from './writes.js';
 
@@ -71,8 +71,8 @@ interface Line {
 }
 
 /**
- * Lets the writes to one session queue within a process, for a store whose writes to one session get into each other's
- * way. A write that finds none under way is sent at once. Those that wait are sent together as soon as one is done.
+ * Lets the writes to one session queue within a process, for a store whose parallel writes to one session conflict. A
+ * write that finds none under way is sent at once. Those that wait are sent together as soon as one is done.
  *
  * Waiting counts towards the deadline of a call. A call whose deadline is over is not sent any more.
  */
@@ -85,8 +85,25 @@ export class SessionWriteQueue {
     this.atOnce = sender.atOnce ?? 1;
   }
 
+  /** What `doUpdate` returns. */
+  update(ref: SessionRef, change: SessionChange, deadline: Deadline): Promise<SessionWriteResult> {
+    return this.run({ operation: 'update', ref, write: { change }, deadline });
+  }
+
+  /** What `doRotate` returns. */
+  async rotate(
+    ref: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+    deadline: Deadline,
+  ): Promise<string | undefined> {
+    const write = { rotation: { presented, secretHash, grace } };
+    return (await this.run({ operation: 'rotate', ref, write, deadline }))?.secretHash;
+  }
+
   /** Settles as the write alone would. If it was not done by its deadline, which rejects the call, it may not settle. */
-  run(call: SessionWriteCall): Promise<SessionWriteResult> {
+  private run(call: SessionWriteCall): Promise<SessionWriteResult> {
     const line = this.lines.get(call.ref.id);
     if (!line) return this.runFirst(call);
     return new Promise((resolve, reject) => {

@@ -18,7 +18,7 @@ const revivesOn = (is: (change: SessionChange) => boolean) =>
     },
   );
 
-/** Writes a record that it looked at a while ago, whatever became of the session. */
+/** Writes a record that it read earlier, whatever became of the session. */
 class SlowStore extends MapStore {
   override async update(...[record, change]: Update) {
     const found = this.live(record.id);

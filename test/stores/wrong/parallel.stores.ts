@@ -58,7 +58,7 @@ export const wrongInParallel: WrongStore[] = [
     says: /must all be acknowledged: of 200 the change \d+ failed with SessionStoreError/,
   },
   {
-    name: 'loses what parallel changes do to a session that it looked at a while ago',
+    name: 'overwrites parallel changes with a record that it read earlier',
     make: twoOf(
       class extends MapStore {
         override async update(...[{ id }, change]: Update) {

@@ -18,7 +18,7 @@ const rotatesBy = (rule: Rule) =>
     },
   );
 
-/** Rotates a record that it looked at a while ago. */
+/** Rotates a record that it read earlier. */
 class SlowStore extends MapStore {
   override async rotate(...[{ id }, presented, secretHash, grace]: Rotate) {
     const found = this.live(id);
