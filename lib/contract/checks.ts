@@ -35,11 +35,18 @@ export function checkRecord(record: SessionRecord): void {
     checkDuration(record.previous.grace, 'previous.grace');
     if (record.previous.validUntil !== undefined)
       checkInstant(record.previous.validUntil, 'previous.validUntil');
+    if (record.previous.since !== undefined) checkInstant(record.previous.since, 'previous.since');
   }
   checkTexts(record.data, 'data');
   checkStrings(record.groups, 'groups', 'group');
   checkInstant(record.createdAt, 'createdAt');
   checkInstant(record.expiresAt, 'expiresAt');
+  if (record.from !== undefined) checkStrings(record.from, 'from', 'id');
+}
+
+/** Throws a `TypeError` for a list of ids that no store may take. */
+export function checkIds(ids: unknown): void {
+  checkStrings(ids, 'ids', 'id');
 }
 
 /** Throws a `TypeError` for a change that no store may take. */

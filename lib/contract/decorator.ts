@@ -6,6 +6,7 @@ import type {
   SessionRef,
   SessionUpdate,
 } from './record.js';
+import { checkRecord } from './checks.js';
 import { NO_DEADLINE } from './deadline.js';
 import { SessionStore, type SessionStoreCapabilities } from './store.js';
 
@@ -41,10 +42,16 @@ export class SessionStoreDecorator extends SessionStore {
     return this.store.close();
   }
 
-  protected override async doCreate(record: SessionRecord): Promise<boolean> {
-    // An id in use is the other store's error.
-    await this.store.create(record);
-    return true;
+  override create(record: SessionRecord): Promise<boolean> {
+    return this.call('create', () => {
+      checkRecord(record);
+      return this.doCreate(record);
+    });
+  }
+
+  /** Unlike that of other stores, resolves as `create`. The store inside rejects an id in use. */
+  protected override doCreate(record: SessionRecord): Promise<boolean> {
+    return this.store.create(record);
   }
 
   protected override doRead(id: string): Promise<SessionRecord | undefined> {
@@ -66,6 +73,14 @@ export class SessionStoreDecorator extends SessionStore {
 
   protected override doDestroy(id: string): Promise<boolean> {
     return this.store.destroy(id);
+  }
+
+  protected override doRegenerate(id: string): Promise<boolean> {
+    return this.store.regenerate(id);
+  }
+
+  protected override doHaveEnded(ids: string[]): Promise<boolean> {
+    return this.store.haveEnded(ids);
   }
 
   protected override doPage(options: SessionPageOptions): Promise<SessionPage> {

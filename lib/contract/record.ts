@@ -17,6 +17,8 @@ export interface SessionRecord {
     grace: number;
     /** When it stops being valid. Absent until a client presents the successor. */
     validUntil?: number;
+    /** When it was first replaced by a secret that no client has presented. Absent if that is `replacedAt`. */
+    since?: number;
   };
   /** Property name → JSON text, on an object without a prototype. Stores never look inside a text. */
   data: Record<string, string>;
@@ -25,6 +27,8 @@ export interface SessionRecord {
   createdAt: number;
   /** Exact, and checked on every read. */
   expiresAt: number;
+  /** The sessions that were regenerated, one after another, and became this one: their ids. Never changes. */
+  from?: string[];
   /**
    * Opaque: what the store that read the record needs to change it without reading it again. A copy of a record keeps
    * it; no other store looks inside. Absent in stores that need none.
@@ -79,6 +83,15 @@ export interface SessionPage {
 /** The `expiresAt` of a session that never expires: the last instant a `Date` can hold. */
 export const NEVER = 8.64e15;
 
+/**
+ * How long a store remembers that a session was destroyed, cleared or regenerated, in milliseconds. No request takes
+ * longer: Node gives a client five minutes to send one (`server.requestTimeout`).
+ */
+export const TOMBSTONE_LIFETIME = 10 * 60_000;
+
+/** A secret that no client has presented is replaced again for this many graces. */
+const MOST_GRACES = 10;
+
 /** The secret hash of a session whose token is the id alone: the SHA-256 (base64url) of nothing. */
 export const NO_SECRET_HASH = '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU';
 
@@ -112,6 +125,16 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   return next;
 }
 
+/**
+ * When the previous secret of a record stops being valid. While no client has presented its successor, that is ten
+ * graces after it was first replaced.
+ */
+export function previousEnds({ replacedAt, grace, validUntil, since = replacedAt }: Previous): number {
+  return validUntil ?? since + MOST_GRACES * grace;
+}
+
+type Previous = NonNullable<SessionRecord['previous']>;
+
 /** The record after a rotation at `now`. The same object if the rules of `SessionStore.rotate` change nothing. */
 export function applyRotation(
   record: SessionRecord,
@@ -134,8 +157,9 @@ export function applyRotation(
     if (grace === 0) delete next.previous;
     return next;
   }
-  if (unseen && presented === previous.hash) {
-    return { ...record, secretHash, previous: { hash: presented, replacedAt: now, grace } };
+  if (unseen && presented === previous.hash && now < previousEnds(previous)) {
+    const since = previous.since ?? previous.replacedAt;
+    return { ...record, secretHash, previous: { hash: presented, replacedAt: now, grace, since } };
   }
   return record;
 }

@@ -2,6 +2,7 @@ import {
   checkChange,
   checkGroup,
   checkId,
+  checkIds,
   checkPage,
   checkRecord,
   checkRef,
@@ -40,6 +41,8 @@ export type SessionStoreOperation =
   | 'update'
   | 'rotate'
   | 'destroy'
+  | 'regenerate'
+  | 'haveEnded'
   | 'page'
   | 'count'
   | 'clear';
@@ -115,17 +118,30 @@ export abstract class SessionStore {
 
   /**
    * Adds a session with its groups, all or nothing. Rejects if the id is in use by a session with another secret hash;
-   * with the same secret hash it writes nothing and resolves.
+   * with the same secret hash it writes nothing. Rejects, too, if a session with this id was destroyed, cleared or
+   * regenerated in the last ten minutes.
+   *
+   * Resolves to `false`, and leaves no session, if a session in `record.from` has ended, as `haveEnded` tells.
    */
-  create(record: SessionRecord): Promise<void> {
+  create(record: SessionRecord): Promise<boolean> {
     return this.call('create', async () => {
       checkRecord(record);
-      if (await this.within('create', (deadline) => this.doCreate(record, deadline))) return;
-      throw new SessionStoreError(
-        this.storeName,
-        'create',
-        'the id is in use by another session. Make genid return unique ids',
-      );
+      const { id, from = [] } = record;
+      if (!(await this.within('create', (deadline) => this.doCreate(record, deadline)))) {
+        throw new SessionStoreError(this.storeName, 'create', ID_IN_USE);
+      }
+      if (from.length === 0) return true;
+      // Only now: whoever ends one of them later finds this session.
+      try {
+        if (!(await this.within('create', (deadline) => this.doHaveEnded(from, deadline)))) return true;
+      } catch (error) {
+        await Promise.resolve(this.within('create', (deadline) => this.doDestroy(id, deadline))).catch(
+          () => {},
+        );
+        throw error;
+      }
+      await this.within('create', (deadline) => this.doDestroy(id, deadline));
+      return false;
     });
   }
 
@@ -180,11 +196,37 @@ export abstract class SessionStore {
     });
   }
 
-  /** Destroys a session. Resolves to whether it was live. */
+  /**
+   * Destroys a session. Resolves to whether it was live. If it was regenerated in the last ten minutes, requests that
+   * are under way can create no successor of it from now on.
+   */
   destroy(id: string): Promise<boolean> {
     return this.call('destroy', () => {
       checkId(id);
       return this.within('destroy', (deadline) => this.doDestroy(id, deadline));
+    });
+  }
+
+  /**
+   * Destroys a session in whose place another one will be created, with its id in `from`. Resolves to whether it may
+   * have such a successor: `false` if it has ended, as `haveEnded` tells; `true` otherwise, also if it is regenerated a
+   * second time or has expired.
+   */
+  regenerate(id: string): Promise<boolean> {
+    return this.call('regenerate', () => {
+      checkId(id);
+      return this.within('regenerate', (deadline) => this.doRegenerate(id, deadline));
+    });
+  }
+
+  /**
+   * Whether at least one of these sessions was destroyed, cleared, or given an expiry in the past, in the last ten
+   * minutes. One that was only regenerated, or has expired, does not count.
+   */
+  haveEnded(ids: string[]): Promise<boolean> {
+    return this.call('haveEnded', () => {
+      checkIds(ids);
+      return ids.length > 0 && this.within('haveEnded', (deadline) => this.doHaveEnded(ids, deadline));
     });
   }
 
@@ -211,6 +253,9 @@ export abstract class SessionStore {
    * Destroys every session that was in the group when `clear` was called; without a group, every session. Sessions whose
    * id is in `except` stay. A session that joins meanwhile may be destroyed too. Resolves to how many sessions were live.
    * Ends even if sessions keep joining.
+   *
+   * A session of the group that was regenerated in the last ten minutes counts as ended from now on, so that requests
+   * that are under way can create no successor of it; unless it, or its successor, is in `except`.
    */
   clear(group?: string, except?: Iterable<string>): Promise<number> {
     return this.call('clear', () => {
@@ -232,7 +277,10 @@ export abstract class SessionStore {
    */
   protected async disconnect(): Promise<void> {}
 
-  /** Resolves to `false`, and writes nothing, if the id is in use by another secret hash; otherwise as `create`. */
+  /**
+   * Resolves to `false`, and writes nothing, if the id is in use by another secret hash or has a tombstone; otherwise as
+   * `create`, for a record whose `from` is only kept.
+   */
   protected abstract doCreate(record: SessionRecord, deadline: Deadline): boolean | PromiseLike<boolean>;
 
   protected abstract doRead(
@@ -254,7 +302,14 @@ export abstract class SessionStore {
     deadline: Deadline,
   ): string | undefined | PromiseLike<string | undefined>;
 
+  /** Puts a tombstone in the place of a session, in one step; also in that of the tombstone of a regenerated one. */
   protected abstract doDestroy(id: string, deadline: Deadline): boolean | PromiseLike<boolean>;
+
+  /** Puts a tombstone in the place of a session, in one step. It keeps the session's groups, so that a clear finds it. */
+  protected abstract doRegenerate(id: string, deadline: Deadline): boolean | PromiseLike<boolean>;
+
+  /** Whether one of the ids, of which there is at least one, has the tombstone of a session that was not regenerated. */
+  protected abstract doHaveEnded(ids: string[], deadline: Deadline): boolean | PromiseLike<boolean>;
 
   protected abstract doPage(
     options: SessionPageOptions,
@@ -264,7 +319,12 @@ export abstract class SessionStore {
   /** May take longer than one deadline: a store gives each of its steps one of its own, by `within`. */
   protected abstract doCount(group: string | undefined): number | PromiseLike<number>;
 
-  /** May take longer than one deadline: a store gives each of its steps one of its own, by `within`. */
+  /**
+   * Puts a tombstone in the place of each session, and in that of the tombstone of each one that was regenerated. Then
+   * destroys those members of the group with a session in `from` that has ended: they were created meanwhile.
+   *
+   * May take longer than one deadline: a store gives each of its steps one of its own, by `within`.
+   */
   protected abstract doClear(
     group: string | undefined,
     except: ReadonlySet<string>,
@@ -317,6 +377,9 @@ export abstract class SessionStore {
     return this.#deadlines.run(work, (deadline) => this.late(operation, deadline));
   }
 }
+
+const ID_IN_USE =
+  'the id is in use by another session, or was until less than ten minutes ago. Make genid return unique ids';
 
 /**
  * Whether an error says that an argument is invalid. `fetch` reports an unreachable server by a `TypeError` too, whose

@@ -1,7 +1,7 @@
 import { aRecord, bothRead, equals, inMinutes, idsOn, must, rounds } from './vocabulary.js';
 import type { SessionStoreLaw } from './law.js';
 
-const takes = (creating: Promise<void>) =>
+const takes = (creating: Promise<boolean>) =>
   creating.then(
     () => true,
     () => false,

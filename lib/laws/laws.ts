@@ -9,6 +9,7 @@ import { expiryLaws } from './expiry.js';
 import { groupLaws } from './group.js';
 import { pageLaws } from './page.js';
 import { parallelLaws } from './parallel.js';
+import { regenerateLaws } from './regenerate.js';
 import { rejectedLaws } from './rejected.js';
 import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
@@ -23,6 +24,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...visibleLaws,
   ...createLaws,
   ...deleteWinsLaws,
+  ...regenerateLaws,
   ...bothSurviveLaws,
   ...parallelLaws,
   ...wholeLaws,

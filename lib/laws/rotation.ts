@@ -175,11 +175,35 @@ export const rotationLaws: SessionStoreLaw[] = [
         healedAt > at,
         `a healing rotation must set a new \`previous.replacedAt\`: expected more than ${at}, got ${healedAt}`,
       );
-      const previous = { hash: first, replacedAt: healedAt, grace: GRACE };
+      const previous = { hash: first, replacedAt: healedAt, grace: GRACE, since: at };
       isRecord(
         read,
         { ...record, secretHash, previous },
-        'a healing rotation must keep the secret hash the client holds as `previous`',
+        'a healing rotation must keep the secret hash the client holds as `previous`, and since when',
+      );
+    },
+  },
+  {
+    name: '6 a client that never saw the new secret heals for ten graces after the first rotation, however often, and then no more',
+    async holds(stores) {
+      const [here, there] = stores;
+      const { record, first, at } = await rotated(stores, 100);
+      await past(at + 100);
+      const secretHash = aSecretHash();
+      const healed = await there.rotate(record, first, secretHash, 40);
+      equals(healed, secretHash, "a rotation from the unseen rotation's `previous` must win after its grace");
+      await past(at + 400);
+      const late = await here.rotate(record, first, aSecretHash(), 40);
+      equals(late, secretHash, 'a client must not heal later than ten graces after the first rotation');
+      const next = aSecretHash();
+      const result = await there.rotate(record, secretHash, next, GRACE);
+      equals(result, next, 'the current secret hash must be rotated like any other when healing has ended');
+      const read = await here.read(record.id);
+      const replacedAt = read?.previous?.replacedAt ?? 0;
+      isRecord(
+        read,
+        { ...record, secretHash: next, previous: { hash: secretHash, replacedAt, grace: GRACE } },
+        'a rotation of the current secret hash must begin to count graces again',
       );
     },
   },

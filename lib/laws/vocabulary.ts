@@ -245,15 +245,18 @@ function fieldsOf({
   groups,
   createdAt,
   expiresAt,
+  from = [],
 }: SessionRecord): Map<string, unknown> {
   const before = previous && {
     secretHash: previous.hash,
     at: previous.replacedAt,
     grace: previous.grace,
     until: previous.validUntil,
+    // Absent if it is the instant of the last rotation.
+    since: previous.since ?? previous.replacedAt,
   };
   const members = Array.isArray(groups) ? groups.toSorted() : groups;
-  const fields = { id, secretHash, previous: before, createdAt, expiresAt, groups: members };
+  const fields = { id, secretHash, previous: before, createdAt, expiresAt, groups: members, from };
   const names = Object.entries(data ?? {}).map(([name, text]) => [`data[${show(name)}]`, text] as const);
   return new Map<string, unknown>([...Object.entries(fields), ...names]);
 }

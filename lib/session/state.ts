@@ -164,11 +164,13 @@ function isReadablePrevious({
   replacedAt: at,
   grace,
   validUntil: until,
+  since,
 }: NonNullable<SessionRecord['previous']>): boolean {
   return (
     typeof secretHash === 'string' &&
     Number.isFinite(at) &&
     Number.isFinite(grace) &&
-    (until === undefined || Number.isFinite(until))
+    (until === undefined || Number.isFinite(until)) &&
+    (since === undefined || Number.isFinite(since))
   );
 }

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { SessionRecord } from '../contract/record.js';
+import { previousEnds, type SessionRecord } from '../contract/record.js';
 
 /** A token with a valid signature: the session's id, and the secret that gives access to it. */
 export interface Token {
@@ -33,8 +33,5 @@ export function hashSecret(secret: string): string {
  */
 export function isValidHash(record: SessionRecord, secretHash: string, now: number): boolean {
   const { previous } = record;
-  return (
-    secretHash === record.secretHash ||
-    (secretHash === previous?.hash && (previous.validUntil === undefined || now < previous.validUntil))
-  );
+  return secretHash === record.secretHash || (secretHash === previous?.hash && now < previousEnds(previous));
 }

@@ -87,9 +87,12 @@ export class WorkerStore extends SessionStore {
     return this.ask('close');
   }
 
-  protected override async doCreate(record: SessionRecord): Promise<boolean> {
-    await this.ask('create', record);
-    return true;
+  override create(record: SessionRecord): Promise<boolean> {
+    return this.call('create', () => this.doCreate(record));
+  }
+
+  protected override doCreate(record: SessionRecord): Promise<boolean> {
+    return this.ask('create', record);
   }
 
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
@@ -111,6 +114,14 @@ export class WorkerStore extends SessionStore {
 
   protected override doDestroy(id: string): Promise<boolean> {
     return this.ask('destroy', id);
+  }
+
+  protected override doRegenerate(id: string): Promise<boolean> {
+    return this.ask('regenerate', id);
+  }
+
+  protected override doHaveEnded(ids: string[]): Promise<boolean> {
+    return this.ask('haveEnded', ids);
   }
 
   protected override async doPage(options: SessionPageOptions): Promise<SessionPage> {

@@ -190,7 +190,7 @@ class SecretsStore extends RecordingStore {
     super(store);
   }
 
-  override async create(record: SessionRecord): Promise<void> {
+  override async create(record: SessionRecord): Promise<boolean> {
     this.#secretHashes.set(record.id, [record.secretHash]);
     return super.create(record);
   }

@@ -1,5 +1,6 @@
 import {
   SessionStore,
+  TOMBSTONE_LIFETIME,
   applyChange,
   applyRotation,
   copyData,
@@ -10,16 +11,27 @@ import {
   type SessionRef,
 } from 'nestjs-session-stores/store';
 
-/** The smallest store that keeps every law: a `Map`, which all stores made with it share. */
+export interface Tombstone {
+  isRegenerated: boolean;
+  groups: string[];
+  until: number;
+}
+
+/** The smallest store that keeps every law: a ``Map`s, which all stores made with them share. */
 export class MapStore extends SessionStore {
-  constructor(protected readonly sessions = new Map<string, SessionRecord>()) {
+  constructor(
+    protected readonly sessions = new Map<string, SessionRecord>(),
+    protected readonly tombstones = new Map<string, Tombstone>(),
+  ) {
     super('map');
   }
 
   protected override doCreate(record: SessionRecord): boolean {
     const found = this.live(record.id);
     if (found) return found.secretHash === record.secretHash;
-    this.keep({ ...record, data: copyData(record.data), groups: [...new Set(record.groups)] });
+    if (this.tombstone(record.id)) return false;
+    if (record.expiresAt > this.now())
+      this.keep({ ...record, data: copyData(record.data), groups: [...new Set(record.groups)] });
     return true;
   }
 
@@ -43,7 +55,19 @@ export class MapStore extends SessionStore {
   }
 
   protected override doDestroy(id: string): boolean {
-    return this.live(id) !== undefined && this.sessions.delete(id);
+    const found = this.live(id);
+    if (found || this.tombstone(id)) this.bury(id);
+    return found !== undefined;
+  }
+
+  protected override doRegenerate(id: string): boolean {
+    const found = this.live(id);
+    if (found) this.bury(id, found.groups);
+    return !this.doHaveEnded([id]);
+  }
+
+  protected override doHaveEnded(ids: string[]): boolean {
+    return ids.some((id) => this.tombstone(id)?.isRegenerated === false);
   }
 
   protected override doPage({ group, after, limit }: SessionPageOptions): SessionPage {
@@ -60,7 +84,13 @@ export class MapStore extends SessionStore {
 
   protected override doClear(group: string | undefined, except: ReadonlySet<string>): number {
     const ended = this.members(group).filter(({ id }) => !except.has(id));
-    for (const { id } of ended) this.sessions.delete(id);
+    for (const { id } of ended) this.bury(id);
+    const kept = new Set([...except].flatMap((id) => [id, ...(this.live(id)?.from ?? [])]));
+    for (const [id, { isRegenerated, groups }] of this.tombstones) {
+      const isMember = group === undefined || groups.includes(group);
+      if (isRegenerated && isMember && !kept.has(id)) this.bury(id);
+    }
+    // As all of this is one step, no member can have been created meanwhile.
     return ended.length;
   }
 
@@ -73,7 +103,22 @@ export class MapStore extends SessionStore {
 
   protected keep(record: SessionRecord): SessionRecord | undefined {
     this.sessions.set(record.id, record);
+    if (record.expiresAt <= this.now()) this.bury(record.id);
     return this.live(record.id);
+  }
+
+  /** Puts a tombstone in the place of a session: with its groups if it was regenerated. */
+  protected bury(id: string, groups?: string[]): void {
+    this.sessions.delete(id);
+    const until = this.now() + TOMBSTONE_LIFETIME;
+    this.tombstones.set(id, { isRegenerated: groups !== undefined, groups: groups ?? [], until });
+  }
+
+  protected tombstone(id: string): Tombstone | undefined {
+    const found = this.tombstones.get(id);
+    if (found && found.until > this.now()) return found;
+    this.tombstones.delete(id);
+    return undefined;
   }
 
   protected members(group?: string): SessionRecord[] {

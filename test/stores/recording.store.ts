@@ -79,6 +79,16 @@ export class RecordingStore extends SessionStoreDecorator {
     return this.#do('destroy', super.doDestroy(id));
   }
 
+  protected override async doRegenerate(id: string): Promise<boolean> {
+    await this.#pass({ operation: 'regenerate', id });
+    return this.#do('regenerate', super.doRegenerate(id));
+  }
+
+  protected override async doHaveEnded(ids: string[]): Promise<boolean> {
+    await this.#pass({ operation: 'haveEnded' });
+    return super.doHaveEnded(ids);
+  }
+
   protected override async doPage(options: SessionPageOptions): Promise<SessionPage> {
     await this.#pass({ operation: 'page' });
     return super.doPage(options);

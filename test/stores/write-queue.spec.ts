@@ -61,6 +61,14 @@ class QueueingStore extends SessionStore {
     return this.sessions.delete(id);
   }
 
+  protected override doRegenerate(): never {
+    throw new Error('not needed');
+  }
+
+  protected override doHaveEnded(): never {
+    throw new Error('not needed');
+  }
+
   protected override doPage(): never {
     throw new Error('not needed');
   }

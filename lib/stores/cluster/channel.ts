@@ -79,6 +79,14 @@ export class RemoteSessions {
     return this.call(deadline, 'destroy', id);
   }
 
+  regenerate(id: string, deadline: Deadline): Promise<boolean> {
+    return this.call(deadline, 'regenerate', id);
+  }
+
+  haveEnded(ids: readonly string[], deadline: Deadline): Promise<boolean> {
+    return this.call(deadline, 'haveEnded', ids);
+  }
+
   async page(
     group: string | undefined,
     after: number,

@@ -3,7 +3,17 @@ import type { SessionChange, SessionRecord } from '../../contract/record.js';
 import { fromPairs, toPairs, type Pairs } from '../shared/pairs.js';
 
 /** The operations that workers call. */
-export type Operation = 'create' | 'read' | 'update' | 'rotate' | 'destroy' | 'page' | 'count' | 'clear';
+export type Operation =
+  | 'create'
+  | 'read'
+  | 'update'
+  | 'rotate'
+  | 'destroy'
+  | 'regenerate'
+  | 'haveEnded'
+  | 'page'
+  | 'count'
+  | 'clear';
 
 /** A call. It must not act after `deadline`, in epoch milliseconds. */
 export type Call = [id: number, deadline: number, operation: Operation, ...args: unknown[]];
@@ -30,7 +40,13 @@ export function isOurs(message: unknown): message is [tag: typeof TAG, ...rest: 
   return Array.isArray(message) && message[0] === TAG;
 }
 
-type WirePrevious = [hash: string, replacedAt: number, grace: number, validUntil?: number];
+type WirePrevious = [
+  hash: string,
+  replacedAt: number,
+  grace: number,
+  validUntil?: number | null,
+  since?: number,
+];
 export type WireRecord = [
   id: string,
   secretHash: string,
@@ -38,14 +54,16 @@ export type WireRecord = [
   expiresAt: number,
   groups: readonly string[],
   data: Pairs,
-  previous?: WirePrevious,
+  previous?: WirePrevious | null,
+  from?: readonly string[],
 ];
 export type WireChange = Omit<SessionChange, 'set'> & { set?: Pairs };
 
 export function encodeRecord(record: SessionRecord): WireRecord {
-  const { id, secretHash, createdAt, expiresAt, groups, data, previous } = record;
+  const { id, secretHash, createdAt, expiresAt, groups, data, previous, from } = record;
   const wire: WireRecord = [id, secretHash, createdAt, expiresAt, groups, toPairs(data)];
-  if (previous) wire.push(encodePrevious(previous));
+  if (previous || from) wire.push(previous ? encodePrevious(previous) : null);
+  if (from) wire.push(from);
   return wire;
 }
 
@@ -57,8 +75,9 @@ export function decodeRecord([
   groups,
   data,
   previous,
+  from,
 ]: WireRecord): SessionRecord {
-  const record = {
+  const record: SessionRecord = {
     id,
     secretHash,
     data: fromPairs(data),
@@ -66,7 +85,9 @@ export function decodeRecord([
     createdAt,
     expiresAt,
   };
-  return previous ? { ...record, previous: decodePrevious(previous) } : record;
+  if (previous) record.previous = decodePrevious(previous);
+  if (from) record.from = [...from];
+  return record;
 }
 
 export function encodeChange({
@@ -110,12 +131,25 @@ function encodePrevious({
   replacedAt,
   grace,
   validUntil,
+  since,
 }: NonNullable<SessionRecord['previous']>): WirePrevious {
-  return validUntil === undefined ? [hash, replacedAt, grace] : [hash, replacedAt, grace, validUntil];
+  const wire: WirePrevious = [hash, replacedAt, grace];
+  if (validUntil !== undefined || since !== undefined) wire.push(validUntil ?? null);
+  if (since !== undefined) wire.push(since);
+  return wire;
 }
 
-function decodePrevious([hash, replacedAt, grace, validUntil]: WirePrevious): SessionRecord['previous'] {
-  return validUntil === undefined ? { hash, replacedAt, grace } : { hash, replacedAt, grace, validUntil };
+function decodePrevious([
+  hash,
+  replacedAt,
+  grace,
+  validUntil,
+  since,
+]: WirePrevious): SessionRecord['previous'] {
+  const previous: SessionRecord['previous'] = { hash, replacedAt, grace };
+  if (typeof validUntil === 'number') previous.validUntil = validUntil;
+  if (since !== undefined) previous.since = since;
+  return previous;
 }
 
 /**

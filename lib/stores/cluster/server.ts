@@ -3,6 +3,7 @@ import type { Worker } from 'node:cluster';
 import {
   checkChange,
   checkId,
+  checkIds,
   checkPage,
   checkRecord,
   checkRotation,
@@ -139,6 +140,12 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
     case 'destroy':
       checkId(args[0]);
       return sessions.destroy(args[0] as string);
+    case 'regenerate':
+      checkId(args[0]);
+      return sessions.regenerate(args[0] as string);
+    case 'haveEnded':
+      checkIds(args[0]);
+      return sessions.haveEnded(args[0] as string[]);
     case 'page': {
       const [group, after, limit] = args as [unknown, number, number];
       checkPage({ limit });

@@ -8,6 +8,7 @@ import {
 } from '../../contract/record.js';
 import { ExpiryHeap, type MappedSession } from './heap.js';
 import { Ledger } from './ledger.js';
+import { Tombstones } from './tombstones.js';
 
 /** Some live sessions. `next` is the position to go on from; absent if these are the last. */
 export interface SessionSlice {
@@ -19,6 +20,8 @@ export interface SessionSlice {
 export interface ClearReach {
   after: number;
   until: number;
+  /** Whether it looks for successors of ended sessions that were created since the clear began. */
+  isAgain?: boolean;
 }
 
 /** How many live sessions a step of a clear destroyed. `next` is absent if it was the last step. */
@@ -45,13 +48,17 @@ export class Sessions {
   private readonly groups = new Map<string, Ledger<MappedSession>>();
   private readonly ungrouped = new ExpiryHeap();
   private readonly grouped = new ExpiryHeap();
+  private readonly tombstones = new Tombstones();
   private position = 0;
   private timer: NodeJS.Timeout | undefined;
   private wakesAt = Infinity;
 
   constructor(public maxSessions = DEFAULT_MAX_SESSIONS) {}
 
-  /** Adds a copy of a record. Returns `false`, and adds nothing, if its id is in use by another secret hash. */
+  /**
+   * Adds a copy of a record. Returns `false`, and adds nothing, if its id is in use by another secret hash or has a
+   * tombstone.
+   */
   create(record: SessionRecord): boolean {
     return this.adopt(copyRecord(record));
   }
@@ -61,6 +68,7 @@ export class Sessions {
     const now = Date.now();
     const session = this.live(record.id, now);
     if (session) return session.record.secretHash === record.secretHash;
+    if (this.tombstones.has(record.id, now)) return false;
     if (record.expiresAt > now) this.add(frozen(record), now);
     return true;
   }
@@ -85,9 +93,26 @@ export class Sessions {
   }
 
   destroy(id: string): boolean {
-    const session = this.live(id, Date.now());
+    const now = Date.now();
+    const session = this.live(id, now);
     if (session) this.end(session);
+    if (session || this.tombstones.has(id, now)) this.bury(id, undefined, now);
     return session !== undefined;
+  }
+
+  regenerate(id: string): boolean {
+    const now = Date.now();
+    const session = this.live(id, now);
+    if (session) {
+      this.end(session);
+      this.bury(id, session.record.groups, now);
+    }
+    return !this.tombstones.isEnded(id, now);
+  }
+
+  haveEnded(ids: readonly string[]): boolean {
+    const now = Date.now();
+    return ids.some((id) => this.tombstones.isEnded(id, now));
   }
 
   /** Up to `limit` sessions after a position. Fewer if their data is large. */
@@ -115,18 +140,37 @@ export class Sessions {
    * later ones to the positions that are taken then, so that the clear ends even while sessions keep joining.
    */
   clear(group: string | undefined, kept: ReadonlySet<string>, reach?: ClearReach): ClearStep {
-    this.expire(Date.now());
-    const { after, until } = reach ?? { after: 0, until: this.position };
+    const now = Date.now();
+    this.expire(now);
+    const { after, until, isAgain = false } = reach ?? { after: 0, until: this.position };
     const found = this.ledger(group)?.after(after, CLEARED_PER_STEP) ?? [];
     const members = found.filter(({ position }) => position <= until);
-    const ending = members.filter(({ member }) => !kept.has(member.record.id));
-    for (const { member } of ending) this.end(member);
+    const ending = members.filter(
+      ({ member: { record } }) =>
+        !kept.has(record.id) && (!isAgain || record.from?.some((id) => this.tombstones.isEnded(id, now))),
+    );
+    for (const { member } of ending) {
+      this.end(member);
+      this.bury(member.record.id, undefined, now);
+    }
 
+    const ended = ending.length;
     const last = members.at(-1);
-    const isOver = last === undefined || members.length < CLEARED_PER_STEP || last.position === until;
-    return isOver
-      ? { ended: ending.length }
-      : { ended: ending.length, next: { after: last.position, until } };
+    if (last && members.length === CLEARED_PER_STEP && last.position < until)
+      return { ended, next: { after: last.position, until, isAgain } };
+    if (isAgain) return { ended };
+    this.endRegenerated(group, kept, now);
+    return this.position > until
+      ? { ended, next: { after: until, until: this.position, isAgain: true } }
+      : { ended };
+  }
+
+  /** Makes ended sessions of the regenerated ones of a group, or of all, but not if a kept session came from them. */
+  private endRegenerated(group: string | undefined, kept: ReadonlySet<string>, now: number): void {
+    const keptToo = new Set(kept);
+    for (const id of kept) for (const origin of this.live(id, now)?.record.from ?? []) keptToo.add(origin);
+    for (const id of this.tombstones.regenerated(group, now))
+      if (!keptToo.has(id)) this.bury(id, undefined, now);
   }
 
   /** Stops the timer. The sessions are freed with the last reference to this object. */
@@ -171,6 +215,7 @@ export class Sessions {
     if (next === record) return record;
     if (next.expiresAt <= now) {
       this.end(session);
+      this.bury(record.id, undefined, now);
       return undefined;
     }
     if (next.expiresAt === record.expiresAt && next.groups === record.groups) {
@@ -191,6 +236,11 @@ export class Sessions {
     this.all.remove(session.place);
     this.regroup(session, record.groups, []);
     this.heap(record).remove(session);
+  }
+
+  /** Puts a tombstone in the place of a session: with its groups if it was regenerated. */
+  private bury(id: string, groups: readonly string[] | undefined, now: number): void {
+    this.tombstones.add(id, groups, now, this.maxSessions);
   }
 
   private regroup(session: MappedSession, before: readonly string[], after: readonly string[]): void {
@@ -265,6 +315,7 @@ function copyRecord({
   groups,
   createdAt,
   expiresAt,
+  from,
 }: SessionRecord): SessionRecord {
   const copy: SessionRecord = {
     id,
@@ -274,9 +325,13 @@ function copyRecord({
     createdAt,
     expiresAt,
   };
-  if (previous)
-    copy.previous = { hash: previous.hash, replacedAt: previous.replacedAt, grace: previous.grace };
-  if (copy.previous && previous?.validUntil !== undefined) copy.previous.validUntil = previous.validUntil;
+  if (previous) {
+    const { hash, replacedAt, grace, validUntil, since } = previous;
+    copy.previous = { hash, replacedAt, grace };
+    if (validUntil !== undefined) copy.previous.validUntil = validUntil;
+    if (since !== undefined) copy.previous.since = since;
+  }
+  if (from) copy.from = [...from];
   return copy;
 }
 

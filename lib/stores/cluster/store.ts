@@ -103,6 +103,14 @@ export class ClusterStore extends SessionStore {
     return this.opened('destroy').destroy(id, deadline);
   }
 
+  protected override doRegenerate(id: string, deadline: Deadline): boolean | Promise<boolean> {
+    return this.opened('regenerate').regenerate(id, deadline);
+  }
+
+  protected override doHaveEnded(ids: string[], deadline: Deadline): boolean | Promise<boolean> {
+    return this.opened('haveEnded').haveEnded(ids, deadline);
+  }
+
   protected override async doPage(
     { group, after, limit }: SessionPageOptions,
     deadline: Deadline,

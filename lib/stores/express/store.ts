@@ -39,7 +39,7 @@ type Done<T> = (error?: unknown, value?: T | null) => void;
  *
  * Such a store cannot keep these guarantees:
  * - A session is written as a whole: of two simultaneous changes, the later undoes the earlier.
- * - A slower request brings back a session that was destroyed meanwhile.
+ * - A slower request brings back a session that was destroyed meanwhile, or regenerates it.
  * - There are no groups, no `rotate` and no `createdAt` (0 in views), and so no `absoluteTimeout`. Using them throws.
  * - `destroy` always resolves to `true`.
  * - Listing, counting and clearing all sessions works only if the store has `all`, `length` and `clear`.
@@ -118,6 +118,15 @@ class ExpressStore extends SessionStore {
   protected override async doDestroy(id: string): Promise<boolean> {
     await this.#call('destroy', (done) => this.#store.destroy(id, done as never));
     return true;
+  }
+
+  // Such a store has no place for a tombstone.
+  protected override doRegenerate(id: string): Promise<boolean> {
+    return this.doDestroy(id);
+  }
+
+  protected override doHaveEnded(): boolean {
+    return false;
   }
 
   protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {

@@ -195,6 +195,14 @@ export class HazelcastStore extends SessionStore {
     return this.end(this.begin('destroy', deadline).sessions, id);
   }
 
+  protected override doRegenerate(): Promise<boolean> {
+    throw new Error('not there yet');
+  }
+
+  protected override doHaveEnded(): Promise<boolean> {
+    throw new Error('not there yet');
+  }
+
   protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, after, limit } = options;
     const { keys, next } = await (group === undefined

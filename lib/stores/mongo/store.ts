@@ -254,6 +254,14 @@ export class MongoStore extends SessionStore {
     return destroyed?.live === true;
   }
 
+  protected override doRegenerate(): Promise<boolean> {
+    throw new Error('not there yet');
+  }
+
+  protected override doHaveEnded(): Promise<boolean> {
+    throw new Error('not there yet');
+  }
+
   protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, limit } = options;
     const after = options.after === undefined ? undefined : idIn(options.after);

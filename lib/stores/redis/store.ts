@@ -168,6 +168,14 @@ export class RedisStore extends SessionStore {
     return wasLive === 1;
   }
 
+  protected override doRegenerate(): Promise<boolean> {
+    throw new Error('not there yet');
+  }
+
+  protected override doHaveEnded(): Promise<boolean> {
+    throw new Error('not there yet');
+  }
+
   protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
     const records: SessionRecord[] = [];
     let { shard, met } = after === undefined ? { shard: 0, met: '0' } : this.positionIn(after);

@@ -143,9 +143,10 @@ export const wrongInExpiry: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
-          await super.create(record);
-          if (record.expiresAt - Date.now() > 60_000) return;
+          const isCreated = await super.create(record);
+          if (record.expiresAt - Date.now() > 60_000) return isCreated;
           setTimeout(() => this.sessions.delete(record.id), record.expiresAt - Date.now());
+          return isCreated;
         }
       },
     ),
@@ -282,7 +283,7 @@ export const wrongInExpiry: WrongStore[] = [
           override async create(...[record]: Create) {
             const secretHash = used.get(record.id) ?? record.secretHash;
             used.set(record.id, secretHash);
-            await super.create({ ...record, secretHash });
+            return super.create({ ...record, secretHash });
           }
         },
       )();

@@ -1,15 +1,16 @@
 import { setTimeout } from 'node:timers/promises';
 import { exceptIds, type SessionRecord } from 'nestjs-session-stores/store';
-import { MapStore } from '../map.store.js';
+import { MapStore, type Tombstone } from '../map.store.js';
 import { pause, twoOf, type Clear, type Create, type Update, type WrongStore } from './wrong.store.js';
 
 /** Has an index of its groups beside the sessions, out of which ids get lost. */
 class IndexStore extends MapStore {
   constructor(
     sessions: Map<string, SessionRecord>,
+    tombstones: Map<string, Tombstone>,
     protected readonly lost: Set<string>,
   ) {
-    super(sessions);
+    super(sessions, tombstones);
   }
 
   protected override members(group?: string) {
@@ -20,8 +21,9 @@ class IndexStore extends MapStore {
 /** Shows a session in its groups a while after the call that joined it has resolved. */
 class LateIndexStore extends IndexStore {
   override async create(...[record]: Create) {
-    await super.create(record);
+    const isCreated = await super.create(record);
     this.showLater(record.id);
+    return isCreated;
   }
 
   override async update(...[record, change]: Update) {

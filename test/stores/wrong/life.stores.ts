@@ -101,6 +101,7 @@ export const wrongInLife: WrongStore[] = [
       class extends MapStore {
         override async create(...[record]: Create) {
           if (this.live(record.id)?.secretHash !== record.secretHash) this.keep(record);
+          return true;
         }
       },
     ),
@@ -113,7 +114,7 @@ export const wrongInLife: WrongStore[] = [
       class extends MapStore {
         override async create(...[record]: Create) {
           await super.update(record, { join: record.groups });
-          await super.create(record);
+          return super.create(record);
         }
       },
     ),
@@ -128,7 +129,7 @@ export const wrongInLife: WrongStore[] = [
           const found = this.live(record.id);
           await pause();
           if (!found) this.sessions.delete(record.id);
-          await super.create(record);
+          return super.create(record);
         }
       },
     ),
@@ -140,8 +141,9 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
-          if (this.live(record.id)?.secretHash === record.secretHash) this.keep(record);
-          else await super.create(record);
+          if (this.live(record.id)?.secretHash !== record.secretHash) return super.create(record);
+          this.keep(record);
+          return true;
         }
       },
     ),
@@ -303,9 +305,10 @@ export const wrongInLife: WrongStore[] = [
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
-          await super.create({ ...record, groups: [] });
+          const isCreated = await super.create({ ...record, groups: [] });
           await pause();
           await super.update(record, { join: record.groups });
+          return isCreated;
         }
       },
     ),

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { SessionChange, SessionRecord, SessionStore } from 'nestjs-session-stores/store';
-import type { MapStore } from '../map.store.js';
+import type { MapStore, Tombstone } from '../map.store.js';
 
 /** A store that keeps all promises but one, and the law that must notice. */
 export interface WrongStore {
@@ -21,12 +21,14 @@ export type Rotate = [record: SessionRecord, presented: string, secretHash: stri
 export type Page = Parameters<SessionStore['page']>;
 export type Clear = Parameters<SessionStore['clear']>;
 
-/** Makes two stores of a class on one `Map`; `lost` are ids that both have lost from their groups. */
-export function twoOf(Store: new (sessions: Map<string, SessionRecord>, lost: Set<string>) => MapStore) {
+/** What two stores share; `lost` are ids that both have lost from their groups. */
+type Shared = [sessions: Map<string, SessionRecord>, tombstones: Map<string, Tombstone>, lost: Set<string>];
+
+/** Makes two stores of a class on the same sessions. */
+export function twoOf(Store: new (...shared: Shared) => MapStore) {
   return (): [SessionStore, SessionStore] => {
-    const sessions = new Map<string, SessionRecord>();
-    const lost = new Set<string>();
-    return [new Store(sessions, lost), new Store(sessions, lost)];
+    const shared: Shared = [new Map(), new Map(), new Set()];
+    return [new Store(...shared), new Store(...shared)];
   };
 }
 
