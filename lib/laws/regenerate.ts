@@ -195,21 +195,35 @@ export const regenerateLaws: SessionStoreLaw[] = [
         const [here, there] = bothWays(stores)[round % 2] ?? stores;
         const record = aRecord();
         await here.create(record);
+        let isDestroyed = false;
         const destroys = async () => {
           await breathe(round % 6);
-          return here.destroy(record.id);
+          const wasLive = await here.destroy(record.id);
+          isDestroyed = true;
+          return wasLive;
+        };
+        const request = async (store: SessionStore, turns: number) => {
+          await breathe(turns % 3);
+          let mustFail = false;
+          const successor = await regenerated(store, record, async () => {
+            await breathe(turns);
+            mustFail = isDestroyed;
+          });
+          must(
+            !mustFail || !successor,
+            'a successor must not be created once a destroy of the session before it has resolved',
+          );
+          return successor;
         };
         const [wasLive, ...successors] = await Promise.all([
           destroys(),
-          regenerated(there, record, () => breathe(3)),
-          regenerated(here, record, () => breathe(round % 5)),
+          request(there, 1 + (round % 5)),
+          request(here, 2 + (round % 4)),
         ]);
-        if (wasLive)
-          equals(
-            successors,
-            [undefined, undefined],
-            'a session that was live when it was destroyed must have no successor',
-          );
+        if (wasLive) {
+          const none = [undefined, undefined];
+          equals(successors, none, 'a session that was live when it was destroyed must have no successor');
+        }
         for (const successor of successors) {
           if (successor)
             await bothRead(stores, successor, 'a successor whose create resolved to true must be live');
@@ -225,11 +239,12 @@ export const regenerateLaws: SessionStoreLaw[] = [
         for (let round = 0; round < 16; round++) {
           const members = someRecords(8, { groups: ['g'] });
           await each(members, (record) => here.create(record));
-          // Each member is regenerated again and again, by several requests at once, until that is refused.
+          // Each member is regenerated again and again, by several requests at once.
+          let isCleared = false;
           const chain = async (record: SessionRecord, index: number) => {
             await breathe((index + round) % 7);
             let held: SessionRecord | undefined = record;
-            for (let hop = 0; hop < 40 && held; hop++) {
+            for (let hop = 0; held && !isCleared; hop++) {
               const store = (index + hop) % 2 === 0 ? here : there;
               held = await regenerated(store, held, () => breathe((index + hop) % 3));
             }
@@ -237,6 +252,7 @@ export const regenerateLaws: SessionStoreLaw[] = [
           const requests = each([...members, ...members], chain);
           await breathe(round % 8);
           await there.clear(group);
+          isCleared = true;
           await requests;
           const left = [await here.count(group), await there.count(group)];
           equals(

@@ -85,7 +85,8 @@ export class MapStore extends SessionStore {
   protected override doClear(group: string | undefined, except: ReadonlySet<string>): number {
     const ended = this.members(group).filter(({ id }) => !except.has(id));
     for (const { id } of ended) this.bury(id);
-    const kept = new Set([...except].flatMap((id) => [id, ...(this.live(id)?.from ?? [])]));
+    const kept = new Set(except);
+    for (const id of except) for (const origin of this.live(id)?.from ?? []) kept.add(origin);
     for (const [id, { isRegenerated, groups }] of this.tombstones) {
       const isMember = group === undefined || groups.includes(group);
       if (isRegenerated && isMember && !kept.has(id)) this.bury(id);

@@ -4,12 +4,14 @@ import { wrongInGroups } from './wrong/group.stores.js';
 import { wrongInLife } from './wrong/life.stores.js';
 import { wrongInPages } from './wrong/page.stores.js';
 import { wrongInParallel } from './wrong/parallel.stores.js';
+import { wrongInRegeneration } from './wrong/regenerate.stores.js';
 import { wrongInRotation } from './wrong/rotation.stores.js';
 import type { WrongStore } from './wrong/wrong.store.js';
 
 /** Every way to be wrong that a law must notice. */
 export const wrongStores: readonly WrongStore[] = [
   ...wrongInLife,
+  ...wrongInRegeneration,
   ...wrongInParallel,
   ...wrongInExpiry,
   ...wrongInRotation,

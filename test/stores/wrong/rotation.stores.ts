@@ -66,7 +66,7 @@ export const wrongInRotation: WrongStore[] = [
     name: 'rotates over a rotation whose secret is unseen',
     make: rotatesBy((record, presented, secretHash, grace) =>
       byTheRules(
-        { ...record, previous: record.previous && { ...record.previous, grace: 0 } },
+        { ...record, previous: record.previous && { ...record.previous, replacedAt: 0, since: Date.now() } },
         presented,
         secretHash,
         grace,
@@ -123,6 +123,28 @@ export const wrongInRotation: WrongStore[] = [
     ),
     breaks: /^6 (a client that never saw|of two racing rotations that heal)/,
     says: /must win after (its|the) grace/,
+  },
+  {
+    name: 'heals without an end',
+    make: rotatesBy((record, presented, secretHash, grace) => {
+      const { previous } = record;
+      const heals = presented === previous?.hash && Date.now() >= previous.replacedAt + previous.grace;
+      return heals
+        ? { ...record, secretHash, previous: { ...previous, replacedAt: Date.now(), grace } }
+        : byTheRules(record, presented, secretHash, grace);
+    }),
+    breaks: /^6 a secret that no client has presented/,
+    says: /must not heal later than ten graces/,
+  },
+  {
+    name: 'forgets with each healing since when the secret is lost',
+    make: rotatesBy((record, presented, secretHash, grace) => {
+      const next = byTheRules(record, presented, secretHash, grace);
+      if (next.previous) delete next.previous.since;
+      return next;
+    }),
+    breaks: /^6 a client that never saw/,
+    says: /and since when/,
   },
   {
     name: 'heals with the secret hash that no client has as the one that was',
