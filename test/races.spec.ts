@@ -19,6 +19,8 @@ interface Layer {
   middleware: RequestHandler;
   /** Destroys all sessions of a user. */
   logOutEverywhere(user: string): Promise<void>;
+  destroy(id: string): Promise<void>;
+  destroyAll(): Promise<void>;
   joinGroup(req: Request, user: string): void;
   close(): Promise<void>;
 }
@@ -29,6 +31,8 @@ function ours(store: SessionStore): Layer {
   return {
     middleware: middleware as SessionMiddleware & RequestHandler,
     logOutEverywhere: async (user) => void (await store.clear(`user:${user}`)),
+    destroy: async (id) => void (await store.destroy(id)),
+    destroyAll: async () => void (await store.clear()),
     joinGroup: (req, user) => void (req.session as unknown as Session).joinGroup(`user:${user}`),
     close: () => middleware.close(),
   };
@@ -56,6 +60,8 @@ function theirs(): Layer {
           resolve();
         });
       }),
+    destroy: (id) => until((done) => store.destroy(id, done)),
+    destroyAll: () => until((done) => store.clear(done)),
     joinGroup: () => {},
     close: async () => {},
   };
@@ -80,6 +86,15 @@ function app(layer: Layer, gates: Gates): Express {
     layer.joinGroup(req, user);
     res.json({ user });
   });
+  handler.post('/slow-login/:user/:gate', async (req, res) => {
+    await until((done) => req.session.regenerate(done));
+    await gates.pass(String(req.params['gate']));
+    const user = String(req.params['user']);
+    dataOf(req)['user'] = user;
+    layer.joinGroup(req, user);
+    res.json({ user });
+  });
+  handler.get('/id', (req, res) => void res.json({ id: req.sessionID }));
   handler.get('/me', (req, res) => {
     const { user = null, ...rest } = dataOf(req);
     delete rest['cookie'];
@@ -182,6 +197,25 @@ const RACES: Race[] = [
       return (await userOf(old)) !== null || me['user'] !== 'ben' || 'theme' in me;
     },
   },
+  ...(['log out everywhere', 'a destroy of the session', 'a destroy of all sessions'] as const).map(
+    (ending) => ({
+      story: `${ending} in the middle of a login leaves nobody logged in`,
+      async wrong({ url, gates, layer, round }: Parameters<Race['wrong']>[0]) {
+        const user = `user-${round}`;
+        const browser = await loggedIn(url, user);
+        const { id } = (await browser.get('/id')).json() as { id: string };
+        const again = browser.clone();
+        const slow = again.post(`/slow-login/${user}/${round}`);
+        await gates.reached(round);
+        if (ending === 'log out everywhere') await layer.logOutEverywhere(user);
+        else if (ending === 'a destroy of the session') await layer.destroy(id);
+        else await layer.destroyAll();
+        gates.open(round);
+        await slow;
+        return (await userOf(browser)) !== null || (await userOf(again)) !== null;
+      },
+    }),
+  ),
   {
     story: 'log out everywhere also destroys a session that is regenerated with its data meanwhile',
     async wrong({ url, gates, layer, round }) {
@@ -237,4 +271,15 @@ describe.each([
     },
     120_000,
   );
+
+  it(`two logins at once with one session keep both logged in, in ${ROUNDS} rounds`, async () => {
+    let wrong = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const one = await loggedIn(server.url, 'ann');
+      const other = one.clone();
+      await Promise.all([one.post('/login/ann'), other.post('/login/ann')]);
+      if ((await userOf(one)) !== 'ann' || (await userOf(other)) !== 'ann') wrong++;
+    }
+    expect(wrong).toBe(0);
+  }, 120_000);
 });

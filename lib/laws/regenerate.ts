@@ -240,11 +240,11 @@ export const regenerateLaws: SessionStoreLaw[] = [
           const members = someRecords(8, { groups: ['g'] });
           await each(members, (record) => here.create(record));
           // Each member is regenerated again and again, by several requests at once.
-          let isCleared = false;
+          const over = new AbortController();
           const chain = async (record: SessionRecord, index: number) => {
             await breathe((index + round) % 7);
             let held: SessionRecord | undefined = record;
-            for (let hop = 0; held && !isCleared; hop++) {
+            for (let hop = 0; held && !over.signal.aborted; hop++) {
               const store = (index + hop) % 2 === 0 ? here : there;
               held = await regenerated(store, held, () => breathe((index + hop) % 3));
             }
@@ -252,7 +252,7 @@ export const regenerateLaws: SessionStoreLaw[] = [
           const requests = each([...members, ...members], chain);
           await breathe(round % 8);
           await there.clear(group);
-          isCleared = true;
+          over.abort();
           await requests;
           const left = [await here.count(group), await there.count(group)];
           equals(

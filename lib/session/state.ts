@@ -2,7 +2,7 @@ import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './data.js'
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { SessionStoreError } from '../contract/errors.js';
 import { checkGroup } from '../contract/checks.js';
-import { NEVER, type SessionRecord } from '../contract/record.js';
+import { NEVER, TOMBSTONE_LIFETIME, type SessionRecord } from '../contract/record.js';
 
 /** What a request knows of one session: what is stored, and what the request will change. */
 export class SessionState {
@@ -50,6 +50,9 @@ export class SessionState {
     this.lifetime = LiveCookie.lifetime(cookie, idleTimeout);
   }
 
+  /** The sessions that were regenerated, one after another, for this one, which is not stored yet: their ids. */
+  from: readonly string[] = [];
+
   /** The data as it was loaded or last saved. */
   get snapshot(): Snapshot {
     for (const change of this.#saved ?? []) this.#snapshot = advance(this.#snapshot, change);
@@ -77,10 +80,6 @@ export class SessionState {
   moveExpiry(expiresAt: number, now: number): void {
     this.expiresAt = expiresAt;
     LiveCookie.expireIn(this.cookie, expiresAt - now);
-  }
-
-  get inGroups(): boolean {
-    return this.#groups.length > 0;
   }
 
   join(group: string): void {
@@ -126,6 +125,15 @@ export class SessionState {
   }
 }
 
+/** At most how many of the sessions that it came from a session names. */
+const MOST_ORIGINS = 20;
+
+/** The ids that a successor of this session names: its own, and those that it came from in the last ten minutes. */
+export function originsAfter({ id, from = [], createdAt }: SessionRecord, now: number): string[] {
+  const recent = createdAt > now - TOMBSTONE_LIFETIME ? from : [];
+  return [...recent, id].slice(-MOST_ORIGINS);
+}
+
 /** The groups that a save joins and leaves. */
 export interface GroupChange {
   join?: string[];
@@ -144,7 +152,7 @@ export function expiryAfter(
 
 /** Whether a record that was read by `id` has the shape of one. Serialized values are checked later, one by one. */
 export function isReadable(record: SessionRecord, id: string): boolean {
-  const { secretHash, previous, data, groups, createdAt, expiresAt } = record;
+  const { secretHash, previous, data, groups, createdAt, expiresAt, from = [] } = record;
   return (
     record.id === id &&
     typeof secretHash === 'string' &&
@@ -154,6 +162,8 @@ export function isReadable(record: SessionRecord, id: string): boolean {
     !Array.isArray(data) &&
     Array.isArray(groups) &&
     groups.every((group) => typeof group === 'string') &&
+    Array.isArray(from) &&
+    from.every((origin) => typeof origin === 'string') &&
     Number.isFinite(createdAt) &&
     Number.isFinite(expiresAt)
   );

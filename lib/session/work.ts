@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
 import { reasonIn } from './conditions.js';
@@ -11,7 +11,7 @@ import { keepsWholeCookie, type SessionConfig } from './config.js';
 import type { HeldSession } from './recheck.js';
 import { checkId } from '../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
-import { expiryAfter, isReadable, SessionState, type GroupChange } from './state.js';
+import { expiryAfter, isReadable, originsAfter, SessionState, type GroupChange } from './state.js';
 import { MOST_READ } from '../token/signer.js';
 import { isValidHash, hashSecret, randomName, type Token } from '../token/token.js';
 import { hostOf, isLocalhost } from '../token/scope.js';
@@ -437,7 +437,7 @@ export class SessionRequest implements SessionWork {
 
     if (!inPlace) {
       return this.#run(async () => {
-        await this.#endBeforeSuccessor(old);
+        await this.#endForSuccessor(old, state);
         this.#place(new LiveSession(this, state), state);
       });
     }
@@ -447,7 +447,7 @@ export class SessionRequest implements SessionWork {
     this.#place(session, state);
     return this.#run(async () => {
       try {
-        await this.#endBeforeSuccessor(old);
+        await this.#endForSuccessor(old, state);
       } catch (error) {
         restore();
         LiveSession.setState(session, old);
@@ -523,27 +523,48 @@ export class SessionRequest implements SessionWork {
 
   /** Destroys the session of `state` and those of the other tokens, and has the client's token removed. */
   async #end(state: SessionState): Promise<void> {
+    const { store } = this.#config;
     state.checkAvailable();
-    for (; this.#others.length > 0; this.#others = this.#others.slice(1)) {
-      const other = await this.#find(this.#others[0]!);
-      if (other) await this.#config.store.destroy(other.state.id);
-    }
+    await this.#endOthers((id) => store.destroy(id));
     if (!state.ended || state.ended === 'left') {
-      const live = state.record !== undefined && (await this.#config.store.destroy(state.id));
+      const live = state.record !== undefined && (await store.destroy(state.id));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
     }
-    // A session that has taken its place since may already have a token to send.
-    const replaced = this.#owed && !this.#owed.clear && this.#owed.state !== state;
-    if (!replaced && (this.#presented.length > 0 || this.#owed)) this.#owed = { state, clear: true };
+    this.#oweRemoval(state);
   }
 
   /**
-   * Destroys `old` before its successor starts. A session in groups that others ended must not come back under a new
-   * id.
+   * Destroys `old`, and the sessions of the other tokens, for a successor. Throws if others have ended it: it must not
+   * come back under a new id.
    */
-  async #endBeforeSuccessor(old: SessionState): Promise<void> {
-    await this.#end(old);
-    if (old.ended === 'elsewhere' && old.inGroups) throw new SessionGoneError('regenerate');
+  async #endForSuccessor(old: SessionState, successor: SessionState): Promise<void> {
+    const { store } = this.#config;
+    old.checkAvailable();
+    await this.#endOthers((id) => store.regenerate(id));
+    successor.from = old.from;
+    if (old.record && old.ended !== 'here') {
+      if (!(await store.regenerate(old.id))) {
+        old.ended = 'elsewhere';
+        throw new SessionGoneError('regenerate');
+      }
+      successor.from = originsAfter(old.record, store.now());
+    }
+    old.ended = 'here';
+    this.#oweRemoval(old);
+  }
+
+  /** Ends the live sessions of the other tokens that the request presented. */
+  async #endOthers(end: (id: string) => Promise<boolean>): Promise<void> {
+    for (; this.#others.length > 0; this.#others = this.#others.slice(1)) {
+      const other = await this.#find(this.#others[0]!);
+      if (other) await end(other.state.id);
+    }
+  }
+
+  /** Has the client's token removed, unless a session that has taken the place of `state` has one to send. */
+  #oweRemoval(state: SessionState): void {
+    const replaced = this.#owed && !this.#owed.clear && this.#owed.state !== state;
+    if (!replaced && (this.#presented.length > 0 || this.#owed)) this.#owed = { state, clear: true };
   }
 
   /**
@@ -791,7 +812,11 @@ export class SessionRequest implements SessionWork {
       createdAt: this.#config.store.now(),
       expiresAt,
     };
-    await store.create(record);
+    if (state.from.length > 0) record.from = [...state.from];
+    if (!(await store.create(record))) {
+      state.ended = 'elsewhere';
+      throw new SessionGoneError('regenerate');
+    }
     state.record = record;
     this.#owe(state);
     return { expiresAt, secretHash: state.secretHash };
@@ -938,9 +963,8 @@ export class SessionRequest implements SessionWork {
   /** Sends the response to a failed commit, where no error handler or filter does. */
   sendFailure(error: unknown): void {
     const { res } = this;
-    const status = isStoreError(error) ? error.statusCode : 500;
-    const message = status === 503 ? 'Service Unavailable' : 'Internal Server Error';
-    const body = JSON.stringify({ statusCode: status, message });
+    const status = isStoreError(error) || isGoneError(error) ? error.statusCode : 500;
+    const body = JSON.stringify({ statusCode: status, message: STATUS_CODES[status] });
     res.statusCode = status;
     res.setHeader('Content-Type', 'application/json; charset=utf-8');
     res.setHeader('Content-Length', Buffer.byteLength(body));
