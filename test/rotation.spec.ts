@@ -96,7 +96,7 @@ describe('a rotation', () => {
     const browser = await loggedIn(app);
     const old = browser.clone();
     await browser.get('/rotate');
-    pass(10 * GRACE);
+    pass(9 * GRACE);
     await browser.get('/');
     pass(GRACE - 1);
     expect(await userOf(old)).toBe('ann');
@@ -139,20 +139,47 @@ describe('a rotation', () => {
     expect((await lost.get('/')).json()).toEqual({});
   });
 
-  it('whose response is lost again and again is repeated each time', async () => {
+  it('whose response is lost again and again is repeated for ten graces, and then the old token is a replaced one', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     await browser.clone().get('/rotate');
-    for (let time = 0; time < 5; time++) {
+    for (let time = 1; time < 10; time++) {
       pass(GRACE);
       const lost = await browser.clone().get('/');
       expect(lost.json()).toEqual({ user: 'ann' });
       expect(lost.setCookies).toHaveLength(1);
     }
-    pass(100 * GRACE);
-    await browser.get('/');
-    expect(await userOf(browser)).toBe('ann');
+    expect(app.logged).toEqual([]);
+    pass(GRACE);
+    expect((await browser.get('/')).json()).toEqual({});
+    expect(app.logged).toEqual([expect.stringContaining('a replaced token was presented')]);
   });
+
+  it('whose new token is used late does not make the old one valid again', async () => {
+    const app = await serveApp(HANDLERS);
+    const browser = await loggedIn(app);
+    const old = browser.clone();
+    await browser.get('/rotate');
+    pass(10 * GRACE);
+    expect(await userOf(old)).toBe(null);
+    expect(await userOf(browser)).toBe('ann');
+    expect(await userOf(old)).toBe(null);
+  });
+
+  it.each(['refuse', 'destroy'] as const)(
+    'that was repeated for a stolen token makes that of its owner a replaced one, as onReplacedToken: %o says',
+    async (onReplacedToken) => {
+      const app = await serveApp(HANDLERS, { onReplacedToken });
+      const owner = await loggedIn(app);
+      const thief = owner.clone();
+      await owner.get('/rotate');
+      pass(GRACE);
+      expect((await thief.get('/')).setCookies).toHaveLength(1);
+      expect(await userOf(owner)).toBe(null);
+      expect(app.logged).toEqual([expect.stringContaining('The token may be stolen')]);
+      expect(await userOf(thief)).toBe(onReplacedToken === 'destroy' ? null : 'ann');
+    },
+  );
 
   it('whose response was lost is repeated once for parallel requests, of which one gets the cookie', async () => {
     const gates = new Gates();
@@ -412,6 +439,19 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
     },
     600_000,
   );
+
+  it('that pause for an hour are logged out only if the response to their last rotation was lost', async () => {
+    const { rotations, logouts, overtaken, pauses, paused } = await simulate({
+      seed: SEED,
+      rotations: ROTATIONS,
+      loss: 0.1,
+      pauseEvery: 25,
+    });
+    expect((logouts + overtaken) / rotations).toBeLessThan(3 / 1000);
+    expect(pauses).toBeGreaterThan(0);
+    // One of ten responses is lost, and only rotations count.
+    expect(paused / pauses).toBeLessThan(0.1);
+  }, 600_000);
 
   it('are logged out almost only by cookies in the wrong order if writes send cookies too', async () => {
     const maxAge = 60 * 60_000;

@@ -126,11 +126,11 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
 }
 
 /**
- * When the previous secret of a record stops being valid. While no client has presented its successor, that is ten
- * graces after it was first replaced.
+ * When the previous secret of a record stops being valid: at the latest ten graces after it was first replaced, whether
+ * or not a client has presented its successor.
  */
 export function previousEnds({ replacedAt, grace, validUntil, since = replacedAt }: Previous): number {
-  return validUntil ?? since + MOST_GRACES * grace;
+  return Math.min(validUntil ?? Infinity, since + MOST_GRACES * grace);
 }
 
 type Previous = NonNullable<SessionRecord['previous']>;

@@ -10,6 +10,7 @@ import { Random } from './random.js';
 /** How long an old secret stays valid: longer than the slowest request, as 30 seconds are in production. */
 const GRACE = 5000;
 const CLIENTS = 12;
+const HOUR = 60 * 60_000;
 /** How much time passes in one turn of the event loop, in which a request or a response makes one step. */
 const TURN = 5;
 
@@ -22,6 +23,8 @@ export interface Simulation {
   loss: number;
   /** The cookies' maxAge in milliseconds. By default they end with the browser, and only rotations send them again. */
   maxAge?: number;
+  /** After how many rotations all clients pause for an hour; by default they never do. */
+  pauseEvery?: number;
   /** Changes the records that the session layer reads, to show what its rules are good for. */
   see?: (record: SessionRecord) => SessionRecord;
 }
@@ -33,6 +36,10 @@ export interface Outcome {
   logouts: number;
   /** The sessions lost because a newer cookie overtook an older one on its way to the client. */
   overtaken: number;
+  /** How often a client paused for an hour. */
+  pauses: number;
+  /** The sessions lost in such a pause. */
+  paused: number;
 }
 
 /**
@@ -45,6 +52,7 @@ export async function simulate({
   rotations,
   loss,
   maxAge,
+  pauseEvery = Infinity,
   see = (record) => record,
 }: Simulation): Promise<Outcome> {
   const store = new SecretsStore(new ClusterStore({ name: `clients-${process.pid}-${seed}` }), see);
@@ -75,10 +83,11 @@ export async function simulate({
     },
     { store, cookie: { maxAge } },
   );
-  const outcome: Outcome = { requests: 0, rotations: 0, logouts: 0, overtaken: 0 };
+  const outcome: Outcome = { requests: 0, rotations: 0, logouts: 0, overtaken: 0, pauses: 0, paused: 0 };
+  const pause = new Pause(store, pauseEvery);
   const clients = Array.from(
     { length: CLIENTS },
-    (_, at) => new Client(url, `user-${at}`, new Random(seed * CLIENTS + at), loss, store, outcome),
+    (_, at) => new Client(url, `user-${at}`, new Random(seed * CLIENTS + at), loss, store, outcome, pause),
   );
   await inTurns(Promise.all(clients.map((client) => client.live(() => store.rotations >= rotations))));
   outcome.rotations = store.rotations;
@@ -98,11 +107,41 @@ async function inTurns(work: Promise<unknown>): Promise<void> {
   await work;
 }
 
+/** Lets time jump by an hour when all clients have reached a pause. */
+class Pause {
+  #next: number;
+  #waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly store: SecretsStore,
+    private readonly every: number,
+  ) {
+    this.#next = every;
+  }
+
+  get isDue(): boolean {
+    return this.store.rotations >= this.#next;
+  }
+
+  /** Resolves an hour later. */
+  async wait(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length < CLIENTS) return;
+      vi.setSystemTime(Date.now() + HOUR);
+      this.#next = this.store.rotations + this.every;
+      for (const go of this.#waiting.splice(0)) go();
+    });
+  }
+}
+
 class Client {
   #browser: Browser;
   readonly #inFlight = new Set<Promise<void>>();
   /** The jar holds an older cookie than it did before. */
   #wentBack = false;
+  /** The client has paused, and has had no response since. */
+  #hasPaused = false;
   #loggedOut = false;
 
   constructor(
@@ -112,6 +151,7 @@ class Client {
     private readonly loss: number,
     private readonly store: SecretsStore,
     private readonly outcome: Outcome,
+    private readonly pause: Pause,
   ) {
     this.#browser = new Browser(url);
   }
@@ -125,6 +165,12 @@ class Client {
       await sleep(
         this.random.chance(0.7) ? this.random.between(50, 1500) : this.random.between(1500, 3 * GRACE),
       );
+      if (this.pause.isDue && !done()) {
+        await Promise.all(this.#inFlight);
+        await this.pause.wait();
+        if (!this.#loggedOut) this.outcome.pauses++;
+        this.#hasPaused = true;
+      }
       if (!this.#loggedOut) continue;
       await Promise.all(this.#inFlight);
       await this.#login();
@@ -135,7 +181,7 @@ class Client {
   async #login(): Promise<void> {
     this.#browser = new Browser(this.#browser.url);
     await this.#browser.get(`/login/${this.user}`);
-    this.#wentBack = this.#loggedOut = false;
+    this.#wentBack = this.#hasPaused = this.#loggedOut = false;
   }
 
   #loadPage(): void {
@@ -154,7 +200,7 @@ class Client {
     const { random, outcome } = this;
     const [up, handling, down] = [this.#delay(), this.#delay(), this.#delay()];
     const lost = random.chance(this.loss);
-    const wentBack = this.#wentBack;
+    const [wentBack, hasPaused] = [this.#wentBack, this.#hasPaused];
     const sent = this.#browser.clone();
 
     await sleep(up);
@@ -163,8 +209,9 @@ class Client {
     outcome.requests++;
     if (response.json<unknown>() !== this.user && !this.#loggedOut) {
       this.#loggedOut = true;
-      outcome[wentBack ? 'overtaken' : 'logouts']++;
+      outcome[wentBack ? 'overtaken' : hasPaused ? 'paused' : 'logouts']++;
     }
+    this.#hasPaused = false;
     if (lost || this.#loggedOut || response.setCookies.length === 0) return;
     const held = this.store.generation(this.#browser);
     const given = this.store.generation(sent);
