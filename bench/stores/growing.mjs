@@ -1,7 +1,7 @@
 // Stores that hold many sessions, each on a separate server.
 import { Redis } from 'ioredis';
 import mongoose from 'mongoose';
-import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
@@ -25,8 +25,10 @@ export const growing = {
 };
 
 async function inMemory() {
+  // A million sessions take more than the default.
+  const stop = serveSessions({ maxBytes: Infinity });
   const contender = await ours(new ClusterStore());
-  return { contender, stop: contender.close };
+  return { contender, stop: () => contender.close().then(stop) };
 }
 
 async function inRedis() {

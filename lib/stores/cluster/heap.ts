@@ -3,6 +3,8 @@ import type { SessionRecord } from '../../contract/record.js';
 /** A session in the map, with its places in the other structures. */
 export interface MappedSession {
   record: SessionRecord;
+  /** About how many bytes it takes. */
+  bytes: number;
   /** Its index in its heap. */
   slot: number;
   /** Its position among all sessions. */

@@ -1,9 +1,12 @@
+import { Budget } from './budget.js';
 import { DEFAULT_MAX_SESSIONS, Sessions } from './sessions.js';
 
 /** The sessions of this process, by name. */
 export interface Registry {
   readonly names: Map<string, { sessions: Sessions; stores: number }>;
   maxSessions: number;
+  /** The bytes of the sessions of all names. */
+  readonly budget: Budget;
   /** How many calls of `serveSessions` are not stopped. They share one listener. */
   servers: number;
   stopListening?: () => void;
@@ -16,6 +19,7 @@ const REGISTRY = Symbol.for('nestjs-session-stores/cluster/1');
 export const registry: Registry = ((globalThis as { [REGISTRY]?: Registry })[REGISTRY] ??= {
   names: new Map(),
   maxSessions: DEFAULT_MAX_SESSIONS,
+  budget: new Budget(),
   servers: 0,
 });
 
@@ -49,6 +53,9 @@ export function dropUnused(): void {
 
 function heldUnder(name: string): { sessions: Sessions; stores: number } {
   let held = registry.names.get(name);
-  if (!held) registry.names.set(name, (held = { sessions: new Sessions(registry.maxSessions), stores: 0 }));
+  if (!held) {
+    held = { sessions: new Sessions(registry.maxSessions, registry.budget), stores: 0 };
+    registry.names.set(name, held);
+  }
   return held;
 }

@@ -25,6 +25,8 @@ import {
   type WireChange,
   type WireRecord,
 } from './messages.js';
+import { checkNoOthers } from '../../contract/option-checks.js';
+import { DEFAULT_MAX_BYTES } from './budget.js';
 import { dropUnused, registry, sessionsOf } from './registry.js';
 import { DEFAULT_MAX_SESSIONS, type ClearReach, type Sessions } from './sessions.js';
 import { defaultExport } from '../../contract/default-export.js';
@@ -38,19 +40,30 @@ export interface ServeSessionsOptions {
    * the session without a group that expires first is dropped; if all are in groups, the one that expires first.
    */
   maxSessions?: number | undefined;
+  /**
+   * About how many bytes of memory the sessions of all names take at most; default a quarter of the heap's limit,
+   * `Infinity` for no limit. If one more does not fit, sessions in no group are dropped, the one that expires first
+   * first. If there are none, `create` rejects, and so does an `update` that makes a session larger.
+   */
+  maxBytes?: number | undefined;
 }
 
 /**
  * Serves the sessions of this process to its workers. Call it in the primary, before it forks. Returns a function that
  * stops serving and drops the sessions that no open store of the primary uses.
  */
-export function serveSessions({ maxSessions = DEFAULT_MAX_SESSIONS }: ServeSessionsOptions = {}): () => void {
+export function serveSessions({
+  maxSessions = DEFAULT_MAX_SESSIONS,
+  maxBytes = DEFAULT_MAX_BYTES,
+  ...others
+}: ServeSessionsOptions = {}): () => void {
   if (!cluster.isPrimary) {
     throw new Error(
       '[session:cluster] serveSessions() was called in a worker. Call it in the primary, before it forks',
     );
   }
-  limitSessions(maxSessions);
+  checkNoOthers('serveSessions', others, 'maxSessions, maxBytes');
+  limitSessions(maxSessions, maxBytes);
   if (registry.servers++ === 0) listen();
   for (const worker of Object.values(cluster.workers ?? {})) if (worker) send(worker, READY);
 
@@ -60,20 +73,24 @@ export function serveSessions({ maxSessions = DEFAULT_MAX_SESSIONS }: ServeSessi
     serving = false;
     if (--registry.servers > 0) return;
     registry.stopListening?.();
-    limitSessions(DEFAULT_MAX_SESSIONS);
+    limitSessions(DEFAULT_MAX_SESSIONS, DEFAULT_MAX_BYTES);
     dropUnused();
   };
 }
 
 const READY: ReadyMessage = [TAG];
 
-function limitSessions(maxSessions: number): void {
+function limitSessions(maxSessions: number, maxBytes: number): void {
   if (maxSessions !== Infinity && (!Number.isInteger(maxSessions) || maxSessions < 1)) {
     throw new TypeError(
       'maxSessions must be a whole number of sessions, 1 or more: write Infinity for no limit',
     );
   }
+  if (maxBytes !== Infinity && (!Number.isInteger(maxBytes) || maxBytes < 1)) {
+    throw new TypeError('maxBytes must be a whole number of bytes, 1 or more: write Infinity for no limit');
+  }
   registry.maxSessions = maxSessions;
+  registry.budget.max = maxBytes;
   for (const { sessions } of registry.names.values()) sessions.maxSessions = maxSessions;
 }
 

@@ -7,6 +7,7 @@ import {
   type SessionRecord,
 } from '../../contract/record.js';
 import { ExpiryHeap, type MappedSession } from './heap.js';
+import { Budget, bytesMore, bytesOf } from './budget.js';
 import { Ledger } from './ledger.js';
 import { Tombstones } from './tombstones.js';
 
@@ -48,12 +49,17 @@ export class Sessions {
   private readonly groups = new Map<string, Ledger<MappedSession>>();
   private readonly ungrouped = new ExpiryHeap();
   private readonly grouped = new ExpiryHeap();
-  private readonly tombstones = new Tombstones();
+  private readonly tombstones: Tombstones;
   private position = 0;
   private timer: NodeJS.Timeout | undefined;
   private wakesAt = Infinity;
 
-  constructor(public maxSessions = DEFAULT_MAX_SESSIONS) {}
+  constructor(
+    public maxSessions = DEFAULT_MAX_SESSIONS,
+    private readonly budget = new Budget(),
+  ) {
+    this.tombstones = new Tombstones(budget);
+  }
 
   /**
    * Adds a copy of a record. Returns `false`, and adds nothing, if its id is in use by another secret hash or has a
@@ -173,11 +179,13 @@ export class Sessions {
       if (!keptToo.has(id)) this.bury(id, undefined, now);
   }
 
-  /** Stops the timer. The sessions are freed with the last reference to this object. */
+  /** Stops the timer, and gives back the room. The sessions are freed with the last reference to this object. */
   close(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.wakesAt = Infinity;
+    for (const { bytes } of this.byId.values()) this.budget.used -= bytes;
+    this.tombstones.close();
   }
 
   private live(id: string, now: number): MappedSession | undefined {
@@ -188,8 +196,11 @@ export class Sessions {
   }
 
   private add(record: SessionRecord, now: number): void {
+    const bytes = bytesOf(record);
     this.makeRoom(now);
-    const session: MappedSession = { record, slot: 0, place: ++this.position, places: [] };
+    this.makeRoomFor(bytes, 'create', now);
+    this.budget.used += bytes;
+    const session: MappedSession = { record, bytes, slot: 0, place: ++this.position, places: [] };
     this.byId.set(record.id, session);
     this.all.add(session, session.place);
     this.regroup(session, [], record.groups);
@@ -210,6 +221,33 @@ export class Sessions {
     }
   }
 
+  /** Drops sessions in no group until there is room for so many bytes. Throws if there are no more of them. */
+  private makeRoomFor(bytes: number, operation: 'create' | 'update', now: number): void {
+    if (this.budget.hasRoomFor(bytes)) return;
+    this.expire(now);
+    while (!this.budget.hasRoomFor(bytes)) {
+      const session = this.ungrouped.first;
+      if (!session) throw this.budget.exceeded(operation);
+      this.end(session);
+    }
+  }
+
+  /** Changes how many bytes a session takes. It is not dropped itself to make room. */
+  private resize(session: MappedSession, next: SessionRecord, now: number): void {
+    const more = bytesMore(session.record, next);
+    if (more > 0 && !this.budget.hasRoomFor(more)) {
+      const heap = this.heap(session.record);
+      heap.remove(session);
+      try {
+        this.makeRoomFor(more, 'update', now);
+      } finally {
+        heap.add(session);
+      }
+    }
+    session.bytes += more;
+    this.budget.used += more;
+  }
+
   private replace(session: MappedSession, next: SessionRecord, now: number): SessionRecord | undefined {
     const { record } = session;
     if (next === record) return record;
@@ -218,6 +256,7 @@ export class Sessions {
       this.bury(record.id, undefined, now);
       return undefined;
     }
+    this.resize(session, next, now);
     if (next.expiresAt === record.expiresAt && next.groups === record.groups) {
       session.record = frozen(next);
       return next;
@@ -232,6 +271,7 @@ export class Sessions {
 
   private end(session: MappedSession): void {
     const { record } = session;
+    this.budget.used -= session.bytes;
     this.byId.delete(record.id);
     this.all.remove(session.place);
     this.regroup(session, record.groups, []);

@@ -148,7 +148,11 @@ describe('in one process', () => {
     for (const maxSessions of [0, -1, 1.5, Number.NaN, '10', null] as number[]) {
       expect(() => serveSessions({ maxSessions })).toThrow('maxSessions must be a whole number of sessions');
     }
-    serveSessions({ maxSessions: Infinity })();
+    serveSessions({ maxSessions: Infinity, maxBytes: Infinity })();
+    for (const maxBytes of [0, -1, 1.5, Number.NaN, '10', null] as number[]) {
+      expect(() => serveSessions({ maxBytes })).toThrow('maxBytes must be a whole number of bytes');
+    }
+    expect(() => serveSessions({ maxbytes: 1 } as object)).toThrow('maxbytes');
     for (const timeout of [0, 1.5, Infinity]) expect(() => new ClusterStore({ timeout })).toThrow(TypeError);
     expect(() => new ClusterStore({ name: 1 as unknown as string })).toThrow(TypeError);
   });

@@ -1,4 +1,5 @@
 import { TOMBSTONE_LIFETIME } from '../../contract/record.js';
+import { TOMBSTONE, type Budget } from './budget.js';
 
 interface Tombstone {
   /** The groups of a session that was regenerated. `undefined` if it has ended. */
@@ -12,9 +13,11 @@ export class Tombstones {
   /** The ids of regenerated sessions: by group, and all of them under `undefined`. */
   private readonly members = new Map<string | undefined, Set<string>>();
 
-  /** How many there are, expired ones included. */
-  get size(): number {
-    return this.byId.size;
+  constructor(private readonly budget: Budget) {}
+
+  /** Gives back the room of all. */
+  close(): void {
+    this.budget.used -= this.byId.size * TOMBSTONE;
   }
 
   has(id: string, now: number): boolean {
@@ -34,6 +37,7 @@ export class Tombstones {
   add(id: string, groups: readonly string[] | undefined, now: number, most: number): void {
     this.remove(id);
     this.byId.set(id, { groups, until: now + TOMBSTONE_LIFETIME });
+    this.budget.used += TOMBSTONE;
     for (const group of groups ? [undefined, ...groups] : []) {
       const members = this.members.get(group);
       if (members) members.add(id);
@@ -57,7 +61,7 @@ export class Tombstones {
 
   private remove(id: string): void {
     const groups = this.byId.get(id)?.groups;
-    this.byId.delete(id);
+    if (this.byId.delete(id)) this.budget.used -= TOMBSTONE;
     for (const group of groups ? [undefined, ...groups] : []) {
       const members = this.members.get(group);
       members?.delete(id);
