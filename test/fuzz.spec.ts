@@ -119,14 +119,25 @@ describe('arbitrary client input', () => {
 
 /** Names that belong to the session object, which data cannot have. */
 const RESERVED = new Set([
+  'absoluteExpiresAt',
+  'add',
   'cookie',
   'destroy',
+  'groupNames',
   'id',
+  'identity',
+  'idleExpiresAt',
+  'joinGroup',
+  'leaveGroup',
   'regenerate',
   'reload',
   'req',
   'resetMaxAge',
+  'rotate',
   'save',
+  'setGroupName',
+  'setLabel',
+  'take',
   'touch',
 ]);
 
@@ -141,8 +152,8 @@ describe('arbitrary session data', () => {
           'constructor',
           'toString',
           'groups',
-          'joinGroup',
-          'identity',
+          'groupName',
+          'identities',
           '0',
           '',
           'a.b',

@@ -234,6 +234,14 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     expect(response.text).not.toContain('private');
   });
 
+  it('the error of data with a reserved name does not name it', async () => {
+    const { ask } = await run();
+    const response = await ask('mutation { set(name: "joinGroup", value: "ann") }');
+    const { errors } = response.json<{ errors: unknown }>();
+    expect(errors).toMatchObject([{ message: 'Internal Server Error', extensions: { status: 500 } }]);
+    expect(response.text).not.toContain('joinGroup');
+  });
+
   it('a failed save is a 503 for the whole operation, without its data', async () => {
     const { ask, store, browser } = await run();
     store.failing = true;

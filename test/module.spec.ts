@@ -612,6 +612,7 @@ describe('SessionService', () => {
     const sessions = app.get(SessionService);
     await expect(sessions.create({ text: 'x'.repeat(1000) })).rejects.toThrow(SessionTooLargeError);
     await expect(sessions.create({ id: 'mine' })).rejects.toThrow(/session.id is reserved/);
+    await expect(sessions.create({ identity: 'mine' })).rejects.toThrow(/session.identity is reserved/);
     await expect(sessions.create({ big: 1n })).rejects.toThrow(/JSON cannot hold its value/);
     await expect(sessions.create({}, { maxAge: 0 })).rejects.toThrow(/maxAge must be/);
     await expect(sessions.create({}, { groups: [5] as never })).rejects.toThrow(TypeError);

@@ -2,11 +2,37 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { SessionRecord } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
-import { dataOf, serveApp, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
+import {
+  dataOf,
+  serveApp,
+  serveDropIn,
+  tokenOf,
+  type Handler,
+  type TestApp,
+  type TestSession,
+} from './http/app.js';
 import type { Browser } from './http/browser.js';
 import { RecordingStore } from './stores/recording.store.js';
 
-/** Names of fields of a record, of methods of a session or an object, and names with a meaning in a database. */
+/** The names of our members of a session, with those that are planned. */
+const OURS = [
+  'rotate',
+  'joinGroup',
+  'leaveGroup',
+  'groupNames',
+  'setGroupName',
+  'identity',
+  'idleExpiresAt',
+  'absoluteExpiresAt',
+  'add',
+  'take',
+  'setLabel',
+];
+
+/** The names of the members that express-session has too, but `cookie`. */
+const OF_EXPRESS_SESSION = ['save', 'reload', 'destroy', 'regenerate', 'touch', 'resetMaxAge', 'id', 'req'];
+
+/** Names of fields of a record, of methods of an object, and names with a meaning in a database. */
 const NAMES = [
   'groups',
   'key',
@@ -15,12 +41,8 @@ const NAMES = [
   'data',
   'createdAt',
   'expiresAt',
+  'groupName',
   '_id',
-  'rotate',
-  'joinGroup',
-  'leaveGroup',
-  'groupNames',
-  'setGroupName',
   'constructor',
   'toString',
   'valueOf',
@@ -46,9 +68,10 @@ const NAMES = [
 ];
 
 /** From `JSON.parse`, which makes all of them own properties. */
-const VALUES = JSON.parse(
-  `{${NAMES.map((name) => `${JSON.stringify(name)}:${JSON.stringify({ of: name })}`).join(',')}}`,
-) as Record<string, unknown>;
+const parsed = (names: string[]): object =>
+  JSON.parse(
+    `{${names.map((name) => `${JSON.stringify(name)}:${JSON.stringify({ of: name })}`).join(',')}}`,
+  ) as object;
 
 /** A value that is large enough to be parsed only when it is accessed. */
 const large = (name: string) => ({ name, list: Array.from({ length: 30 }, (_, at) => ({ at })) });
@@ -70,25 +93,28 @@ async function started(app: TestApp, path: string): Promise<Browser> {
   return browser;
 }
 
-describe('a property with any name', () => {
+describe.each([
+  ['that no member has', serveApp, NAMES],
+  ['that express-session does not reserve, in the drop-in,', serveDropIn, [...NAMES, ...OURS]],
+])('a property with any name %s', (_, serve, names) => {
   const WAYS: Record<string, Handler> = {
     assigned: (session) => {
-      for (const name of NAMES) (session as Record<string, unknown>)[name] = { of: name };
+      for (const name of names) (session as Record<string, unknown>)[name] = { of: name };
     },
     defined: (session) => {
-      for (const name of NAMES) define(session, name, { of: name });
+      for (const name of names) define(session, name, { of: name });
     },
-    'from parsed JSON': (session) => void Object.assign(session, VALUES),
+    'from parsed JSON': (session) => void Object.assign(session, parsed(names)),
     large: (session) => {
-      for (const name of NAMES) (session as Record<string, unknown>)[name] = large(name);
+      for (const name of names) (session as Record<string, unknown>)[name] = large(name);
     },
   };
 
   it.each(Object.keys(WAYS))('is read back unchanged when %s, and reading writes nothing', async (way) => {
-    const app = await serveApp({ '/set': WAYS[way]!, '/get': pairsOf, '/look-away': () => 1 });
+    const app = await serve({ '/set': WAYS[way]!, '/get': pairsOf, '/look-away': () => 1 });
     const browser = await started(app, '/set');
     const valueOf = way === 'large' ? large : (name: string) => ({ of: name });
-    const expected = sorted(NAMES.map((name) => [name, valueOf(name)]));
+    const expected = sorted(names.map((name) => [name, valueOf(name)]));
     for (let time = 0; time < 2; time++) {
       const response = await browser.get('/get');
       expect(sorted(response.json())).toEqual(expected);
@@ -101,14 +127,14 @@ describe('a property with any name', () => {
   });
 
   it('is changed and removed without other properties being written', async () => {
-    const app = await serveApp({
+    const app = await serve({
       '/set': WAYS['defined']!,
-      '/change/:at': (session, req) => define(session, NAMES[Number(req.params['at'])]!, 'changed'),
-      '/delete/:at': (session, req) => void Reflect.deleteProperty(session, NAMES[Number(req.params['at'])]!),
+      '/change/:at': (session, req) => define(session, names[Number(req.params['at'])]!, 'changed'),
+      '/delete/:at': (session, req) => void Reflect.deleteProperty(session, names[Number(req.params['at'])]!),
       '/get': pairsOf,
     });
     const browser = await started(app, '/set');
-    for (const [at, name] of NAMES.entries()) {
+    for (const [at, name] of names.entries()) {
       expect((await browser.get(`/change/${at}`)).status).toBe(200);
       const { change } = app.store.calls.at(-1)!;
       expect(Object.entries(change!.set!), name).toEqual([[name, '"changed"']]);
@@ -118,9 +144,11 @@ describe('a property with any name', () => {
     }
     expect((await browser.get('/get')).json()).toEqual([]);
   });
+});
 
-  it('shadows only the method with the same name, and only until it is deleted', async () => {
-    const app = await serveApp({
+describe('a property with the name of a member', () => {
+  it('hides only that member in the drop-in, and only until it is deleted', async () => {
+    const app = await serveDropIn({
       '/set': (session) => void Object.assign(session, { groups: 1, key: 2, rotate: 'data', groupNames: 3 }),
       '/use': async (session) => {
         session.joinGroup('g');
@@ -147,19 +175,98 @@ describe('a property with any name', () => {
     expect((await browser.get('/get')).json()).toEqual({ groups: 1, key: 2, more: 1 });
   });
 
-  it('fails the request with an error if express-session reserves the name, and nothing is stored', async () => {
-    const reserved = ['save', 'reload', 'destroy', 'regenerate', 'touch', 'resetMaxAge', 'id', 'req'];
+  const assign: [string, (session: TestSession, name: string) => void][] = [
+    ['assigned', (session, name) => void ((session as Record<string, unknown>)[name] = 'data')],
+    ['assigned from parsed JSON', (session, name) => void Object.assign(session, parsed([name]))],
+    ['defined', (session, name) => define(session, name, 'data')],
+  ];
+
+  describe.each([
+    ['', serveApp, [...OF_EXPRESS_SESSION, ...OURS]],
+    ['of express-session, in the drop-in,', serveDropIn, OF_EXPRESS_SESSION],
+  ])('%s', (_, serve, names) => {
+    it.each(assign)(
+      'fails the request with an error when it is %s, and nothing is stored',
+      async (__, put) => {
+        const app = await serve({ '/set/:name': (session, req) => put(session, String(req.params['name'])) });
+        for (const name of names) {
+          const response = await app.browser().get(`/set/${name}`);
+          expect([response.status, response.setCookies], name).toEqual([500, []]);
+          expect(response.json()['message'], name).toBe(
+            `session.${name} is reserved and cannot hold data. Choose another name`,
+          );
+        }
+        expect(app.store.take()).toEqual([]);
+      },
+    );
+  });
+
+  it('fails at its assignment, so the member stays what it is', async () => {
     const app = await serveApp({
-      '/set/:name': (session, req) => define(session, String(req.params['name']), 'data'),
+      '/': async (session) => {
+        expect(() => Object.assign(session, { joinGroup: 'data' })).toThrow(/session.joinGroup is reserved/);
+        expect(() => Object.assign(session, { identity: 'data' })).toThrow(/session.identity is reserved/);
+        await session.joinGroup('g');
+        return [session.identity, await session.groupNames()];
+      },
     });
-    for (const name of reserved) {
-      const response = await app.browser().get(`/set/${name}`);
-      expect([response.status, response.setCookies], name).toEqual([500, []]);
-      expect(response.json()['message'], name).toBe(
-        `session.${name} is reserved and cannot hold data. Choose another name`,
-      );
-    }
-    expect(app.store.take()).toEqual([]);
+    expect((await app.browser().get('/')).json()).toEqual(['sid', ['g']]);
+    expect(await app.store.count('g')).toBe(1);
+  });
+
+  it('that is stored stays stored, and never hides the member', async () => {
+    const app = await serveApp({
+      '/set': (session) => void (session['user'] = 'ann'),
+      '/use': async (session) => {
+        await session.joinGroup('g');
+        return [session.identity, Object.keys(session).toSorted(), typeof session.idleExpiresAt];
+      },
+      '/reload': async (session) => {
+        await session.reload();
+        return { ...session, cookie: undefined };
+      },
+    });
+    const browser = await started(app, '/set');
+    const { id } = tokenOf(browser);
+    const stored = Object.fromEntries(OURS.map((name) => [name, JSON.stringify(large(name))]));
+    await app.store.update((await app.store.read(id))!, { set: stored });
+    expect((await browser.get('/use')).json()).toEqual(['sid', ['cookie', 'user'], 'undefined']);
+    expect((await browser.get('/reload')).json()).toEqual({ user: 'ann' });
+    const { data, groups } = (await app.store.read(id))!;
+    expect(data).toEqual({ ...stored, user: '"ann"' });
+    expect(groups).toEqual(['g']);
+    expect(app.logged).toEqual([]);
+  });
+
+  it('may be replaced by a function, as libraries do, and takes no undefined', async () => {
+    const app = await serveApp({
+      '/': async (session) => {
+        const { save } = session;
+        let calls = 0;
+        session.save = (() => {
+          calls++;
+          return (save as () => Promise<void>).call(session);
+        }) as never;
+        session['user'] = 'ann';
+        (session as { joinGroup: unknown }).joinGroup = undefined;
+        await session.joinGroup('g');
+        await session.save();
+        return calls;
+      },
+    });
+    expect((await app.browser().get('/')).json()).toBe(1);
+    expect(app.store.take()).toEqual(['create']);
+  });
+
+  it('is reserved for every member that the session object has', async () => {
+    const app = await serveApp({
+      '/': (session) => Object.getOwnPropertyNames(Object.getPrototypeOf(session)),
+    });
+    const members = (await app.browser().get('/')).json<string[]>();
+    const others = ['constructor', '__proto__'];
+    expect(members.filter((name) => !others.includes(name)).toSorted()).toEqual(
+      [...OF_EXPRESS_SESSION, ...OURS].toSorted(),
+    );
   });
 });
 

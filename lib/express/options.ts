@@ -7,6 +7,7 @@ import { pathOf } from '../token/scope.js';
 import type { SessionIdentity } from '../token/identity.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
 import type { SessionConfig } from '../session/config.js';
+import { EXPRESS_NAMES } from '../session/names.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
@@ -93,6 +94,7 @@ export function resolveExpressOptions(
   const fixed = withCookie(isFixed ? resolved(cookie) : resolveCookie({}, COOKIE_DEFAULTS));
   return {
     ...config,
+    reservedNames: EXPRESS_NAMES,
     resave: Boolean(options.resave),
     saveUninitialized: Boolean(options.saveUninitialized),
     unset: options.unset || 'keep',

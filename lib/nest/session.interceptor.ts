@@ -11,6 +11,7 @@ import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.j
 import { dropReplyHeaders, isHijacked, rawRequest } from './fastify.js';
 import { workOf } from '../http/exchange.js';
 import { messageOf } from './message.js';
+import { isReservedNameError } from '../session/names.js';
 import { SessionRecheck } from '../session/recheck.js';
 import { sayWhenToRetry, type SessionRequest } from '../session/work.js';
 import { dropHeaders } from '../http/seal.js';
@@ -58,9 +59,10 @@ export class SessionInterceptor implements NestInterceptor {
  * Rethrows our errors as `HttpException`: GraphQL drivers send the message of any other error to the client as it is.
  */
 function rethrowAsHttp(error: unknown): never {
-  if (!isStoreError(error) && !isGoneError(error) && !isTooLargeError(error)) throw error;
-  const { statusCode, expose } = error;
-  const message = expose ? error.message : STATUS_CODES[statusCode]!;
+  const isShaped = isStoreError(error) || isGoneError(error) || isTooLargeError(error);
+  if (!isShaped && !isReservedNameError(error)) throw error;
+  const statusCode = isShaped ? error.statusCode : 500;
+  const message = isShaped && error.expose ? error.message : STATUS_CODES[statusCode]!;
   throw new HttpException({ statusCode, message }, statusCode, { cause: error });
 }
 

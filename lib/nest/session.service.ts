@@ -78,11 +78,9 @@ export class SessionService {
     data: Partial<SessionData> & Record<string, unknown> = {},
     { groups = [], maxAge }: CreateOptions = {},
   ): Promise<CreatedSession> {
-    const { signer, identities, idleTimeout, absoluteTimeout, maxSize } = this.config;
-    const texts = { __proto__: null, ...diffData(data, NO_SNAPSHOT)?.set } as unknown as Record<
-      string,
-      string
-    >;
+    const { signer, identities, idleTimeout, absoluteTimeout, maxSize, reservedNames } = this.config;
+    const { set } = diffData(data, NO_SNAPSHOT, reservedNames) ?? {};
+    const texts = { __proto__: null, ...set } as unknown as Record<string, string>;
     checkSize({}, { set: texts }, maxSize);
     if (maxAge !== undefined) {
       if (maxAge === Infinity)

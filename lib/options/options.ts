@@ -1,6 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import { Conditions } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
+import { MEMBER_NAMES } from '../session/names.js';
 import type { SessionLogger } from '../session/logger.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
 import { checkStore } from './check-store.js';
@@ -144,6 +145,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     resave: false,
     saveUninitialized: false,
     unset: 'keep',
+    reservedNames: MEMBER_NAMES,
     genid,
     proxy: undefined,
     secureOnLocalhost: true,

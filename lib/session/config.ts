@@ -26,6 +26,8 @@ export interface SessionConfig {
   /** What the removal of `req.session` does. */
   unset: 'keep' | 'destroy';
   genid: ((req: IncomingMessage) => string) | undefined;
+  /** The names that data cannot have. `./express` sets express-session's alone. */
+  reservedNames: ReadonlySet<string>;
   /**
    * Whether `X-Forwarded-Proto` is trusted; `undefined`: as the platform trusts its proxies. Set only by `./express`.
    */

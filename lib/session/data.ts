@@ -1,4 +1,5 @@
 import { SessionTooLargeError } from '../contract/errors.js';
+import { rejectReserved } from './names.js';
 
 /** A session's data when it was loaded or last saved. */
 export interface Snapshot {
@@ -27,22 +28,6 @@ export interface DataChange {
 }
 
 /**
- * The names that belong to the session object itself, as in express-session. They cannot hold data. `LiveCookie` stores
- * the cookie under its name.
- */
-export const RESERVED = new Set([
-  'cookie',
-  'destroy',
-  'id',
-  'regenerate',
-  'reload',
-  'req',
-  'resetMaxAge',
-  'save',
-  'touch',
-]);
-
-/**
  * Serialized values of this length or more are parsed when they are first read. Parsing and serializing 64 characters
  * costs five times as much as the accessor that avoids it. For a value that is read, the accessor costs half as much
  * again (`npm run bench -- parse`).
@@ -61,12 +46,13 @@ export const NO_SNAPSHOT: Snapshot = {
 };
 
 /**
- * Gives `session` one own property per serialized value. Returns the snapshot. Calls `unreadable` with the name of each
- * value that is not JSON.
+ * Gives `session` one own property per serialized value whose name is not `reserved`. Returns the snapshot. Calls
+ * `unreadable` with the name of each value that is not JSON.
  */
 export function loadData(
   session: DataHolder,
   texts: Record<string, string>,
+  reserved: ReadonlySet<string>,
   unreadable: (name: string) => void,
 ): Snapshot {
   const names: string[] = [];
@@ -74,7 +60,7 @@ export function loadData(
   let kept: Set<string> | undefined;
   for (const name of Object.keys(texts)) {
     const text: unknown = texts[name];
-    if (RESERVED.has(name)) {
+    if (reserved.has(name)) {
       (kept ??= new Set()).add(name);
     } else if (typeof text !== 'string') {
       (kept ??= new Set()).add(name);
@@ -129,9 +115,13 @@ const PARSED_LATER = new WeakSet<() => unknown>();
 
 /**
  * How `session` differs from `snapshot`; `undefined` if it does not. Each value is serialized once. Throws a
- * `TypeError` that names the property if its value cannot be serialized.
+ * `TypeError` that names the property if its value cannot be serialized, or its name is `reserved`.
  */
-export function diffData(session: object, snapshot: Snapshot): DataChange | undefined {
+export function diffData(
+  session: object,
+  snapshot: Snapshot,
+  reserved: ReadonlySet<string>,
+): DataChange | undefined {
   const { texts, names, values } = snapshot;
   let set: Record<string, string> | undefined;
   let remove: string[] | undefined;
@@ -145,7 +135,7 @@ export function diffData(session: object, snapshot: Snapshot): DataChange | unde
     const value = (session as Record<string, unknown>)[name];
     // A primitive cannot change inside, so a comparison is enough.
     if (value === known && (typeof value !== 'object' || value === null) && value !== undefined) continue;
-    if (RESERVED.has(name)) {
+    if (reserved.has(name)) {
       rejectReserved(name, value);
       continue;
     }
@@ -231,10 +221,4 @@ export function ownProperty(session: object, name: string, value: unknown): void
   } else {
     (session as Record<string, unknown>)[name] = value;
   }
-}
-
-/** Throws for data with a reserved name, which would be lost. A function is allowed: libraries replace methods. */
-function rejectReserved(name: string, value: unknown): void {
-  if (typeof value === 'function' || value === undefined) return;
-  throw new TypeError(`session.${name} is reserved and cannot hold data. Choose another name`);
 }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Session as ExpressSession } from 'express-session';
 import { ownProperty, PARSE, type DataHolder } from './data.js';
+import { MEMBER_NAMES, rejectReserved } from './names.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
 import type { SessionState } from './state.js';
@@ -11,6 +12,8 @@ export interface SessionWork {
   readonly req: object;
   /** The name of the identity of the request's token. */
   readonly identity: string;
+  /** The names that data cannot have. */
+  readonly reservedNames: ReadonlySet<string>;
   save(session: LiveSession): Promise<void>;
   reload(session: LiveSession, inPlace: boolean): Promise<void>;
   destroy(session: LiveSession): Promise<void>;
@@ -30,6 +33,27 @@ export class LiveSession implements Session, DataHolder {
     // drops data with the name of a method and freezes `id`.
     Object.setPrototypeOf(this.prototype, ExpressSession.prototype);
     Object.defineProperty(this, 'name', { value: 'Session' });
+    for (const name of MEMBER_NAMES) if (name !== 'cookie') this.#guard(name);
+  }
+
+  /**
+   * Makes the assignment of data to a member throw, if its name is reserved, so that data never hides the member. An
+   * accessor of the prototype costs nothing per session.
+   */
+  static #guard(name: string): void {
+    const { get, value: member } = (Object.getOwnPropertyDescriptor(this.prototype, name) ??
+      {}) as PropertyDescriptor;
+    Object.defineProperty(this.prototype, name, {
+      configurable: true,
+      get: get ?? (() => member as unknown),
+      set(this: object, value: unknown) {
+        if (#work in this && this.#work.reservedNames.has(name)) {
+          rejectReserved(name, value);
+          if (value === undefined) return;
+        }
+        ownProperty(this, name, value);
+      },
+    });
   }
 
   /** An own, enumerable property as in express-session: apps set its `maxAge`, and print it. */
@@ -62,11 +86,6 @@ export class LiveSession implements Session, DataHolder {
 
   get identity(): string {
     return this.#work.identity;
-  }
-
-  // As with the methods, data with this name hides ours.
-  set identity(value: unknown) {
-    ownProperty(this, 'identity', value);
   }
 
   get req(): object {

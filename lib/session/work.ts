@@ -2,7 +2,7 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
 import { reasonIn } from './conditions.js';
-import { checkSize, diffData, loadData, RESERVED, type DataChange } from './data.js';
+import { checkSize, diffData, loadData, type DataChange } from './data.js';
 import { lostIn } from './lost.js';
 import { LiveCookie, LONGEST_AGE } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
@@ -150,6 +150,10 @@ export class SessionRequest implements SessionWork {
 
   get identity(): string {
     return this.#identity.identity.name;
+  }
+
+  get reservedNames(): ReadonlySet<string> {
+    return this.#config.reservedNames;
   }
 
   /** Loads the session of the first valid token, or starts a new one. */
@@ -350,7 +354,7 @@ export class SessionRequest implements SessionWork {
   #place(session: LiveSession, state: SessionState, record?: SessionRecord): void {
     if (record) {
       const unreadable = (name: string): void => this.unreadable(record.id, name);
-      state.load(record, loadData(session, record.data, unreadable));
+      state.load(record, loadData(session, record.data, this.reservedNames, unreadable));
       state.moveExpiry(record.expiresAt, this.#config.store.now());
     }
     this.req.session = session;
@@ -685,7 +689,7 @@ export class SessionRequest implements SessionWork {
     const config = this.#config;
     const now = this.#config.store.now();
     const lifetime = LiveCookie.lifetime(state.cookie, config.idleTimeout);
-    const data = diffData(session, state.snapshot);
+    const data = diffData(session, state.snapshot, config.reservedNames);
     const groups = state.groupChange();
     const cookieText = LiveCookie.own(state.cookie);
     const { record } = state;
@@ -925,7 +929,8 @@ export class SessionRequest implements SessionWork {
     const state = this.#current();
     if (!state || state.unavailable) return false;
     try {
-      return (diffData(this.req.session as LiveSession, state.snapshot) ?? state.groupChange()) !== undefined;
+      const session = this.req.session as LiveSession;
+      return (diffData(session, state.snapshot, this.reservedNames) ?? state.groupChange()) !== undefined;
     } catch {
       // A value that JSON cannot hold.
       return true;
@@ -938,7 +943,7 @@ export class SessionRequest implements SessionWork {
       if (this.#config.conditions.holds('value is lost')) return;
       const value: unknown = Object.getOwnPropertyDescriptor(session, name)?.value;
       const isLeftOut = typeof value === 'function' || typeof value === 'symbol';
-      if (RESERVED.has(name) || !(isLeftOut || change?.set?.[name] !== undefined)) continue;
+      if (this.reservedNames.has(name) || !(isLeftOut || change?.set?.[name] !== undefined)) continue;
       const lost = lostIn(value);
       if (lost === undefined) continue;
       this.#config.conditions.begin(

@@ -153,6 +153,21 @@ export function expectSessions(transport: Transport): void {
       expect(await ann.get('theme')).toBe('dark');
     });
 
+    it('data with the name of a member fails the call, is not stored, and does not hide the member', async () => {
+      const server = await start();
+      const ann = server.client();
+      const id = await ann.login('ann');
+      for (const name of ['joinGroup', 'identity', 'save']) {
+        expect(await statusOf(ann.put(name, 'data')), name).toBe(500);
+        expect(await statusOf(server.client().put(name, 'data')), name).toBe(500);
+      }
+      expect((await sessionsOf(server).find(id))?.data).toEqual({ user: 'ann' });
+      expect(await sessionsOf(server).countAll()).toBe(1);
+      const name = user();
+      await ann.login(name);
+      expect(await sessionsOf(server).count(`user:${name}`)).toBe(1);
+    });
+
     it('a failed save never results in a successful response or a cookie', async () => {
       const { client, store } = await start();
       const ann = client();
