@@ -1,7 +1,8 @@
 import { Test } from '@nestjs/testing';
 import { SessionModule, SessionService, type Session } from 'nestjs-session-stores';
 import { describe, expect, it } from 'vitest';
-import { serveApp, type TestSession } from './http/app.js';
+import type { Request } from 'express';
+import { dataOf, serveApp, tokenOf, type TestSession } from './http/app.js';
 import { everyStore } from './stores/every.store.js';
 
 const handlers = {
@@ -9,6 +10,11 @@ const handlers = {
   '/set/two': (session: TestSession) => (session as Session).setGroupName('two'),
   '/join': (session: TestSession) => (session as Session).joinGroup('joined'),
   '/groups': (session: TestSession) => (session as Session).groupNames(),
+  '/write/:value': (session: TestSession, req: Request) => void (session['groupName'] = req.params['value']),
+  '/remember': (session: TestSession) => void (session.cookie.maxAge = 7_200_000),
+  '/forget': (session: TestSession) => void (session.cookie.maxAge = null),
+  '/lifetime': (session: TestSession) => session.cookie.originalMaxAge,
+  '/data': dataOf,
 };
 
 describe.each(everyStore)('the methods of multi-process-session, with STORE=%s', (_, make) => {
@@ -32,6 +38,40 @@ describe.each(everyStore)('the methods of multi-process-session, with STORE=%s',
     expect((await browser.get('/groups')).json<string[]>().toSorted()).toEqual(['joined', 'two']);
     expect(await sessions.count('one')).toBe(0);
     expect(await sessions.count('two')).toBe(1);
+  });
+
+  it('setGroupName keeps its group where data does not reach it, and shows it nowhere', async () => {
+    const { app, sessions } = await start();
+    const browser = app.browser();
+    await browser.post('/join');
+    await browser.post('/set/one');
+    expect((await browser.get('/data')).json()).toEqual({});
+    for (const value of ['joined', 'other']) {
+      await browser.post(`/write/${value}`);
+      expect((await browser.get('/data')).json()).toEqual({ groupName: value });
+      expect((await browser.post('/set/two')).setCookies).toEqual([]);
+      expect((await browser.get('/groups')).json<string[]>().toSorted()).toEqual(['joined', 'two']);
+      await browser.post('/set/one');
+      expect((await browser.get('/groups')).json<string[]>().toSorted()).toEqual(['joined', 'one']);
+    }
+    const view = await sessions.find(tokenOf(browser).id);
+    expect(view).toMatchObject({ data: { groupName: 'other' } });
+    expect(Object.keys(view!.data)).toEqual(['groupName']);
+  });
+
+  it('setGroupName and the attributes of the cookie leave each other alone', async () => {
+    const { app } = await start();
+    const browser = app.browser();
+    await browser.post('/set/one');
+    const remembered = await browser.post('/remember');
+    expect(remembered.setCookies[0]).toMatch(/Max-Age=7200;/);
+    await browser.post('/set/two');
+    expect((await browser.get('/groups')).json()).toEqual(['two']);
+    expect((await browser.get('/lifetime')).json()).toBe(7_200_000);
+    await browser.post('/forget');
+    expect((await browser.get('/lifetime')).json()).toBeNull();
+    await browser.post('/set/one');
+    expect((await browser.get('/groups')).json()).toEqual(['one']);
   });
 
   it('clearGroupByName destroys the sessions of a group, and no others', async () => {

@@ -53,6 +53,8 @@ export class LiveCookie implements SessionCookie {
   declare partitioned: CookieAttributes['partitioned'];
   readonly #defaults: CookieAttributes;
   #ownText: string | undefined;
+  /** The group that `setGroupName` set. Stored with the attributes, where no data of the app can be. */
+  #groupName: string | undefined;
 
   static {
     // The original's constructor is not called: its loops cost more than everything else.
@@ -62,7 +64,8 @@ export class LiveCookie implements SessionCookie {
 
   /**
    * @param defaults the configured attributes, with `secure` resolved for this request
-   * @param ownText the JSON text of the attributes that this session has changed; `undefined` if there are none
+   * @param ownText the JSON text of what this session has changed: attributes, and its group name; `undefined` if that
+   *   is nothing
    */
   constructor(defaults: CookieAttributes, ownText?: string) {
     this.#defaults = defaults;
@@ -82,6 +85,7 @@ export class LiveCookie implements SessionCookie {
     if (domain !== this.domain) this.domain = domain;
     if (priority !== this.priority) this.priority = priority;
     if (partitioned !== this.partitioned) this.partitioned = partitioned;
+    this.#groupName = ownText === undefined ? undefined : groupNameIn(ownText);
     this.#ownText = ownText === undefined ? undefined : this.#current();
   }
 
@@ -108,10 +112,10 @@ export class LiveCookie implements SessionCookie {
   }
 
   /**
-   * The JSON text of the attributes that differ from the defaults, with `text` `undefined` if none does. Returns
-   * `undefined` if that is what is stored. Throws a `TypeError` that names an attribute with an invalid value.
+   * What to store of the cookie; `undefined` if that is what is stored. Throws a `TypeError` that names an attribute with
+   * an invalid value.
    */
-  static own(cookie: LiveCookie): { text: string | undefined } | undefined {
+  static own(cookie: LiveCookie): CookieChange | undefined {
     const text = cookie.#current();
     if (text === cookie.#ownText) return undefined;
     const now = attributesOf(cookie);
@@ -120,7 +124,16 @@ export class LiveCookie implements SessionCookie {
         continue;
       throw new TypeError(`session.cookie.${name} must be a value that a cookie can have`);
     }
-    return { text };
+    return { text, isForClient: attributesTextOf(text) !== attributesTextOf(cookie.#ownText) };
+  }
+
+  /** The group that `setGroupName` has set; `undefined` if there is none. */
+  static groupName(cookie: LiveCookie): string | undefined {
+    return cookie.#groupName;
+  }
+
+  static setGroupName(cookie: LiveCookie, group: string): void {
+    cookie.#groupName = group;
   }
 
   /** Copies the attributes of another session's cookie. */
@@ -132,10 +145,10 @@ export class LiveCookie implements SessionCookie {
     }
   }
 
-  /** The JSON text of all attributes. */
+  /** The JSON text of all attributes, and of the group name. */
   static whole(cookie: LiveCookie): string {
     const { secure = false, sameSite = false, ...others } = attributesOf(cookie);
-    return JSON.stringify({ ...others, secure, sameSite });
+    return JSON.stringify({ ...others, secure, sameSite, groupName: cookie.#groupName });
   }
 
   /** Whether a JSON text has all attributes of a cookie, not only the changed ones. */
@@ -144,8 +157,7 @@ export class LiveCookie implements SessionCookie {
   }
 
   /**
-   * Loads the attributes that another request stored meanwhile, unless this one has changed them. Returns whether it
-   * did.
+   * Loads what another request stored meanwhile, unless this one has changed something. Returns whether it did.
    */
   static refresh(cookie: LiveCookie, text: string | undefined): boolean {
     if (cookie.#current() !== cookie.#ownText) return false;
@@ -189,7 +201,7 @@ export class LiveCookie implements SessionCookie {
     const age = Math.min(left, LONGEST_AGE);
     const expires = new Date(expiresAt - (left - age));
     const maxAge = withMaxAge ? Math.ceil(age / 1000) : undefined;
-    if (cookie.#current() !== undefined) return cookie.#serialise(name, value, expires, maxAge);
+    if (cookie.#changed()) return cookie.#serialise(name, value, expires, maxAge);
     const [before, after] = aroundExpires(cookie.#defaults);
     const maxAgeText = maxAge === undefined ? '' : `; Max-Age=${maxAge}`;
     return `${name}=${value}${maxAgeText}${before}${expires.toUTCString()}${after}`;
@@ -205,15 +217,49 @@ export class LiveCookie implements SessionCookie {
     return stringifySetCookie({ name, value, ...attributes }, AS_IT_IS);
   }
 
-  /** The JSON text of the attributes that differ from the defaults; `undefined` if none does. */
+  /** The JSON text of the attributes that differ from the defaults and of the group name; `undefined` without any. */
   #current(): string | undefined {
+    const own = this.#changed();
+    if (this.#groupName === undefined) return own && JSON.stringify(own);
+    return JSON.stringify({ ...own, groupName: this.#groupName });
+  }
+
+  /** The attributes that differ from the defaults; `undefined` if none does. */
+  #changed(): Record<string, unknown> | undefined {
     const now = attributesOf(this);
     let own: Record<string, unknown> | undefined;
     for (const name of ATTRIBUTE_NAMES) {
       if (now[name] !== this.#defaults[name]) (own ??= {})[name] = now[name];
     }
-    return own && JSON.stringify(own);
+    return own;
   }
+}
+
+/** What a save stores of a cookie. */
+export interface CookieChange {
+  /** The JSON text of what differs from the defaults; `undefined` if nothing does. */
+  text: string | undefined;
+  /** Whether attributes have changed, so that the client needs its cookie again. */
+  isForClient: boolean;
+}
+
+/** The group name in a stored text; `undefined` if there is none, or the text is damaged. */
+function groupNameIn(text: string): string | undefined {
+  // Few sessions have one, and parsing costs more than this.
+  if (!text.includes('"groupName"')) return undefined;
+  try {
+    const { groupName } = Object(JSON.parse(text)) as { groupName?: unknown };
+    return typeof groupName === 'string' && groupName.isWellFormed() ? groupName : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The part of a text that `#current` made that is for the client. */
+function attributesTextOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const { groupName: _, ...attributes } = JSON.parse(text) as Record<string, unknown>;
+  return Object.keys(attributes).length === 0 ? undefined : JSON.stringify(attributes);
 }
 
 function attributesOf(cookie: LiveCookie): Attributes {

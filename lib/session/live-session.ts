@@ -147,11 +147,7 @@ export class LiveSession implements Session, DataHolder {
   }
 
   setGroupName(group: string): Promise<void> {
-    const named = this as { groupName?: unknown };
-    const before = named.groupName;
-    this.#state.join(group);
-    if (typeof before === 'string' && before !== group) this.#state.leave(before);
-    named.groupName = group;
+    this.#state.setGroupName(group);
     return Promise.resolve();
   }
 

@@ -65,7 +65,7 @@ export interface Session extends Partial<SessionData> {
   groupNames(): Promise<string[]>;
   /**
    * multi-process-session's name for having one group: joins `group`, and leaves the one that was set like this before,
-   * which the session keeps as its property `groupName`.
+   * in this request or an earlier one. Data cannot read or change which one that was.
    */
   setGroupName(group: string): Promise<void>;
 }

@@ -96,6 +96,14 @@ export class SessionState {
     if (this.#groups.includes(group)) (this.#leaves ??= new Set()).add(group);
   }
 
+  /** Joins `group`, and leaves the one that was set like this before. */
+  setGroupName(group: string): void {
+    const before = LiveCookie.groupName(this.cookie);
+    this.join(group);
+    if (before !== undefined && before !== group) this.leave(before);
+    LiveCookie.setGroupName(this.cookie, group);
+  }
+
   /** Throws if the store could not be read, so that the session cannot be changed. */
   checkAvailable(): void {
     if (this.unavailable) throw this.unavailable;

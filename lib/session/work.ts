@@ -4,7 +4,7 @@ import { withNoStore } from './cache-control.js';
 import { reasonIn } from './conditions.js';
 import { checkSize, diffData, loadData, type DataChange } from './data.js';
 import { lostIn } from './lost.js';
-import { LiveCookie, LONGEST_AGE } from '../cookie/live-cookie.js';
+import { LiveCookie, LONGEST_AGE, type CookieChange } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { keepsWholeCookie, type SessionConfig } from './config.js';
@@ -55,7 +55,7 @@ interface Save {
   cookieDue: boolean;
   data: DataChange | undefined;
   groups: GroupChange | undefined;
-  cookieText: { text: string | undefined } | undefined;
+  cookieText: CookieChange | undefined;
   lifetime: number;
   expiresAt: number;
   change: SessionChange;
@@ -795,7 +795,7 @@ export class SessionRequest implements SessionWork {
       if (this.#owed?.state === state) this.#owed = undefined;
     }
     const lifetimeIsOurs = Math.abs(updated.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
-    const owes = cookieDue || this.#owesCookie(state, changed, cookieText !== undefined);
+    const owes = cookieDue || this.#owesCookie(state, changed, cookieText?.isForClient === true);
     if (!state.outdated && lifetimeIsOurs && owes) this.#owe(state);
     state.cookieAsked = false;
     return true;
