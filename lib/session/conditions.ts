@@ -15,6 +15,7 @@ export type Condition =
   | 'proxy is not trusted'
   | 'cookie is dropped'
   | 'value is lost'
+  | 'misses a group'
   | 'changed too late';
 
 /** How often a warning about one session is logged at most, in milliseconds. */

@@ -38,7 +38,8 @@ export interface Session extends Partial<SessionData> {
   destroy(): Promise<void>;
   destroy(callback: SessionCallback): this;
   /**
-   * Destroys this session and starts an empty one in its place, with a new id: do it at login. Rejects, and the session
+   * Destroys this session and starts an empty one in its place, with a new id: do it at login. The new session joins the
+   * groups that this request has joined and not saved yet, and is in no other. Rejects, and the session
    * is as it was, if the old one could not be destroyed; with `SessionGoneError` if it was in a group and others
    * destroyed it meanwhile.
    * Rejects too once the response has begun, and on a socket, where the client can be given no token; nothing is saved

@@ -41,6 +41,10 @@ export class SessionState {
   #groups: readonly string[] = [];
   #joins: Set<string> | undefined;
   #leaves: Set<string> | undefined;
+  /** Groups of the session that the request asked to join once more. */
+  #rejoins: Set<string> | undefined;
+  /** The rejoins of the session that this one has replaced. */
+  #wanted: ReadonlySet<string> = new Set();
 
   constructor(
     readonly id: string,
@@ -86,13 +90,15 @@ export class SessionState {
     checkGroup(group);
     this.checkAvailable();
     this.#leaves?.delete(group);
-    if (!this.#groups.includes(group)) (this.#joins ??= new Set()).add(group);
+    if (this.#groups.includes(group)) (this.#rejoins ??= new Set()).add(group);
+    else (this.#joins ??= new Set()).add(group);
   }
 
   leave(group: string): void {
     checkGroup(group);
     this.checkAvailable();
     this.#joins?.delete(group);
+    this.#rejoins?.delete(group);
     if (this.#groups.includes(group)) (this.#leaves ??= new Set()).add(group);
   }
 
@@ -102,6 +108,21 @@ export class SessionState {
     this.join(group);
     if (before !== undefined && before !== group) this.leave(before);
     LiveCookie.setGroupName(this.cookie, group);
+  }
+
+  /** Joins the groups that the request would have joined with the session that this one replaces. */
+  takeOverJoins(old: SessionState): void {
+    for (const group of old.#joins ?? []) this.join(group);
+    const name = LiveCookie.groupName(old.cookie);
+    if (name !== undefined && old.#joins?.has(name)) LiveCookie.setGroupName(this.cookie, name);
+    this.#wanted = old.#rejoins ?? new Set();
+  }
+
+  /** Whether the request joined a group that the replaced session was in, and not again after that. */
+  get missesGroup(): boolean {
+    if (this.#wanted.size === 0) return false;
+    const names = this.groupNames();
+    return [...this.#wanted].some((group) => !names.includes(group));
   }
 
   /** Throws if the store could not be read, so that the session cannot be changed. */
@@ -130,6 +151,7 @@ export class SessionState {
     this.#leaves = undefined;
     for (const group of wanted) this.join(group);
     for (const group of this.#groups) if (!wanted.includes(group)) this.leave(group);
+    this.#rejoins = undefined;
   }
 }
 

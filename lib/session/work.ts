@@ -47,6 +47,9 @@ const UNSEALED =
 const CHANGED_LATE =
   'a session was changed after its response was sent, so the change is not saved. Change it before the response, or call session.save()';
 
+const JOINED_BEFORE =
+  'joinGroup() was called before regenerate() for a group that the old session was in already, so the new session is not in it. Call joinGroup() after regenerate()';
+
 /** What one save sends to the store, and what counts as stored once the store has confirmed it. */
 interface Save {
   /** Whether the save writes anything besides the expiry. */
@@ -442,12 +445,14 @@ export class SessionRequest implements SessionWork {
     if (!inPlace) {
       return this.#run(async () => {
         await this.#endForSuccessor(old, state);
+        state.takeOverJoins(old);
         this.#place(new LiveSession(this, state), state);
       });
     }
     // At once, so that later assignments belong to the new session even if the handler does not await this call.
     const restore = takeData(session);
     LiveSession.setState(session, state);
+    state.takeOverJoins(old);
     this.#place(session, state);
     return this.#run(async () => {
       try {
@@ -699,6 +704,7 @@ export class SessionRequest implements SessionWork {
       return undefined;
     }
     if (config.isDevelopment) this.#warnOfLost(session, data);
+    if (config.isDevelopment && state.missesGroup) config.conditions.begin('misses a group', JOINED_BEFORE);
     if (data) checkSize(state.snapshot.texts, data, config.maxSize);
 
     if (!record) {
