@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isStoreError, type SessionStoreError } from '../contract/errors.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
@@ -12,7 +12,11 @@ import {
   type SessionIncomingMessage,
 } from '../session/work.js';
 import { identify } from '../token/presented.js';
+import type { Token } from '../token/token.js';
 import { attach, workOf } from './exchange.js';
+import { isAllowedByCors, isEngineRequest, ownAddresseeOf } from './engine.js';
+import { OriginCheck } from './origin-check.js';
+import { AllowedOrigins, type Addressee } from './origins.js';
 import { needPatch } from './patch.js';
 import { sealResponse } from './seal.js';
 
@@ -67,14 +71,21 @@ export interface MiddlewarePlace {
   ready?: () => Promise<void> | undefined;
   /** Default `'reject'`. */
   foreign?: ForeignSession | undefined;
+  /** Reads where a handshake of Socket.IO was sent to; default: by its own headers. */
+  addresseeOf?: (handshake: IncomingMessage) => Addressee;
 }
+
+/** How an app that uses the middleware in Socket.IO's engine allows the origins of its other sites. */
+const LIST_IT =
+  "list it in Nest with withSessions(adapter, app, { origins: ['https://app.example.com'] }), or allow it with credentials in Socket.IO's option cors: { origin: ['https://app.example.com'], credentials: true }";
 
 /** The middleware, from checked options. */
 export function createMiddleware(
   config: SessionConfig,
-  { failureGoesTo, ready, foreign = 'reject' }: MiddlewarePlace,
+  { failureGoesTo, ready, foreign = 'reject', addresseeOf = ownAddresseeOf }: MiddlewarePlace,
 ): PatchingHandler {
   const { signer, onStoreError, logger, conditions } = config;
+  const origins = new OriginCheck(new AllowedOrigins(), logger, LIST_IT);
   let isForeignLogged = false;
 
   /** The error of a request that has a session of another package. Logged once. */
@@ -108,7 +119,14 @@ export function createMiddleware(
     try {
       const presented = identify(config.identitiesFor?.(req) ?? config.identities, req);
       if (!presented) return next();
-      const tokens = signer.verified(presented.texts);
+      let tokens: readonly Token[] = signer.verified(presented.texts);
+      // Browsers send cookies, and nothing else, with every socket that a page opens.
+      const isRefused =
+        tokens.length > 0 &&
+        presented.by.isCookie &&
+        isEngineRequest(req) &&
+        !origins.allows(req, addresseeOf(req), isAllowedByCors(req, res));
+      if (isRefused) tokens = [];
       request = new SessionRequest(
         config,
         presented.by,
@@ -117,7 +135,8 @@ export function createMiddleware(
         failureGoesTo === 'next' ? next : undefined,
       );
       attach(req, request);
-      if (opensSocket) request.noToken = NO_TOKEN_ON_SOCKET;
+      // A new session would replace the one that was refused, in the client's cookie.
+      if (opensSocket || isRefused) request.noToken = NO_TOKEN_ON_SOCKET;
       const opening = ready?.();
       if (tokens.length === 0 && !opening) {
         request.start();

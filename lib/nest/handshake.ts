@@ -1,12 +1,6 @@
 import type { HttpServer } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-
-/** Where a request was sent to, as its platform sees it: by the headers of proxies that the app trusts, or its own. */
-export interface Addressee {
-  /** Host and port. `undefined` if the request names no host. */
-  host: string | undefined;
-  isEncrypted: boolean;
-}
+import type { Addressee } from '../http/origins.js';
 
 /** The properties by which both platforms show this of a request. */
 interface PlatformRequest {

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
 import { mountOn, prepareFastify } from './fastify.js';
+import { addresseeOf } from './handshake.js';
 import { SessionInterceptor } from './session.interceptor.js';
 import { createMiddleware } from '../http/middleware.js';
 import {
@@ -41,8 +42,12 @@ export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
     { provide: SESSION_CONFIG, inject: [SESSION_OPTIONS, SessionStore], useFactory: configOf },
     {
       provide: SESSION_MIDDLEWARE,
-      inject: [SESSION_CONFIG],
-      useFactory: (config: SessionConfig) => createMiddleware(config, { failureGoesTo: 'self' }),
+      inject: [SESSION_CONFIG, HttpAdapterHost],
+      useFactory: (config: SessionConfig, adapterHost: HttpAdapterHost) =>
+        createMiddleware(config, {
+          failureGoesTo: 'self',
+          addresseeOf: (handshake) => addresseeOf(adapterHost.httpAdapter, handshake),
+        }),
     },
     {
       provide: SessionRecheck,

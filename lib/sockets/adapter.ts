@@ -2,13 +2,13 @@ import type { INestApplicationContext, Type, WebSocketAdapter } from '@nestjs/co
 import { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage } from 'node:http';
 import { checkNoOthers } from '../contract/option-checks.js';
+import { AllowedOrigins } from '../http/origins.js';
 import { addresseeOf } from '../nest/handshake.js';
 import { SESSION_CONFIG } from '../nest/session.module-definition.js';
 import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';
 import type { Session } from '../session/session.js';
 import { Gatekeeper, socketOf } from './gatekeeper.js';
-import { AllowedOrigins } from './origins.js';
 import type { Client, Handlers } from './socket.js';
 
 /** The options of `withSessions`. */

@@ -1,42 +1,16 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { Addressee } from '../nest/handshake.js';
+import type { IncomingMessage } from 'node:http';
+import { OriginCheck } from '../http/origin-check.js';
+import type { Addressee, AllowedOrigins } from '../http/origins.js';
 import type { SessionConfig } from '../session/config.js';
 import type { SessionRecheck } from '../session/recheck.js';
 import { identify } from '../token/presented.js';
 import type { Token } from '../token/token.js';
-import type { AllowedOrigins, Refusal } from './origins.js';
 import { LET_FINISH, SessionSocket, type Client, type Presented, type SocketHost } from './socket.js';
 
-/** How many different warnings about handshakes are logged at most. */
-const MOST_WARNINGS = 100;
+/** How an app lists the origins of its other sites. */
+const LIST_IT = "list it: withSessions(adapter, app, { origins: ['https://app.example.com'] })";
 
 const sockets = new WeakMap<object, SessionSocket>();
-
-/** How many characters of an origin or a host are logged. */
-const LONGEST_LOGGED = 200;
-
-/** What to log about a handshake that may not have its session. */
-function warningOf(refusal: Refusal, headers: IncomingHttpHeaders, to: Addressee): string {
-  if (refusal === 'script')
-    return 'a socket by JSONP polling got no session, because a script element of any site can open one. Use the transport websocket, or polling by XMLHttpRequest';
-  const origin = headers.origin === undefined ? 'no Origin header' : `the origin ${logged(headers.origin)}`;
-  const listed = `withSessions(adapter, app, { origins: ['https://app.example.com'] })`;
-  if (refusal === 'site')
-    return `a socket with ${origin} got no session, because a page of another origin opened it (Sec-Fetch-Site: ${logged(headers['sec-fetch-site'])}). If that is another site of yours, list it: ${listed}`;
-  return `a socket from ${origin} got no session, because it was sent to the host ${logged(to.host)}. ${adviceFor(headers, to)}If the origin is another site of yours, list it: ${listed}`;
-}
-
-function logged(value: unknown): string {
-  return JSON.stringify(String(value).slice(0, LONGEST_LOGGED));
-}
-
-/** What to change if the origin is the app's own and a proxy has replaced the host. */
-function adviceFor(headers: IncomingHttpHeaders, { host }: Addressee): string {
-  const forwarded = headers['x-forwarded-host'];
-  if (forwarded !== undefined && forwarded !== host)
-    return "Behind a proxy that sets X-Forwarded-Host, trust it: app.set('trust proxy', 1), or new FastifyAdapter({ trustProxy: true }). ";
-  return 'Behind nginx, pass the host with its port: proxy_set_header Host $http_host. ';
-}
 
 /** The session socket of a client; `undefined` if no gatekeeper admitted it. */
 export function socketOf(client: object): SessionSocket | undefined {
@@ -46,10 +20,9 @@ export function socketOf(client: object): SessionSocket | undefined {
 /** Decides at the handshake which session a socket has, and waits for handlers in flight when the app closes. */
 export class Gatekeeper implements SocketHost {
   readonly #config: SessionConfig;
-  readonly #origins: AllowedOrigins;
+  readonly #origins: OriginCheck;
   readonly #recheck: SessionRecheck;
   readonly #addressee: (handshake: IncomingMessage) => Addressee;
-  readonly #warned = new Set<string>();
   /** The handlers in flight. */
   readonly #busy = new Set<Promise<unknown>>();
 
@@ -62,7 +35,7 @@ export class Gatekeeper implements SocketHost {
   ) {
     this.#config = config;
     this.#recheck = recheck;
-    this.#origins = origins;
+    this.#origins = new OriginCheck(origins, config.logger, LIST_IT);
     this.#addressee = addressee;
   }
 
@@ -89,18 +62,7 @@ export class Gatekeeper implements SocketHost {
     const tokens = signer.verified(texts);
     // Browsers send cookies, and nothing else, with every socket that a page opens. So only cookies need the check.
     if (tokens.length === 0 || !by.isCookie) return { by, tokens };
-    return { by, tokens: this.#isAllowed(handshake, to) ? tokens : [] };
-  }
-
-  #isAllowed(handshake: IncomingMessage, to: Addressee): boolean {
-    const refusal = this.#origins.refusalOf(handshake, to);
-    if (!refusal) return true;
-    const warning = warningOf(refusal, handshake.headers, to);
-    if (this.#warned.size < MOST_WARNINGS && !this.#warned.has(warning)) {
-      this.#warned.add(warning);
-      this.#config.logger.warn(warning);
-    }
-    return false;
+    return { by, tokens: this.#origins.allows(handshake, to) ? tokens : [] };
   }
 
   watch(token: Token, end: () => void): () => void {

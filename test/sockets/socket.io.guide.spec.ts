@@ -13,12 +13,12 @@ import {
   SessionModule,
   sessionMiddleware,
   type Session as TypedSession,
-  type SessionStore,
 } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { randomUUID } from 'node:crypto';
 import { eventually } from '../eventually.js';
 import { Browser } from '../http/browser.js';
+import { RecordingStore } from '../stores/recording.store.js';
 import { connectIo } from './clients.js';
 import { cookieOf, type Bag } from './gateway.app.js';
 
@@ -49,14 +49,30 @@ function asInTheGuide(io: Server): void {
 interface Served {
   url: string;
   io: Server;
-  store: SessionStore;
+  store: RecordingStore;
+  /** What the session layer logged. */
+  logged: string[];
 }
 
-const newStore = (): ClusterStore => new ClusterStore({ name: randomUUID() });
+/** The origin that Socket.IO's option `cors` allows, with credentials. */
+const ALLOWED = 'https://app.example.com';
+const CORS = {
+  origin: (origin: string | undefined, done: (error: null, allowed: boolean) => void) =>
+    done(null, origin === ALLOWED),
+  credentials: true,
+};
+
+/** The options of the session layer, which logs into `logged`. */
+function sessionOptions() {
+  const store = new RecordingStore(new ClusterStore({ name: randomUUID() }));
+  const logged: string[] = [];
+  const log = (message: string): void => void logged.push(message);
+  return { secret: 'guide', store, logged, logger: { warn: log, error: log } };
+}
 
 async function onExpress(): Promise<Served> {
-  const store = newStore();
-  const middleware = sessionMiddleware({ secret: 'guide', store });
+  const { logged, ...options } = sessionOptions();
+  const middleware = sessionMiddleware(options);
   const app = express();
   const server = createServer(app);
   app.use(middleware);
@@ -72,7 +88,7 @@ async function onExpress(): Promise<Served> {
     });
   });
   app.get('/count', (req, res) => void res.json((req.session as unknown as Bag)['count']));
-  const io = new Server(server);
+  const io = new Server(server, { cors: CORS });
   io.engine.use(middleware);
   asInTheGuide(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -80,10 +96,11 @@ async function onExpress(): Promise<Served> {
     await io.close();
     await middleware.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, io, store };
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, io, store: options.store, logged };
 }
 
-@WebSocketGateway()
+@WebSocketGateway({ cors: CORS })
 class Gateway {
   @WebSocketServer() server!: Server;
 }
@@ -110,9 +127,9 @@ class Account {
 }
 
 async function onNest(): Promise<Served> {
-  const store = newStore();
+  const { logged, ...options } = sessionOptions();
   const testing = await Test.createTestingModule({
-    imports: [SessionModule.forRoot({ secret: 'guide', store })],
+    imports: [SessionModule.forRoot(options)],
     controllers: [Account],
     providers: [Gateway],
   }).compile();
@@ -124,7 +141,7 @@ async function onNest(): Promise<Served> {
   asInTheGuide(io);
   await app.listen(0, '127.0.0.1');
   onTestFinished(() => app.close());
-  return { url: await app.getUrl(), io, store };
+  return { url: await app.getUrl(), io, store: options.store, logged };
 }
 
 describe.each([
@@ -167,6 +184,30 @@ describe.each([
       expect(await store.count()).toBe(0);
     });
 
+    it('a page of another origin gets a socket without the session, which is logged', async () => {
+      const { url, logged } = await serve();
+      const browser = new Browser(url);
+      await browser.post('/login');
+      const cookie = cookieOf(browser);
+      const userFor = async (headers: Record<string, string>): Promise<unknown> =>
+        (await connectIo(url, { cookie, ...headers }, { transports })).timeout(5000).emitWithAck('who');
+      for (const headers of [{}, { origin: url }, { origin: ALLOWED }, { 'sec-fetch-site': 'same-origin' }])
+        expect(await userFor(headers as Record<string, string>), JSON.stringify(headers)).toBe('ann');
+      expect(await userFor({ 'sec-fetch-site': 'cross-site', origin: ALLOWED })).toBe('ann');
+      expect(logged).toEqual([]);
+      for (const origin of ['https://evil.example.com', 'null', 'http://127.0.0.1:1'])
+        expect(await userFor({ origin }), origin).toBeNull();
+      for (const site of ['same-site', 'cross-site'])
+        expect(await userFor({ 'sec-fetch-site': site }), site).toBeNull();
+      expect(logged).toEqual(
+        ['"https://evil.example.com"', '"null"', '"http://127.0.0.1:1"', 'same-site', 'cross-site'].map(
+          (word) => expect.stringContaining(word) as string,
+        ),
+      );
+      for (const line of logged)
+        expect(line).toMatch(/withSessions\(adapter, app, .*Socket.IO's option cors/s);
+    });
+
     it('a socket without a session gets an empty one, which cannot be saved', async () => {
       const { url, store } = await serve();
       const client = await connectIo(url, {}, { transports });
@@ -178,5 +219,27 @@ describe.each([
       );
       expect(await store.count()).toBe(0);
     });
+  });
+
+  it('a script element gets no session by JSONP polling', async () => {
+    const { url, store, logged } = await serve();
+    const browser = new Browser(url);
+    await browser.post('/login');
+    store.take();
+    const response = await browser.get('/socket.io/?EIO=4&transport=polling&j=0');
+    expect([response.status, response.setCookies]).toEqual([200, []]);
+    expect(store.take()).toEqual([]);
+    expect(logged).toEqual([expect.stringContaining('by JSONP polling got no session')]);
+  });
+
+  it('a request of the app keeps its session, whatever its query and its origin', async () => {
+    const { url, store, logged } = await serve();
+    const browser = new Browser(url);
+    await browser.post('/login');
+    store.take();
+    const headers = { origin: 'https://evil.example.com' };
+    expect((await browser.get('/count?EIO=4&transport=polling&j=0', { headers })).status).toBe(200);
+    expect(store.take()).toEqual(['read']);
+    expect(logged).toEqual([]);
   });
 });

@@ -1,5 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { Addressee } from '../nest/handshake.js';
+
+/** Where a request was sent to, as its platform sees it: by the headers of proxies that the app trusts, or its own. */
+export interface Addressee {
+  /** Host and port. `undefined` if the request names no host. */
+  host: string | undefined;
+  isEncrypted: boolean;
+}
 
 const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' };
 

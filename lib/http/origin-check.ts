@@ -1,0 +1,63 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { SessionLogger } from '../session/logger.js';
+import type { Addressee, AllowedOrigins, Refusal } from './origins.js';
+
+/** How many different warnings about handshakes are logged at most. */
+const MOST_WARNINGS = 100;
+
+/** How many characters of an origin or a host are logged. */
+const LONGEST_LOGGED = 200;
+
+/** Decides which handshakes may have the session of their cookie, and logs those that may not. */
+export class OriginCheck {
+  readonly #origins: AllowedOrigins;
+  readonly #logger: SessionLogger;
+  readonly #howToList: string;
+  readonly #warned = new Set<string>();
+
+  /** @param howToList how an app allows another site of its own, as a clause that ends a warning */
+  constructor(origins: AllowedOrigins, logger: SessionLogger, howToList: string) {
+    this.#origins = origins;
+    this.#logger = logger;
+    this.#howToList = howToList;
+  }
+
+  /**
+   * Whether a handshake may have the session of its cookie.
+   *
+   * @param to where it was sent to
+   * @param isListed whether its origin is allowed by a list that this check does not know
+   */
+  allows(handshake: IncomingMessage, to: Addressee, isListed = false): boolean {
+    const refusal = this.#origins.refusalOf(handshake, to);
+    if (!refusal || (isListed && refusal !== 'script')) return true;
+    const warning = this.#warningOf(refusal, handshake.headers, to);
+    if (this.#warned.size < MOST_WARNINGS && !this.#warned.has(warning)) {
+      this.#warned.add(warning);
+      this.#logger.warn(warning);
+    }
+    return false;
+  }
+
+  /** What to log about a handshake that may not have its session. */
+  #warningOf(refusal: Refusal, headers: IncomingHttpHeaders, to: Addressee): string {
+    if (refusal === 'script')
+      return 'a socket by JSONP polling got no session, because a script element of any site can open one. Use the transport websocket, or polling by XMLHttpRequest';
+    const origin = headers.origin === undefined ? 'no Origin header' : `the origin ${logged(headers.origin)}`;
+    if (refusal === 'site')
+      return `a socket with ${origin} got no session, because a page of another origin opened it (Sec-Fetch-Site: ${logged(headers['sec-fetch-site'])}). If that is another site of yours, ${this.#howToList}`;
+    return `a socket from ${origin} got no session, because it was sent to the host ${logged(to.host)}. ${adviceFor(headers, to)}If the origin is another site of yours, ${this.#howToList}`;
+  }
+}
+
+function logged(value: unknown): string {
+  return JSON.stringify(String(value).slice(0, LONGEST_LOGGED));
+}
+
+/** What to change if the origin is the app's own and a proxy has replaced the host. */
+function adviceFor(headers: IncomingHttpHeaders, { host }: Addressee): string {
+  const forwarded = headers['x-forwarded-host'];
+  if (forwarded !== undefined && forwarded !== host)
+    return "Behind a proxy that sets X-Forwarded-Host, trust it: app.set('trust proxy', 1), or new FastifyAdapter({ trustProxy: true }). ";
+  return 'Behind nginx, pass the host with its port: proxy_set_header Host $http_host. ';
+}
