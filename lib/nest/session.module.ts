@@ -9,6 +9,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import { hideMessages } from './default-filter.js';
 import { mountOn, prepareFastify } from './fastify.js';
 import { addresseeOf } from './handshake.js';
 import { SessionInterceptor } from './session.interceptor.js';
@@ -76,6 +77,7 @@ export class SessionModule
   ) {
     super();
     this.opening = new StoreOpening(config);
+    hideMessages();
     // Early, before plugins are registered. A testing module gets its adapter only later, so `configure` repeats it.
     prepareFastify(adapterHost.httpAdapter);
   }

@@ -5,6 +5,7 @@ import { express } from './cases/express.mjs';
 import { laws } from './cases/laws.mjs';
 import { nest11 } from './cases/nest11.mjs';
 import { nest12Jest } from './cases/nest12.jest.mjs';
+import { nest120 } from './cases/nest12.0.mjs';
 import { nest12 } from './cases/nest12.mjs';
 import { pnpm } from './cases/pnpm.mjs';
 import { nodes } from './nodes.mjs';
@@ -36,7 +37,7 @@ try {
   await step('npm pack', async () => void (tarball = await pack(tools.folder)));
   await step('Node versions', () => nodes.install(tools));
   if (failures.length === 0) {
-    for (const suite of [nest12, nest12Jest, nest11, express, laws, drivers, pnpm])
+    for (const suite of [nest12, nest12Jest, nest120, nest11, express, laws, drivers, pnpm])
       await runSuite(suite, tarball);
   }
 } finally {

@@ -22,3 +22,17 @@ export async function visit(url) {
   assert.ok(logout.ok, `logout: ${logout.status}`);
   assert.equal(await user(), null, 'the session is gone after logout');
 }
+
+/** Requests fail at each place with our errors, whose messages are not for the client. @param {string} url */
+export async function visitFailures(url) {
+  const failures = [
+    ['guard', 503, 'Service Unavailable'],
+    ['pipe/1', 503, 'Service Unavailable'],
+    ['handler', 503, 'Service Unavailable'],
+    ['large', 500, 'Internal Server Error'],
+  ];
+  for (const [path, statusCode, message] of failures) {
+    const response = await fetch(`${url}/failing/${path}`);
+    assert.deepEqual([response.status, await response.json()], [statusCode, { statusCode, message }], path);
+  }
+}

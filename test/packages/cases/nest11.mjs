@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { nodes } from '../nodes.mjs';
 import { compile } from './nest12.mjs';
-import { visit } from '../visit.mjs';
+import { visit, visitFailures } from '../visit.mjs';
 
 /** tsconfig.json as `nest new` wrote it up to @nestjs/schematics 11.0.5. */
 const COMMONJS = {
@@ -98,6 +98,22 @@ export const nest11 = {
   cases: [
     { name: 'compiles with module commonjs', run: async (project) => void (await compile(project)) },
     ...nodes.each('serves, compiled with module commonjs', servesFrom('dist')),
+    {
+      name: 'keeps messages of our errors from clients on Express',
+      async run(project) {
+        await compile(project);
+        await project.serve(['dist/main.js'], visitFailures);
+      },
+    },
+    {
+      name: 'keeps messages of our errors from clients on Fastify',
+      async run(project) {
+        await project.install('@nestjs/platform-fastify@11.0.0');
+        await project.copy('nest/main.fastify.ts', 'src/main.fastify.ts');
+        await compile(project);
+        await project.serve(['dist/main.fastify.js'], visitFailures);
+      },
+    },
     {
       name: 'compiles with nodenext',
       run: async (project) => void (await compile(project, 'tsconfig.nodenext.json')),

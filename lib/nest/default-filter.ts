@@ -1,0 +1,44 @@
+import type { ArgumentsHost, HttpServer } from '@nestjs/common';
+import { BaseExceptionFilter, type AbstractHttpAdapter } from '@nestjs/core';
+import { STATUS_CODES } from 'node:http';
+import { isStoreError, isTooLargeError } from '../contract/errors.js';
+
+/** Whether Nest's filter is wrapped, by this copy of the package or another. */
+const WRAPPED = Symbol.for('nestjs-session-stores/default-filter');
+
+/**
+ * Makes Nest's default filter keep the messages of our errors from clients. It ignores `expose` before 11.2.8 and 12.2.0,
+ * and sends the message of any error with a `statusCode`.
+ *
+ * A filter of our own could not do that: it would have to be asked after every filter of the app, and a filter of the
+ * app that extends Nest's would still pass it our error.
+ */
+export function hideMessages(): void {
+  const filter = BaseExceptionFilter.prototype as BaseExceptionFilter & { [WRAPPED]?: boolean };
+  if (filter[WRAPPED]) return;
+  const { handleUnknownError } = filter;
+  Object.defineProperty(filter, WRAPPED, { value: true });
+  filter.handleUnknownError = function (
+    this: BaseExceptionFilter,
+    exception: unknown,
+    host: ArgumentsHost,
+    adapter: AbstractHttpAdapter | HttpServer,
+  ): void {
+    const isHidden = isStoreError(exception) || isTooLargeError(exception);
+    const replying = isHidden ? withStatusText(adapter, exception.statusCode) : adapter;
+    handleUnknownError.call(this, exception, host, replying);
+  };
+}
+
+/** An adapter that replies with the text of `statusCode`, whatever the body. */
+function withStatusText<Adapter extends object>(adapter: Adapter, statusCode: number): Adapter {
+  const reply = (response: unknown): unknown =>
+    (adapter as HttpServer).reply(response, { statusCode, message: STATUS_CODES[statusCode] }, statusCode);
+  return new Proxy(adapter, {
+    get(target, name) {
+      if (name === 'reply') return reply;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
