@@ -67,7 +67,7 @@ export class SessionGoneError extends Error {
 }
 
 /**
- * A session would be larger than `maxSize`, or than its store's backend can hold. Nothing of the change was saved.
+ * A session would be larger than `maxSize` or another bound, or than its store's backend can hold. Nothing of the change was saved.
  * Trying again does not help, so it is shaped as an HTTP 500 whose message must not reach the client.
  */
 export class SessionTooLargeError extends Error {
@@ -76,9 +76,9 @@ export class SessionTooLargeError extends Error {
   readonly statusCode = 500;
   /** Nothing of the message is for the client. */
   readonly expose = false;
-  /** How many bytes the names and texts of the data would take. `undefined` if the backend has rejected them. */
+  /** How many bytes the data and the groups would take. `undefined` unless they exceed `maxSize`. */
   readonly size: number | undefined;
-  /** How many bytes they may take: the option `maxSize`. `undefined` if the backend has rejected them. */
+  /** How many bytes they may take: the option `maxSize`. `undefined` unless they exceed it. */
   readonly maxSize: number | undefined;
 
   static {
@@ -87,13 +87,19 @@ export class SessionTooLargeError extends Error {
 
   /**
    * @param problem what happened, without session data. What to do about it is added
-   * @param options the size and the limit in bytes, if they are known, and the driver's own error as `cause`
+   * @param options the size and the limit in bytes, if they are known, what to do instead of the default, and the
+   *   driver's own error as `cause`
    */
   constructor(
     problem: string,
-    { size, maxSize, ...options }: ErrorOptions & { size?: number; maxSize?: number } = {},
+    {
+      size,
+      maxSize,
+      advice = 'Keep large data elsewhere and its key in the session',
+      ...options
+    }: ErrorOptions & { size?: number; maxSize?: number; advice?: string } = {},
   ) {
-    super(`${problem}. Keep large data elsewhere and its key in the session`, options);
+    super(`${problem}. ${advice}`, options);
     this.size = size;
     this.maxSize = maxSize;
   }

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SESSION_CONFIG } from './session.module-definition.js';
 import { checkLifetime } from '../contract/option-checks.js';
-import { checkSize, diffData, NO_SNAPSHOT } from '../session/data.js';
+import { checkBounds } from '../session/bounds.js';
+import { diffData, NO_SNAPSHOT } from '../session/data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { SessionConfig } from '../session/config.js';
 import { checkGroup, checkId, checkPage } from '../contract/checks.js';
@@ -81,7 +82,9 @@ export class SessionService {
     const { signer, identities, idleTimeout, absoluteTimeout, maxSize, reservedNames } = this.config;
     const { set } = diffData(data, NO_SNAPSHOT, reservedNames) ?? {};
     const texts = { __proto__: null, ...set } as unknown as Record<string, string>;
-    checkSize({}, { set: texts }, maxSize);
+    const joined = [...new Set(typeof groups === 'string' ? [groups] : groups)];
+    for (const group of joined) checkGroup(group);
+    checkBounds({ data: {}, groups: [] }, { set: texts, join: joined }, maxSize);
     if (maxAge !== undefined) {
       if (maxAge === Infinity)
         throw new TypeError(
@@ -101,7 +104,7 @@ export class SessionService {
       id: randomName(),
       secretHash: hashSecret(secret),
       data: texts,
-      groups: [...new Set(typeof groups === 'string' ? [groups] : groups)],
+      groups: joined,
       createdAt,
       expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
     };

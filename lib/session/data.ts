@@ -1,4 +1,3 @@
-import { SessionTooLargeError } from '../contract/errors.js';
 import { rejectReserved } from './names.js';
 
 /** A session's data when it was loaded or last saved. */
@@ -163,41 +162,6 @@ export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange):
   for (const name of remove ?? []) delete next[name];
   const names = Object.keys(next).filter((name) => !kept?.has(name) || (set !== undefined && name in set));
   return { texts: next, names, values: names.map(() => UNPARSED), kept };
-}
-
-/**
- * Throws a `SessionTooLargeError` if `set` makes the data larger than `maxSize` bytes. Data that was too large before
- * may become smaller.
- */
-export function checkSize(
-  texts: Record<string, string>,
-  { set, remove = [] }: DataChange,
-  maxSize: number,
-): void {
-  if (!set) return;
-  const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
-  for (const name of remove) delete next[name];
-  // A UTF-16 code unit takes at most three bytes, so the bytes of most sessions need not be counted.
-  if (charactersOf(next) * 3 <= maxSize) return;
-  const size = bytesOf(next);
-  if (size <= maxSize || size <= bytesOf(texts)) return;
-  const largest = Object.keys(next).reduce((a, b) => (next[a]!.length >= next[b]!.length ? a : b));
-  throw new SessionTooLargeError(
-    `the session would have ${size} bytes and may have ${maxSize} (maxSize), its largest property being ${JSON.stringify(largest)}`,
-    { size, maxSize },
-  );
-}
-
-function charactersOf(texts: Record<string, string>): number {
-  let sum = 0;
-  for (const name of Object.keys(texts)) sum += name.length + texts[name]!.length;
-  return sum;
-}
-
-function bytesOf(texts: Record<string, string>): number {
-  let sum = 0;
-  for (const name of Object.keys(texts)) sum += Buffer.byteLength(name) + Buffer.byteLength(texts[name]!);
-  return sum;
 }
 
 /**

@@ -86,6 +86,11 @@ export class SessionState {
     LiveCookie.expireIn(this.cookie, expiresAt - now);
   }
 
+  /** The groups that the session was in when it was loaded or last saved. */
+  get groups(): readonly string[] {
+    return this.#groups;
+  }
+
   join(group: string): void {
     checkGroup(group);
     this.checkAvailable();

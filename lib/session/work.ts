@@ -2,7 +2,8 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
 import { reasonIn } from './conditions.js';
-import { checkSize, diffData, loadData, type DataChange } from './data.js';
+import { checkBounds } from './bounds.js';
+import { diffData, loadData, type DataChange } from './data.js';
 import { lostIn } from './lost.js';
 import { LiveCookie, LONGEST_AGE, type CookieChange } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
@@ -705,7 +706,10 @@ export class SessionRequest implements SessionWork {
     }
     if (config.isDevelopment) this.#warnOfLost(session, data);
     if (config.isDevelopment && state.missesGroup) config.conditions.begin('misses a group', JOINED_BEFORE);
-    if (data) checkSize(state.snapshot.texts, data, config.maxSize);
+    if (data || groups) {
+      const before = { data: state.snapshot.texts, groups: state.groups };
+      checkBounds(before, { ...data, ...groups }, config.maxSize);
+    }
 
     if (!record) {
       const wanted = config.saveUninitialized && this.noToken === undefined;

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { checkBounds, type Content } from './bounds.js';
+
+const data = (count: number, text = '1'): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`p${at}`, text]));
+const groups = (count: number): string[] => Array.from({ length: count }, (_, at) => `g${at}`);
+const EMPTY: Content = { data: {}, groups: [] };
+
+type Change = Parameters<typeof checkBounds>[1];
+
+describe('checkBounds', () => {
+  it.each<[string, Content, Change, RegExp]>([
+    [
+      'a name of a group of 513 bytes',
+      EMPTY,
+      { join: ['a', 'g'.repeat(513)] },
+      /513 bytes and may have 512\. Name/,
+    ],
+    ['a name of a group of 171 characters of 3 bytes', EMPTY, { join: ['€'.repeat(171)] }, /513 bytes/],
+    [
+      'group 1 001',
+      { data: {}, groups: groups(1000) },
+      { join: ['more'] },
+      /1001 groups and may be in 1000\. Leave/,
+    ],
+    ['1 001 groups at once', EMPTY, { join: groups(1001) }, /1001 groups/],
+    [
+      'a further group of a session in too many',
+      { data: {}, groups: groups(1500) },
+      { join: ['a', 'b'], leave: ['g1'] },
+      /1501 groups/,
+    ],
+    [
+      'property 10 001',
+      { data: data(10_000), groups: [] },
+      { set: { more: '1' } },
+      /10001 properties and may have 10000\. Remove/,
+    ],
+    [
+      'too many bytes of data',
+      EMPTY,
+      { set: { big: 'x'.repeat(5000) } },
+      /5003 bytes .* property being "big"/,
+    ],
+    [
+      'too many bytes of groups',
+      EMPTY,
+      { join: groups(1000) },
+      /3890 bytes and may have 3000 \(maxSize\)\. Keep/,
+    ],
+    [
+      'bytes of a group that are too many with those of the data',
+      { data: { text: 'x'.repeat(2900) }, groups: [] },
+      { join: ['g'.repeat(100)] },
+      /3004 bytes/,
+    ],
+  ])('rejects %s', (_, before, change, message) => {
+    const maxSize = /bytes .*(property|maxSize)|3004/.test(message.source) ? 3000 : Infinity;
+    expect(() => checkBounds(before, change, maxSize)).toThrow(message);
+  });
+
+  it.each<[string, Content, Change]>([
+    ['a name of a group of 512 bytes', EMPTY, { join: ['g'.repeat(512)] }],
+    ['1 000 groups', EMPTY, { join: groups(1000) }],
+    [
+      'group 1 000 in the place of another',
+      { data: {}, groups: groups(1000) },
+      { join: ['a'], leave: ['g1'] },
+    ],
+    ['a group that the session is in', { data: {}, groups: groups(1000) }, { join: ['g1'] }],
+    ['10 000 properties, and a cookie', EMPTY, { set: { ...data(10_000), cookie: '{}' } }],
+    ['to leave a group of too many', { data: {}, groups: groups(1500) }, { leave: ['g1'] }],
+    [
+      'to leave two groups of too many and to join one',
+      { data: {}, groups: groups(1500) },
+      { join: ['a'], leave: ['g1', 'g2'] },
+    ],
+    ['to remove one of too many properties', { data: data(12_000), groups: [] }, { remove: ['p1'] }],
+    ['to change one of too many properties', { data: data(12_000), groups: [] }, { set: { p1: '2' } }],
+    [
+      'to change a property of a session whose group has too long a name',
+      { data: data(1), groups: ['g'.repeat(600)] },
+      { set: { p0: '2' } },
+    ],
+  ])('allows %s', (_, before, change) => {
+    checkBounds(before, change, 2 ** 20);
+  });
+
+  it('lets a session that is larger than maxSize become smaller, and not larger', () => {
+    const before = { data: { text: 'x'.repeat(5000) }, groups: groups(10) };
+    checkBounds(before, { set: { text: 'x'.repeat(4900) } }, 3000);
+    checkBounds(before, { set: { text: 'x'.repeat(4900) }, join: ['more'] }, 3000);
+    checkBounds(before, { leave: ['g1'] }, 3000);
+    expect(() => checkBounds(before, { join: ['more'] }, 3000)).toThrow(/may have 3000/);
+  });
+});

@@ -1,0 +1,104 @@
+import { SessionTooLargeError } from '../contract/errors.js';
+import type { DataChange } from './data.js';
+import type { GroupChange } from './state.js';
+
+/** How many bytes the name of a group may have, in UTF-8. */
+const LONGEST_GROUP = 512;
+
+/** How many groups a session may be in. */
+const MOST_GROUPS = 1000;
+
+/** How many properties a session may have. */
+const MOST_PROPERTIES = 10_000;
+
+/** What a session holds, as far as it is bounded. */
+export interface Content {
+  /** Name → JSON text. */
+  readonly data: Readonly<Record<string, string>>;
+  readonly groups: readonly string[];
+}
+
+/**
+ * Throws a `SessionTooLargeError` if a change would make a session exceed a bound, or `maxSize` bytes in the names and
+ * texts of its data and the names of its groups. A session that exceeds a bound already may stay as it is in that
+ * respect, and become smaller.
+ */
+export function checkBounds(before: Content, change: DataChange & GroupChange, maxSize: number): void {
+  if (change.join) checkGroups(before.groups, change);
+  if (!change.set && !change.join) return;
+  const after = { data: dataAfter(before.data, change), groups: groupsAfter(before.groups, change) };
+  if (change.set) checkProperties(before.data, after.data);
+  checkSize(before, after, maxSize);
+}
+
+function checkGroups(before: readonly string[], change: GroupChange): void {
+  const longest = Math.max(...change.join!.map((group) => Buffer.byteLength(group)));
+  if (longest > LONGEST_GROUP) {
+    throw new SessionTooLargeError(`the name of a group has ${longest} bytes and may have ${LONGEST_GROUP}`, {
+      advice: 'Name groups by short ids, or by a hash',
+    });
+  }
+  const count = groupsAfter(before, change).length;
+  if (count <= MOST_GROUPS || count <= before.length) return;
+  throw new SessionTooLargeError(`the session would be in ${count} groups and may be in ${MOST_GROUPS}`, {
+    advice: 'Leave groups that are no longer needed, or put sessions that are ended together into one group',
+  });
+}
+
+function checkProperties(before: Content['data'], after: Content['data']): void {
+  const count = propertiesOf(after);
+  if (count <= MOST_PROPERTIES || count <= propertiesOf(before)) return;
+  throw new SessionTooLargeError(
+    `the session would have ${count} properties and may have ${MOST_PROPERTIES}`,
+    { advice: 'Remove those that are no longer needed, or keep a list in one property' },
+  );
+}
+
+function checkSize(before: Content, after: Content, maxSize: number): void {
+  // A UTF-16 code unit takes at most three bytes, so the bytes of most sessions need not be counted.
+  if (charactersOf(after) * 3 <= maxSize) return;
+  const size = bytesOf(after);
+  if (size <= maxSize || size <= bytesOf(before)) return;
+  const { data } = after;
+  const names = Object.keys(data);
+  const largest =
+    names.length === 0
+      ? ''
+      : `, its largest property being ${JSON.stringify(names.reduce((a, b) => (data[a]!.length >= data[b]!.length ? a : b)))}`;
+  throw new SessionTooLargeError(
+    `the session would have ${size} bytes and may have ${maxSize} (maxSize)${largest}`,
+    { size, maxSize },
+  );
+}
+
+function dataAfter(before: Content['data'], { set, remove = [] }: DataChange): Content['data'] {
+  const after = { __proto__: null, ...before, ...set } as unknown as Record<string, string>;
+  for (const name of remove) delete after[name];
+  return after;
+}
+
+function groupsAfter(before: readonly string[], { join = [], leave = [] }: GroupChange): readonly string[] {
+  if (join.length === 0 && leave.length === 0) return before;
+  const after = new Set([...before, ...join]);
+  for (const group of leave) after.delete(group);
+  return [...after];
+}
+
+/** How many properties data has. The attributes of the cookie are none. */
+function propertiesOf(data: Content['data']): number {
+  return Object.keys(data).length - (data['cookie'] === undefined ? 0 : 1);
+}
+
+function charactersOf({ data, groups }: Content): number {
+  let sum = 0;
+  for (const name of Object.keys(data)) sum += name.length + data[name]!.length;
+  for (const group of groups) sum += group.length;
+  return sum;
+}
+
+function bytesOf({ data, groups }: Content): number {
+  let sum = 0;
+  for (const name of Object.keys(data)) sum += Buffer.byteLength(name) + Buffer.byteLength(data[name]!);
+  for (const group of groups) sum += Buffer.byteLength(group);
+  return sum;
+}
