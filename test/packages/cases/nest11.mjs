@@ -108,10 +108,12 @@ export const nest11 = {
     {
       name: 'keeps messages of our errors from clients on Fastify',
       async run(project) {
-        await project.install('@nestjs/platform-fastify@11.0.0');
+        // With the versions of the others, which npm would bring up to date.
+        await project.install(...PACKAGES, '@nestjs/platform-fastify@11.0.3');
         await project.copy('nest/main.fastify.ts', 'src/main.fastify.ts');
         await compile(project);
         await project.serve(['dist/main.fastify.js'], visitFailures);
+        return `Nest ${await project.version('@nestjs/core')}`;
       },
     },
     {
