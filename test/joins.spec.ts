@@ -121,7 +121,7 @@ describe.each([
       '/fail': async (session) => {
         await session.joinGroup('joined');
         await session.setGroupName('two');
-        app.store.failing = ['destroy'];
+        app.store.failing = ['regenerate'];
         const error = await regenerate(session).catch((reason: Error) => reason);
         app.store.failing = false;
         return [(error as Error).name, (await session.groupNames()).toSorted()];
