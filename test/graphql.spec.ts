@@ -259,7 +259,7 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
   it('a failed call that a resolver awaits becomes its error, without details meant for the log', async () => {
     const { ask, store } = await run();
     await ask('mutation { set(name: "user", value: "ann") }');
-    store.failing = ['destroy'];
+    store.failing = ['regenerate'];
     const response = await ask('mutation { renew }');
     expect(response.status).toBe(200);
     const { errors } = response.json<{ errors: { message: string; extensions: Bag }[] }>();

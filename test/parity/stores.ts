@@ -106,12 +106,13 @@ const OURS: Record<string, string[]> = {
   get: ['read'],
   set: ['create', 'update'],
   touch: ['update'],
-  destroy: ['destroy'],
+  destroy: ['destroy', 'regenerate'],
 };
 
 function methodOf({ operation, change }: RecordedCall): string {
   if (operation === 'read') return 'get';
   if (operation === 'create') return 'set';
+  if (operation === 'regenerate') return 'destroy';
   if (operation !== 'update') return operation;
   return Object.keys(change ?? {}).every((name) => name === 'touch') ? 'touch' : 'set';
 }
