@@ -7,7 +7,7 @@ import type {
   SessionUpdate,
 } from './record.js';
 import { checkRecord } from './checks.js';
-import { NO_DEADLINE } from './deadline.js';
+import { NO_DEADLINE, type Deadline } from './deadline.js';
 import { SessionStore, type SessionStoreCapabilities } from './store.js';
 
 /**
@@ -75,8 +75,8 @@ export class SessionStoreDecorator extends SessionStore {
     return this.store.destroy(id);
   }
 
-  protected override doRegenerate(id: string): Promise<boolean> {
-    return this.store.regenerate(id);
+  protected override doRegenerate(id: string, _deadline?: Deadline, hint?: unknown): Promise<boolean> {
+    return this.store.regenerate(id, hint);
   }
 
   protected override doHaveEnded(ids: string[]): Promise<boolean> {

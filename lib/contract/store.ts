@@ -210,12 +210,12 @@ export abstract class SessionStore {
   /**
    * Destroys a session in whose place another one will be created, with its id in `from`. Resolves to whether it may
    * have such a successor: `false` if it has ended, as `haveEnded` tells; `true` otherwise, also if it is regenerated a
-   * second time or has expired.
+   * second time or has expired. `hint` is that of its record, if it was read; it may be stale.
    */
-  regenerate(id: string): Promise<boolean> {
+  regenerate(id: string, hint?: unknown): Promise<boolean> {
     return this.call('regenerate', () => {
       checkId(id);
-      return this.within('regenerate', (deadline) => this.doRegenerate(id, deadline));
+      return this.within('regenerate', (deadline) => this.doRegenerate(id, deadline, hint));
     });
   }
 
@@ -306,7 +306,11 @@ export abstract class SessionStore {
   protected abstract doDestroy(id: string, deadline: Deadline): boolean | PromiseLike<boolean>;
 
   /** Puts a tombstone in the place of a session, in one step. It keeps the session's groups, so that a clear finds it. */
-  protected abstract doRegenerate(id: string, deadline: Deadline): boolean | PromiseLike<boolean>;
+  protected abstract doRegenerate(
+    id: string,
+    deadline: Deadline,
+    hint?: unknown,
+  ): boolean | PromiseLike<boolean>;
 
   /** Whether one of the ids, of which there is at least one, has the tombstone of a session that was not regenerated. */
   protected abstract doHaveEnded(ids: string[], deadline: Deadline): boolean | PromiseLike<boolean>;

@@ -188,6 +188,24 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
           { ...other, data: { a: '2', c: '2' } },
           "an update with another session's hint must change the session with its id",
         );
+        await there.update(other, { join: ['g'] });
+        await here.regenerate(other.id, read?.hint);
+        equals(
+          await there.read(other.id),
+          undefined,
+          "a regenerate with another session's hint must regenerate the session with its id",
+        );
+        await there.clear('g');
+        equals(
+          await here.haveEnded([other.id]),
+          true,
+          'a regenerate with a stale hint must leave a tombstone in the groups of the session',
+        );
+        equals(
+          (await there.read(one.id))?.id,
+          one.id,
+          "a regenerate with another session's hint must leave that session",
+        );
       }
     },
   },

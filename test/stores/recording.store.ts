@@ -1,6 +1,7 @@
 import {
   SessionStoreDecorator,
   SessionStoreError,
+  type Deadline,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
@@ -79,9 +80,9 @@ export class RecordingStore extends SessionStoreDecorator {
     return this.#do('destroy', super.doDestroy(id));
   }
 
-  protected override async doRegenerate(id: string): Promise<boolean> {
+  protected override async doRegenerate(id: string, deadline: Deadline, hint?: unknown): Promise<boolean> {
     await this.#pass({ operation: 'regenerate', id });
-    return this.#do('regenerate', super.doRegenerate(id));
+    return this.#do('regenerate', super.doRegenerate(id, deadline, hint));
   }
 
   protected override async doHaveEnded(ids: string[]): Promise<boolean> {
