@@ -5,10 +5,11 @@ import { problemOf } from './errors.js';
 import type { JsonMap, Predicate } from './map.js';
 import { PLACES, firstRange, nextRange, type Range } from './places.js';
 
-/** Keys of the map. `next` is where to go on; absent if there are no more. */
+/** Keys of the map, each with where to go on after it. */
 export interface Keys {
-  keys: string[];
-  next?: string;
+  found: { key: string; next: string }[];
+  /** Whether there are no more. */
+  areLast: boolean;
 }
 
 /** Runs a call that needs the indexes. */
@@ -43,27 +44,26 @@ export class SessionLists {
   async keysOfGroup(group: string, after: string | undefined, limit: number): Promise<Keys> {
     const behind = after === undefined ? undefined : this.envelopes.keyOf(after);
     const keys = await this.keys(this.live(this.members(group)), behind, limit);
-    return keys.length < limit ? { keys } : { keys, next: this.envelopes.idOf(keys.at(-1) as string) };
+    const found = keys.map((key) => ({ key, next: this.envelopes.idOf(key) }));
+    return { found, areLast: keys.length < limit };
   }
 
   /** Up to `limit` keys of all sessions after `after`: range by range, and in order of the keys within a range. */
   async keysOfAll(after: string | undefined, limit: number): Promise<Keys> {
-    const keys: string[] = [];
+    const found: Keys['found'] = [];
     let at: { range: Range | undefined; behind?: string } =
       after === undefined ? { range: await this.firstRange('page', limit) } : this.positionIn(after);
     while (at.range) {
       const { range, behind } = at;
-      const wanted = limit - keys.length;
-      const found = await this.keys(this.inRange(range), behind, wanted);
-      keys.push(...found);
-      if (found.length === wanted) {
-        const last = this.envelopes.idOf(found.at(-1) as string);
-        return { keys, next: `${range.from}-${range.to}:${last}` };
-      }
+      const wanted = limit - found.length;
+      const keys = await this.keys(this.inRange(range), behind, wanted);
+      const { from, to } = range;
+      found.push(...keys.map((key) => ({ key, next: `${from}-${to}:${this.envelopes.idOf(key)}` })));
+      if (keys.length === wanted) return { found, areLast: false };
       // If an earlier page began the range, it is not known how many sessions it has.
-      at = { range: nextRange(range, behind === undefined ? found.length : limit, limit) };
+      at = { range: nextRange(range, behind === undefined ? keys.length : limit, limit) };
     }
-    return { keys };
+    return { found, areLast: true };
   }
 
   /** The keys of a group's sessions, or of all, in portions. Sessions that join meanwhile do not make it longer. */

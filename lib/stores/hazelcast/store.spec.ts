@@ -257,6 +257,31 @@ it('pages of all sessions read only as many sessions as they show, to the last p
     { maps: [{ mapName: `Sessions of ${randomUUID()}` }] },
   ));
 
+it.each([
+  ['all', undefined],
+  ['a group', 'g'],
+])('pages of %s hold about four MiB, so that large sessions do not fill the memory', (_, group) =>
+  withStores(
+    async ([store]) => {
+      const data = { a: JSON.stringify('x'.repeat(1024 * 1024)) };
+      const ids = Array.from({ length: 10 }, (__, index) => `k${index}`);
+      for (const id of ids) await store.create(aRecord(id, { data, groups: ['g'] }));
+      const paged: string[] = [];
+      const lengths: number[] = [];
+      let after: string | undefined;
+      do {
+        const { records, next } = await store.page({ group, limit: 1000, after });
+        paged.push(...records.map(({ id }) => id));
+        lengths.push(records.length);
+        after = next;
+      } while (after !== undefined);
+      expect(paged.toSorted()).toEqual(ids);
+      expect(lengths).toEqual([4, 4, 2]);
+    },
+    { maps: [{ mapName: `Sessions of ${randomUUID()}` }] },
+  ),
+);
+
 describe('the lifetime of an entry', () => {
   it('of two seconds ends with its session, which stays live until then', () =>
     withStores(async ([store], prefix) => {

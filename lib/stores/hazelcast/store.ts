@@ -19,6 +19,7 @@ import { Envelopes, isLive, ttlOf, type Envelope } from './envelope.js';
 import { failed } from './errors.js';
 import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
+import { readPortion } from './portions.js';
 import { Replicas, type Projected, type ReplicaMap } from './replica.js';
 
 /** The options of a `HazelcastStore`. */
@@ -205,16 +206,22 @@ export class HazelcastStore extends SessionStore {
 
   protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, after, limit } = options;
-    const { keys, next } = await (group === undefined
+    const { found, areLast } = await (group === undefined
       ? this.lists.keysOfAll(after, limit)
       : this.lists.keysOfGroup(group, after, limit));
-    const found = keys.length === 0 ? [] : await this.begin('page', deadline).sessions.getAll(keys);
-    const records = found.flatMap(([key, text]) => {
+    const keys = found.map(({ key }) => key);
+    const { entries, count } = await readPortion(keys, (some) =>
+      this.begin('page', deadline).sessions.getAll(some),
+    );
+    const records = entries.flatMap(([key, text]) => {
       const record = text !== undefined && this.recordOf(this.envelopes.idOf(key), text);
       // A session may have ended or left the group since it was found.
       return record && (group === undefined || record.groups.includes(group)) ? [record] : [];
     });
-    return next === undefined ? { records } : { records, next };
+    const last = found[count - 1];
+    return last === undefined || (areLast && count === found.length)
+      ? { records }
+      : { records, next: last.next };
   }
 
   protected override doCount(group: string | undefined): Promise<number> {
