@@ -333,6 +333,21 @@ describe('the lifetime of an entry', () => {
       expect(await ttlOf('Sessions', `${prefix}/k`)).toBeGreaterThan(MONTH);
     }));
 
+  it('of the winner of a race is not shortened by a loser that has nothing left to write', () =>
+    withStores(async ([winner], prefix) => {
+      await winner.create(aRecord('k', { expiresAt: Date.now() + MINUTE }));
+      const change = { set: { b: '2' }, expiresAt: Date.now() + MONTH };
+      let overtaking: Promise<unknown> | undefined;
+      const overtaken = onTheWay(clients[1], ['replaceIfSame', 'setTtl'], async () => {
+        await (overtaking ??= winner.update(aRecord('k'), change));
+      });
+      const loser = new HazelcastStore({ client: overtaken, prefix });
+      await loser.open();
+      await loser.update(aRecord('k'), { set: { b: '2' } });
+      expect(await ttlOf('Sessions', `${prefix}/k`)).toBeGreaterThan(MONTH);
+      await loser.close();
+    }));
+
   it('of the winner of a race is not shortened by a loser that gives up', () =>
     withStores(async ([winner], prefix) => {
       await winner.create(aRecord('k', { expiresAt: Date.now() + MINUTE }));

@@ -298,6 +298,7 @@ export class HazelcastStore extends SessionStore {
       if (!found || !written || !next) {
         // A hint may be stale, so it cannot show that there is nothing to do.
         if (known !== undefined) continue;
+        if (call.lost > 0) await this.keepAlive(sessions, id);
         return written?.results ?? calls.map(() => undefined);
       }
       if (deadline.isOver) await this.giveUp(operation, call, id);
@@ -399,7 +400,7 @@ export class HazelcastStore extends SessionStore {
 
   /**
    * Repairs the lifetime of an entry. The loser of a race has set one that may be shorter than the winner's. Its next
-   * try repairs that; a loser that gives up calls this.
+   * try repairs that; a loser that gives up, or has nothing left to write, calls this.
    */
   private async keepAlive(sessions: JsonMap, id: string): Promise<void> {
     const key = this.envelopes.keyOf(id);
