@@ -30,12 +30,15 @@ async function aStore(maps: HazelcastStoreOptions['maps']): Promise<HazelcastSto
 }
 
 const REPLACED = ['replaceIfSame', 'setTtl'];
+const ENDED = ['replace', 'setTtl'];
 
 describe('a session without replica maps', () => {
   it.each<[name: string, calls: string[], work: (store: HazelcastStore) => Promise<unknown>]>([
     ['a create', ['putIfAbsent'], (store) => store.create(aRecord('new'))],
     ['a read', ['get'], (store) => store.read('k')],
-    ['a destroy', ['remove'], (store) => store.destroy('k')],
+    ['a destroy', ENDED, (store) => store.destroy('k')],
+    ['a destroy of what is gone', ENDED, (store) => store.destroy('gone')],
+    ['a look for one that has ended', ['getAll'], (store) => store.haveEnded(['k'])],
   ])('needs one round trip for %s', async (_, calls, work) => {
     const store = await aStore([{ mapName: 'Sessions' }]);
     await store.create(aRecord('k'));
@@ -63,6 +66,38 @@ describe('a session without replica maps', () => {
       Promise.all(Array.from({ length: 40 }, (_, at) => store.update(record, { set: { [`p${at}`]: '1' } }))),
     );
     expect(trips).toEqual([REPLACED, REPLACED]);
+  });
+
+  it('needs one round trip for a regenerate of a record that was read', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    await store.create(aRecord('k'));
+    const { id, hint } = (await store.read('k'))!;
+    expect(await proxy.roundTripsOf(() => store.regenerate(id, hint))).toEqual([REPLACED]);
+  });
+
+  it('needs two round trips for a regenerate without a record that was read, and one if it is gone', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    await store.create(aRecord('k'));
+    expect(await proxy.roundTripsOf(() => store.regenerate('k'))).toEqual([['get'], REPLACED]);
+    expect(await proxy.roundTripsOf(() => store.regenerate('k'))).toEqual([['get']]);
+  });
+
+  it('needs one round trip to look for any number that have ended', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    const ids = Array.from({ length: 20 }, (_, at) => `k${at}`);
+    const [first, ...others] = await proxy.roundTripsOf(() => store.haveEnded(ids));
+    expect(new Set(first)).toEqual(new Set(['getAll']));
+    expect(others).toEqual([]);
+  });
+
+  it('needs one call for each session that is cleared, between two queries', async () => {
+    const store = await aStore([{ mapName: 'Sessions' }]);
+    for (const id of ['k', 'l', 'm']) await store.create(aRecord(id, { groups: ['g'] }));
+    expect(await proxy.roundTripsOf(() => store.clear('g'))).toEqual([
+      ['keySetWithPredicate'],
+      ['put', 'put', 'put'],
+      ['keySetWithPredicate'],
+    ]);
   });
 
   it('needs one more round trip for a write without a record that was read', async () => {
@@ -102,7 +137,7 @@ describe('a session with two replica maps', () => {
   it('needs two round trips for a destroy: session, then both replicas in parallel', async () => {
     const store = await aStore(maps);
     await store.create(aRecord('k'));
-    expect(await proxy.roundTripsOf(() => store.destroy('k'))).toEqual([['remove'], ['delete', 'delete']]);
+    expect(await proxy.roundTripsOf(() => store.destroy('k'))).toEqual([ENDED, ['delete', 'delete']]);
   });
 });
 

@@ -46,6 +46,20 @@ function missing(): { client: HazelcastClient; queries: () => number } {
   return { client: moving, queries: () => queries };
 }
 
+/** A store whose first query misses every session, with a map of its own, so that one query reaches all of them. */
+async function aStore(): Promise<{ store: HazelcastStore; queries: () => number }> {
+  const { client: moving, queries } = missing();
+  const mapName = randomUUID();
+  const store = new HazelcastStore({ client: moving, maps: [{ mapName }] });
+  await store.open();
+  onTestFinished(async () => {
+    await store.close();
+    await (await client.getMap(mapName)).destroy();
+  });
+  await Promise.all(['a', 'b', 'c'].map((id) => store.create(aRecord(id, { groups: ['g'] }))));
+  return { store, queries };
+}
+
 describe('while partitions move, no session is missed by', () => {
   const g = { group: 'g', limit: 10 };
   it.each<[string, (store: HazelcastStore) => Promise<number>]>([
@@ -56,17 +70,19 @@ describe('while partitions move, no session is missed by', () => {
     ['a clear of a group', (store) => store.clear('g')],
     ['a clear of all', (store) => store.clear()],
   ])('%s', async (_, call) => {
-    const { client: moving, queries } = missing();
-    // A map of its own, so that one query reaches all sessions.
-    const mapName = randomUUID();
-    const store = new HazelcastStore({ client: moving, maps: [{ mapName }] });
-    await store.open();
-    onTestFinished(async () => {
-      await store.close();
-      await (await client.getMap(mapName)).destroy();
-    });
-    await Promise.all(['a', 'b', 'c'].map((id) => store.create(aRecord(id, { groups: ['g'] }))));
+    const { store, queries } = await aStore();
     expect(await call(store)).toBe(3);
     expect(queries()).toBeGreaterThan(1);
   });
+});
+
+it.each([
+  ['a group', 'g'],
+  ['all', undefined],
+])('while partitions move, a clear of %s ends the sessions that were regenerated too', async (_, group) => {
+  const { store, queries } = await aStore();
+  await store.regenerate('a');
+  expect(await store.clear(group)).toBe(2);
+  expect(await store.haveEnded(['a'])).toBe(true);
+  expect(queries()).toBeGreaterThan(1);
 });

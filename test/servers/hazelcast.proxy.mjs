@@ -3,12 +3,16 @@ import { connect, createServer } from 'node:net';
 
 /** Calls of maps, by their numbers in the client protocol. */
 const NAMES = {
+  0x010100: 'put',
   0x010200: 'get',
   0x010300: 'remove',
+  0x010400: 'replace',
   0x010500: 'replaceIfSame',
   0x010800: 'removeIfSame',
   0x010900: 'delete',
   0x010e00: 'putIfAbsent',
+  0x012300: 'getAll',
+  0x012600: 'keySetWithPredicate',
   0x014300: 'setTtl',
 };
 const IS_MAP = 1;

@@ -29,6 +29,8 @@ describe('an envelope', () => {
     ['no groups', { groups: undefined }],
     ['groups that are not strings', { groups: [['g']] }],
     ['groups that are one string', { groups: 'app/g' }],
+    ['sessions before it that are no list', { from: 'k' }],
+    ['sessions before it that are not strings', { from: [1] }],
     ['no secret hash', { secretHash: undefined }],
     ['no version', { version: undefined }],
     ['a version of null', { version: null }],
@@ -37,6 +39,10 @@ describe('an envelope', () => {
     ['an expiry that is a string', { expiresAt: '1' }],
     ['a previous secret that is a string', { previous: 'hash' }],
     ['a previous secret without its times', { previous: { hash: 'hash' } }],
+    [
+      'a previous secret with a first replacement that is a string',
+      { previous: { hash: 'hash', replacedAt: 1, grace: 1, since: '1' } },
+    ],
   ])('with %s is damaged', (_, other) => {
     expect(envelopes.read('k', JSON.stringify({ ...written, ...other }))).toBeUndefined();
   });

@@ -45,6 +45,11 @@ export class Envelopes {
     return this.ours + group;
   }
 
+  /** What the indexes need of a session, beside its expiry. */
+  listed(id: string, groups: readonly string[]): { prefix: string; place: number; groups: string[] } {
+    return { prefix: this.prefix, place: placeOf(id), groups: groups.map((group) => this.ours + group) };
+  }
+
   /** The envelope of a new session. */
   first(record: SessionRecord, now: number): Envelope {
     return this.seal({ ...record, groups: [...new Set(record.groups)] }, 1, 0, now);
@@ -63,7 +68,7 @@ export class Envelopes {
   read(id: string, text: string): Envelope | undefined {
     const written = parsed(text);
     if (!isWritten(written)) return undefined;
-    const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = written;
+    const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = written;
     const record: SessionRecord = {
       id,
       secretHash,
@@ -73,6 +78,7 @@ export class Envelopes {
       expiresAt,
     };
     if (previous) record.previous = previous;
+    if (from) record.from = from;
     return { record, version, lifetime, text };
   }
 
@@ -83,19 +89,22 @@ export class Envelopes {
   }
 
   private write(record: SessionRecord, version: number, lifetime: number): string {
-    const { id, secretHash, previous, groups, createdAt, expiresAt, data } = record;
+    const { id, secretHash, previous, groups, createdAt, expiresAt, from, data } = record;
+    const { prefix, place, groups: listed } = this.listed(id, groups);
     return JSON.stringify({
       version,
       lifetime,
-      prefix: this.prefix,
-      place: placeOf(id),
+      prefix,
+      place,
       expiresAt,
       createdAt,
       secretHash,
       previous,
-      groups: groups.map((group) => this.ours + group),
+      groups: listed,
+      isSuccessor: from ? true : undefined,
+      from,
       data: toPairs(data),
-    } satisfies Written & { prefix: string; place: number });
+    } satisfies Written & { prefix: string; place: number; isSuccessor: boolean | undefined });
   }
 }
 
@@ -103,8 +112,14 @@ function escaped(text: string): string {
   return text.replace(/[%/]/g, encodeURIComponent);
 }
 
-/** What is in an entry, beside what only the indexes need. */
-type Written = Omit<SessionRecord, 'id' | 'data'> & { version: number; lifetime: number; data: Pairs };
+/** What is in an entry, beside what only queries need. */
+type Written = Pick<SessionRecord, 'secretHash' | 'groups' | 'createdAt' | 'expiresAt'> & {
+  version: number;
+  lifetime: number;
+  previous: SessionRecord['previous'] | undefined;
+  from: string[] | undefined;
+  data: Pairs;
+};
 
 function parsed(text: string): unknown {
   try {
@@ -115,22 +130,28 @@ function parsed(text: string): unknown {
 }
 
 function isWritten(value: unknown): value is Written {
-  const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, data } = Object(
+  const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = Object(
     value,
   ) as Partial<Record<keyof Written, unknown>>;
   return (
     [version, lifetime, createdAt, expiresAt].every(Number.isInteger) &&
     typeof secretHash === 'string' &&
     (previous === undefined || isPrevious(previous)) &&
-    Array.isArray(groups) &&
-    groups.every((group) => typeof group === 'string') &&
+    isTexts(groups) &&
+    (from === undefined || isTexts(from)) &&
     isPairs(data)
   );
 }
 
-function isPrevious(value: unknown): value is Written['previous'] {
-  const { hash, replacedAt, grace, validUntil } = Object(value) as Partial<NonNullable<Written['previous']>>;
-  return typeof hash === 'string' && [replacedAt, grace, validUntil ?? 0].every(Number.isInteger);
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function isPrevious(value: unknown): value is NonNullable<SessionRecord['previous']> {
+  const { hash, replacedAt, grace, validUntil, since } = Object(value) as Partial<
+    NonNullable<SessionRecord['previous']>
+  >;
+  return typeof hash === 'string' && [replacedAt, grace, validUntil ?? 0, since ?? 0].every(Number.isInteger);
 }
 
 /** Whether two records of a session are equal. Parts that a change did not touch are the same object in both. */

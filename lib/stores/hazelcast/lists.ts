@@ -20,8 +20,8 @@ const WALKED_A_STEP = 1000;
 
 /**
  * Finds sessions: those of a group by an index, all of them range by range of their places, so that neither members nor
- * this process ever hold the keys of a whole map. Numbers are sent as strings, because clients encode numbers
- * differently.
+ * this process ever hold the keys of a whole map. Finds the tombstones of regenerated sessions too where the expiry is
+ * not asked for, which they do not have. Numbers are sent as strings, because clients encode numbers differently.
  */
 export class SessionLists {
   constructor(
@@ -83,6 +83,15 @@ export class SessionLists {
       yield keys;
       range = nextRange(range, keys.length, WALKED_A_STEP);
     }
+  }
+
+  /** The keys of a group's sessions, or of all, that were created in the place of another one. */
+  successorKeys(group: string | undefined): Promise<string[]> {
+    const fitting = group === undefined ? this.inRange({ from: 0, to: PLACES }) : this.members(group);
+    const { and, equal } = driver().Predicates;
+    return this.exactly('clear', and(fitting, equal('isSuccessor', true)), (sessions, predicate) =>
+      sessions.keys(predicate),
+    );
   }
 
   private keys(fitting: Predicate, behind: string | undefined, limit: number): Promise<string[]> {

@@ -29,18 +29,31 @@ export class JsonMap {
 
   /** Replaces an entry if its text is `from`. Resolves to whether it was. */
   async replace(key: string, from: string, to: string, ttl: number): Promise<boolean> {
-    // A replace gives the entry the default lifetime of the map. A call that follows at once, to the same partition,
-    // runs right after it.
-    const replaced = this.map.replaceIfSame(key, json(from), json(to));
-    const both = [replaced, this.setTtl(key, ttl)] as const;
-    // After a failure, the lifetime is set again. That must happen after this one is set.
-    await Promise.allSettled(both);
-    const [isReplaced] = await Promise.all(both);
+    const [isReplaced] = await this.thenSetTtl(key, this.map.replaceIfSame(key, json(from), json(to)), ttl);
     return isReplaced;
   }
 
-  async setTtl(key: string, ttl: number): Promise<void> {
-    await this.map.setTtl(key, ttl);
+  /**
+   * Replaces an entry, whatever it is, but adds none. Resolves to its text, if there was one, and to whether there is an
+   * entry now.
+   */
+  async replaceAny(
+    key: string,
+    to: string,
+    ttl: number,
+  ): Promise<{ text: string | undefined; isThere: boolean }> {
+    const [value, isThere] = await this.thenSetTtl(key, this.map.replace(key, json(to)), ttl);
+    return { text: textOf(value), isThere };
+  }
+
+  /** Writes an entry, whatever it was. Resolves to its text, if there was one. */
+  async put(key: string, text: string, ttl: number): Promise<string | undefined> {
+    return textOf(await this.map.put(key, json(text), ttl));
+  }
+
+  /** Resolves to whether there is an entry. */
+  async setTtl(key: string, ttl: number): Promise<boolean> {
+    return this.map.setTtl(key, ttl);
   }
 
   /**
@@ -57,11 +70,6 @@ export class JsonMap {
   /** Removes an entry if its text is `from`. Resolves to whether it was. */
   async removeSame(key: string, from: string): Promise<boolean> {
     return this.map.remove(key, json(from)) as unknown as Promise<boolean>;
-  }
-
-  /** Removes an entry. Resolves to its text. */
-  async remove(key: string): Promise<string | undefined> {
-    return textOf(await this.map.remove(key));
   }
 
   async delete(key: string): Promise<void> {
@@ -83,6 +91,21 @@ export class JsonMap {
 
   async addIndex(type: 'HASH' | 'SORTED', ...attributes: string[]): Promise<void> {
     await this.map.addIndex({ type, attributes });
+  }
+
+  /**
+   * Sets the lifetime of an entry right after a replace, which has given it the default lifetime of the map: a call that
+   * follows at once, to the same partition, runs right after it.
+   */
+  private async thenSetTtl<T>(
+    key: string,
+    replacing: Promise<T>,
+    ttl: number,
+  ): Promise<[replaced: T, isThere: boolean]> {
+    const both = [replacing, this.setTtl(key, ttl)] as const;
+    // After a failure, the lifetime is set again. That must happen after this one is set.
+    await Promise.allSettled(both);
+    return Promise.all(both);
   }
 }
 

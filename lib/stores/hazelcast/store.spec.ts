@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { Client, HazelcastJsonValue, type ClientConfig, type IMap } from 'hazelcast-client';
+import { Client, HazelcastJsonValue, type ClientConfig } from 'hazelcast-client';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores/store';
 import {
   HazelcastStore,
@@ -11,6 +11,7 @@ import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { aRecord } from '../../../test/record.js';
 import { eventually } from '../../../test/eventually.js';
+import { disturbed, onTheWay, type Disturbed } from '../../../test/hazelcast/disturbed.js';
 
 type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 type Stores = readonly [HazelcastStore, HazelcastStore];
@@ -443,39 +444,6 @@ describe('a call whose deadline passes before its timer fires', () => {
     }));
 });
 
-/** A client that calls a function, with the number of the call, before each call of some methods of a map. */
-function onTheWay(
-  client: HazelcastClient,
-  methods: Disturbed[],
-  first: (count: number) => Promise<void>,
-): HazelcastClient {
-  let count = 0;
-  return disturbed(client, methods, async (call) => {
-    await first(++count);
-    return call();
-  });
-}
-
-type Disturbed = 'get' | 'replaceIfSame' | 'putIfAbsent' | 'setTtl' | 'remove' | 'delete';
-
-/** A client with other implementations of some methods of a map. */
-function disturbed(
-  client: HazelcastClient,
-  methods: Disturbed[],
-  instead: (call: () => Promise<unknown>, mapName: string, method: Disturbed) => Promise<unknown>,
-): HazelcastClient {
-  const getMap = async (name: string): Promise<unknown> => {
-    const map = (await client.getMap(name)) as IMap<string, unknown> & Record<string, unknown>;
-    const other = Object.create(map) as Record<string, unknown>;
-    for (const method of methods) {
-      const original = map[method] as (...args: unknown[]) => Promise<unknown>;
-      other[method] = (...args: unknown[]) => instead(() => original.apply(map, args), name, method);
-    }
-    return other;
-  };
-  return Object.create(client, { getMap: { value: getMap } }) as HazelcastClient;
-}
-
 class Cart {
   readonly items: unknown;
   constructor({ data }: ReplicatedSession) {
@@ -620,11 +588,12 @@ describe('replica maps', () => {
       { maps },
     ));
 
-  it('are removed with their session when it is destroyed, cleared or set to expire', () =>
+  it('are removed with their session when it is destroyed, regenerated, cleared or set to expire', () =>
     withStores(
       async ([store, other], prefix) => {
         const endings: ((id: string) => Promise<unknown>)[] = [
           (id) => other.destroy(id),
+          (id) => other.regenerate(id),
           () => other.clear('user:ada'),
           () => other.clear(),
           (id) => other.update(aRecord(id), { expiresAt: 0 }),
@@ -770,13 +739,13 @@ describe('replica maps', () => {
       ),
     );
 
-    it('a session was removed, but the response was lost', () =>
+    it('a session was destroyed, but the response was lost', () =>
       withStores(
         async ([other], prefix) => {
           await other.create(aRecord('k', anyone));
           await failing(
             prefix,
-            ['Sessions', 'remove'],
+            ['Sessions', 'replace'],
             (call) => call(),
             (store) => store.destroy('k'),
           );

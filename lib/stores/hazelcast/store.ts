@@ -13,21 +13,25 @@ import type {
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
 import { SessionWriteQueue, type SessionWriteTurn } from '../shared/write-queue.js';
 import { applyWrites, type SessionWriteResult } from '../shared/writes.js';
+import { Clearing } from './clearing.js';
 import { MemberClock } from './clock.js';
 import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
+import { Endings } from './endings.js';
 import { Envelopes, isLive, ttlOf, type Envelope } from './envelope.js';
 import { failed } from './errors.js';
 import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
 import { readPortion } from './portions.js';
+import { Repairs } from './repair.js';
 import { Replicas, type Projected, type ReplicaMap } from './replica.js';
+import { isEnded, tombstoneIn } from './tombstone.js';
 
 /** The options of a `HazelcastStore`. */
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   /**
    * The map of the sessions, then any number of replica maps; default `[{ mapName: 'Sessions' }]`. A create, save or
-   * touch takes one round trip, or three with replica maps. A destroy takes one, or two with replica maps. A read takes
-   * one.
+   * touch takes one round trip, or three with replica maps. A destroy or regenerate takes one, or two with replica maps.
+   * A read takes one.
    *
    * Members replace an entry and set its lifetime in two steps. After a crash between them, or while a partition moves,
    * the entry has the default lifetime of its map. So set a `time-to-live-seconds` above the longest session: a shorter
@@ -43,9 +47,6 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   /** How long a call waits for the members, in milliseconds; default 2 000. */
   timeout?: number | undefined;
 }
-
-/** How many sessions one step of a clear destroys. */
-const CLEARED_A_STEP = 500;
 
 /** How long the loser of a race waits at most before it tries again, in milliseconds. */
 const LONGEST_PAUSE = 50;
@@ -81,6 +82,9 @@ export class HazelcastStore extends SessionStore {
   private readonly envelopes: Envelopes;
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
+  private readonly repairs: Repairs;
+  private readonly endings: Endings;
+  private readonly clearing: Clearing;
   private readonly clock = new MemberClock();
   private readonly writes = new SessionWriteQueue({
     send: (turn) => this.revise(turn),
@@ -109,18 +113,25 @@ export class HazelcastStore extends SessionStore {
     this.#connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
       this.isIndexed = false;
     });
-    this.envelopes = new Envelopes(prefix);
+    const envelopes = new Envelopes(prefix);
+    const now = () => this.now();
+    this.envelopes = envelopes;
     this.lists = new SessionLists(
-      this.envelopes,
+      envelopes,
       prefix,
       (operation, work) => this.query(operation, work),
       () => this.#connection.areSettled(),
-      () => this.now(),
+      now,
     );
-    this.replicas = new Replicas(
-      replicas,
-      (id) => this.envelopes.keyOf(id),
-      () => this.now(),
+    this.replicas = new Replicas(replicas, (id) => envelopes.keyOf(id), now);
+    this.repairs = new Repairs(envelopes, this.replicas, this.timeout, now);
+    this.endings = new Endings(envelopes, this.replicas, this.repairs, now);
+    this.clearing = new Clearing(
+      envelopes,
+      this.lists,
+      this.endings,
+      async (work) => this.within('clear', (deadline) => work(this.begin('clear', deadline).sessions)),
+      now,
     );
   }
 
@@ -156,10 +167,11 @@ export class HazelcastStore extends SessionStore {
       const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
       // A client may send a call twice, and then finds its own entry.
       if (found === undefined || found === made.text) break;
+      const tombstone = tombstoneIn(found);
       const other = this.envelopes.read(record.id, found);
-      if (other && isLive(other, now)) {
-        if (call.lost > 0) await this.keepAlive(sessions, record.id);
-        return other.record.secretHash === record.secretHash;
+      if ((other && isLive(other, now)) || (tombstone && tombstone.until > now)) {
+        if (call.lost > 0) await this.repairs.keepAlive(sessions, record.id);
+        return other?.record.secretHash === record.secretHash;
       }
       if (isDead || (await this.replace(sessions, found, made, now))) break;
       await this.pause(call);
@@ -193,15 +205,33 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override doDestroy(id: string, deadline: Deadline): Promise<boolean> {
-    return this.end(this.begin('destroy', deadline).sessions, id);
+    return this.endings.end(this.begin('destroy', deadline).sessions, id);
   }
 
-  protected override doRegenerate(): Promise<boolean> {
-    throw new Error('not there yet');
+  protected override async doRegenerate(id: string, deadline: Deadline, hint?: unknown): Promise<boolean> {
+    const key = this.envelopes.keyOf(id);
+    const call = this.begin('regenerate', deadline);
+    const { sessions } = call;
+    for (let known = isHint(hint) ? hint.text : undefined; ; known = undefined) {
+      const text = known ?? (await sessions.get(key));
+      const now = this.now();
+      const found = text === undefined ? undefined : this.envelopes.read(id, text);
+      if (text === undefined || tombstoneIn(text) || (found && !isLive(found, now))) {
+        // A hint may be stale, so it cannot show that there is nothing to do.
+        if (known !== undefined) continue;
+        if (call.lost > 0) await this.repairs.keepAlive(sessions, id);
+        return !isEnded(text, now);
+      }
+      if (deadline.isOver) await this.giveUp('regenerate', call, id);
+      const groups = found?.record.groups ?? [];
+      if (await this.endings.regenerateSame(sessions, id, text, groups)) return true;
+      await this.pause(call);
+    }
   }
 
-  protected override doHaveEnded(): Promise<boolean> {
-    throw new Error('not there yet');
+  protected override async doHaveEnded(ids: string[], deadline: Deadline): Promise<boolean> {
+    const { sessions } = this.begin('haveEnded', deadline);
+    return (await this.endings.endedOf(sessions, ids)).size > 0;
   }
 
   protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
@@ -228,20 +258,8 @@ export class HazelcastStore extends SessionStore {
     return this.lists.count(group);
   }
 
-  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
-    let ended = 0;
-    for await (const keys of this.lists.allKeys(group)) {
-      const ending = keys.map((key) => this.envelopes.idOf(key)).filter((id) => !except.has(id));
-      for (let at = 0; at < ending.length; at += CLEARED_A_STEP) {
-        const some = ending.slice(at, at + CLEARED_A_STEP);
-        const were = await this.within('clear', (deadline) => {
-          const { sessions } = this.begin('clear', deadline);
-          return Promise.all(some.map((id) => this.end(sessions, id)));
-        });
-        ended += were.filter(Boolean).length;
-      }
-    }
-    return ended;
+  protected override doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    return this.clearing.clear(group, except);
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
@@ -298,7 +316,7 @@ export class HazelcastStore extends SessionStore {
       if (!found || !written || !next) {
         // A hint may be stale, so it cannot show that there is nothing to do.
         if (known !== undefined) continue;
-        if (call.lost > 0) await this.keepAlive(sessions, id);
+        if (call.lost > 0) await this.repairs.keepAlive(sessions, id);
         return written?.results ?? calls.map(() => undefined);
       }
       if (deadline.isOver) await this.giveUp(operation, call, id);
@@ -320,98 +338,23 @@ export class HazelcastStore extends SessionStore {
           await this.follow(sessions, projected, held);
           return written.results;
         }
-      } else if (await this.endSame(sessions, found)) {
+      } else if (await this.endings.endSame(sessions, found)) {
         return written.results;
       }
       await this.pause(call, calls);
     }
   }
 
-  private async replace(sessions: JsonMap, from: string, next: Envelope, now: number): Promise<boolean> {
-    const { id } = next.record;
-    try {
-      return await sessions.replace(this.envelopes.keyOf(id), from, next.text, ttlOf(next, now));
-    } catch (error) {
-      // Another writer may have won, and its entry may have our lifetime.
-      this.afterwards(() => this.keepAlive(sessions, id));
-      throw error;
-    }
+  private replace(sessions: JsonMap, from: string, next: Envelope, now: number): Promise<boolean> {
+    return this.repairs.replace(sessions, next.record.id, from, next.text, ttlOf(next, now));
   }
 
   /** Updates the replicas of a session that was written. */
   private async follow(sessions: JsonMap, projected: Projected, held: (string | undefined)[]): Promise<void> {
     const { id } = projected.envelope.record;
-    await this.leavingNoOrphan(sessions, id, () =>
-      this.replicas.follow(projected, held, () => this.current(sessions, id)),
+    await this.repairs.leavingNoOrphan(sessions, id, () =>
+      this.replicas.follow(projected, held, () => this.repairs.current(sessions, id)),
     );
-  }
-
-  private async current(sessions: JsonMap, id: string): Promise<Envelope | undefined> {
-    const text = await sessions.get(this.envelopes.keyOf(id));
-    return text === undefined ? undefined : this.envelopes.read(id, text);
-  }
-
-  /** Destroys a session, then its replicas. Resolves to whether it was live. */
-  private async end(sessions: JsonMap, id: string): Promise<boolean> {
-    const text = await this.leavingNoOrphan(sessions, id, async () => {
-      const removed = await sessions.remove(this.envelopes.keyOf(id));
-      await this.replicas.remove(id);
-      return removed;
-    });
-    const ended = text === undefined ? undefined : this.envelopes.read(id, text);
-    return ended !== undefined && isLive(ended, this.now());
-  }
-
-  /** Destroys a session if it is still as it was found, then its replicas. Resolves to whether it was. */
-  private endSame(sessions: JsonMap, { record: { id }, text }: Envelope): Promise<boolean> {
-    return this.leavingNoOrphan(sessions, id, async () => {
-      const isDone = await sessions.removeSame(this.envelopes.keyOf(id), text);
-      if (isDone) await this.replicas.remove(id);
-      return isDone;
-    });
-  }
-
-  /**
-   * Runs steps that may leave replicas without a session if one of them fails, because it may have acted all the same.
-   * Then removes such replicas: a second clear would not find them.
-   */
-  private async leavingNoOrphan<T>(sessions: JsonMap, id: string, steps: () => Promise<T>): Promise<T> {
-    try {
-      return await steps();
-    } catch (error) {
-      this.afterwards(async () => {
-        if (this.replicas.areNone || (await this.current(sessions, id))) return;
-        await this.replicas.remove(id);
-      });
-      throw error;
-    }
-  }
-
-  /** Repairs, in the background, what a failed call has left behind. Tries for as long as a call may take. */
-  private afterwards(work: () => Promise<void>): void {
-    const end = performance.now() + this.timeout;
-    const attempt = (): Promise<void> =>
-      work().catch(async () => {
-        await wait(LONGEST_PAUSE, undefined, { ref: false });
-        if (performance.now() < end) await attempt();
-      });
-    void attempt();
-  }
-
-  /**
-   * Repairs the lifetime of an entry. The loser of a race has set one that may be shorter than the winner's. Its next
-   * try repairs that; a loser that gives up, or has nothing left to write, calls this.
-   */
-  private async keepAlive(sessions: JsonMap, id: string): Promise<void> {
-    const key = this.envelopes.keyOf(id);
-    let text = await sessions.get(key);
-    for (let found: Envelope | undefined; text !== undefined;) {
-      found = this.envelopes.read(id, text);
-      if (found) await sessions.setTtl(key, ttlOf(found, this.now()));
-      const now = await sessions.get(key);
-      if (now === text) return;
-      text = now;
-    }
   }
 
   /**
@@ -422,7 +365,7 @@ export class HazelcastStore extends SessionStore {
     { sessions, lost, deadline }: Call,
     id: string,
   ): Promise<never> {
-    if (lost > 0) await this.keepAlive(sessions, id);
+    if (lost > 0) await this.repairs.keepAlive(sessions, id);
     throw this.late(operation, deadline);
   }
 
@@ -436,12 +379,13 @@ export class HazelcastStore extends SessionStore {
   }
 
   /**
-   * The record in a text; `undefined` if it has expired. `createdAt` of a damaged one is `NaN`, so that its reader
-   * notices.
+   * The record in a text; `undefined` if it has expired, or is a tombstone. `createdAt` of a damaged one is `NaN`, so
+   * that its reader notices.
    */
   private recordOf(id: string, text: string): SessionRecord | undefined {
     const found = this.envelopes.read(id, text);
     if (!found) {
+      if (tombstoneIn(text)) return undefined;
       const data = Object.create(null) as Record<string, string>;
       return { id, secretHash: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
     }
