@@ -1,0 +1,108 @@
+import type { Deadline } from '../../contract/deadline.js';
+import type { SessionChange } from '../../contract/record.js';
+import type { Window } from '../shared/clock.js';
+import type { SessionWriteTurn } from '../shared/write-queue.js';
+import { applyWrites, type SessionRotation, type SessionWriteResult } from '../shared/writes.js';
+import type { Calls } from './calls.js';
+import type { Commands } from './commands.js';
+import { MARK, recordOf, type SessionDocument } from './document.js';
+import { liveIn } from './filters.js';
+import { merged } from './merged.js';
+import { operators } from './operators.js';
+import { LIVE, changing, rotating } from './pipelines.js';
+
+/** The fields that a write returns. */
+export const STATE = { _id: 0, secretHash: 1, expiresAt: 1 };
+
+export interface Written {
+  secretHash: string;
+  expiresAt: Date;
+  /** Absent if the write did not select it. */
+  live?: boolean;
+}
+
+/** What the results of merged writes follow from: the state before them, and the time at which they were applied. */
+const BEFORE = { secretHash: 1, previous: 1, expiresAt: 1, now: '$$NOW' };
+
+/** Sends the changes and rotations of sessions. */
+export class Changes {
+  constructor(
+    private readonly calls: Calls,
+    private readonly commands: Commands,
+  ) {}
+
+  /** Sends writes of one session, several of them as one command. */
+  async send({ id, calls, operation, deadline }: SessionWriteTurn): Promise<SessionWriteResult[]> {
+    const writes = calls.map(({ write }) => write);
+    const [write] = writes;
+    if (writes.length === 1 && write) {
+      return [
+        'change' in write
+          ? await this.change(id, write.change, deadline)
+          : await this.rotation(id, write.rotation, deadline),
+      ];
+    }
+    const update = merged(writes);
+    const before = await this.calls.write(operation, deadline, this.timeIfLive(id), (send, window) =>
+      this.commands.findAndModify<SessionDocument & { now: Date }>(send, {
+        query: { _id: id, ...liveIn(window) },
+        update,
+        new: false,
+        fields: BEFORE,
+        hint: { _id: 1 },
+      }),
+    );
+    if (!before) return writes.map(() => undefined);
+    return applyWrites(recordOf(before), writes, Number(before.now)).results;
+  }
+
+  private async change(id: string, change: SessionChange, deadline: Deadline): Promise<SessionWriteResult> {
+    const quick = operators(change);
+    const updated = await this.calls.write('update', deadline, this.timeIfLive(id), async (send, window) => {
+      const query = { _id: id, ...liveIn(window) };
+      const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
+      // Without the hint MongoDB would also try other indexes, because of the conditions on other fields.
+      const rest = { fields, hint: { _id: 1 } };
+      const done =
+        quick &&
+        (await this.commands.findAndModify<Written>(send, {
+          query: { ...query, ...quick.query },
+          update: quick.update,
+          ...rest,
+        }));
+      if (done || (quick && !change.touch)) return done;
+      return this.commands.findAndModify<Written>(send, { query, update: changing(change), ...rest });
+    });
+    return updated && updated.live !== false ? resultOf(updated) : undefined;
+  }
+
+  private async rotation(
+    id: string,
+    { presented, secretHash, grace }: SessionRotation,
+    deadline: Deadline,
+  ): Promise<SessionWriteResult> {
+    const update = rotating(presented, secretHash, grace);
+    const rotated = await this.calls.write('rotate', deadline, this.timeIfLive(id), (send, window) =>
+      this.commands.findAndModify<Written>(send, {
+        query: { _id: id, ...liveIn(window) },
+        update,
+        fields: STATE,
+        hint: { _id: 1 },
+      }),
+    );
+    return rotated && resultOf(rotated);
+  }
+
+  private timeIfLive(id: string): ReturnType<Calls['timeIf']> {
+    return this.calls.timeIf({ ...MARK, _id: id, $expr: LIVE });
+  }
+}
+
+/** Whether a session may have expired after a change within a window. If not, it is live. */
+export function mayEnd({ expiresAt, touch }: SessionChange, { to }: Pick<Window, 'to'>): boolean {
+  return (expiresAt ?? touch?.to ?? Infinity) <= to;
+}
+
+function resultOf({ expiresAt, secretHash }: Written): SessionWriteResult {
+  return { expiresAt: Number(expiresAt), secretHash };
+}
