@@ -90,7 +90,7 @@ export const NEVER = 8.64e15;
 export const TOMBSTONE_LIFETIME = 10 * 60_000;
 
 /** A secret that no client has presented is replaced again for this many graces. */
-const MOST_GRACES = 10;
+export const MOST_GRACES = 10;
 
 /** The secret hash of a session whose token is the id alone: the SHA-256 (base64url) of nothing. */
 export const NO_SECRET_HASH = '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU';
