@@ -6,7 +6,7 @@ import { aRecord } from '../record.js';
 
 /** Enough sessions for a scan to stand out. */
 const SESSIONS = 2_000;
-/** Documents of another program, whose ids come before, between and after those of the sessions. */
+/** Documents of another program, and tombstones. Their ids come before, between and after those of the sessions. */
 const FOREIGN = 6_000;
 const MEMBERS = 20;
 const collection = `commands-${randomUUID()}`;
@@ -35,12 +35,11 @@ beforeAll(async () => {
       ),
     ),
   );
-  const foreign = Array.from({ length: FOREIGN }, (_, index) => ({
-    _id: `${'akz'[index % 3]}${index}` as never,
-    groups: ['g'],
-    expiresAt: new Date(EXPIRES_AT),
-  }));
-  await connection.db!.collection(collection).insertMany(foreign);
+  const others = Array.from({ length: FOREIGN }, (_, index) => [
+    { _id: `${'akz'[index % 3]}${index}`, groups: ['g'], expiresAt: new Date(EXPIRES_AT) },
+    { _id: `${'akz'[index % 3]}-${index}`, nestjsSession: 0, until: new Date(EXPIRES_AT) },
+  ]);
+  await connection.db!.collection<{ _id: string }>(collection).insertMany(others.flat());
   connection.getClient().on('commandStarted', ({ commandName: name, command }) => {
     const bytes = mongoose.mongo.BSON.calculateObjectSize(command as Command);
     sent.push({ name, command: command as Command, bytes });
@@ -58,6 +57,7 @@ async function sentBy(operation: () => Promise<unknown>): Promise<typeof sent> {
 }
 
 const live = aRecord('k00001');
+const successor = (id: string) => aRecord(id, { from: ['gone', 'other'] });
 const operations: [name: string, commands: string[], operation: () => Promise<unknown>][] = [
   ['read', ['find'], () => store.read(live.id)],
   [
@@ -77,15 +77,28 @@ const operations: [name: string, commands: string[], operation: () => Promise<un
   ],
   ['rotate', ['findAndModify'], () => store.rotate(live, 'secretHash', 'next', 1_000)],
   ['create', ['findAndModify'], () => store.create(aRecord('new'))],
+  ['create of a successor', ['findAndModify', 'find'], () => store.create(successor('next'))],
   ['destroy', ['findAndModify'], () => store.destroy('new')],
   ['destroy of a session that is gone', ['findAndModify', 'find'], () => store.destroy('gone')],
-  ['page of a group', ['find'], () => store.page({ group: 'g', after: 'after:k00000', limit: 10 })],
-  ['page of all', ['find'], () => store.page({ limit: 10 })],
+  ['regenerate', ['findAndModify'], () => store.regenerate('next')],
+  ['regenerate of a session that was regenerated', ['findAndModify'], () => store.regenerate('next')],
+  ['regenerate of a session that has ended', ['findAndModify'], () => store.regenerate('new')],
+  ['regenerate of a session that is gone', ['findAndModify', 'find'], () => store.regenerate('gone')],
+  ['haveEnded', ['find'], () => store.haveEnded(['gone', 'next', 'new', live.id])],
+  ['update that ends a session', ['findAndModify'], () => store.update({ id: 'k00002' }, { expiresAt: 1 })],
+  ['page of a few', ['find'], () => store.page({ group: 'g', limit: 4 })],
+  ['page of a group', ['find', 'find'], () => store.page({ group: 'g', after: 'after:k00000', limit: 10 })],
+  ['page of all', ['find', 'find'], () => store.page({ limit: 10 })],
   ['count of a group', ['aggregate'], () => store.count('g')],
   ['count of all', ['hello', 'aggregate'], () => store.count()],
   ['update of a session that is gone', ['findAndModify', 'find'], () => store.update(aRecord('gone'), {})],
-  ['clear of a group', ['find', 'find', 'delete'], () => store.clear('g')],
-  ['clear of an empty group', ['find', 'delete'], () => store.clear('g')],
+  ['clear of a group', ['find', 'find', 'update', 'find'], () => store.clear('g')],
+  [
+    'clear of a group with an exception',
+    ['find', 'find', 'find', 'update', 'find'],
+    () => store.clear('other:3', live.id),
+  ],
+  ['clear of an empty group', ['find', 'update'], () => store.clear('g')],
 ];
 
 describe.each(operations)('%s', (name, commands, operation) => {

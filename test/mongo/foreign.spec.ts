@@ -60,6 +60,10 @@ const strangers: [name: string, document: Record<string, unknown>][] = [
     { nestjsSession: { of: 'another program' }, groups: ['g'], expiresAt: new Date(Date.now() + HOUR) },
   ],
   ['has an `expiresAt` that has passed', { expiresAt: new Date(Date.now() - HOUR), groups: ['g'] }],
+  [
+    'has an `until` that has passed, and another value in the field of the mark',
+    { nestjsSession: 'another program', until: new Date(Date.now() - HOUR), groups: ['g'] },
+  ],
 ];
 
 describe.each(strangers)('a document that %s', (_, fields) => {
@@ -76,6 +80,8 @@ describe.each(strangers)('a document that %s', (_, fields) => {
     expect(await store.update(record, { expiresAt: 0 })).toBeUndefined();
     expect(await store.rotate(record, 'secretHash', 'next', 0)).toBeUndefined();
     expect(await store.destroy('k')).toBe(false);
+    expect(await store.regenerate('k')).toBe(true);
+    expect(await store.haveEnded(['k'])).toBe(false);
     for (const group of ['g', undefined]) {
       const of = group === undefined ? {} : { group };
       expect(await store.page({ ...of, limit: 10 })).toEqual({ records: [] });
@@ -108,7 +114,7 @@ describe('connect-mongo in the same collection', () => {
       expect(await store.count()).toBe(2);
       expect(await store.clear()).toBe(2);
       for (const id of ['a', 'b', 'm']) expect((await get(id))?.cookie, id).toBeDefined();
-      expect(await documents().countDocuments()).toBe(3);
+      expect(await documents().countDocuments({ nestjsSession: { $exists: false } })).toBe(3);
     } finally {
       await theirs.close();
     }
@@ -116,12 +122,19 @@ describe('connect-mongo in the same collection', () => {
 });
 
 describe('the removal of what has expired', () => {
-  it('leaves documents of other programs with a past `expiresAt`', async () => {
+  it('leaves documents of other programs with a past `expiresAt` or `until`', async () => {
     const store = await opened();
-    await documents().insertOne({ _id: 'theirs', expiresAt: new Date(0) });
-    await store.create(aRecord('ours', { expiresAt: Date.now() + 200 }));
-    await eventually(async () => (await documents().countDocuments({ _id: 'ours' })) === 0);
-    expect(await documents().distinct('_id')).toEqual(['theirs']);
+    const past = new Date(0);
+    await documents().insertMany([
+      { _id: 'a', expiresAt: past, until: past },
+      { _id: 'b', expiresAt: past, until: past, nestjsSession: 'another program' },
+    ]);
+    await store.create(aRecord('expires', { expiresAt: Date.now() + 200 }));
+    await store.create(aRecord('ended'));
+    await store.destroy('ended');
+    await documents().updateOne({ _id: 'ended' }, { $set: { until: past } });
+    await eventually(async () => (await documents().countDocuments()) === 2);
+    expect(await documents().distinct('_id')).toEqual(['a', 'b']);
   });
 });
 

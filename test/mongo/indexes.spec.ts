@@ -63,6 +63,7 @@ describe('the indexes', () => {
       { expiresAt: 1 },
       { nestjsSession: 1, _id: 1, expiresAt: -1 },
       { groups: 1, _id: 1 },
+      { until: 1 },
     ]);
     await Promise.all(stores.map((store) => store.close()));
   });
@@ -80,8 +81,25 @@ describe('the indexes', () => {
     expect(await documents.distinct('_id')).toEqual(['lives', 'moved']);
   });
 
+  it('remove tombstones that are over, and leave nothing of them', async () => {
+    const collection = `tombstones-${randomUUID()}`;
+    const store = new MongoStore({ connection: admin, collection });
+    await store.open();
+    const documents = admin.db!.collection<{ _id: string }>(collection);
+    for (const id of ['ended', 'regenerated', 'stays']) await store.create(aRecord(id, { groups: ['g'] }));
+    await store.destroy('ended');
+    for (const id of ['regenerated', 'stays']) await store.regenerate(id);
+    const over = { _id: { $in: ['ended', 'regenerated'] } };
+    await documents.updateMany(over, { $set: { until: new Date(Date.now() - 1) } });
+    await eventually(async () => (await documents.countDocuments(over)) === 0);
+    expect(await documents.distinct('_id')).toEqual(['stays']);
+    for (const id of ['ended', 'regenerated'])
+      expect(await store.create(aRecord(id, { groups: ['g'] }))).toBe(true);
+    expect(await store.clear('g')).toBe(2);
+  });
+
   it('may be created by hand with commands from the error if the user may not create them', async () => {
-    await aUser('writer', ['find', 'insert', 'update', 'remove']);
+    await aUser('writer', ['find', 'insert', 'update']);
     const collection = `by-hand-${randomUUID()}`;
     const store = new MongoStore({ uri: urlFor('writer'), collection });
     const error = (await store.open().catch((reason: Error) => reason)) as Error;
@@ -101,6 +119,14 @@ describe('the indexes', () => {
         { groups: 1, _id: 1 },
         { name: 'nestjsSession_groups', ...of },
       ],
+      [
+        { until: 1 },
+        {
+          name: 'nestjsSession_tombstones',
+          expireAfterSeconds: 0,
+          partialFilterExpression: { nestjsSession: { $type: 'number' }, until: { $exists: true } },
+        },
+      ],
     ];
     expect(commands).toEqual(
       missing.map(
@@ -112,7 +138,9 @@ describe('the indexes', () => {
     const documents = admin.db!.collection(collection);
     const [last, ...others] = missing.toReversed();
     for (const [key, options] of others) await documents.createIndex(key, options);
-    await expect(store.open()).rejects.toThrow(/, run db\.getCollection\("[^;]+"nestjsSession_groups"[^;]+$/);
+    await expect(store.open()).rejects.toThrow(
+      /, run db\.getCollection\("[^;]+"nestjsSession_tombstones"[^;]+$/,
+    );
     await documents.createIndex(...last!);
     await store.open();
     await store.create(aRecord('k', { groups: ['g'] }));
@@ -135,7 +163,7 @@ describe('the indexes', () => {
   });
 
   it('of other programs are not checked if the user may not list them', async () => {
-    await aUser('maker', ['find', 'insert', 'update', 'remove', 'createIndex', 'createCollection']);
+    await aUser('maker', ['find', 'insert', 'update', 'createIndex', 'createCollection']);
     const collection = `unlisted-${randomUUID()}`;
     await admin.db!.collection(collection).createIndex({ sid: 1 }, { unique: true });
     const store = new MongoStore({ uri: urlFor('maker'), collection });

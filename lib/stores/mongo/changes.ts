@@ -2,14 +2,20 @@ import type { Deadline } from '../../contract/deadline.js';
 import type { SessionChange } from '../../contract/record.js';
 import type { Window } from '../shared/clock.js';
 import type { SessionWriteTurn } from '../shared/write-queue.js';
-import { applyWrites, type SessionRotation, type SessionWriteResult } from '../shared/writes.js';
+import {
+  applyWrites,
+  type SessionRotation,
+  type SessionWrite,
+  type SessionWriteResult,
+} from '../shared/writes.js';
 import type { Calls } from './calls.js';
 import type { Commands } from './commands.js';
 import { MARK, recordOf, type SessionDocument } from './document.js';
 import { liveIn } from './filters.js';
 import { merged } from './merged.js';
 import { operators } from './operators.js';
-import { LIVE, changing, rotating } from './pipelines.js';
+import { LIVE, changing, rotating, type Expression } from './pipelines.js';
+import { ENDING_IF_EXPIRED } from './tombstones.js';
 
 /** The fields that a write returns. */
 export const STATE = { _id: 0, secretHash: 1, expiresAt: 1 };
@@ -42,11 +48,10 @@ export class Changes {
           : await this.rotation(id, write.rotation, deadline),
       ];
     }
-    const update = merged(writes);
     const before = await this.calls.write(operation, deadline, this.timeIfLive(id), (send, window) =>
       this.commands.findAndModify<SessionDocument & { now: Date }>(send, {
         query: { _id: id, ...liveIn(window) },
-        update,
+        update: [...merged(writes), ...endingOf(writes, window)],
         new: false,
         fields: BEFORE,
         hint: { _id: 1 },
@@ -60,18 +65,28 @@ export class Changes {
     const quick = operators(change);
     const updated = await this.calls.write('update', deadline, this.timeIfLive(id), async (send, window) => {
       const query = { _id: id, ...liveIn(window) };
-      const fields = mayEnd(change, window) ? { ...STATE, live: LIVE } : STATE;
       // Without the hint MongoDB would also try other indexes, because of the conditions on other fields.
-      const rest = { fields, hint: { _id: 1 } };
+      const hint = { _id: 1 };
+      const ending = endingOf([{ change }], window);
+      if (ending.length > 0) {
+        return this.commands.findAndModify<Written>(send, {
+          query,
+          update: [...changing(change), ...ending],
+          fields: { ...STATE, live: LIVE },
+          hint,
+        });
+      }
       const done =
         quick &&
         (await this.commands.findAndModify<Written>(send, {
           query: { ...query, ...quick.query },
           update: quick.update,
-          ...rest,
+          fields: STATE,
+          hint,
         }));
       if (done || (quick && !change.touch)) return done;
-      return this.commands.findAndModify<Written>(send, { query, update: changing(change), ...rest });
+      const update = changing(change);
+      return this.commands.findAndModify<Written>(send, { query, update, fields: STATE, hint });
     });
     return updated && updated.live !== false ? resultOf(updated) : undefined;
   }
@@ -96,6 +111,11 @@ export class Changes {
   private timeIfLive(id: string): ReturnType<Calls['timeIf']> {
     return this.calls.timeIf({ ...MARK, _id: id, $expr: LIVE });
   }
+}
+
+/** The stages after those of some writes, if the session may have expired then. */
+function endingOf(writes: readonly SessionWrite[], window: Window): Expression[] {
+  return writes.some((write) => 'change' in write && mayEnd(write.change, window)) ? ENDING_IF_EXPIRED : [];
 }
 
 /** Whether a session may have expired after a change within a window. If not, it is live. */

@@ -59,20 +59,23 @@ export class Commands {
     return (response as { cursor: { firstBatch: T[] } }).cursor.firstBatch;
   }
 
-  /** Changes or removes a session. Resolves to `undefined` if none matched. */
+  /**
+   * Changes a document, or replaces it. Resolves to what it is then, or, with `new: false`, to what it was; to
+   * `undefined` if none matched.
+   */
   async findAndModify<T>(send: Send, command: Record<string, unknown>): Promise<T | undefined> {
     const { value } = await send({
       findAndModify: this.collection,
-      new: !command['remove'],
+      new: true,
       ...command,
       ...WRITE,
     });
     return (value as T | null) ?? undefined;
   }
 
-  /** Removes sessions. Resolves to how many, once the majority has acknowledged this and all earlier removals. */
-  async delete(send: Send, q: Record<string, unknown>): Promise<number> {
-    const { n } = await send({ delete: this.collection, deletes: [{ q, limit: 0 }], ...WRITE });
+  /** Changes documents. Resolves to how many, once the majority has acknowledged this and all earlier writes. */
+  async updateAll(send: Send, q: Record<string, unknown>, u: Record<string, unknown>[]): Promise<number> {
+    const { n } = await send({ update: this.collection, updates: [{ q, u, multi: true }], ...WRITE });
     return Number(n);
   }
 }

@@ -11,17 +11,19 @@ export interface SessionDocument {
   _id: string;
   nestjsSession: typeof MARK.nestjsSession;
   secretHash: string;
-  previous?: { hash: string; replacedAt: Date; grace: number; validUntil?: Date };
+  previous?: { hash: string; replacedAt: Date; grace: number; validUntil?: Date; since?: Date };
   /** The names are encoded by `fieldOf`. */
   data: Record<string, string>;
   groups: string[];
   createdAt: Date;
   /** A date, because the index that removes expired documents needs one. */
   expiresAt: Date;
+  /** The ids of the sessions that were regenerated into this one. */
+  from?: string[];
 }
 
 export function documentOf(record: SessionRecord): SessionDocument {
-  const { id, secretHash, previous, data, groups, createdAt, expiresAt } = record;
+  const { id, secretHash, previous, data, groups, createdAt, expiresAt, from } = record;
   const document: SessionDocument = {
     _id: id,
     ...MARK,
@@ -38,13 +40,15 @@ export function documentOf(record: SessionRecord): SessionDocument {
       grace: previous.grace,
     };
     if (previous.validUntil !== undefined) document.previous.validUntil = dateOf(previous.validUntil);
+    if (previous.since !== undefined) document.previous.since = dateOf(previous.since);
   }
+  if (from) document.from = [...from];
   return document;
 }
 
 /** The record in a document. A damaged one is returned as it is: its reader reports it. */
 export function recordOf(document: SessionDocument): SessionRecord {
-  const { _id: id, secretHash, previous, data, groups, createdAt, expiresAt } = document;
+  const { _id: id, secretHash, previous, data, groups, createdAt, expiresAt, from } = document;
   const record: SessionRecord = {
     id,
     secretHash,
@@ -60,7 +64,9 @@ export function recordOf(document: SessionDocument): SessionRecord {
       grace: Number(previous.grace),
     };
     if (previous.validUntil !== undefined) record.previous.validUntil = Number(previous.validUntil);
+    if (previous.since !== undefined) record.previous.since = Number(previous.since);
   }
+  if (from) record.from = from;
   return record;
 }
 

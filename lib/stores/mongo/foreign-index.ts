@@ -16,15 +16,15 @@ export function harmOf(index: IndexDescription): string | undefined {
   const fields = Object.keys(index.key);
   if ((index.unique || index.prepareUnique) && !fields.includes('_id'))
     return 'reject sessions as duplicates';
-  // By an index on `expiresAt` MongoDB only removes what has expired.
+  // By an index on `expiresAt` or `until` MongoDB only removes what has expired.
   const removes = index.expireAfterSeconds !== undefined && fields.some((field) => TIMES.has(field));
   return removes ? 'remove live sessions' : undefined;
 }
 
 /** The fields of sessions that have a date, but not that of their expiry. */
-const TIMES = new Set(['createdAt', 'previous.replacedAt', 'previous.validUntil']);
+const TIMES = new Set(['createdAt', 'previous.replacedAt', 'previous.validUntil', 'previous.since']);
 
-/** The fields of a session, those of `data` and `previous` by the name of the whole. */
+/** The fields of sessions and their tombstones, those of `data` and `previous` by the name of the whole. */
 const FIELDS = new Set([
   '_id',
   'nestjsSession',
@@ -34,6 +34,8 @@ const FIELDS = new Set([
   'groups',
   'createdAt',
   'expiresAt',
+  'from',
+  'until',
 ]);
 
 /** Whether an index may hold sessions. One that asks for a field that no session has does not. */

@@ -4,6 +4,7 @@ import type { MongoConnection } from './connection.js';
 import { MARK } from './document.js';
 import { failed } from './errors.js';
 import type { IndexDescription } from './foreign-index.js';
+import { TOMBSTONES } from './tombstones.js';
 
 /** What a store uses while it opens. */
 interface SetUp extends Place {
@@ -17,8 +18,8 @@ interface SetUp extends Place {
 export const BY_ID = 'nestjsSession_ids';
 
 /**
- * The indexes of a collection. They hold sessions only, so that documents of other programs cost nothing and are never
- * removed. No index that starts with `expiresAt` is used for counting, paging or clearing: a session whose expiry moves
+ * The indexes of a collection. They hold sessions and their tombstones only, so that documents of other programs cost
+ * nothing and are never removed. No index that starts with `expiresAt` is used for counting, paging or clearing: a session whose expiry moves
  * meanwhile would change its place, and be counted twice or missed.
  */
 const INDEXES: Index[] = [
@@ -30,6 +31,12 @@ const INDEXES: Index[] = [
   },
   { name: BY_ID, key: { nestjsSession: 1, _id: 1, expiresAt: -1 }, partialFilterExpression: MARK },
   { name: 'nestjsSession_groups', key: { groups: 1, _id: 1 }, partialFilterExpression: MARK },
+  {
+    name: 'nestjsSession_tombstones',
+    key: { until: 1 },
+    expireAfterSeconds: 0,
+    partialFilterExpression: TOMBSTONES,
+  },
 ];
 
 /**
@@ -61,7 +68,7 @@ async function check(setUp: SetUp, error: unknown): Promise<void> {
   if (code !== 'Unauthorized') throw error;
   const missing: string[] = [];
   for (const { key, ...options } of INDEXES) {
-    if (await exists(setUp, options.name)) continue;
+    if (await exists(setUp, options)) continue;
     missing.push(
       `db.getCollection(${JSON.stringify(setUp.collection)}).createIndex(${JSON.stringify(key)}, ${JSON.stringify(options)})`,
     );
@@ -106,8 +113,11 @@ function rejectOpen({ connection }: SetUp, problem: string, error: unknown): nev
 }
 
 /** Whether an index exists. Uses `explain`, because the user may not be allowed to list indexes. */
-async function exists({ collection, send }: SetUp, name: string): Promise<boolean> {
-  const explain = { find: collection, filter: MARK, hint: name };
+async function exists(
+  { collection, send }: SetUp,
+  { name, partialFilterExpression: filter }: Omit<Index, 'key'>,
+): Promise<boolean> {
+  const explain = { find: collection, filter, hint: name };
   try {
     const { queryPlanner } = await send({ explain, verbosity: 'queryPlanner' });
     // For a collection that does not exist, the plan uses no index.

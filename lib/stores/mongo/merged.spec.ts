@@ -59,7 +59,13 @@ function applied(record: SessionRecord, write: SessionWrite, now: number): Sessi
 it('a merged command does what its writes do one after another', async () => {
   for (let seed = 0; seed < SEQUENCES; seed++) {
     const random = new Random(seed);
-    const previous = { hash: 'three', replacedAt: Date.now() - 1_000, grace: random.pick([1, HOUR]) };
+    const replacedAt = Date.now() - 1_000;
+    const previous = {
+      hash: 'three',
+      replacedAt,
+      grace: random.pick([1, 600, HOUR]),
+      ...(random.chance(0.5) && { since: replacedAt - random.pick([0, 10_000]) }),
+    };
     const record: SessionRecord = {
       id: `k${seed}`,
       secretHash: 'one',

@@ -1,6 +1,6 @@
 // Writes as aggregation pipelines, in which a condition and what depends on it are one atomic step. Strings are under
 // `$literal`, or one that starts with `$` would be a path.
-import type { SessionChange } from '../../contract/record.js';
+import { MOST_GRACES, type SessionChange } from '../../contract/record.js';
 import type { Window } from '../shared/clock.js';
 import { MARK, dateOf, fieldOf, fieldsOf, type SessionDocument } from './document.js';
 
@@ -10,8 +10,11 @@ export type Expression = Record<string, unknown>;
 /** Whether a session is live by the server's clock. */
 export const LIVE: Expression = { $gt: ['$expiresAt', '$$NOW'] };
 
-/** Whether a document is a session, and not one of another program. */
+/** Whether a document is a session or was regenerated: not one that has ended, nor one of another program. */
 export const IS_SESSION: Expression = { $eq: ['$nestjsSession', MARK.nestjsSession] };
+
+/** Whether a document is a tombstone. */
+export const IS_TOMBSTONE: Expression = { $ne: [{ $type: '$until' }, 'missing'] };
 
 const literal = (value: unknown): Expression => ({ $literal: value });
 const either = (condition: Expression, then: unknown, otherwise: unknown): Expression => ({
@@ -29,11 +32,12 @@ export const TOO_LATE = new Date(0);
 /**
  * Writes a document if there is none with its id, or only an expired session. Outside of its window it writes a document
  * that has expired, because a pipeline with `upsert` always inserts. For a query with the mark: if there is a document
- * of another program, MongoDB then rejects the insert.
+ * of another program, or the tombstone of a session that has ended, MongoDB then rejects the insert.
  */
 export function creation(document: SessionDocument, window: Window): Expression[] {
   const expiresAt = either(within(window), document.expiresAt, TOO_LATE);
-  return [{ $replaceWith: either(LIVE, '$$ROOT', { $mergeObjects: [literal(document), { expiresAt }] }) }];
+  const isTaken = { $or: [LIVE, IS_TOMBSTONE] };
+  return [{ $replaceWith: either(isTaken, '$$ROOT', { $mergeObjects: [literal(document), { expiresAt }] }) }];
 }
 
 /** Applies a change. */
@@ -70,9 +74,11 @@ export function changing({
 
 /** Rotates by the rules of `SessionStore.rotate`. */
 export function rotating(presented: string, secretHash: string, grace: number): Expression[] {
-  const isYoung = { $lt: [{ $subtract: ['$$NOW', '$previous.replacedAt'] }, '$previous.grace'] };
+  const since = { $ifNull: ['$previous.since', '$previous.replacedAt'] };
+  const isYoung = isWithin('$previous.replacedAt', '$previous.grace');
+  const mayHeal = isWithin(since, { $multiply: [MOST_GRACES, '$previous.grace'] });
   const isCurrent = { $eq: ['$secretHash', literal(presented)] };
-  const isUnseenBefore = { $and: [IS_UNSEEN, { $eq: ['$previous.hash', literal(presented)] }] };
+  const isUnseenBefore = { $and: [IS_UNSEEN, { $eq: ['$previous.hash', literal(presented)] }, mayHeal] };
   const turns = {
     $and: [
       { $ne: ['$secretHash', literal(secretHash)] },
@@ -81,7 +87,7 @@ export function rotating(presented: string, secretHash: string, grace: number): 
     ],
   };
   const before = { hash: literal(presented), replacedAt: '$$NOW', grace };
-  const previous = grace === 0 ? either(isCurrent, '$$REMOVE', before) : before;
+  const previous = either(isCurrent, grace === 0 ? '$$REMOVE' : before, { ...before, since });
   return [
     {
       $set: {
@@ -90,6 +96,11 @@ export function rotating(presented: string, secretHash: string, grace: number): 
       },
     },
   ];
+}
+
+/** Whether a time after an instant is not over. */
+function isWithin(instant: unknown, time: unknown): Expression {
+  return { $lt: [{ $subtract: ['$$NOW', instant] }, time] };
 }
 
 /** Whether no client has presented the secret of the last rotation yet. */

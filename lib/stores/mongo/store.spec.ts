@@ -105,7 +105,7 @@ describe('a page', () => {
 });
 
 describe('copies of sessions whose ids are not strings', () => {
-  it('are on no page, hide no session from a clear, and are not removed by one', async () => {
+  it('are on no page, hide no session from a clear, and stay as they are', async () => {
     const collection = `foreign-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
@@ -117,15 +117,18 @@ describe('copies of sessions whose ids are not strings', () => {
     }));
     const documents = connection.db!.collection<{ _id: unknown }>(collection);
     await documents.insertMany(foreign);
-    for (const group of ['g', undefined]) {
-      for (const id of ['a', 'b']) await store.create(aRecord(id, { groups: ['g'] }));
+    for (const [group, ids] of [
+      ['g', ['a', 'b']],
+      [undefined, ['c', 'd']],
+    ] as const) {
+      for (const id of ids) await store.create(aRecord(id, { groups: ['g'] }));
       const of = group === undefined ? {} : { group };
       const { records } = await store.page({ ...of, limit: 10 });
-      expect(records.map(({ id }) => id)).toEqual(['a', 'b']);
+      expect(records.map(({ id }) => id)).toEqual(ids);
       expect(await store.count('g')).toBe(2);
       expect(await store.clear(group)).toBe(2);
-      expect(await store.read('a')).toBeUndefined();
-      expect(await documents.countDocuments()).toBe(foreign.length);
+      expect(await store.read(ids[0])).toBeUndefined();
+      expect(await documents.find({ nestjsSession: 1 }).toArray()).toEqual(foreign);
     }
     await connection.db!.dropCollection(collection);
   });
@@ -135,7 +138,8 @@ describe('a session that has expired by the clock of this primary, and might be 
   it.each<[string, (store: MongoStore) => Promise<boolean | number>, boolean | number]>([
     ['destroyed', (store) => store.destroy('expired'), false],
     ['cleared beside one that lives', (store) => store.clear('g'), 1],
-  ])('is removed when it is %s, and not counted', async (_, end, outcome) => {
+    ['regenerated', (store) => store.regenerate('expired'), true],
+  ])('can be live no more when it is %s, and is not counted', async (_, end, outcome) => {
     const collection = `expired-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
@@ -143,7 +147,9 @@ describe('a session that has expired by the clock of this primary, and might be 
     const documents = connection.db!.collection<{ _id: string }>(collection);
     await documents.updateOne({ _id: 'expired' }, { $set: { expiresAt: new Date(Date.now() - 1) } });
     expect(await end(store)).toBe(outcome);
-    expect(await documents.countDocuments({ _id: 'expired' })).toBe(0);
+    expect(await documents.findOne({ _id: 'expired' })).toEqual(
+      expect.not.objectContaining({ expiresAt: expect.anything() as unknown }),
+    );
     await connection.db!.dropCollection(collection);
   });
 });

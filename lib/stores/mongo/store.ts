@@ -23,7 +23,9 @@ import { failed, isIdInUse, mayBeOfOne } from './errors.js';
 import { between } from './filters.js';
 import { BY_ID, makeIndexes } from './indexes.js';
 import { MongoReads } from './reads.js';
+import { page } from './pages.js';
 import { IS_SESSION, LIVE, TOO_LATE, creation, within } from './pipelines.js';
+import { ENDED, ENDING, OURS, REGENERATING } from './tombstones.js';
 
 /** The options of a `MongoStore`. */
 export interface MongoStoreOptions extends MongoConnectionOptions {
@@ -53,6 +55,7 @@ const WHOLE = {
   groups: 1,
   createdAt: 1,
   expiresAt: 1,
+  from: 1,
   live: { $and: [IS_SESSION, LIVE] },
 };
 
@@ -164,43 +167,48 @@ export class MongoStore extends SessionStore {
   }
 
   protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
-    // A session that has expired by this server's clock is removed too: it might be live by that of the next primary.
-    const destroyed = await this.calls.write(
-      'destroy',
-      deadline,
-      this.calls.timeIf({ ...MARK, _id: id }),
-      (send, window) =>
-        this.commands.findAndModify<Written>(send, {
-          query: { ...MARK, _id: id, $expr: within(window) },
-          remove: true,
-          fields: { ...STATE, live: LIVE },
-          hint: { _id: 1 },
-        }),
+    const filter = { ...MARK, _id: id };
+    // A session that has expired by this server's clock is ended too: it might be live by that of the next primary.
+    const ended = await this.calls.write('destroy', deadline, this.calls.timeIf(filter), (send, window) =>
+      this.commands.findAndModify<{ live: boolean }>(send, {
+        query: { ...filter, $expr: within(window) },
+        update: ENDING,
+        new: false,
+        fields: { _id: 0, live: LIVE },
+        hint: { _id: 1 },
+      }),
     );
-    return destroyed?.live === true;
+    return ended?.live === true;
   }
 
-  protected override doRegenerate(): Promise<boolean> {
-    throw new Error('not there yet');
+  protected override async doRegenerate(id: string, deadline: Deadline): Promise<boolean> {
+    const filter = { ...OURS, _id: id };
+    const met = await this.calls.write('regenerate', deadline, this.calls.timeIf(filter), (send, window) =>
+      this.commands.findAndModify<{ nestjsSession: number }>(send, {
+        query: { ...filter, $expr: within(window) },
+        update: REGENERATING,
+        new: false,
+        fields: { _id: 0, nestjsSession: 1 },
+        hint: { _id: 1 },
+      }),
+    );
+    return met?.nestjsSession !== ENDED.nestjsSession;
   }
 
-  protected override doHaveEnded(): Promise<boolean> {
-    throw new Error('not there yet');
+  protected override doHaveEnded(ids: string[], deadline: Deadline): Promise<boolean> {
+    return this.#connection.call('haveEnded', deadline, async (send) => {
+      const query = { filter: { ...ENDED, _id: { $in: ids } }, projection: { _id: 1 }, limit: 1 };
+      return (await this.commands.findAll(send, query)).length > 0;
+    });
   }
 
-  protected override async doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
+  protected override doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
     const { group, limit } = options;
     const after = options.after === undefined ? undefined : idIn(options.after);
     return this.#connection.call('page', deadline, async (send) => {
-      const filter = { ...between({ group, after }), $expr: LIVE };
-      const { found, isCut } = await this.commands.findSome<SessionDocument>(send, {
-        filter,
-        sort: { _id: 1 },
-        limit,
-      });
-      const records = found.map(recordOf);
-      const next = records.length === limit || isCut ? records.at(-1)?.id : undefined;
-      return next === undefined ? { records } : { records, next: NEXT + next };
+      const { records, isLast } = await page(this.commands, send, { group, after }, limit);
+      const last = records.at(-1);
+      return isLast || !last ? { records } : { records, next: NEXT + last.id };
     });
   }
 
@@ -253,10 +261,15 @@ export class MongoStore extends SessionStore {
   }
 
   /**
-   * Writes a document if there is none with its id, or only an expired session. Resolves to the session that has the id
-   * then; `undefined` if a document of another program has it.
+   * Writes a document if there is none with its id, or only an expired session. Resolves to what has the id then: a
+   * session, or the tombstone of one that was regenerated. `undefined` if that of a session that has ended has it, or a
+   * document of another program.
    */
-  private async put(send: Send, document: SessionDocument, window: Window): Promise<Written | undefined> {
+  private async put(
+    send: Send,
+    document: SessionDocument,
+    window: Window,
+  ): Promise<Partial<Written> | undefined> {
     const { _id } = document;
     for (;;) {
       try {
