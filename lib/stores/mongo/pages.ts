@@ -5,41 +5,44 @@ import { recordOf, type SessionDocument } from './document.js';
 import { between, type Range } from './filters.js';
 import { LIVE } from './pipelines.js';
 
-/** How many characters of data a page has at most, before its last session. */
-const CHARACTERS = 4 * 1024 * 1024;
-
-/** How many sessions are read before their size is known: few, as each may have 1 MiB. */
-const FIRST = 4;
+/** How many characters a page has at most, before its last session. */
+const MOST = 4 * 1024 * 1024;
 
 /**
- * Up to `limit` live sessions of a range; fewer if they are large. MongoDB can only limit how many documents a response
- * has, so the first few show how many more fit into the page.
+ * Reads pages of about 4 MiB. MongoDB can only limit how many documents a response has, and cuts it at 16 MB, so the
+ * sessions that were read last show how many fit into a page.
  */
-export async function page(
-  commands: Commands,
-  send: Send,
-  range: Range,
-  limit: number,
-): Promise<{ records: SessionRecord[]; isLast: boolean }> {
-  const records: SessionRecord[] = [];
-  let characters = 0;
-  let some = Math.min(FIRST, limit);
-  for (;;) {
-    const after = records.at(-1)?.id ?? range.after;
-    const { found, isCut } = await commands.findSome<SessionDocument>(send, {
-      filter: { ...between({ ...range, after }), $expr: LIVE },
-      sort: { _id: 1 },
-      limit: some,
-    });
-    for (const document of found) {
-      const record = recordOf(document);
-      records.push(record);
-      characters += charactersOf(record);
+export class Pages {
+  /** How many characters the largest session of the last response has. At first as many as large ones have. */
+  private largest = MOST / 4;
+
+  constructor(private readonly commands: Commands) {}
+
+  /** Up to `limit` live sessions of a range; fewer if they are large. */
+  async read(
+    send: Send,
+    range: Range,
+    limit: number,
+  ): Promise<{ records: SessionRecord[]; isLast: boolean }> {
+    const records: SessionRecord[] = [];
+    let characters = 0;
+    for (;;) {
+      const after = records.at(-1)?.id ?? range.after;
+      const fitting = Math.ceil((MOST - characters) / this.largest);
+      const some = Math.min(fitting, limit - records.length);
+      const { found, isCut } = await this.commands.findSome<SessionDocument>(send, {
+        filter: { ...between({ ...range, after }), $expr: LIVE },
+        sort: { _id: 1 },
+        limit: some,
+      });
+      const met = found.map(recordOf);
+      const sizes = met.map(charactersOf);
+      records.push(...met);
+      characters += sizes.reduce((sum, size) => sum + size, 0);
+      if (sizes.length > 0) this.largest = Math.max(...sizes);
+      if (found.length < some && !isCut) return { records, isLast: true };
+      if (records.length >= limit || characters >= MOST) return { records, isLast: false };
     }
-    if (found.length < some && !isCut) return { records, isLast: true };
-    if (records.length >= limit || characters >= CHARACTERS) return { records, isLast: false };
-    const fit = Math.ceil((CHARACTERS - characters) / (characters / records.length));
-    some = Math.min(fit, limit - records.length);
   }
 }
 

@@ -23,7 +23,7 @@ import { failed, isIdInUse, mayBeOfOne } from './errors.js';
 import { between } from './filters.js';
 import { BY_ID, makeIndexes } from './indexes.js';
 import { MongoReads } from './reads.js';
-import { page } from './pages.js';
+import { Pages } from './pages.js';
 import { IS_SESSION, LIVE, TOO_LATE, creation, within } from './pipelines.js';
 import { ENDED, ENDING, OURS, REGENERATING } from './tombstones.js';
 
@@ -80,6 +80,7 @@ export class MongoStore extends SessionStore {
   private readonly calls: Calls;
   private readonly changes: Changes;
   private readonly clearing: Clearing;
+  private readonly pages: Pages;
   private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
   private readonly writes = new SessionWriteQueue({
     send: (turn) => this.changes.send(turn),
@@ -103,6 +104,7 @@ export class MongoStore extends SessionStore {
     );
     this.changes = new Changes(this.calls, this.commands);
     this.clearing = new Clearing(this.calls, this.commands);
+    this.pages = new Pages(this.commands);
   }
 
   /** The time of the primary. */
@@ -206,7 +208,7 @@ export class MongoStore extends SessionStore {
     const { group, limit } = options;
     const after = options.after === undefined ? undefined : idIn(options.after);
     return this.#connection.call('page', deadline, async (send) => {
-      const { records, isLast } = await page(this.commands, send, { group, after }, limit);
+      const { records, isLast } = await this.pages.read(send, { group, after }, limit);
       const last = records.at(-1);
       return isLast || !last ? { records } : { records, next: NEXT + last.id };
     });
