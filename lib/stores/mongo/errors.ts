@@ -67,7 +67,7 @@ const PROBLEMS: [names: RegExp, problem: string][] = [
   [DAMAGED, 'a document of the collection is damaged. Remove it'],
   [
     /^DocumentValidationFailure$/,
-    'the collection has a validator that rejects sessions. Choose another `collection`',
+    'the collection has a validator that rejects sessions or their tombstones. Choose another `collection`',
   ],
   [
     /^(IndexOptionsConflict|IndexKeySpecsConflict)$/,

@@ -109,7 +109,7 @@ describe('copies of sessions whose ids are not strings', () => {
     const collection = `foreign-${randomUUID()}`;
     const store = new MongoStore({ connection, collection });
     await store.open();
-    const foreign = [new mongoose.mongo.ObjectId(), 7, new Date(), true].map((_id) => ({
+    const foreign = [7, new mongoose.mongo.ObjectId(), true, new Date()].map((_id) => ({
       _id,
       nestjsSession: 1,
       groups: ['g'],
@@ -128,7 +128,7 @@ describe('copies of sessions whose ids are not strings', () => {
       expect(await store.count('g')).toBe(2);
       expect(await store.clear(group)).toBe(2);
       expect(await store.read(ids[0])).toBeUndefined();
-      expect(await documents.find({ nestjsSession: 1 }).toArray()).toEqual(foreign);
+      expect(await documents.find({ nestjsSession: 1 }).sort({ _id: 1 }).toArray()).toEqual(foreign);
     }
     await connection.db!.dropCollection(collection);
   });
