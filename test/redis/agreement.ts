@@ -9,11 +9,13 @@ interface Held {
   lists: Map<string, Map<string, number>>;
   /** The groups that are noted for a session, by its id. */
   notes: Map<string, string[]>;
+  /** The groups of the session that a tombstone is for, by its id. `undefined` if it was not only regenerated. */
+  tombstones: Map<string, string[] | undefined>;
 }
 
 /**
  * Asserts that records, index and groups are consistent, both in what `store` returns and in what the servers hold.
- * Resolves to the live sessions by id. Lists may still contain the ids in `expired`.
+ * Resolves to the live sessions by id. Lists may still contain the ids in `expired`, and those with a tombstone.
  *
  * @param nodes all primaries, each queried directly
  * @param prefix as it is encoded on the server
@@ -24,7 +26,7 @@ export async function agreement(
   prefix: string,
   { expired = new Set<string>() }: { expired?: ReadonlySet<string> } = {},
 ): Promise<Map<string, SessionRecord>> {
-  const { hashes, lists, notes } = await held(nodes, prefix);
+  const { hashes, lists, notes, tombstones } = await held(nodes, prefix);
   const known = new Set([
     ...hashes.keys(),
     ...[...lists.values()].flatMap((list) => Array.from(list.keys())),
@@ -51,7 +53,8 @@ export async function agreement(
     if (!lists.has(name)) lists.set(name, new Map());
   }
   for (const [name, list] of lists) {
-    const listed = [...list.keys()].filter((key) => !expired.has(key) || live.has(key)).toSorted();
+    const isGone = (key: string) => expired.has(key) || tombstones.has(key);
+    const listed = [...list.keys()].filter((key) => !isGone(key) || live.has(key)).toSorted();
     assert.deepEqual(
       listed,
       membersOf(name.startsWith('g:') ? name.slice(2) : undefined),
@@ -60,6 +63,14 @@ export async function agreement(
   }
   for (const [key, expires] of lists.get('expiry') as Map<string, number>) {
     if (live.has(key)) assert.equal(expires, live.get(key)?.expiresAt, 'the index has the expiry');
+  }
+  for (const [key, its] of tombstones) {
+    assert.equal(live.has(key), false, 'a session with a tombstone is gone');
+    if (!its) continue;
+    for (const name of ['all', 'expiry', ...its.map((group) => `g:${group}`)])
+      assert.ok(lists.get(name)?.has(key), `${name} lists a regenerated session`);
+    assert.ok((lists.get('expiry')?.get(key) as number) < 0, 'the index does not count it');
+    assert.deepEqual((notes.get(key) ?? []).toSorted(), its.toSorted(), 'its groups are noted');
   }
 
   // What the store returns.
@@ -86,13 +97,18 @@ async function held(nodes: Redis[], prefix: string): Promise<Held> {
   const hashes: Held['hashes'] = new Map();
   const lists: Held['lists'] = new Map();
   const notes: Held['notes'] = new Map();
+  const tombstones: Held['tombstones'] = new Map();
   for (const node of nodes) {
     const keys = (await node.keys('*')).filter((key) => key.startsWith(`${prefix}{`));
     await Promise.all(
       keys.map(async (key) => {
         const name = key.slice(key.indexOf('}:') + 2);
         if (name.startsWith('s:')) {
-          const { expires, groups = '[]' } = await node.hgetall(key);
+          const { expires, groups = '[]', ended, of = '[]' } = await node.hgetall(key);
+          if (ended !== undefined) {
+            tombstones.set(name.slice(2), ended === 'ended' ? undefined : (JSON.parse(of) as string[]));
+            return;
+          }
           // It may have expired since the keys were listed.
           if (expires === undefined) return;
           hashes.set(name.slice(2), { expires: Number(expires), groups: JSON.parse(groups) as string[] });
@@ -111,5 +127,5 @@ async function held(nodes: Redis[], prefix: string): Promise<Held> {
       }),
     );
   }
-  return { hashes, lists, notes };
+  return { hashes, lists, notes, tombstones };
 }

@@ -10,6 +10,8 @@ export function callsOf(store: SessionStore, record: SessionRecord): Record<stri
     update: () => store.update(record, { set: { b: '2' }, join: ['h'], leave: ['g'] }),
     rotate: () => store.rotate(record, record.secretHash, 'next', 1000),
     destroy: () => store.destroy(record.id),
+    regenerate: () => store.regenerate(record.id),
+    haveEnded: () => store.haveEnded([record.id]),
     page: () => store.page({ group: 'g', limit: 10 }),
     count: () => store.count('g'),
     clear: () => store.clear('g'),

@@ -69,6 +69,9 @@ async function warm(store: RedisStore): Promise<void> {
   await store.update(record, {});
   await store.rotate(record, record.secretHash, 'next', 0);
   await store.destroy(record.id);
+  await store.regenerate(record.id);
+  await store.haveEnded([record.id]);
+  await store.page({ limit: 1 });
   await store.count('nobody');
   await store.clear('nobody');
 }
@@ -86,18 +89,22 @@ it('works although the server forgets the scripts between any two calls', async 
     () => store.page({ limit: 10 }).then((page) => page.records.length),
     () => store.clear('h'),
     () => store.destroy('k'),
+    () => store.haveEnded(['k']),
+    () => store.regenerate('k'),
   ]) {
     await direct.script('FLUSH');
     results.push(await step());
   }
   expect(results).toEqual([
-    undefined,
+    true,
     { expiresAt: record.expiresAt, secretHash: 'secretHash' },
     'next',
     1,
     1,
     1,
     1,
+    false,
+    true,
     false,
   ]);
 });

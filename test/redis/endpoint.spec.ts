@@ -88,7 +88,8 @@ describe.concurrent.each(kinds)('after a failover behind one address, a store of
       (store) => store.create(record).then(() => {}),
       async (store, present) => {
         const begun = performance.now();
-        for (const work of Object.values(callsOf(store, record))) await eventually(work);
+        for (const work of Object.values(callsOf(store, record)))
+          await eventually(async () => ({ result: await work() }));
         expect(performance.now() - begun).toBeLessThan(NOTICED);
         await store.create(aRecord('k2'));
         expect(await present.read('k2')).toBeDefined();
@@ -114,7 +115,7 @@ describe.concurrent.each(kinds)('after a failover behind one address, a store of
   });
 });
 
-it.concurrent.each(['update', 'rotate', 'destroy', 'count', 'clear'] as const)(
+it.concurrent.each(['update', 'rotate', 'destroy', 'regenerate', 'haveEnded', 'count', 'clear'] as const)(
   'a store never gives a result of %s from a former primary',
   async (operation) => {
     const record = aRecord('new', { groups: ['g'] });
@@ -128,6 +129,7 @@ it.concurrent.each(['update', 'rotate', 'destroy', 'count', 'clear'] as const)(
       async (store, present) => {
         // The former primary has never had this session.
         await present.create(record);
+        if (operation === 'regenerate' || operation === 'haveEnded') await present.destroy(record.id);
         const work = callsOf(store, record)[operation] as () => Promise<unknown>;
         const { result } = await eventually(async () => ({ result: await work() }));
         expect({ [operation]: result }).toEqual({
@@ -135,6 +137,8 @@ it.concurrent.each(['update', 'rotate', 'destroy', 'count', 'clear'] as const)(
             update: { expiresAt: record.expiresAt, secretHash: record.secretHash },
             rotate: 'next',
             destroy: true,
+            regenerate: false,
+            haveEnded: true,
             count: 1,
             clear: 1,
           }[operation],

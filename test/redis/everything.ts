@@ -9,20 +9,27 @@ export async function expectEverythingToWork(options: RedisStoreOptions): Promis
   const store = new RedisStore({ prefix: randomUUID(), ...options });
   try {
     await store.open();
-    const [one, two] = [aRecord('1', { groups: ['g', 'h'] }), aRecord('2', { groups: ['g'] })];
+    const [one, two] = [
+      aRecord(randomUUID(), { groups: ['g', 'h'] }),
+      aRecord(randomUUID(), { groups: ['g'], from: ['nobody'] }),
+    ];
     await store.create(one);
     await store.create(two);
-    expect(await store.read('1')).toEqual(one);
+    expect(await store.read(one.id)).toEqual(one);
     const update = await store.update(one, { set: { b: '2' }, leave: ['h'] });
     expect(update).toEqual({ expiresAt: one.expiresAt, secretHash: one.secretHash });
     expect(await store.rotate(one, one.secretHash, 'next', 0)).toBe('next');
-    expect(await store.read('1')).toMatchObject({ secretHash: 'next', data: { b: '2' }, groups: ['g'] });
+    expect(await store.read(one.id)).toMatchObject({ secretHash: 'next', data: { b: '2' }, groups: ['g'] });
     expect(await store.read('nobody')).toBeUndefined();
-    expect((await paged(store, 'g')).toSorted()).toEqual(['1', '2']);
+    expect((await paged(store, 'g')).toSorted()).toEqual([one.id, two.id].toSorted());
     expect({ all: await store.count(), h: await store.count('h') }).toEqual({ all: 2, h: 0 });
-    expect(await store.destroy('1')).toBe(true);
-    expect(await store.destroy('1')).toBe(false);
+    expect(await store.destroy(one.id)).toBe(true);
+    expect(await store.destroy(one.id)).toBe(false);
+    expect(await store.regenerate(two.id)).toBe(true);
+    expect(await store.haveEnded([two.id])).toBe(false);
+    expect(await store.create(aRecord(randomUUID(), { groups: ['g'], from: [two.id] }))).toBe(true);
     expect(await store.clear('g')).toBe(1);
+    expect(await store.haveEnded([two.id])).toBe(true);
   } finally {
     await store.close();
   }

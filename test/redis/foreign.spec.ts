@@ -7,12 +7,13 @@ import { call } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
 import { agreement, paged } from './agreement.js';
 import { ownServer } from './own.server.js';
+import { withoutTombstones } from './tombstones.js';
 
 const { server, direct } = await ownServer();
 
 /** Calls every method of a store. Leaves no session. */
 async function everything(store: RedisStore): Promise<void> {
-  const [one, two] = [aRecord('1', { groups: ['g', ''] }), aRecord('2', { groups: ['g'] })];
+  const [one, two] = [aRecord('1', { groups: ['g', ''] }), aRecord('2', { groups: ['g'], from: ['0'] })];
   await store.create(one);
   await store.create(two);
   await store.create(two);
@@ -28,7 +29,10 @@ async function everything(store: RedisStore): Promise<void> {
   await store.count('*');
   await store.clear('g', ['1']);
   await store.clear('*');
-  await store.update(two, { expiresAt: 0 });
+  await store.regenerate('2');
+  await store.haveEnded(['2']);
+  await store.create(aRecord('4', { groups: ['g'] }));
+  await store.update({ id: '4' }, { expiresAt: 0 });
   await store.destroy('1');
   await store.clear();
 }
@@ -78,16 +82,16 @@ describe('keys of other programs', () => {
     const run = [...after].filter(([name, calls]) => calls > (before.get(name) ?? 0)).map(([name]) => name);
     // The client's handshake and this spec's INFO, the commands of the store, and those of its scripts.
     const handshake = 'hello client|setinfo info'.split(' ');
-    const sent = 'evalsha eval hgetall zrangebyscore'.split(' ');
+    const sent = 'evalsha eval hgetall hmget'.split(' ');
     const scripted =
-      'time pttl pexpireat exists unlink get set hget hmget hset hdel zadd zrem zrange zscore zcount zrandmember'.split(
+      'time pttl pexpireat exists unlink get set hget hset hdel zadd zrem zrange zrangebyscore zscore zcount zrandmember'.split(
         ' ',
       );
     expect(run.filter((name) => !handshake.concat(sent, scripted).includes(name))).toEqual([]);
     expect(run).toEqual(expect.arrayContaining(sent));
 
     for (const key of strangers) expect(await direct.get(key)).toBe(`of ${key}`);
-    expect((await direct.keys('*')).toSorted()).toEqual(strangers.toSorted());
+    expect(await withoutTombstones(direct)).toEqual(strangers.toSorted());
   });
 
   it('include those of stores whose prefix starts with the prefix of this store', async () => {
@@ -206,6 +210,18 @@ describe('the cost of a call', () => {
       const ending = await cost(() => store.destroy(`created ${n++}`));
       expect(ending.count).toBe(1);
       expect(ending.bytes).toBeLessThan(1000);
+      n = 0;
+      for (const id of ['old 0', 'old 1']) await store.create({ ...large, id });
+      const regenerating = await cost(() => store.regenerate(`old ${n++}`));
+      expect(regenerating.count).toBe(1);
+      expect(regenerating.bytes).toBeLessThan(1000);
+      // One to create the session, and one for each session that it came from.
+      n = 0;
+      const succeeding = await cost(() =>
+        store.create({ ...large, id: `new ${n++}`, from: ['old 0', 'old 1'] }),
+      );
+      expect(succeeding.count).toBe(3);
+      expect((await cost(() => store.page({ group: 'user:42', limit: 10 }))).count).toBe(1);
       expect((await cost(() => store.count('user:42'))).count).toBe(1);
       expect((await cost(() => store.count())).count).toBe(1);
     } finally {

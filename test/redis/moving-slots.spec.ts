@@ -18,15 +18,15 @@ const TIMEOUT = 500;
 
 let cluster: Awaited<ReturnType<typeof startRedisCluster>>;
 let client: Cluster;
-/** The ids of three sessions of the first shard. */
+/** The ids of four sessions of the first shard. */
 let ids: string[];
 beforeAll(async () => {
   cluster = await startRedisCluster();
   client = new Cluster(cluster.nodes, { lazyConnect: true });
   await client.connect();
   const { patient, prefix, close } = await opened();
-  await Promise.all(Array.from({ length: 150 }, (_, at) => patient.create(aRecord(`k${at}`))));
-  ids = await client.zrange(`${prefix}${SHARD}all`, '0', '2');
+  await Promise.all(Array.from({ length: 400 }, (_, at) => patient.create(aRecord(`k${at}`))));
+  ids = await client.zrange(`${prefix}${SHARD}all`, '0', '3');
   await patient.clear();
   await close();
 });
@@ -34,6 +34,8 @@ afterAll(async () => {
   client.disconnect();
   await cluster.stop();
 });
+
+type Four<T> = [T, T, T, T];
 
 /** Stores with one prefix: one gives up soon, the other one waits as long as a busy machine needs. */
 async function opened() {
@@ -56,6 +58,12 @@ function inOrder(records: Iterable<SessionRecord>): SessionRecord[] {
     .toSorted((one, other) => ids.indexOf(one.id) - ids.indexOf(other.id));
 }
 
+/** Removes the tombstones of sessions whose ids are used again. */
+async function forgetTombstones(prefix: string): Promise<void> {
+  const names = ['all', 'expiry', 'g:g', 'g:h', ...ids.flatMap((id) => [`s:${id}`, `m:${id}`])];
+  await Promise.all(names.map((name) => client.unlink(`${prefix}${SHARD}${name}`)));
+}
+
 /** Runs `work` on all items, on a few in parallel. */
 async function atATime<T>(count: number, items: T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = items.values();
@@ -67,18 +75,19 @@ async function atATime<T>(count: number, items: T[], work: (item: T) => Promise<
 }
 
 describe('while a slot moves', () => {
-  /** The keys of the sessions a and b, as the names of the tests call them. */
+  /** The keys of the sessions a, b and d, as the names of the tests call them. */
   const KEYS: Record<string, () => string[]> = {
     session: () => [`s:${ids[0]}`],
     note: () => [`m:${ids[0]}`],
     'other session': () => [`s:${ids[1]}`, `m:${ids[1]}`],
+    tombstone: () => [`s:${ids[3]}`, `m:${ids[3]}`],
     index: () => ['all'],
     'order of expiry': () => ['expiry'],
     group: () => ['g:g'],
     'other group': () => ['g:h'],
   };
   const every = Object.keys(KEYS);
-  const some = [[], ['note'], ['session', 'note', 'other session'], every.slice(3), every];
+  const some = [[], ['note'], ['tombstone'], ['session', 'note', 'other session'], every.slice(3), every];
   const subsets = Array.from({ length: 2 ** every.length }, (_, bits) =>
     every.filter((__, at) => bits & (2 ** at)),
   );
@@ -98,12 +107,15 @@ describe('while a slot moves', () => {
     async ({ moved }) => {
       const isMoved = moved.length === every.length;
       const isTogether = isMoved || moved.length === 0;
-      const [a, b, c] = ids.map((id) => aRecord(id)) as [SessionRecord, SessionRecord, SessionRecord];
-      const sessions: Sessions = { a: { ...a, groups: ['g', 'h'] }, b: { ...b, groups: ['g'] }, c };
+      const [a, b, c, d] = ids.map((id) => aRecord(id)) as Four<SessionRecord>;
+      const groups = ['g', 'h'];
+      const sessions: Sessions = { a: { ...a, groups }, b: { ...b, groups: ['g'] }, c, d: { ...d, groups } };
       await Promise.all(
         cases.map(async ({ patient }) => {
           await patient.create(sessions.a);
           await patient.create(sessions.b);
+          await patient.create(sessions.d);
+          await patient.regenerate(sessions.d.id);
         }),
       );
       const move = await SlotMove.begin(SLOT, cluster.primaries);
@@ -141,6 +153,7 @@ describe('while a slot moves', () => {
           .soft(now, `after ${name}, which was ${outcome.status}`)
           .toEqual(inOrder(after ?? [sessions.a, sessions.b]));
         await patient.clear();
+        await forgetTombstones(prefix);
       });
     },
     120_000,

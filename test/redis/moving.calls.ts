@@ -1,11 +1,15 @@
 import type { SessionRecord, SessionStore } from 'nestjs-session-stores/store';
 import { paged } from './agreement.js';
 
-/** The sessions of a call: `a` in the groups g and h, `b` in g, and `c`, which is not created before. */
+/**
+ * The sessions of a call: `a` in the groups g and h, `b` in g, `c`, which is not created before, and `d`, which was in g
+ * and h and was regenerated.
+ */
 export interface Sessions {
   a: SessionRecord;
   b: SessionRecord;
   c: SessionRecord;
+  d: SessionRecord;
 }
 
 /** A call of a store while the slot of its sessions moves. */
@@ -102,7 +106,29 @@ export const calls: Record<string, Call> = {
     returns: false,
     works: 'always',
   },
-  'a clear of a group': { run: (store) => store.clear('g'), returns: 2, leaves: () => [], works: 'together' },
+  'a destroy of a regenerated session': {
+    run: (store, { d }) => store.destroy(d.id),
+    returns: false,
+    works: 'always',
+  },
+  'a regenerate': {
+    run: (store, { a }) => store.regenerate(a.id),
+    returns: true,
+    leaves: ({ b }) => [b],
+    works: 'together',
+  },
+  'a repeated regenerate': { run: (store, { d }) => store.regenerate(d.id), returns: true, works: 'always' },
+  'a question whether sessions have ended': {
+    run: (store, { a, d }) => store.haveEnded([a.id, d.id]),
+    returns: false,
+    works: 'always',
+  },
+  'a clear of a group': {
+    run: async (store, { d }) => [await store.clear('g'), await store.haveEnded([d.id])],
+    returns: [2, true],
+    leaves: () => [],
+    works: 'together',
+  },
   'a clear of a group of one': {
     run: (store) => store.clear('h'),
     returns: 1,
@@ -117,17 +143,29 @@ export const calls: Record<string, Call> = {
   },
   'a clear of an absent group': { run: (store) => store.clear('new'), returns: 0, works: 'always' },
   'a clear of all': { run: (store) => store.clear(), returns: 2, leaves: () => [], works: 'together' },
-  'a create': { run: (store, { c }) => store.create(c), leaves: ({ a, b, c }) => [a, b, c], works: 'moved' },
+  'a create': {
+    run: (store, { c }) => store.create(c),
+    returns: true,
+    leaves: ({ a, b, c }) => [a, b, c],
+    works: 'moved',
+  },
   'a create in a group in use': {
     run: (store, { c }) => store.create({ ...c, groups: ['g'] }),
+    returns: true,
     leaves: ({ a, b, c }) => [a, b, { ...c, groups: ['g'] }],
     works: 'moved',
   },
   'a create in a new group': {
     run: (store, { c }) => store.create({ ...c, groups: ['new'] }),
+    returns: true,
     leaves: ({ a, b, c }) => [a, b, { ...c, groups: ['new'] }],
   },
-  'a repeated create': { run: (store, { a }) => store.create(a), works: 'always' },
+  'a repeated create': { run: (store, { a }) => store.create(a), returns: true, works: 'always' },
+  'a create with the id of a regenerated session': {
+    run: (store, { d }) => store.create(d),
+    fails: /the id is in use by another session, or was/,
+    works: 'always',
+  },
   'a create with an id in use': {
     run: (store, { a }) => store.create({ ...a, secretHash: 'another' }),
     fails: /the id is in use by another session/,

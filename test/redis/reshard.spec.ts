@@ -108,9 +108,11 @@ class Worker {
         mine.set(record.id, { ...record, groups: [...groups] });
       }
     } else if (roll < 0.85 && mine.size > 5) {
-      const wasLive = await this.on(record, () => store.destroy(record.id));
+      const wasLive = await this.on(record, () =>
+        random.chance(0.5) ? store.destroy(record.id) : store.regenerate(record.id),
+      );
       if (wasLive !== FAILED) {
-        expect(wasLive, 'a live session is destroyed').toBe(true);
+        expect(wasLive, 'a live session is destroyed or regenerated').toBe(true);
         mine.delete(record.id);
       }
     } else if (roll < 0.92) {

@@ -5,6 +5,7 @@ import { aRecord } from '../record.js';
 import { eventually } from '../eventually.js';
 import { paged } from './agreement.js';
 import { ownServer } from './own.server.js';
+import { outlive } from './tombstones.js';
 
 const {
   server: { url },
@@ -27,6 +28,17 @@ const ends: Record<string, (store: RedisStore, shard: string) => Promise<unknown
     await store.count();
   },
   'was destroyed': (store) => store.destroy('k'),
+  'was regenerated': (store) => store.regenerate('k'),
+  'was regenerated and was swept when its groups were no longer noted': async (store, shard) => {
+    await store.regenerate('k');
+    await outlive(direct, shard, 'k');
+    await direct.del(`${shard}m:k`);
+    await store.count();
+  },
+  'was regenerated and destroyed': async (store) => {
+    await store.regenerate('k');
+    await store.destroy('k');
+  },
   'was expired by a change': (store) => store.update({ id: 'k' }, { expiresAt: 0 }),
   'left the group and was destroyed': async (store) => {
     await store.update({ id: 'k' }, { leave: ['g'] });
@@ -60,6 +72,7 @@ describe.each(Object.entries(ends))('a session with the id of one that %s', (_, 
       await store.create(aRecord('other', { groups: ['g'] }));
       await store.create(aRecord('k', { groups: ['g', 'h'] }));
       await end(store, `${prefix}{18}:`);
+      await outlive(direct, `${prefix}{18}:`, 'k');
       await store.create(aRecord('k', { secretHash: 'another', groups }));
       await use(store);
     } finally {

@@ -8,6 +8,7 @@ import { RedisProxy } from '../servers/redis.proxy.mjs';
 import { aRecord } from '../record.js';
 import { expectEverythingToWork } from './everything.js';
 import { ownServer } from './own.server.js';
+import { withoutTombstones } from './tombstones.js';
 
 const { server, direct } = await ownServer();
 
@@ -45,7 +46,8 @@ async function refusal(...rights: string[]): Promise<Error> {
 
 afterEach(async () => {
   vi.restoreAllMocks();
-  expect(await direct.keys('*')).toEqual([]);
+  expect(await withoutTombstones(direct)).toEqual([]);
+  await direct.flushdb();
 });
 
 describe('the user in the documentation', () => {

@@ -117,7 +117,8 @@ describe('an error contains no session data, secret hash or password', () => {
       expect((await store.read('k'))?.data).toEqual({ __proto__: null, a: '1' });
       expect(await store.count('g')).toBe(1);
       expect(await store.destroy('k')).toBe(true);
-      expect(await settings.dbsize()).toBe(0);
+      expect(await settings.keys('*')).toEqual([expect.stringMatching(/s:k$/)]);
+      expect(await store.haveEnded(['k'])).toBe(true);
     } finally {
       await store.close();
       settings.disconnect();

@@ -53,7 +53,10 @@ describe('two nodes that run all operations in parallel on the same sessions of 
         if (roll < 0.3) {
           // If the id is in use, the create is rejected.
           const fresh = { ...record, groups: someGroups(), expiresAt: random.chance(0.1) ? NEVER : later() };
-          await store.create(fresh);
+          await store.create(fresh).catch((error: Error) => {
+            renew(record);
+            throw error;
+          });
         } else if (roll < 0.5) {
           const join = someGroups();
           const leave = someGroups().filter((group) => !join.includes(group));
@@ -79,7 +82,9 @@ describe('two nodes that run all operations in parallel on the same sessions of 
           const presented = (await store.read(record.id))?.secretHash ?? 'none';
           await store.rotate(record, presented, `secret hash ${secretHashes++}`, random.pick([0, 20, 1000]));
         } else if (roll < 0.93) {
-          await store.destroy(record.id);
+          if (random.chance(0.5)) await store.destroy(record.id);
+          else await store.regenerate(record.id);
+          renew(record);
         } else if (roll < 0.96) {
           await store.clear(random.pick(GROUPS), random.chance(0.3) ? [record.id] : []);
         } else if (roll < 0.98) {
@@ -88,8 +93,13 @@ describe('two nodes that run all operations in parallel on the same sessions of 
           await paged(store, random.pick(GROUPS));
         }
       };
+      // A session that has ended makes place for another one.
       const inUse = (error: Error) => {
         if (!error.message.includes('in use by another session')) throw error;
+      };
+      const renew = ({ id }: SessionRecord) => {
+        const at = records.findIndex((one) => one.id === id);
+        if (at >= 0) records[at] = aRecord(randomUUID());
       };
       try {
         await Promise.all(

@@ -15,12 +15,14 @@ const SINGLE_TAGS = ['18'];
  * The keys of the store. All keys of a shard have one hash tag, and so one slot, so that one script can change a
  * session together with the sets that list it:
  *
- * - `<shard>s:<id>`: hash, a session. It expires with the session.
- * - `<shard>m:<id>`: string, the groups of a session that is in any, as JSON. It outlives the session by five seconds, so
- *   that a sweep finds them.
- * - `<shard>all`: sorted set, the shard's sessions in the order in which they were added.
- * - `<shard>expiry`: sorted set, the shard's sessions in order of expiry.
- * - `<shard>g:<group>`: sorted set, the group's sessions in this shard in the order in which they joined.
+ * - `<shard>s:<id>`: hash, a session, which expires with it; or the tombstone of one, which expires after ten minutes.
+ * - `<shard>m:<id>`: string, the groups of a session that is in any, as JSON. It outlives the session, or the tombstone
+ *   of a regenerated one, by five seconds, so that a sweep finds them.
+ * - `<shard>all`: sorted set, the shard's sessions, regenerated ones included, in the order in which they were added.
+ * - `<shard>expiry`: sorted set, the shard's sessions in order of expiry; before them, with negative scores, those that
+ *   were regenerated.
+ * - `<shard>g:<group>`: sorted set, the group's sessions in this shard, regenerated ones included, in the order in which
+ *   they joined.
  * - `<shard>none`: never exists. To remove it is a write that does nothing, which a replica rejects.
  *
  * Unlike the order of expiry, the order of arrival never changes while a session is in a set, so paging and clearing
@@ -78,16 +80,14 @@ export function fieldsOf({
   groups,
   createdAt,
   expiresAt,
+  from,
 }: SessionRecord): (string | number)[] {
   const names = Object.keys(data);
   const short = names.filter((name) => (data[name] as string).length <= PACKED);
   const packed = pack(createdAt, short, data);
   const fields: (string | number)[] = ['secretHash', secretHash, 'expires', expiresAt, 'pack', packed];
-  if (previous)
-    fields.push(
-      'previous',
-      `${previous.replacedAt}:${previous.grace}:${previous.validUntil ?? ''}:${previous.hash}`,
-    );
+  if (previous) fields.push('previous', previousField(previous));
+  if (from) fields.push('from', JSON.stringify(from));
   if (groups.length > 0) fields.push('groups', JSON.stringify([...new Set(groups)]));
   for (const name of names) {
     const text = data[name] as string;
@@ -119,7 +119,7 @@ function pack(createdAt: number, names: string[], data: Record<string, string>):
 }
 
 /**
- * The record in a hash, given as its fields, each followed by its value; `undefined` if there is none. `createdAt` of a
+ * The record in a hash, given as its fields, each followed by its value; `undefined` if there is none, or a tombstone. `createdAt` of a
  * damaged one is `NaN`, so that its reader notices.
  */
 export function recordOf(id: string, fields: string[]): SessionRecord | undefined {
@@ -130,6 +130,7 @@ export function recordOf(id: string, fields: string[]): SessionRecord | undefine
   let packed = '';
   let groups: string | undefined;
   let previous: string | undefined;
+  let from: string | undefined;
   for (let at = 0; at < fields.length; at += 2) {
     const value = fields[at + 1] as string;
     switch (fields[at]) {
@@ -147,6 +148,12 @@ export function recordOf(id: string, fields: string[]): SessionRecord | undefine
         break;
       case 'previous':
         previous = value;
+        break;
+      case 'from':
+        from = value;
+        break;
+      case 'ended':
+        return undefined;
     }
   }
   try {
@@ -157,6 +164,7 @@ export function recordOf(id: string, fields: string[]): SessionRecord | undefine
     }
     if (groups !== undefined) record.groups = JSON.parse(groups) as string[];
     if (previous !== undefined) record.previous = previousOf(previous);
+    if (from !== undefined) record.from = JSON.parse(from) as string[];
     record.createdAt = createdAt;
   } catch {
     // Damaged: `createdAt` stays `NaN`.
@@ -183,13 +191,16 @@ function put(data: Record<string, string>, name: string, value: string): void {
   else data[name] = value.slice(1);
 }
 
-function previousOf(text: string): NonNullable<SessionRecord['previous']> {
-  const [at, grace, until] = text.split(':', 3) as [string, string, string];
-  const previous: SessionRecord['previous'] = {
-    hash: text.slice(at.length + grace.length + until.length + 3),
-    replacedAt: Number(at),
-    grace: Number(grace),
-  };
+type Previous = NonNullable<SessionRecord['previous']>;
+
+function previousField({ replacedAt, grace, validUntil, since, hash }: Previous): string {
+  return [replacedAt, grace, validUntil, since, hash].join(':');
+}
+
+function previousOf(text: string): Previous {
+  const [at, grace, until, since, ...hash] = text.split(':') as [string, string, string, string, ...string[]];
+  const previous: Previous = { hash: hash.join(':'), replacedAt: Number(at), grace: Number(grace) };
   if (until !== '') previous.validUntil = Number(until);
+  if (since !== '') previous.since = Number(since);
   return previous;
 }

@@ -1,3 +1,5 @@
+import { TOMBSTONES } from './tombstones.js';
+
 /**
  * Lua: whether the slot of the shard moves to another node of a Cluster. The script has `shard`.
  *
@@ -19,8 +21,12 @@ if moving and not string.find(probed.err, 'non local key', 1, true) then redis.c
 /**
  * Lua: the sets that list the sessions of a shard, and how long Redis keeps them. Follows {@link SLOT}; the script also
  * has `now`.
+ *
+ * A regenerated session stays in the list of all and in those of its groups, so that a clear meets it. In the order of
+ * expiry it is before all sessions, by the negative of the instant at which its tombstone expires.
  */
 export const LISTS = `
+${TOMBSTONES}
 local NEVER = 8640000000000000
 local all, expiry = shard .. 'all', shard .. 'expiry'
 
@@ -36,12 +42,14 @@ if moving then
     return isHere(all) and isHere(expiry)
   end
 
-  -- Whether a session, all that lists it, and the lists of the groups that it joins are on this node.
+  -- Whether a session, all that lists it, and the lists of the groups that it joins are on this node. Of a session with
+  -- a tombstone only that is needed.
   function isWhole(member, joins)
     local hash = shard .. 's:' .. member
     if not isHere(hash) then return false end
-    local held = redis.call('HGET', hash, 'groups')
-    local groups = held and cjson.decode(held) or {}
+    local held = redis.call('HMGET', hash, 'groups', 'ended')
+    if held[2] then return true end
+    local groups = groupsIn(held[1])
     if (#groups > 0 or #joins > 0) and not isHere(shard .. 'm:' .. member) then return false end
     return areHere(groups) and areHere(joins)
   end
@@ -57,19 +65,27 @@ local function keep(expires, list, other)
   if other then redis.call('PEXPIREAT', other, till) end
 end
 
+-- When the last session or regenerated session of the shard is gone.
+local function lastOfAll()
+  local first = redis.call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2]
+  local last = redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2]
+  return math.max(now, last or now, -(first or now))
+end
+
 -- Called after a session that never expires was removed from a list. The list gets the expiry of its last session, or
 -- of the shard's last one, so that it does not stay forever. In a shard with other sessions that never expire, a big
 -- list keeps its expiry; later joins remove its dead sessions.
 local function loosen(list)
   if moving then return end
-  local last = tonumber(redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2] or now)
+  local last = lastOfAll()
   if last == NEVER then
     local members = redis.call('ZRANGE', list, 0, 127)
     if #members == 128 then return end
     last = now
     for _, member in ipairs(members) do
-      local expires = tonumber(redis.call('HGET', shard .. 's:' .. member, 'expires') or now)
-      if expires == NEVER then return end
+      local hash = shard .. 's:' .. member
+      local expires = redis.call('HGET', hash, 'expires') or now + redis.call('PTTL', hash)
+      if tonumber(expires) == NEVER then return end
       last = math.max(last, expires)
     end
   end
@@ -78,8 +94,8 @@ end
 
 local function loosenAll()
   if moving then return end
-  local last = redis.call('ZRANGE', expiry, -1, -1, 'WITHSCORES')[2]
-  if last and tonumber(last) < NEVER then
+  local last = lastOfAll()
+  if last < NEVER then
     redis.call('PEXPIREAT', expiry, last)
     redis.call('PEXPIREAT', all, last)
   end
@@ -107,10 +123,11 @@ local function forget(member)
   redis.call('UNLINK', key)
 end
 
--- Removes some expired sessions. Each new session calls it, so that the lists stay in proportion to the live sessions.
+-- Removes some expired sessions, and some regenerated ones whose tombstones are gone. Each new session calls it, so that
+-- the lists stay in proportion to the live sessions.
 local function sweep(limit)
   if moving then return end
-  local dead = redis.call('ZRANGEBYSCORE', expiry, '-inf', now, 'LIMIT', 0, limit)
+  local dead = redis.call('ZRANGEBYSCORE', expiry, -now, now, 'LIMIT', 0, limit)
   if #dead > 0 then
     redis.call('ZREM', expiry, unpack(dead))
     redis.call('ZREM', all, unpack(dead))
@@ -138,17 +155,16 @@ local function leaveGroup(group, member, expires)
   if expires == NEVER then loosen(list) end
 end
 
--- Removes a session from its hash and all lists. With a group, only if the session is in it, because a group's list may
--- contain the id of an expired session which a new session has taken. Returns whether it was live; nil if there was none.
+-- Removes a session from its hash and all lists, and leaves a tombstone if it was live. With a group, only if the session
+-- is in it, because a group's list may contain the id of an expired session which a new session has taken. Returns
+-- whether it was live; nil if there was none.
 local function finish(member, group)
   local hash = shard .. 's:' .. member
   local held = redis.call('HMGET', hash, 'expires', 'groups')
-  if not held[1] then return nil end
+  local groups = groupsIn(held[2])
+  if not held[1] or not isAmong(group, groups) then return nil end
   local expires = tonumber(held[1])
-  local groups, isIn = held[2] and cjson.decode(held[2]) or {}, group == nil
-  for _, its in ipairs(groups) do isIn = isIn or its == group end
-  if not isIn then return nil end
-  redis.call('UNLINK', hash)
+  if expires > now then bury(member, 'ended') else redis.call('UNLINK', hash) end
   if #groups > 0 then redis.call('UNLINK', shard .. 'm:' .. member) end
   redis.call('ZREM', all, member)
   redis.call('ZREM', expiry, member)

@@ -1,5 +1,6 @@
 import type { Refusal } from './problems.js';
-import { script } from './scripts.js';
+import type { Reply } from './runner.js';
+import { script } from './script.js';
 
 /**
  * Tries each command of the scripts and of the store on KEYS[1], which must not exist, and leaves nothing. Returns the
@@ -32,7 +33,7 @@ return refusals
 `);
 
 /** The refused commands in a reply of {@link PROBE}. */
-export function refusalsIn([, ...words]: (string | number | null)[]): Refusal[] {
+export function refusalsIn([, ...words]: Reply): Refusal[] {
   return words.flatMap((word, at) =>
     at % 2 === 0 ? [{ name: String(word), message: String(words[at + 1]) }] : [],
   );

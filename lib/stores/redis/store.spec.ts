@@ -152,18 +152,20 @@ describe('a store', () => {
   });
 
   it('rejects all calls if it is not open, or was closed', async () => {
-    const all = () => [
-      store.create(aRecord('k')),
-      store.read('k'),
-      store.update(aRecord('k'), {}),
-      store.rotate(aRecord('k'), 'p', 'q', 0),
-      store.destroy('k'),
+    const all = (id: string) => [
+      store.create(aRecord(id)),
+      store.read(id),
+      store.update(aRecord(id), {}),
+      store.rotate(aRecord(id), 'p', 'q', 0),
+      store.destroy(id),
+      store.regenerate(id),
+      store.haveEnded([id]),
       store.page({ limit: 1 }),
       store.count(),
       store.clear(),
     ];
     const sayIt = async () => {
-      for (const outcome of await Promise.allSettled(all())) {
+      for (const outcome of await Promise.allSettled(all('k'))) {
         expect(outcome).toMatchObject({
           reason: {
             name: 'SessionStoreError',
@@ -174,11 +176,11 @@ describe('a store', () => {
     };
     await sayIt();
     await store.open();
-    await Promise.all(all());
+    await Promise.all(all('one'));
     await store.close();
     await sayIt();
     await store.open();
-    await Promise.all(all());
+    await Promise.all(all('another'));
   });
 
   it('rejects an `after` that no page returned', async () => {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
@@ -12,32 +11,16 @@ import type {
   SessionUpdate,
 } from '../../contract/record.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
-import { ServerClock } from '../shared/clock.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
-import {
-  Layout,
-  fieldsOf,
-  listKey,
-  noKey,
-  recordOf,
-  sessionKey,
-  setFields,
-  removedFields,
-} from './layout.js';
+import { Clearing } from './clear.js';
+import { Layout, fieldsOf, noKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
+import { COUNT_ALL, COUNT_STEP } from './list.scripts.js';
+import { Pages } from './pages.js';
 import { PROBE, refusalsIn } from './probe.js';
 import { problemOfProbe } from './problems.js';
-import {
-  CLEAR_STEP,
-  COUNT_ALL,
-  COUNT_STEP,
-  CREATE,
-  DESTROY,
-  INCOMPLETE,
-  ROTATE,
-  UPDATE,
-  type Script,
-} from './scripts.js';
+import { ScriptRunner, type Reply } from './runner.js';
+import { CREATE, DESTROY, HAS_ENDED, REGENERATE, ROTATE, UPDATE } from './session.scripts.js';
 
 /** The options of a `RedisStore`. */
 export interface RedisStoreOptions extends RedisConnectionOptions {
@@ -47,21 +30,8 @@ export interface RedisStoreOptions extends RedisConnectionOptions {
   timeout?: number | undefined;
 }
 
-/** How many sessions one step of counting or clearing takes, so that no script blocks the server for long. */
+/** How many sessions one step of counting takes, so that no script blocks the server for long. */
 const COUNTED_A_STEP = 1000;
-const CLEARED_A_STEP = 200;
-
-/** After how many milliseconds a script is sent again to a slot that is moving; twice as many after each further time. */
-const FIRST_RETRY = 10;
-const LAST_RETRY = 160;
-
-/** What to do about a call that has found the keys of its slot on two nodes until its deadline. */
-const MOVING =
-  'Its slot is moving to another node of the Cluster: try again when it has moved. ' +
-  'If no move is running, see `redis-cli --cluster check`';
-
-/** The reply of a script, without the time. */
-type Reply = (string | number | null)[];
 
 /** What to write instead of ioredis' own options. */
 const ADVICE = Object.fromEntries(
@@ -78,8 +48,8 @@ const ADVICE = Object.fromEntries(
 export class RedisStore extends SessionStore {
   readonly #connection: RedisConnection;
   private readonly layout: Layout;
-  /** One clock per shard, because the shards of a Cluster are on several servers. */
-  private readonly clocks: [ServerClock, ...ServerClock[]];
+  private readonly runner: ScriptRunner;
+  private readonly pages: Pages;
 
   constructor(options: RedisStoreOptions) {
     checkOptionsObject('RedisStore', options, 'new RedisStore({ url })');
@@ -89,12 +59,15 @@ export class RedisStore extends SessionStore {
     checkPrefix(prefix);
     this.#connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
     this.layout = new Layout(prefix, this.#connection.isCluster);
-    this.clocks = this.layout.shards.map(() => new ServerClock()) as [ServerClock];
+    this.runner = new ScriptRunner(this.#connection, this.layout, (operation, deadline) =>
+      this.late(operation, deadline),
+    );
+    this.pages = new Pages(this.runner, this.layout, (id) => this.find('page', id));
   }
 
   /** The time of the server; in a Cluster, of the server with the first shard. */
   override now(): number {
-    return this.clocks[0].now();
+    return this.runner.now();
   }
 
   protected override get advice(): string {
@@ -113,7 +86,7 @@ export class RedisStore extends SessionStore {
   protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
     const fields = fieldsOf(record);
     const groups = new Set(record.groups);
-    const [isCreated] = await this.act('create', deadline, CREATE, record.id, [
+    const [isCreated] = await this.runner.onSession('create', deadline, CREATE, record.id, [
       record.secretHash,
       record.expiresAt,
       fields.length,
@@ -135,7 +108,7 @@ export class RedisStore extends SessionStore {
     const { set, remove = [], join = [], leave = [], expiresAt, touch, retirePrevious } = change;
     const sets = set ? setFields(set) : [];
     const removals = removedFields(remove);
-    const [isLive, expires, secretHash] = await this.act('update', deadline, UPDATE, id, [
+    const [isLive, expires, secretHash] = await this.runner.onSession('update', deadline, UPDATE, id, [
       expiresAt ?? '',
       touch?.from ?? '',
       touch?.to ?? '',
@@ -159,42 +132,31 @@ export class RedisStore extends SessionStore {
     grace: number,
     deadline: Deadline,
   ): Promise<string | undefined> {
-    const [isLive, current] = await this.act('rotate', deadline, ROTATE, id, [presented, secretHash, grace]);
+    const args = [presented, secretHash, grace];
+    const [isLive, current] = await this.runner.onSession('rotate', deadline, ROTATE, id, args);
     return isLive ? (current as string) : undefined;
   }
 
   protected override async doDestroy(id: string, deadline: Deadline): Promise<boolean> {
-    const [wasLive] = await this.act('destroy', deadline, DESTROY, id, []);
+    const [wasLive] = await this.runner.onSession('destroy', deadline, DESTROY, id);
     return wasLive === 1;
   }
 
-  protected override doRegenerate(): Promise<boolean> {
-    throw new Error('not there yet');
+  protected override async doRegenerate(id: string, deadline: Deadline): Promise<boolean> {
+    const [mayHaveSuccessor] = await this.runner.onSession('regenerate', deadline, REGENERATE, id);
+    return mayHaveSuccessor === 1;
   }
 
-  protected override doHaveEnded(): Promise<boolean> {
-    throw new Error('not there yet');
+  protected override async doHaveEnded(ids: string[], deadline: Deadline): Promise<boolean> {
+    // One script each, because the sessions may be in several shards. All are sent together.
+    const replies = await Promise.all(
+      ids.map((id) => this.runner.onSession('haveEnded', deadline, HAS_ENDED, id)),
+    );
+    return replies.some(([hasEnded]) => hasEnded === 1);
   }
 
-  protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
-    const records: SessionRecord[] = [];
-    let { shard, met } = after === undefined ? { shard: 0, met: '0' } : this.positionIn(after);
-
-    for (; shard < this.layout.shards.length; shard++, met = '0') {
-      for (;;) {
-        const wanted = limit - records.length;
-        const members = await this.members(shard, group, met, wanted);
-        const found = await Promise.all(members.map(([id]) => this.find('page', id)));
-        // A session may have ended or left the group since it was listed.
-        for (const record of found) {
-          if (record && (group === undefined || record.groups.includes(group))) records.push(record);
-        }
-        if (members.length < wanted) break;
-        met = (members.at(-1) as Member)[1];
-        if (records.length === limit) return { records, next: `${shard}:${met}` };
-      }
-    }
-    return { records };
+  protected override doPage(options: SessionPageOptions, deadline: Deadline): Promise<SessionPage> {
+    return this.pages.page(options, deadline);
   }
 
   protected override async doCount(group: string | undefined): Promise<number> {
@@ -205,9 +167,11 @@ export class RedisStore extends SessionStore {
   }
 
   protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
-    const kept = [...except];
-    const ended = this.layout.shards.map((_, shard) => this.clearShard(shard, group, kept));
-    return (await Promise.all(ended)).reduce((sum, count) => sum + count, 0);
+    const calls = {
+      within: <T>(work: (deadline: Deadline) => T | PromiseLike<T>) => this.within('clear', work),
+      originsOf: (id: string) => this.originsOf(id),
+    };
+    return new Clearing(this.runner, this.layout, calls, { group, kept: [...except] }).run();
   }
 
   protected override late(operation: SessionStoreOperation, deadline?: Deadline): SessionStoreError {
@@ -232,7 +196,7 @@ export class RedisStore extends SessionStore {
     const [reply] = await this.within('open', () =>
       Promise.all([
         this.#connection.send('open', 'EVAL', [PROBE.lua, 1, key]) as Promise<Reply>,
-        this.evaluate('open', PROBE, key, []),
+        this.runner.evaluate('open', PROBE, key, []),
       ]),
     );
     const refusals = refusalsIn(reply);
@@ -241,7 +205,7 @@ export class RedisStore extends SessionStore {
       const cause = new Error(refusals.map(({ name, message }) => `${name}: ${message}`).join('\n'));
       throw new SessionStoreError(this.storeName, 'open', problem, { cause });
     }
-    (this.clocks[shard] as ServerClock).learn(sentAt, Number(reply[0]));
+    this.runner.learn(shard, sentAt, Number(reply[0]));
   }
 
   private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {
@@ -250,140 +214,32 @@ export class RedisStore extends SessionStore {
     return recordOf(id, reply as string[]);
   }
 
+  private async originsOf(id: string): Promise<string[]> {
+    const shard = this.layout.shards[this.layout.shardOf(id)] as string;
+    const args = [sessionKey(shard, id), 'from'];
+    const [from] = (await this.#connection.read('clear', noKey(shard), 'HMGET', args)) as (string | null)[];
+    return from ? (JSON.parse(from) as string[]) : [];
+  }
+
   private async countAll(shard: number): Promise<number> {
-    const [count] = await this.step('count', shard, COUNT_ALL, `${this.layout.shards[shard]}expiry`, []);
+    const key = `${this.layout.shards[shard]}expiry`;
+    const [count] = await this.within('count', (deadline) =>
+      this.runner.run('count', deadline, shard, COUNT_ALL, key, []),
+    );
     return Number(count);
   }
 
   private async countGroup(shard: number, group: string): Promise<number> {
-    const list = listKey(this.layout.shards[shard] as string, group);
     let sum = 0;
     let met: Reply[number] | undefined = '0';
     while (met !== undefined) {
-      const [count, next]: Reply = await this.step('count', shard, COUNT_STEP, list, [
-        met ?? '',
-        COUNTED_A_STEP,
-      ]);
+      const args: (string | number)[] = [String(met), COUNTED_A_STEP];
+      const [count, next]: Reply = await this.within('count', (deadline) =>
+        this.runner.onList('count', deadline, COUNT_STEP, shard, group, args),
+      );
       sum += Number(count);
       met = next;
     }
     return sum;
   }
-
-  private async clearShard(shard: number, group: string | undefined, kept: string[]): Promise<number> {
-    const list = listKey(this.layout.shards[shard] as string, group);
-    const keptHere = kept.filter((id) => this.layout.shardOf(id) === shard);
-    let sum = 0;
-    let met: Reply[number] | undefined = '0';
-    let last: Reply[number] | undefined = '';
-    while (met !== undefined) {
-      const step: Reply = await this.step('clear', shard, CLEAR_STEP, list, [
-        met ?? '',
-        last ?? '',
-        CLEARED_A_STEP,
-        ...keptHere,
-      ]);
-      sum += Number(step[0]);
-      [, met, last] = step;
-    }
-    return sum;
-  }
-
-  /** Up to `limit` members of a list after the place `met`, each with its place. */
-  private async members(
-    shard: number,
-    group: string | undefined,
-    met: string,
-    limit: number,
-  ): Promise<Member[]> {
-    const start = this.layout.shards[shard] as string;
-    const list = listKey(start, group);
-    const range = [list, `(${met}`, '+inf', 'WITHSCORES', 'LIMIT', 0, limit];
-    const found = (await this.#connection.read('page', noKey(start), 'ZRANGEBYSCORE', range)) as unknown[];
-    // With RESP3 each member is in an array with its place.
-    const words = found.flat();
-    return words.flatMap((word, at) =>
-      at % 2 === 0 ? [[word as string, String(words[at + 1])] as Member] : [],
-    );
-  }
-
-  /** The shard and the place in the `next` of a page. */
-  private positionIn(after: string): { shard: number; met: string } {
-    const [, shard, met] = /^(\d{1,2}):(\d{1,16})$/.exec(after) ?? [];
-    if (met === undefined || Number(shard) >= this.layout.shards.length) {
-      throw new TypeError('after must be the `next` of an earlier page');
-    }
-    return { shard: Number(shard), met };
-  }
-
-  /** Runs a script on one session. */
-  private act(
-    operation: SessionStoreOperation,
-    deadline: Deadline,
-    script: Script,
-    id: string,
-    args: (string | number)[],
-  ): Promise<Reply> {
-    const shard = this.layout.shardOf(id);
-    const hash = sessionKey(this.layout.shards[shard] as string, id);
-    return this.run(operation, deadline, shard, script, hash, [id, ...args]);
-  }
-
-  /** Runs one step of an operation, under a deadline of its own. */
-  private async step(
-    operation: SessionStoreOperation,
-    shard: number,
-    script: Script,
-    key: string,
-    args: (string | number)[],
-  ): Promise<Reply> {
-    return this.within(operation, (deadline) => this.run(operation, deadline, shard, script, key, args));
-  }
-
-  /** Runs a script, which acts before the deadline or not at all. */
-  private async run(
-    operation: SessionStoreOperation,
-    deadline: Deadline,
-    shard: number,
-    script: Script,
-    key: string,
-    args: (string | number)[],
-  ): Promise<Reply> {
-    const clock = this.clocks[shard] as ServerClock;
-    for (let retry = FIRST_RETRY; ;) {
-      const sentAt = performance.now();
-      const { from, to } = clock.window(deadline);
-      const [now, ...reply] = await this.evaluate(operation, script, key, [
-        from,
-        to,
-        this.layout.shards[shard] as string,
-        ...args,
-      ]);
-      clock.learn(sentAt, Number(now));
-      if (reply[0] === INCOMPLETE) {
-        deadline.advice = MOVING;
-        await wait(Math.min(retry, deadline.left));
-        retry = Math.min(2 * retry, LAST_RETRY);
-      } else if (reply.length > 0) return reply;
-      if (deadline.isOver) throw this.late(operation, deadline);
-    }
-  }
-
-  /** Runs a script by its SHA-1, or sends its source to a server that does not know it. */
-  private async evaluate(
-    operation: SessionStoreOperation,
-    { lua, sha }: Script,
-    key: string,
-    args: (string | number)[],
-  ): Promise<Reply> {
-    try {
-      return (await this.#connection.send(operation, 'EVALSHA', [sha, 1, key, ...args])) as Reply;
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return (await this.#connection.send(operation, 'EVAL', [lua, 1, key, ...args])) as Reply;
-    }
-  }
 }
-
-/** A session's id, and its place in a list. */
-type Member = [id: string, place: string];

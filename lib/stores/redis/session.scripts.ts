@@ -1,51 +1,6 @@
-import { createHash } from 'node:crypto';
+import { MOST_GRACES } from '../../contract/record.js';
 import { LISTS, SLOT } from './lists.js';
-
-/** A Lua script, and the SHA-1 by which a server that has run it finds it. */
-export interface Script {
-  lua: string;
-  sha: string;
-}
-
-/** A script that acts only in its window, ARGV[1] to ARGV[2]. Outside of it the script returns only the time. */
-function acting(...lua: string[]): Script {
-  return script(
-    `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now < tonumber(ARGV[1]) or now > tonumber(ARGV[2]) then return { now } end
-`,
-    ...lua,
-  );
-}
-
-/** Dragonfly requires this of scripts that use keys which are not declared. To other servers it is a comment. */
-const UNDECLARED_KEYS = '--!df flags=allow-undeclared-keys\n';
-
-/** A script of these parts. */
-export function script(...parts: string[]): Script {
-  const lua = UNDECLARED_KEYS + parts.join('').trim();
-  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
-}
-
-/**
- * A write that does nothing, to a key of the shard ARGV[3]. A script runs it where it may write nothing else, so that it
- * fails on a replica: a former primary does not know what has happened since. A primary that accepts no writes for
- * another reason does no harm. It must not come before a write that needs memory, because after its first write a script
- * may exceed `maxmemory`.
- */
-const ON_PRIMARY = `
-local role = redis.pcall('UNLINK', ARGV[3] .. 'none')
-if type(role) == 'table' and string.find(role.err, 'READONLY', 1, true) then return role end
-`;
-
-/**
- * The reply of a script that has written nothing, because the slot of its keys is moving to another node of the Cluster
- * and some of them are on the other node.
- */
-export const INCOMPLETE = 'incomplete';
-
-const RETURN_INCOMPLETE = `return { now, '${INCOMPLETE}' }`;
+import { acting, ON_PRIMARY, RETURN_INCOMPLETE } from './script.js';
 
 /**
  * The start of each script on a session. KEYS[1] is its hash, ARGV[3] the start of all keys of its shard, ARGV[4] its
@@ -80,7 +35,7 @@ end
 
 /**
  * ARGV: window, shard, id, secretHash, expiresAt, the number of fields and values, these, the groups. Returns 0 if the
- * id is in use.
+ * id is in use or has a tombstone.
  */
 export const CREATE = acting(
   SESSION,
@@ -88,8 +43,8 @@ export const CREATE = acting(
   LISTS,
   FIELDS,
   `
-local held = redis.call('HMGET', hash, 'secretHash', 'expires')
-if held[1] and tonumber(held[2]) > now then
+local held = redis.call('HMGET', hash, 'secretHash', 'expires', 'ended')
+if held[3] or held[1] and tonumber(held[2]) > now then
   ${ON_PRIMARY}
   return { now, held[1] == ARGV[5] and 1 or 0 }
 end
@@ -165,7 +120,7 @@ end
   SLOT,
   LISTS,
   `
-local groups = held[3] and cjson.decode(held[3]) or {}
+local groups = groupsIn(held[3])
 local joined, left, isIn, isLeft = {}, {}, {}, {}
 if firstJoin <= #ARGV then
   for _, group in ipairs(groups) do isIn[group] = true end
@@ -239,27 +194,33 @@ end
 local presented, secretHash, grace = ARGV[5], ARGV[6], ARGV[7]
 local current = held[2]
 -- Only a previous without validUntil: no client has presented its successor.
-local at, its, unseen = string.match(held[3] or '', '^([-%d]+):(%d+)::(.*)$')
+local at, its, since, unseen = string.match(held[3] or '', '^([-%d]+):(%d+)::([-%d]*):(.*)$')
+if since == '' then since = at end
 if
   secretHash == current
   or (unseen and now < at + its)
-  or (presented ~= current and presented ~= unseen)
+  or (presented ~= current and (presented ~= unseen or now >= since + ${MOST_GRACES} * its))
 then
   ${ON_PRIMARY}
   return { now, 1, current }
 end
 
 redis.call('HSET', hash, 'secretHash', secretHash)
-if presented == current and grace == '0' then
+if presented ~= current then
+  redis.call('HSET', hash, 'previous', string.format('%.0f:%s::%s:%s', now, grace, since, presented))
+elseif grace == '0' then
   redis.call('HDEL', hash, 'previous')
 else
-  redis.call('HSET', hash, 'previous', string.format('%.0f:%s::%s', now, grace, presented))
+  redis.call('HSET', hash, 'previous', string.format('%.0f:%s:::%s', now, grace, presented))
 end
 return { now, 1, secretHash }
 `,
 );
 
-/** ARGV: window, shard, id. Returns whether the session was live. */
+/**
+ * Puts a tombstone in the place of a session, or of the tombstone of one that was regenerated. ARGV: window, shard, id.
+ * Returns whether the session was live.
+ */
 export const DESTROY = acting(
   SESSION,
   SLOT,
@@ -267,98 +228,46 @@ export const DESTROY = acting(
   ON_PRIMARY,
   `
 if moving and redis.pcall('EXISTS', hash) == 1 and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
-return { now, finish(id) or 0 }
-`,
-);
-
-/** Counts all sessions of a shard. KEYS[1] is its list in order of expiry. ARGV: window, shard. */
-export const COUNT_ALL = acting(
-  `
-local shard = ARGV[3]
-`,
-  SLOT,
-  LISTS,
-  `
-${ON_PRIMARY}
-sweep(100)
-return { now, redis.call('ZCOUNT', KEYS[1], now + 1, '+inf') }
+local wasLive = finish(id)
+if not wasLive and redis.call('HGET', hash, 'ended') then bury(id, 'ended') end
+return { now, wasLive or 0 }
 `,
 );
 
 /**
- * Counts some sessions of a group. KEYS[1] is its list. ARGV: window, shard, after, limit. Returns how many are live,
- * and the last place if there may be more.
+ * Puts a tombstone in the place of a session, which stays in the lists of its groups and of all sessions until the
+ * tombstone is gone. ARGV: window, shard, id. Returns 0 if the session has ended.
  */
-export const COUNT_STEP = acting(
-  `
-local shard = ARGV[3]
-`,
+export const REGENERATE = acting(
+  SESSION,
   SLOT,
+  LISTS,
+  ON_PRIMARY,
   `
-${ON_PRIMARY}
-local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
-local group, live, others = string.sub(KEYS[1], #shard + 3), 0, {}
-local call = moving and redis.pcall or redis.call
+local held = redis.call('HMGET', hash, 'expires', 'groups', 'ended')
+local expires = tonumber(held[1] or now)
+if expires <= now then return { now, held[3] == 'ended' and 0 or 1 } end
+if moving and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
 
--- Most names stand in JSON as they are. To find one there takes a quarter less time than to decode all. The quote at the
--- start of a name follows a bracket or a comma, one inside a name a backslash.
-local isPlain, quoted = not string.find(group, '["\\\\]'), '"' .. group .. '"'
-
--- A list may contain the id of an expired session which a new session has taken.
-local function isMember(id)
-  local groups = call('HGET', shard .. 's:' .. id, 'groups')
-  if type(groups) ~= 'string' then return false end
-  local at = isPlain and string.find(groups, quoted, 1, true)
-  if at and string.find(groups, '^[%[,]', at - 1) then return true end
-  for _, its in ipairs(cjson.decode(groups)) do
-    if its == group then return true end
-  end
-  return false
+bury(id, 'regenerated', held[2])
+local groups, till = groupsIn(held[2]), now + LIFETIME
+redis.call('ZADD', expiry, -till, id)
+keep(till, expiry, all)
+if #groups > 0 then note(id, groups, till) end
+for _, group in ipairs(groups) do keep(till, shard .. 'g:' .. group) end
+if expires == NEVER then
+  loosenAll()
+  for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
 end
-
-for at = 1, #met, 2 do
-  if isMember(met[at]) then live = live + 1 else table.insert(others, met[at]) end
-end
-if #others > 0 then
-  if moving then ${RETURN_INCOMPLETE} end
-  redis.call('ZREM', KEYS[1], unpack(others))
-end
-if #met < 2 * ARGV[5] then return { now, live } end
-return { now, live, met[#met] }
+return { now, 1 }
 `,
 );
 
-/**
- * Destroys some sessions of a list. KEYS[1] is the list. ARGV: window, shard, after, until (empty in the first step,
- * which takes the last place in the list), limit, the ids to keep. Returns how many were live and, unless it is done,
- * the last place that it has reached and `until`.
- */
-export const CLEAR_STEP = acting(
+/** ARGV: window, shard, id. Returns whether the session has ended, and was not only regenerated. */
+export const HAS_ENDED = acting(
+  SESSION,
+  ON_PRIMARY,
   `
-local shard = ARGV[3]
-`,
-  SLOT,
-  LISTS,
-  `
-${ON_PRIMARY}
-local last = ARGV[5]
-if last == '' then last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] end
-if not last then return { now, 0 } end
-
-local kept, ended, group = {}, 0, nil
-if KEYS[1] ~= all then group = string.sub(KEYS[1], #shard + 3) end
-for at = 7, #ARGV do kept[ARGV[at]] = true end
-local met = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[4], last, 'WITHSCORES', 'LIMIT', 0, ARGV[6])
-for at = 1, #met, 2 do
-  if moving and not kept[met[at]] and not isWhole(met[at], {}) then ${RETURN_INCOMPLETE} end
-end
-for at = 1, #met, 2 do
-  if not kept[met[at]] then
-    local wasLive = finish(met[at], group)
-    if wasLive then ended = ended + wasLive else redis.call('ZREM', KEYS[1], met[at]) end
-  end
-end
-if #met < 2 * ARGV[6] then return { now, ended } end
-return { now, ended, met[#met], last }
+return { now, redis.call('HGET', hash, 'ended') == 'ended' and 1 or 0 }
 `,
 );
