@@ -535,7 +535,7 @@ export class SessionRequest implements SessionWork {
   async #end(state: SessionState): Promise<void> {
     const { store } = this.#config;
     state.checkAvailable();
-    await this.#endOthers((id) => store.destroy(id));
+    await this.#endOthers(({ id }) => store.destroy(id));
     if (!state.ended || state.ended === 'left') {
       const live = state.record !== undefined && (await store.destroy(state.id));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
@@ -550,10 +550,10 @@ export class SessionRequest implements SessionWork {
   async #endForSuccessor(old: SessionState, successor: SessionState): Promise<void> {
     const { store } = this.#config;
     old.checkAvailable();
-    await this.#endOthers((id) => store.regenerate(id));
+    await this.#endOthers(({ id, hint }) => store.regenerate(id, hint));
     successor.from = old.from;
     if (old.record && old.ended !== 'here') {
-      if (!(await store.regenerate(old.id))) {
+      if (!(await store.regenerate(old.id, old.record.hint))) {
         old.ended = 'elsewhere';
         throw new SessionGoneError('regenerate');
       }
@@ -564,10 +564,10 @@ export class SessionRequest implements SessionWork {
   }
 
   /** Ends the live sessions of the other tokens that the request presented. */
-  async #endOthers(end: (id: string) => Promise<boolean>): Promise<void> {
+  async #endOthers(end: (record: SessionRecord) => Promise<boolean>): Promise<void> {
     for (; this.#others.length > 0; this.#others = this.#others.slice(1)) {
       const other = await this.#find(this.#others[0]!);
-      if (other) await end(other.state.id);
+      if (other) await end(other.record);
     }
   }
 

@@ -12,16 +12,21 @@ type Within = <T>(
 
 /** Sends the commands of calls under their deadlines, and writes within their windows. */
 export class Calls {
+  readonly #connection: MongoConnection;
+
   constructor(
-    private readonly connection: MongoConnection,
+    connection: MongoConnection,
     private readonly commands: Commands,
     private readonly clock: ServerClock,
     private readonly within: Within,
-  ) {}
+  ) {
+    // Private in this way, so that a store that is logged does not show its password.
+    this.#connection = connection;
+  }
 
   /** Sends commands under one deadline of their own. */
   async inTime<T>(operation: SessionStoreOperation, work: (send: Send) => Promise<T>): Promise<T> {
-    return this.within(operation, (deadline) => this.connection.call(operation, deadline, work));
+    return this.within(operation, (deadline) => this.#connection.call(operation, deadline, work));
   }
 
   /**
@@ -36,7 +41,7 @@ export class Calls {
     timeIfMissed: (send: Send) => Promise<Date | undefined>,
     attempt: (send: Send, window: Window) => Promise<T | undefined>,
   ): Promise<T | undefined> {
-    return this.connection.call(operation, deadline, async (send) => {
+    return this.#connection.call(operation, deadline, async (send) => {
       for (;;) {
         const done = await attempt(send, this.clock.window(deadline));
         if (done !== undefined) return done;
