@@ -40,11 +40,13 @@ const contenders = {
 const store = await contenders[process.argv[2]]();
 for (const id of ids) await store.create(id);
 
+// The id of a session that was destroyed cannot be used again soon.
+let round = 0;
 const works = {
   read: (index) => store.read(ids[index % HELD]),
   'read, all of it parsed': (index) => store.parse(ids[index % HELD]),
   'write one property': (index) => store.write(ids[index % HELD], index),
-  create: (index) => store.create(`${index}`),
+  create: (index) => store.create(`${round} ${index}`),
 };
 
 process.on('message', async ({ task }) => {
@@ -54,7 +56,10 @@ process.on('message', async ({ task }) => {
   const perSecond = await rate(count, inFlight, works[operation]);
   const { user, system } = process.cpuUsage(before);
   process.send({ figures: { perSecond, worker: user + system } });
-  if (operation === 'create') await rate(count, 256, (index) => store.destroy(`${index}`));
+  if (operation === 'create') {
+    await rate(count, 256, (index) => store.destroy(`${round} ${index}`));
+    round++;
+  }
   process.send({ done: true });
 });
 process.send({ done: true });

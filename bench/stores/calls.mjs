@@ -6,8 +6,16 @@ import { anId, bytes } from '../session.mjs';
 const ROUNDS = 7;
 const MILLISECONDS = 250;
 const SESSIONS = 1_000;
-const operations = ['read', 'read, all of it parsed', 'write one property', 'touch', 'create', 'destroy'];
-const methods = { 'read, all of it parsed': 'parsed', 'write one property': 'write' };
+const operations = [
+  'read',
+  'read, all of it parsed',
+  'write one property',
+  'touch',
+  'create',
+  'destroy',
+  'log in',
+];
+const methods = { 'read, all of it parsed': 'parsed', 'write one property': 'write', 'log in': 'logIn' };
 
 /** Prints a table of the contenders' calls. The first contender is ours. */
 export async function compareCalls(contenders) {
@@ -49,10 +57,22 @@ async function measure(contender, operation, inFlight, ids) {
     await rate(most, 64, () => contender.create(fresh[fresh.push(anId()) - 1]));
     target = (index) => fresh[index];
   }
+  if (operation === 'log in') {
+    most = inFlight === 1 ? 500 : 2_000;
+    const logins = Array.from({ length: most }, () => ({ before: undefined, after: anId() }));
+    await rate(most, 64, async (index) => {
+      const id = anId();
+      await contender.create(id);
+      logins[index].before = await contender.known(id);
+    });
+    fresh.push(...logins.map(({ after }) => after));
+    target = (index) => logins[index];
+  }
   const before = process.cpuUsage();
   const { perSecond, count } = await rateWithin(MILLISECONDS, most, inFlight, (index) => call(target(index)));
   const { user, system } = process.cpuUsage(before);
-  if (operation === 'create') await rate(fresh.length, 64, (index) => contender.destroy(fresh[index]));
+  if (operation === 'create' || operation === 'log in')
+    await rate(fresh.length, 64, (index) => contender.destroy(fresh[index]));
   return { perSecond, cost: (user + system) / count };
 }
 

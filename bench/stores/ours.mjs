@@ -21,6 +21,12 @@ export async function ours(store) {
     touch: (id) => store.update({ id }, { expiresAt: Date.now() + HOUR }),
     rotate: (id) => store.rotate({ id }, secretHash, 'q'.repeat(43), 0),
     destroy: (id) => store.destroy(id),
+    // A request that logs a user in has read the session whose place it takes.
+    known: (id) => store.read(id),
+    async logIn({ before: { id, hint }, after }) {
+      await store.regenerate(id, hint);
+      await store.create({ ...aRecord(after), from: [id] });
+    },
     count: () => store.count(),
     clear: () => store.clear(),
     close: () => store.close(),

@@ -30,6 +30,11 @@ export function theirs(store, close) {
     write: (id) => set(id, { ...expiring(), visits }),
     touch: touch && ((id) => touch(id, expiring())),
     destroy,
+    known: async (id) => id,
+    async logIn({ before, after }) {
+      await destroy(before);
+      await set(after, session);
+    },
     count: call('length'),
     clear: call('clear'),
     close,
