@@ -128,9 +128,18 @@ class StoreOverOurs extends Store implements StoreForExpress {
       const expiresAt = this.#expiry(session, now);
       if (expiresAt <= now) return;
       const record = { id, secretHash: NO_SECRET_HASH, data: texts, groups: [], createdAt: now, expiresAt };
-      await this.#store.create(record);
-      this.#known.set(session, record);
+      if (await this.#create(record)) this.#known.set(session, record);
     });
+  }
+
+  /** Resolves to `false`, and stores nothing, if a session with this id has ended: a slower request must not bring it back. */
+  async #create(record: SessionRecord): Promise<boolean> {
+    try {
+      return await this.#store.create(record);
+    } catch (error) {
+      if (await this.#store.haveEnded([record.id])) return false;
+      throw error;
+    }
   }
 
   override touch(id: string, session: expressSession.SessionData, callback?: Callback): void {

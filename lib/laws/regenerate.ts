@@ -236,7 +236,7 @@ export const regenerateLaws: SessionStoreLaw[] = [
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {
-        for (let round = 0; round < 16; round++) {
+        for (let round = 0; round < 6; round++) {
           const members = someRecords(8, { groups: ['g'] });
           await each(members, (record) => here.create(record));
           // Each member is regenerated again and again, by several requests at once.

@@ -67,7 +67,12 @@ const stores: [word: string, make: (namespace: string) => SessionStore][] = [
   ['hazelcast', (prefix) => new HazelcastStore({ client, prefix })],
 ];
 
-describe.each(stores)('a decorator around the store %s', (_, make) => {
+/** Besides the simplest store, the one that needs the hints of records. The others take longer, and differ in neither. */
+const around = process.env['LONG']
+  ? stores
+  : stores.filter(([word]) => ['cluster', 'hazelcast'].includes(word));
+
+describe.each(around)('a decorator around the store %s', (_, make) => {
   it.concurrent.each(sessionStoreLaws)('keeps the law: $name', async (law) => {
     const namespace = randomUUID();
     const handles = [new LoggingStore(make(namespace)), new LoggingStore(make(namespace))] as const;
