@@ -352,6 +352,29 @@ describe('the methods of a session', () => {
     expect((await browser.get('/')).json()).toEqual(['SessionStoreError', true, true, 'ann']);
   });
 
+  it.each(['destroyed', 'cleared'])(
+    'regenerate is a 401 that stores nothing and sends no cookie if the old session was %s before the commit',
+    async (ending) => {
+      const browser = await app({
+        '/login': login,
+        '/again': async (session) => {
+          const { id } = session;
+          await session.regenerate();
+          session['user'] = 'ann';
+          if (ending === 'destroyed') await store.destroy(id);
+          else await store.clear();
+        },
+        '/': dataOf,
+      });
+      await browser.get('/login');
+      const response = await browser.get('/again');
+      expect([response.status, response.setCookies]).toEqual([401, []]);
+      expect(response.json()).toMatchObject({ error: 'SessionGoneError' });
+      expect(await store.count()).toBe(0);
+      expect((await browser.get('/')).json()).toEqual({});
+    },
+  );
+
   it('destroy of a regenerated session leaves the cookie of its successor alone', async () => {
     const browser = await app({
       '/login': login,

@@ -829,6 +829,8 @@ export class SessionRequest implements SessionWork {
     if (state.from.length > 0) record.from = [...state.from];
     if (!(await store.create(record))) {
       state.ended = 'elsewhere';
+      // The client's token is dead, but by now it may have another one, which a removal would take.
+      this.#owed = undefined;
       throw new SessionGoneError('regenerate');
     }
     state.record = record;

@@ -1,19 +1,10 @@
 import { checkGroup } from '../../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../../contract/record.js';
+import type { SessionStoreOperation } from '../../contract/store.js';
 import { fromPairs, toPairs, type Pairs } from '../shared/pairs.js';
 
 /** The operations that workers call. */
-export type Operation =
-  | 'create'
-  | 'read'
-  | 'update'
-  | 'rotate'
-  | 'destroy'
-  | 'regenerate'
-  | 'haveEnded'
-  | 'page'
-  | 'count'
-  | 'clear';
+export type Operation = Exclude<SessionStoreOperation, 'open' | 'close'>;
 
 /** A call. It must not act after `deadline`, in epoch milliseconds. */
 export type Call = [id: number, deadline: number, operation: Operation, ...args: unknown[]];
