@@ -8,7 +8,7 @@ import type { SessionConfig } from '../session/config.js';
 import { checkGroup, checkId, checkPage } from '../contract/checks.js';
 import { valuesOf, type SessionRecord } from '../contract/record.js';
 import { SessionStore } from '../contract/store.js';
-import { expiryAfter } from '../session/state.js';
+import { expiryAfter } from '../session/expiry.js';
 import { hashSecret, randomName } from '../token/token.js';
 import type { SessionData } from '../session/session.js';
 

@@ -1,6 +1,6 @@
 import type { SessionLogger } from './logger.js';
 import type { SessionStore } from '../contract/store.js';
-import { isValidHash } from '../token/token.js';
+import { isValidHash } from './admission.js';
 
 /** How often open streams and sockets are checked by default, in milliseconds. */
 export const DEFAULT_RECHECK = 30_000;

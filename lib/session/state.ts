@@ -2,7 +2,7 @@ import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './data.js'
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { SessionStoreError } from '../contract/errors.js';
 import { checkGroup } from '../contract/checks.js';
-import { NEVER, TOMBSTONE_LIFETIME, type SessionRecord } from '../contract/record.js';
+import { TOMBSTONE_LIFETIME, type SessionRecord } from '../contract/record.js';
 
 /** What a request knows of one session: what is stored, and what the request will change. */
 export class SessionState {
@@ -173,49 +173,4 @@ export function originsAfter({ id, from = [], createdAt }: SessionRecord, now: n
 export interface GroupChange {
   join?: string[];
   leave?: string[];
-}
-
-/** When a session expires that lives for `lifetime` from now on, in whole epoch milliseconds, at most {@link NEVER}. */
-export function expiryAfter(
-  now: number,
-  lifetime: number,
-  createdAt: number,
-  absoluteTimeout: number,
-): number {
-  return Math.floor(Math.min(now + lifetime, createdAt + absoluteTimeout, NEVER));
-}
-
-/** Whether a record that was read by `id` has the shape of one. Serialized values are checked later, one by one. */
-export function isReadable(record: SessionRecord, id: string): boolean {
-  const { secretHash, previous, data, groups, createdAt, expiresAt, from = [] } = record;
-  return (
-    record.id === id &&
-    typeof secretHash === 'string' &&
-    (!previous || isReadablePrevious(previous)) &&
-    typeof data === 'object' &&
-    data !== null &&
-    !Array.isArray(data) &&
-    Array.isArray(groups) &&
-    groups.every((group) => typeof group === 'string') &&
-    Array.isArray(from) &&
-    from.every((origin) => typeof origin === 'string') &&
-    Number.isFinite(createdAt) &&
-    Number.isFinite(expiresAt)
-  );
-}
-
-function isReadablePrevious({
-  hash: secretHash,
-  replacedAt: at,
-  grace,
-  validUntil: until,
-  since,
-}: NonNullable<SessionRecord['previous']>): boolean {
-  return (
-    typeof secretHash === 'string' &&
-    Number.isFinite(at) &&
-    Number.isFinite(grace) &&
-    (until === undefined || Number.isFinite(until)) &&
-    (since === undefined || Number.isFinite(since))
-  );
 }

@@ -5,16 +5,19 @@ import { reasonIn } from './conditions.js';
 import { checkBounds } from './bounds.js';
 import { diffData, loadData, type DataChange } from './data.js';
 import { lostIn } from './lost.js';
-import { LiveCookie, LONGEST_AGE, type CookieChange } from '../cookie/live-cookie.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
 import { isGoneError, isStoreError, SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { keepsWholeCookie, type SessionConfig } from './config.js';
 import type { HeldSession } from './recheck.js';
 import { checkId } from '../contract/checks.js';
-import type { SessionChange, SessionRecord } from '../contract/record.js';
-import { expiryAfter, isReadable, originsAfter, SessionState, type GroupChange } from './state.js';
+import type { SessionRecord } from '../contract/record.js';
+import { admissionOf, isReadable, isRotationLost, isValidHash, type Admission } from './admission.js';
+import { isOurs, isStampClose, isStampDue, isTooOld, stampFor } from './expiry.js';
+import { planSave, type Save } from './save-plan.js';
+import { originsAfter, SessionState } from './state.js';
 import { MOST_READ } from '../token/signer.js';
-import { isValidHash, hashSecret, randomName, type Token } from '../token/token.js';
+import { hashSecret, randomName, type Token } from '../token/token.js';
 import { hostOf, isLocalhost } from '../token/scope.js';
 import { LiveSession, type SessionWork } from './live-session.js';
 
@@ -28,12 +31,6 @@ export interface SessionIncomingMessage extends IncomingMessage {
   /** Set by Fastify for middleware, with its `trustProxy` applied. */
   protocol?: string;
 }
-
-/**
- * How far the stored expiry may differ from ours, in milliseconds, before it counts as another request's lifetime.
- * Clocks differ by less.
- */
-const CLOCK_SLACK = 1000;
 
 /** The `Retry-After` of a response to a failure of the store, in seconds. */
 const RETRY_AFTER = '1';
@@ -50,20 +47,6 @@ const CHANGED_LATE =
 
 const JOINED_BEFORE =
   'joinGroup() was called before regenerate() for a group that the old session was in already, so the new session is not in it. Call joinGroup() after regenerate()';
-
-/** What one save sends to the store, and what counts as stored once the store has confirmed it. */
-interface Save {
-  /** Whether the save writes anything besides the expiry. */
-  changed: boolean;
-  /** Whether the client needs its cookie again even if the save writes nothing else. */
-  cookieDue: boolean;
-  data: DataChange | undefined;
-  groups: GroupChange | undefined;
-  cookieText: CookieChange | undefined;
-  lifetime: number;
-  expiresAt: number;
-  change: SessionChange;
-}
 
 /** One request's work on its session: loads it, runs the handler's calls, and commits the changes. */
 export class SessionRequest implements SessionWork {
@@ -186,7 +169,7 @@ export class SessionRequest implements SessionWork {
   async #find(token: Token): Promise<{ state: SessionState; record: SessionRecord } | undefined> {
     const record = await this.#config.store.read(token.id);
     const state = record && this.#admit(token, record);
-    if (state === 'stale' && !this.#presentsCurrent(record!)) await this.#reject(token);
+    if (state === 'replaced' && !this.#presentsCurrent(record!)) await this.#reject(token);
     return typeof state === 'object' ? { state, record: record! } : undefined;
   }
 
@@ -248,51 +231,52 @@ export class SessionRequest implements SessionWork {
   }
 
   /**
-   * The state of the session for a client that presented `token`. `'stale'` if the token was replaced; `undefined` if
-   * the record is damaged or past its absolute timeout.
+   * The state of the session for a client that presented `token`; why there is none if its secret is not valid, or the
+   * record cannot be used.
    */
-  #admit(token: Token, record: SessionRecord): SessionState | 'stale' | undefined {
-    const { logger, idleTimeout, resave, rolling } = this.#config;
-    if (!isReadable(record, token.id)) {
+  #admit(token: Token, record: SessionRecord): SessionState | Exclude<Admission, 'current' | 'previous'> {
+    const { store, logger, absoluteTimeout } = this.#config;
+    const now = store.now();
+    const admission = admissionOf(token, record, absoluteTimeout, now);
+    if (admission === 'unreadable') {
       logger.error(
         `session ${this.#nameOf(token.id)} cannot be read, because its record is damaged. The client gets a new session`,
       );
-      return undefined;
     }
-    if (this.#isTooOld(record)) return undefined;
+    if (admission !== 'current' && admission !== 'previous') return admission;
 
-    const now = this.#config.store.now();
+    const state = this.#stateFor(token, record);
+    state.outdated = admission === 'previous';
     const { previous } = record;
+    if (admission === 'previous' || !previous) return state;
+    state.graceEnds = previous.validUntil ?? now + previous.grace;
+    if (previous.validUntil === undefined) {
+      this.#retirePrevious(record, state.graceEnds);
+      // A request with the old secret may have changed the cookie's attributes. It could not send them.
+      state.cookieAsked = record.data['cookie'] !== undefined;
+    }
+    return state;
+  }
+
+  #stateFor(token: Token, record: SessionRecord): SessionState {
+    const { idleTimeout, resave, rolling } = this.#config;
     const state = new SessionState(record.id, this.#cookie(record.data['cookie']), idleTimeout);
     state.secret = token.secret;
     state.secretHash = token.secretHash;
     state.signed = token.signed;
     state.stamp = token.stamp;
     state.touchAsked = resave || rolling === true;
-    if (token.secretHash === record.secretHash) {
-      if (previous) {
-        state.graceEnds = previous.validUntil ?? now + previous.grace;
-        if (previous.validUntil === undefined) {
-          this.#retirePrevious(record, state.graceEnds);
-          // A request with the old secret may have changed the cookie's attributes. It could not send them.
-          state.cookieAsked = record.data['cookie'] !== undefined;
-        }
-      }
-      return state;
-    }
-    if (isValidHash(record, token.secretHash, now)) {
-      state.outdated = true;
-      return state;
-    }
-    return 'stale';
+    return state;
   }
 
   #nameOf(id: string): string {
     return this.#config.signer.nameOf(id);
   }
 
-  #isTooOld({ createdAt }: SessionRecord): boolean {
-    return this.#config.store.now() >= createdAt + this.#config.absoluteTimeout;
+  /** Whether a record that was read again can still be used. */
+  #isUsable(record: SessionRecord, id: string): boolean {
+    const { store, absoluteTimeout } = this.#config;
+    return isReadable(record, id) && !isTooOld(record.createdAt, absoluteTimeout, store.now());
   }
 
   /**
@@ -300,15 +284,9 @@ export class SessionRequest implements SessionWork {
    * one was lost. Resolves to whether the session is still live.
    */
   async #heal(state: SessionState, record: SessionRecord): Promise<boolean> {
-    const { previous } = record;
-    if (
-      !previous ||
-      previous.validUntil !== undefined ||
-      this.#config.store.now() < previous.replacedAt + previous.grace
-    )
-      return true;
-    if (this.noToken !== undefined) return true;
     const { signer, store } = this.#config;
+    const { previous } = record;
+    if (!previous || !isRotationLost(previous, store.now()) || this.noToken !== undefined) return true;
     const secret = signer.newSecret();
     try {
       const current = await store.rotate(record, previous.hash, hashSecret(secret), previous.grace);
@@ -390,8 +368,7 @@ export class SessionRequest implements SessionWork {
     return this.#run(async () => {
       state.checkAvailable();
       const record = state.ended || !state.record ? undefined : await this.#config.store.read(state.id);
-      if (!record || !isReadable(record, state.id) || this.#isTooOld(record))
-        throw new SessionGoneError('reload');
+      if (!record || !this.#isUsable(record, state.id)) throw new SessionGoneError('reload');
 
       if (LiveSession.stateOf(session) !== state) return;
       const fresh = new SessionState(state.id, this.#cookie(record.data['cookie']), this.#config.idleTimeout);
@@ -693,15 +670,11 @@ export class SessionRequest implements SessionWork {
       session.cookie = state.cookie;
     }
     const config = this.#config;
-    const now = this.#config.store.now();
-    const lifetime = LiveCookie.lifetime(state.cookie, config.idleTimeout);
     const data = diffData(session, state.snapshot, config.reservedNames);
     const groups = state.groupChange();
-    const cookieText = LiveCookie.own(state.cookie);
-    const { record } = state;
-    const wholeCookie = keepsWholeCookie(this.#config) && cookieText && LiveCookie.whole(state.cookie);
+    const cookie = LiveCookie.own(state.cookie);
     if (state.unavailable) {
-      if (data || groups || cookieText || evenIfEmpty) throw state.unavailable;
+      if (data || groups || cookie || evenIfEmpty) throw state.unavailable;
       return undefined;
     }
     if (config.isDevelopment) this.#warnOfLost(session, data);
@@ -711,39 +684,35 @@ export class SessionRequest implements SessionWork {
       checkBounds(before, { ...data, ...groups }, config.maxSize);
     }
 
-    if (!record) {
-      const wanted = config.saveUninitialized && this.noToken === undefined;
-      if (!data && !groups?.join && !wanted && !evenIfEmpty) return undefined;
-      if (this.noToken !== undefined) throw new Error(`save: ${this.noToken}`);
-      if (this.headersGone && evenIfEmpty) throw tooLate('save');
-      if (this.headersGone) {
-        config.logger.warn(
-          `session ${this.#nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent. Change it before the response`,
-        );
-        return undefined;
-      }
-      const expiresAt = this.#expiry(now, lifetime, now);
-      return { changed: true, cookieDue: true, data, groups, cookieText, lifetime, expiresAt, change: {} };
-    }
-
-    const expiresAt = this.#expiry(now, lifetime, record.createdAt);
-    const changed = data !== undefined || groups !== undefined || cookieText !== undefined;
-    const cookieDue = this.#isCookieDue(state, lifetime);
-    const isDue = state.touchAsked || cookieDue || this.#isDue(state, expiresAt, lifetime);
-    if (!changed && (!isDue || state.renewalFailed)) return undefined;
-
-    const change: SessionChange = { ...data, ...groups };
-    const text = wholeCookie || cookieText?.text;
-    if (text !== undefined) change.set = { __proto__: null, ...change.set, cookie: text } as never;
-    else if (cookieText) change.remove = [...(change.remove ?? []), 'cookie'];
-    if (lifetime !== state.lifetime) change.expiresAt = expiresAt;
-    else if (expiresAt !== state.expiresAt) change.touch = { from: state.expiresAt, to: expiresAt };
-    return { changed, cookieDue, data, groups, cookieText, lifetime, expiresAt, change };
+    const lifetime = LiveCookie.lifetime(state.cookie, config.idleTimeout);
+    const save = planSave({
+      createdAt: state.record?.createdAt,
+      data,
+      groups,
+      cookie,
+      wholeCookie: cookie && keepsWholeCookie(config) ? LiveCookie.whole(state.cookie) : undefined,
+      expiresAt: state.expiresAt,
+      storedLifetime: state.lifetime,
+      lifetime,
+      absoluteTimeout: config.absoluteTimeout,
+      now: config.store.now(),
+      isWanted: evenIfEmpty || (config.saveUninitialized && this.noToken === undefined),
+      isTouched: state.touchAsked,
+      isCookieDue: this.#isCookieDue(state, lifetime),
+      hasFailed: state.renewalFailed,
+    });
+    return save && (state.record || this.#canCreate(state, evenIfEmpty)) ? save : undefined;
   }
 
-  /** Whether more than a tenth of the lifetime has passed since the expiry was last moved. */
-  #isDue(state: SessionState, expiresAt: number, lifetime: number): boolean {
-    return Math.abs(expiresAt - state.expiresAt) > lifetime / 10;
+  /** Whether a new session can be created, because its client can get its token. Throws if it must be. */
+  #canCreate(state: SessionState, isAsked: boolean): boolean {
+    if (this.noToken !== undefined) throw new Error(`save: ${this.noToken}`);
+    if (!this.headersGone) return true;
+    if (isAsked) throw tooLate('save');
+    this.#config.logger.warn(
+      `session ${this.#nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent. Change it before the response`,
+    );
+    return false;
   }
 
   /**
@@ -751,13 +720,12 @@ export class SessionRequest implements SessionWork {
    * session by more than a tenth of the lifetime, because the response with a later one never reached it.
    */
   #isCookieDue(state: SessionState, lifetime: number): boolean {
+    if (!state.record) return false;
     if (state.cookieAsked) return true;
     if (this.#config.rolling === false || !this.#stampsCookies || state.outdated) return false;
     // The response cannot carry a cookie, or carries one already.
     if (this.noToken !== undefined || this.headersGone || this.#owed?.state === state) return false;
-    const stamp = this.#stampOf(state);
-    if (stamp === undefined || state.stamp === undefined) return stamp !== state.stamp;
-    return stamp - state.stamp > Math.min(lifetime, LONGEST_AGE) / 10_000;
+    return isStampDue(state.stamp, this.#stampOf(state), lifetime);
   }
 
   /** Whether tokens say when their cookie expires. A token that is a bare session id has no place for it. */
@@ -768,11 +736,7 @@ export class SessionRequest implements SessionWork {
   /** When a cookie that is sent now expires, in epoch seconds. `undefined` if it has no age, or is no cookie. */
   #stampOf({ cookie, expiresAt }: SessionState): number | undefined {
     if (!this.#stampsCookies || typeof cookie.originalMaxAge !== 'number') return undefined;
-    return Math.floor(Math.min(expiresAt, this.#config.store.now() + LONGEST_AGE) / 1000);
-  }
-
-  #expiry(now: number, lifetime: number, createdAt: number): number {
-    return expiryAfter(now, lifetime, createdAt, this.#config.absoluteTimeout);
+    return stampFor(expiresAt, this.#config.store.now());
   }
 
   /** Sends a save to the store. Resolves to whether the session was live. */
@@ -804,7 +768,7 @@ export class SessionRequest implements SessionWork {
       // This request rotated so long ago that another one took the response for lost, and rotated again.
       if (this.#owed?.state === state) this.#owed = undefined;
     }
-    const lifetimeIsOurs = Math.abs(updated.expiresAt - expiresAt) <= lifetime / 10 + CLOCK_SLACK;
+    const lifetimeIsOurs = isOurs(updated.expiresAt, expiresAt, lifetime);
     const owes = cookieDue || this.#owesCookie(state, changed, cookieText?.isForClient === true);
     if (!state.outdated && lifetimeIsOurs && owes) this.#owe(state);
     state.cookieAsked = false;
@@ -890,9 +854,7 @@ export class SessionRequest implements SessionWork {
    */
   #sign(state: SessionState): string {
     const stamp = this.#stampOf(state);
-    const early = (stamp ?? NaN) - (state.stamp ?? NaN);
-    const isClose = stamp === state.stamp || (early > 0 && early < state.lifetime / 100_000);
-    if (state.signed === undefined || !isClose) {
+    if (state.signed === undefined || !isStampClose(state.stamp, stamp, state.lifetime)) {
       const { id, secret, secretHash } = state;
       state.signed = this.#config.signer.sign({ id, secret: secret!, secretHash: secretHash! }, stamp);
       state.stamp = stamp;

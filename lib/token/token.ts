@@ -1,5 +1,4 @@
 import { hash, randomBytes } from 'node:crypto';
-import { previousEnds, type SessionRecord } from '../contract/record.js';
 
 /** A token with a valid signature: the session's id, and the secret that gives access to it. */
 export interface Token {
@@ -26,12 +25,4 @@ export function isRandomName(name: string): boolean {
 /** The SHA-256 of a secret, base64url. */
 export function hashSecret(secret: string): string {
   return hash('sha256', secret, 'base64url');
-}
-
-/**
- * Whether a secret with this hash gives access to the session at `now`: the current one, or the previous in its grace.
- */
-export function isValidHash(record: SessionRecord, secretHash: string, now: number): boolean {
-  const { previous } = record;
-  return secretHash === record.secretHash || (secretHash === previous?.hash && now < previousEnds(previous));
 }

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { expiryAfter, isDue, isOurs, isStampClose, isStampDue, isTooOld, stampFor } from './expiry.js';
+
+/** The last instant a `Date` can hold. */
+const NEVER = 8.64e15;
+const MINUTE = 60_000;
+const LIFETIME = 100 * MINUTE;
+/** How long clients keep a cookie at most (RFC 6265bis, 5.5): 400 days. */
+const LONGEST_AGE = 400 * 24 * 60 * MINUTE;
+
+describe('the expiry of a session', () => {
+  it.each([
+    { lifetime: LIFETIME, createdAt: 0, absoluteTimeout: Infinity, expected: 1000 + LIFETIME },
+    { lifetime: LIFETIME, createdAt: 500, absoluteTimeout: MINUTE, expected: 500 + MINUTE },
+    { lifetime: Infinity, createdAt: 0, absoluteTimeout: Infinity, expected: NEVER },
+    { lifetime: 10.7, createdAt: 0, absoluteTimeout: Infinity, expected: 1010 },
+    { lifetime: -1, createdAt: 0, absoluteTimeout: Infinity, expected: 999 },
+  ])(
+    'with a lifetime of $lifetime, created at $createdAt, absolute timeout $absoluteTimeout is $expected',
+    ({ lifetime, createdAt, absoluteTimeout, expected }) => {
+      expect(expiryAfter(1000, lifetime, createdAt, absoluteTimeout)).toBe(expected);
+    },
+  );
+
+  it('is over at its absolute timeout, and not before', () => {
+    expect([999, 1000].map((now) => isTooOld(400, 600, now))).toEqual([false, true]);
+    expect(isTooOld(0, Infinity, NEVER)).toBe(false);
+  });
+
+  it('is due after a tenth of the lifetime, and when it becomes earlier by more than that', () => {
+    const after = (minutes: number) => isDue(0, minutes * MINUTE, LIFETIME);
+    expect([0, 10, 10.1, -10, -10.1].map(after)).toEqual([false, false, true, false, true]);
+  });
+
+  it('counts as ours if the store has it within a tenth of the lifetime and a second', () => {
+    const by = (milliseconds: number) => isOurs(5000 + milliseconds, 5000, LIFETIME);
+    expect([0, 10 * MINUTE + 1000, -10 * MINUTE - 1000].map(by)).toEqual([true, true, true]);
+    expect([10 * MINUTE + 1001, -10 * MINUTE - 1001].map(by)).toEqual([false, false]);
+  });
+});
+
+describe('the stamp of a cookie', () => {
+  it('is the expiry in whole seconds, at most as long as clients keep cookies', () => {
+    expect(stampFor(5999, 0)).toBe(5);
+    expect(stampFor(NEVER, 1000)).toBe(Math.floor((1000 + LONGEST_AGE) / 1000));
+  });
+
+  it.each([
+    { held: 0, next: 600, due: false },
+    { held: 0, next: 601, due: true },
+    { held: 900, next: 0, due: false },
+    { held: undefined, next: undefined, due: false },
+    { held: undefined, next: 5, due: true },
+    { held: 5, next: undefined, due: true },
+  ])('of $held is due to become $next: $due', ({ held, next, due }) => {
+    expect(isStampDue(held, next, LIFETIME)).toBe(due);
+  });
+
+  it('is due by the longest age of a cookie if the session lives longer', () => {
+    const tenth = LONGEST_AGE / 10_000;
+    expect([tenth, tenth + 1].map((next) => isStampDue(0, next, Infinity))).toEqual([false, true]);
+  });
+
+  it.each([
+    { held: 100, next: 100, close: true },
+    { held: 100, next: 159, close: true },
+    { held: 100, next: 160, close: false },
+    { held: 101, next: 100, close: false },
+    { held: undefined, next: undefined, close: true },
+    { held: undefined, next: 100, close: false },
+    { held: 100, next: undefined, close: false },
+  ])('of $held may be sent again for $next: $close', ({ held, next, close }) => {
+    expect(isStampClose(held, next, LIFETIME)).toBe(close);
+  });
+});
