@@ -21,7 +21,7 @@ export const homePage = (url: string): string => `<!doctype html>
   <body>
     <h1>Sessions over several processes</h1>
     <p>
-      Several workers answer on this port, and all of them see the same sessions. Each answer that has a
+      Several workers serve this port, and all of them see the same sessions. Each response that has a
       <code>worker</code> names the process it came from.
     </p>
 
@@ -58,7 +58,7 @@ curl -b phone  -c phone  $url/me    # 401: the phone is logged out</pre>
         <tr><td><code>POST /logout-everywhere</code></td><td>Ends all your sessions and says how many.</td></tr>
       </tbody>
     </table>
-    <p>Without a login they answer 401, but for <code>/login</code> and <code>/logout</code>.</p>
+    <p>Without a login they respond with 401, except <code>/login</code> and <code>/logout</code>.</p>
   </body>
 </html>
 `;

@@ -150,7 +150,7 @@ describe('while the store can be read but not written', () => {
       app.store.failing = false;
       await browser.get('/');
     }
-    expect(notRenewed(app)[0]).toMatch(/update: told to fail.+\(DOWN the recording store is down\)/);
+    expect(notRenewed(app)[0]).toMatch(/update: made to fail.+\(DOWN the recording store is down\)/);
   });
 
   it('a request that changes its session fails with a 503', async () => {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Packs the package into a folder and returns the tarball's path. Builds first, unless told that the build is there.
+ * Packs the package into a folder and returns the tarball's path. Builds first, unless the build is there.
  * @param {string} folder
  * @param {{ isBuilt?: boolean }} options
  */

@@ -1,4 +1,4 @@
-/** How long a store waits for its backend unless told otherwise, in milliseconds. */
+/** How long a store waits for its backend by default, in milliseconds. */
 export const DEFAULT_TIMEOUT = 2000;
 
 /** In the place of a timeout: the store has no deadline of its own, because what it calls has one. */

@@ -10,7 +10,7 @@ import { call, startRedis, startRedisCluster, startRedisSentinel } from '../serv
 import type { Server } from '../servers/server.mjs';
 
 const LONG = process.env['LONG'] !== undefined;
-/** After this time, ioredis pauses for three seconds between its attempts, unless told otherwise. */
+/** After this time, ioredis pauses for three seconds between its attempts by default. */
 const OUTAGE = 4_500;
 
 interface Backend {

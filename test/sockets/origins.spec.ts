@@ -89,7 +89,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
         expect(logged[0]).toContain('the host "other.example.com:8443"');
       });
 
-      it('gets none from a forwarded host if the proxy is not trusted, and is told to trust it', async () => {
+      it('gets none from a forwarded host if the proxy is not trusted, and a warning says to trust it', async () => {
         const { user, logged } = await userFrom(false, { 'x-forwarded-host': 'shop.example.com:8443' });
         expect(user).toBeNull();
         expect(logged[0]).toMatch(
@@ -97,7 +97,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
         );
       });
 
-      it('gets none from a host without its port, and is told what to write in nginx', async () => {
+      it('gets none from a host without its port, and a warning says what to write in nginx', async () => {
         const { user, logged } = await userFrom(true, { host: 'shop.example.com' });
         expect(user).toBeNull();
         expect(logged[0]).toMatch(/sent to the host "shop\.example\.com".*proxy_set_header Host \$http_host/);

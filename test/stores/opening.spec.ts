@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { NotOpenError } from 'nestjs-session-stores/store';
 import { MapStore } from './map.store.js';
 
-/** A store that notes what opens and closes it, and fails as told. */
+/** A store that notes what opens and closes it, and fails on request. */
 class OpeningStore extends MapStore {
   readonly steps: string[] = [];
   connects: () => Promise<void> = async () => {};

@@ -116,7 +116,7 @@ export class RecordingStore extends SessionStoreDecorator {
     await this.before?.(call.operation);
     const { failing } = this;
     if (failing === true || (failing !== false && failing.includes(call.operation))) {
-      throw new SessionStoreError('recording', call.operation, 'told to fail: set failing to false', {
+      throw new SessionStoreError('recording', call.operation, 'made to fail: set failing to false', {
         cause: new Error('DOWN the recording store is down'),
       });
     }

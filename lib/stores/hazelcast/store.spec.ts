@@ -410,8 +410,8 @@ it('an update that loses every race until its deadline rejects with that reason'
 
 describe('a call whose deadline passes before its timer fires', () => {
   /** As happens when a response is handled after others of the same batch that took long. */
-  async function handledLate(answer: Promise<unknown>): Promise<unknown> {
-    const text = await answer;
+  async function handledLate(response: Promise<unknown>): Promise<unknown> {
+    const text = await response;
     const begun = performance.now();
     while (performance.now() < begun + 150);
     return text;

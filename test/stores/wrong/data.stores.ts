@@ -217,7 +217,7 @@ export const wrongInRefusals: WrongStore[] = [
     says: /the id .* for read must be rejected with a TypeError, but it was accepted/,
   },
   {
-    name: 'ends what it was told before it finds an id that is none',
+    name: 'destroys sessions before it finds an invalid id',
     make: twoOf(
       class extends MapStore {
         override async destroy(id: string) {
@@ -230,7 +230,7 @@ export const wrongInRefusals: WrongStore[] = [
     says: /that is rejected must write nothing/,
   },
   {
-    name: 'takes whatever is told to except',
+    name: 'accepts any value as `except`',
     make: twoOf(
       class extends MapStore {
         override async clear(...[group, except]: Clear) {

@@ -206,7 +206,7 @@ export const wrongInGroups: WrongStore[] = [
     says: /must be that of its members/,
   },
   {
-    name: 'clears those it is told to except',
+    name: 'clears the sessions in `except` too',
     make: twoOf(
       class extends MapStore {
         override async clear(group?: string) {

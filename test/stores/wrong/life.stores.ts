@@ -50,7 +50,7 @@ export const wrongInLife: WrongStore[] = [
     says: /read by the other node|gone for every node/,
   },
   {
-    name: 'results an update with what it was told',
+    name: 'resolves an update to the given record, changed',
     make: twoOf(
       class extends MapStore {
         override async update(...[record, change]: Update) {
