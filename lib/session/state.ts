@@ -1,3 +1,4 @@
+import type { ClientToken } from './client-token.js';
 import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { SessionStoreError } from '../contract/errors.js';
@@ -6,13 +7,8 @@ import { TOMBSTONE_LIFETIME, type SessionRecord } from '../contract/record.js';
 
 /** What a request knows of one session: what is stored, and what the request will change. */
 export class SessionState {
-  /** The secret that the client holds, or will hold. Generated when the session is first stored or rotated. */
-  secret: string | undefined;
-  secretHash: string | undefined;
-  /** The signed token. Set when it was presented with the current signature, or is first sent. */
-  signed: string | undefined;
-  /** When the client's cookie expires, in epoch seconds. `undefined` if its token does not say. */
-  stamp: number | undefined;
+  /** The client's token. Made when the session is first stored. */
+  token: ClientToken | undefined;
   /** The record that was read or created, with the store's hint. `undefined` while the session is not stored. */
   record: SessionRecord | undefined;
   #snapshot: Snapshot = NO_SNAPSHOT;
@@ -32,12 +28,8 @@ export class SessionState {
    * session lives on, but the handler wanted to leave it for a new one that could not be started.
    */
   ended: false | 'here' | 'elsewhere' | 'left' = false;
-  /** Whether the client's secret is not the current one, or its rotation lost: it gets no cookie. */
-  outdated = false;
   /** Why the store could not be read. Every change to the session fails with this error. */
   unavailable: SessionStoreError | undefined;
-  /** When the previous secret stops being valid: requests from before the last rotation may carry it until then. */
-  graceEnds = 0;
   #groups: readonly string[] = [];
   #joins: Set<string> | undefined;
   #leaves: Set<string> | undefined;
@@ -56,6 +48,11 @@ export class SessionState {
 
   /** The sessions that were regenerated, one after another, for this one, which is not stored yet: their ids. */
   from: readonly string[] = [];
+
+  /** Whether the client's secret is not the current one, or its rotation lost: it gets no cookie. */
+  get isSuperseded(): boolean {
+    return this.token?.isCurrent === false;
+  }
 
   /** The data as it was loaded or last saved. */
   get snapshot(): Snapshot {

@@ -12,8 +12,9 @@ import { keepsWholeCookie, type SessionConfig } from './config.js';
 import type { HeldSession } from './recheck.js';
 import { checkId } from '../contract/checks.js';
 import type { SessionRecord } from '../contract/record.js';
+import { ClientToken } from './client-token.js';
 import { admissionOf, isReadable, isRotationLost, isValidHash, type Admission } from './admission.js';
-import { isOurs, isStampClose, isStampDue, isTooOld, stampFor } from './expiry.js';
+import { isOurs, isStampDue, isTooOld, stampFor } from './expiry.js';
 import { planSave, type Save } from './save-plan.js';
 import { originsAfter, SessionState } from './state.js';
 import { MOST_READ } from '../token/signer.js';
@@ -128,7 +129,7 @@ export class SessionRequest implements SessionWork {
   /** The id of that session and the hash of the client's secret. `undefined` while the session is not stored. */
   get held(): HeldSession | undefined {
     const state = this.#state;
-    return state?.record && { id: state.id, secretHash: state.secretHash! };
+    return state?.record && { id: state.id, secretHash: state.token!.secretHash };
   }
 
   get sessionStore(): unknown {
@@ -156,7 +157,7 @@ export class SessionRequest implements SessionWork {
       const admitted = await this.#find(token);
       if (!admitted) continue;
       const { state, record } = admitted;
-      if (state.outdated && !(await this.#heal(state, record))) continue;
+      if (state.isSuperseded && !(await this.#heal(state, record))) continue;
       this.#others = tokens.slice(index + 1).filter(({ id }) => id !== token.id);
       return this.#place(new LiveSession(this, state), state, record);
     }
@@ -245,26 +246,24 @@ export class SessionRequest implements SessionWork {
     }
     if (admission !== 'current' && admission !== 'previous') return admission;
 
-    const state = this.#stateFor(token, record);
-    state.outdated = admission === 'previous';
+    const held = new ClientToken(token.id, token.secret, token);
+    held.isCurrent = admission === 'current';
+    const state = this.#stateFor(held, record);
     const { previous } = record;
-    if (admission === 'previous' || !previous) return state;
-    state.graceEnds = previous.validUntil ?? now + previous.grace;
+    if (!held.isCurrent || !previous) return state;
+    held.graceEnds = previous.validUntil ?? now + previous.grace;
     if (previous.validUntil === undefined) {
-      this.#retirePrevious(record, state.graceEnds);
+      this.#retirePrevious(record, held.graceEnds);
       // A request with the old secret may have changed the cookie's attributes. It could not send them.
       state.cookieAsked = record.data['cookie'] !== undefined;
     }
     return state;
   }
 
-  #stateFor(token: Token, record: SessionRecord): SessionState {
+  #stateFor(token: ClientToken, record: SessionRecord): SessionState {
     const { idleTimeout, resave, rolling } = this.#config;
     const state = new SessionState(record.id, this.#cookie(record.data['cookie']), idleTimeout);
-    state.secret = token.secret;
-    state.secretHash = token.secretHash;
-    state.signed = token.signed;
-    state.stamp = token.stamp;
+    state.token = token;
     state.touchAsked = resave || rolling === true;
     return state;
   }
@@ -372,12 +371,7 @@ export class SessionRequest implements SessionWork {
 
       if (LiveSession.stateOf(session) !== state) return;
       const fresh = new SessionState(state.id, this.#cookie(record.data['cookie']), this.#config.idleTimeout);
-      fresh.secret = state.secret;
-      fresh.secretHash = state.secretHash;
-      fresh.signed = state.signed;
-      fresh.stamp = state.stamp;
-      fresh.outdated = state.outdated;
-      fresh.graceEnds = state.graceEnds;
+      fresh.token = state.token;
       fresh.touchAsked = state.touchAsked;
       fresh.cookieAsked = state.cookieAsked;
       if (inPlace) {
@@ -452,23 +446,19 @@ export class SessionRequest implements SessionWork {
       const state = LiveSession.stateOf(session);
       state.checkAvailable();
       if (state.ended) throw new SessionGoneError('rotate');
-      if (!state.record || state.outdated) return;
+      const { record, token } = state;
+      if (!record || !token?.isCurrent) return;
       // A record keeps only one previous secret, and slower requests may still carry the one that it keeps now.
-      if (grace > 0 && this.#config.store.now() < state.graceEnds) return;
+      if (grace > 0 && this.#config.store.now() < token.graceEnds) return;
 
       const secret = this.#config.signer.newSecret();
-      const current = await this.#config.store.rotate(
-        state.record,
-        state.secretHash!,
-        hashSecret(secret),
-        grace,
-      );
+      const current = await this.#config.store.rotate(record, token.secretHash, hashSecret(secret), grace);
       if (current === undefined) {
         state.ended = 'elsewhere';
         throw new SessionGoneError('rotate');
       }
       this.#rotated(state, secret, current);
-      if (!state.outdated) await this.#refreshCookie(state);
+      if (!state.isSuperseded) await this.#refreshCookie(state);
     });
   }
 
@@ -481,11 +471,10 @@ export class SessionRequest implements SessionWork {
 
   /** Records the outcome of a rotation to `secret`, after which `current` is the record's secret hash. */
   #rotated(state: SessionState, secret: string, current: string): void {
-    state.outdated = current !== hashSecret(secret);
-    if (state.outdated) return;
-    state.secret = secret;
-    state.secretHash = current;
-    state.signed = undefined;
+    const token = state.token!.rotated(secret);
+    state.token!.isCurrent = false;
+    if (token.secretHash !== current) return;
+    state.token = token;
     this.#owe(state);
   }
 
@@ -722,10 +711,10 @@ export class SessionRequest implements SessionWork {
   #isCookieDue(state: SessionState, lifetime: number): boolean {
     if (!state.record) return false;
     if (state.cookieAsked) return true;
-    if (this.#config.rolling === false || !this.#stampsCookies || state.outdated) return false;
+    if (this.#config.rolling === false || !this.#stampsCookies || state.isSuperseded) return false;
     // The response cannot carry a cookie, or carries one already.
     if (this.noToken !== undefined || this.headersGone || this.#owed?.state === state) return false;
-    return isStampDue(state.stamp, this.#stampOf(state), lifetime);
+    return isStampDue(state.token?.stamp, this.#stampOf(state), lifetime);
   }
 
   /** Whether tokens say when their cookie expires. A token that is a bare session id has no place for it. */
@@ -763,28 +752,29 @@ export class SessionRequest implements SessionWork {
     state.touchAsked = false;
     this.#config.conditions.end('not renewed');
 
-    if (updated.secretHash !== state.secretHash) {
-      state.outdated = true;
+    const token = state.token!;
+    if (updated.secretHash !== token.secretHash) {
+      token.isCurrent = false;
       // This request rotated so long ago that another one took the response for lost, and rotated again.
       if (this.#owed?.state === state) this.#owed = undefined;
     }
     const lifetimeIsOurs = isOurs(updated.expiresAt, expiresAt, lifetime);
     const owes = cookieDue || this.#owesCookie(state, changed, cookieText?.isForClient === true);
-    if (!state.outdated && lifetimeIsOurs && owes) this.#owe(state);
+    if (token.isCurrent && lifetimeIsOurs && owes) this.#owe(state);
     state.cookieAsked = false;
     return true;
   }
 
   async #create(state: SessionState, { data, groups, cookieText, expiresAt }: Save) {
     const { store, signer } = this.#config;
-    state.secret ??= signer.newSecret();
-    state.secretHash ??= hashSecret(state.secret);
+    // A create that failed may have acted, and is repeated with the same secret.
+    const { secretHash } = (state.token ??= new ClientToken(state.id, signer.newSecret()));
     const texts = { __proto__: null, ...data?.set } as unknown as Record<string, string>;
     if (keepsWholeCookie(this.#config)) texts['cookie'] = LiveCookie.whole(state.cookie);
     else if (cookieText?.text !== undefined) texts['cookie'] = cookieText.text;
     const record: SessionRecord = {
       id: state.id,
-      secretHash: state.secretHash,
+      secretHash,
       data: texts,
       groups: groups?.join ?? [],
       createdAt: this.#config.store.now(),
@@ -799,7 +789,7 @@ export class SessionRequest implements SessionWork {
     }
     state.record = record;
     this.#owe(state);
-    return { expiresAt, secretHash: state.secretHash };
+    return { expiresAt, secretHash };
   }
 
   /** Whether the save of a stored session sends its cookie again. */
@@ -842,24 +832,10 @@ export class SessionRequest implements SessionWork {
     if (!owed) return undefined;
     const { state, clear } = owed;
     if (clear) return (res) => identity.remove(res, state);
-    if (state.ended || state.secret === undefined) return undefined;
+    if (state.ended || !state.token) return undefined;
     if (isCookie && !this.#takesCookie(identity.name, state.cookie)) return undefined;
-    const token = this.#sign(state);
+    const token = state.token.signed(this.#config.signer, this.#stampOf(state), state.lifetime);
     return (res) => identity.set(res, token, state);
-  }
-
-  /**
-   * The signed token of a session: the one that the client has, if its stamp is less than a hundredth of the lifetime
-   * earlier than its cookie. To sign and verify a new one costs 30 µs, and a stamp may be early.
-   */
-  #sign(state: SessionState): string {
-    const stamp = this.#stampOf(state);
-    if (state.signed === undefined || !isStampClose(state.stamp, stamp, state.lifetime)) {
-      const { id, secret, secretHash } = state;
-      state.signed = this.#config.signer.sign({ id, secret: secret!, secretHash: secretHash! }, stamp);
-      state.stamp = stamp;
-    }
-    return state.signed;
   }
 
   /** Whether a client keeps a cookie with these attributes; what it would drop is logged, once. */
