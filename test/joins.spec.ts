@@ -115,7 +115,7 @@ describe.each([
     expect(await app.store.count()).toBe(1);
   });
 
-  it('that fails puts the joins and the group name back', async () => {
+  it('that fails puts the joins and the group name back, and fails the request that does not give them up', async () => {
     const app = await serveApp({
       ...handlers(regenerate),
       '/fail': async (session) => {
@@ -124,16 +124,18 @@ describe.each([
         app.store.failing = ['regenerate'];
         const error = await regenerate(session).catch((reason: Error) => reason);
         app.store.failing = false;
-        return [(error as Error).name, (await session.groupNames()).toSorted()];
+        names = [(error as Error).name, ...(await session.groupNames()).toSorted()];
       },
     });
+    let names: string[] = [];
     const browser = app.browser();
     await browser.post('/name/one');
     const { id } = tokenOf(browser);
-    expect((await browser.post('/fail')).json()).toEqual(['SessionStoreError', ['joined', 'two']]);
+    expect((await browser.post('/fail')).status).toBe(503);
+    expect(names).toEqual(['SessionStoreError', 'joined', 'two']);
     expect(tokenOf(browser).id).toBe(id);
-    expect(await groupsOf(browser)).toEqual(['joined', 'two']);
+    expect(await groupsOf(browser)).toEqual(['one']);
     await browser.post('/name/three');
-    expect(await groupsOf(browser)).toEqual(['joined', 'three']);
+    expect(await groupsOf(browser)).toEqual(['three']);
   });
 });

@@ -7,6 +7,7 @@ import {
   Inject,
   Injectable,
   Module,
+  Param,
   Post,
   Res,
   UseFilters,
@@ -80,6 +81,14 @@ class AccountController {
   @Post('logout-everywhere')
   async logoutEverywhere(@Session('user') user: string): Promise<{ ended: number }> {
     return { ended: await this.sessions.clearGroup(`user:${user}`) };
+  }
+
+  @Post('only-here/:user')
+  async onlyHere(@Param('user') user: string, @Session() session: Session): Promise<{ ended: number }> {
+    await session.regenerate();
+    session.user = user;
+    await session.joinGroup(`user:${user}`);
+    return { ended: await this.sessions.clearGroup(`user:${user}`, { except: session }) };
   }
 }
 
@@ -541,6 +550,13 @@ describe('SessionService', () => {
     expect(await sessions.clearGroup('user:ann', { except: [ids[0]!] })).toBe(0);
     expect(await sessions.clearAll()).toBe(1);
     expect((await browsers[0]!.get('/me')).json()).toEqual({ user: null });
+  });
+
+  it('lets a handler log in and log out everywhere else, with a session that is not stored yet', async () => {
+    const { browsers } = await withSessions();
+    expect((await browsers[0]!.post('/only-here/ann')).json()).toEqual({ ended: 1 });
+    expect((await browsers[0]!.get('/me')).json()).toEqual({ user: 'ann' });
+    expect((await browsers[1]!.get('/me')).json()).toEqual({ user: null });
   });
 
   it('lets a handler log out a user everywhere', async () => {

@@ -9,6 +9,7 @@ import {
 } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { Browser } from './http/browser.js';
+import { Gates } from './http/gates.js';
 import { serve, type TestServer } from './http/server.js';
 import { RecordingStore } from './stores/recording.store.js';
 
@@ -374,6 +375,107 @@ describe('the methods of a session', () => {
       expect((await browser.get('/')).json()).toEqual({});
     },
   );
+
+  it.each(['before the call has failed', 'after it'])(
+    'what is set %s does not reach the old session if regenerate is not awaited, and the request fails',
+    async (when) => {
+      const browser = await app({
+        '/login': login,
+        '/again': async (session) => {
+          store.failing = ['regenerate'];
+          void session.regenerate();
+          if (when === 'after it') await new Promise((resolve) => setTimeout(resolve, 20));
+          session['user'] = 'ben';
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        },
+        '/': dataOf,
+      });
+      await browser.get('/login');
+      expect((await browser.get('/again')).status).toBe(503);
+      store.failing = false;
+      expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    },
+  );
+
+  it('regenerate rejects if one before it in the same request has failed', async () => {
+    const browser = await app({
+      '/login': login,
+      '/again': async (session) => {
+        store.failing = ['regenerate'];
+        void session.regenerate();
+        await session.regenerate();
+        session['user'] = 'ben';
+      },
+      '/': dataOf,
+    });
+    await browser.get('/login');
+    expect((await browser.get('/again')).status).toBe(503);
+    store.failing = false;
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+  });
+
+  it.each(['regenerate', 'save'] as const)(
+    'a login is a 401 if its session was destroyed before, and its %s is not awaited',
+    async (unawaited) => {
+      const browser = await app({
+        '/login': login,
+        '/again': async (session) => {
+          const { id } = session;
+          if (unawaited === 'regenerate') await store.destroy(id);
+          const regenerated = session.regenerate();
+          if (unawaited === 'save') await regenerated;
+          if (unawaited === 'save') await store.destroy(id);
+          session['user'] = 'ann';
+          if (unawaited === 'save') void session.save();
+        },
+      });
+      await browser.get('/login');
+      expect((await browser.get('/again')).status).toBe(401);
+      expect(await store.count()).toBe(0);
+    },
+  );
+
+  it('a destroy after regenerate ends the old session for requests that regenerate it too, as passport logs out', async () => {
+    const gates = new Gates();
+    const browser = await app({
+      '/login': login,
+      '/logout': async (session) => {
+        await session.regenerate();
+        await session.destroy();
+      },
+      '/slow': async (session) => {
+        const { user } = session;
+        await gates.pass('slow');
+        await session.regenerate();
+        session['user'] = user;
+      },
+      '/': dataOf,
+    });
+    await browser.get('/login');
+    const slowly = browser.clone();
+    const slow = slowly.get('/slow');
+    await gates.reached('slow');
+    await browser.get('/logout');
+    gates.open('slow');
+    expect((await slow).status).toBe(401);
+    expect((await slowly.get('/')).json()).toEqual({});
+  });
+
+  it('a session object that was regenerated away cannot start a session for one that others have destroyed', async () => {
+    const browser = await app({
+      '/login': login,
+      '/again': async (session, req) => {
+        const { id } = session;
+        await new Promise((resolve) => session.regenerate(resolve));
+        await store.destroy(id);
+        await session.regenerate();
+        (req.session as unknown as { user: string }).user = 'ann';
+      },
+    });
+    await browser.get('/login');
+    expect((await browser.get('/again')).status).toBe(401);
+    expect(await store.count()).toBe(0);
+  });
 
   it('destroy of a regenerated session leaves the cookie of its successor alone', async () => {
     const browser = await app({

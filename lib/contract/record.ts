@@ -84,8 +84,8 @@ export interface SessionPage {
 export const NEVER = 8.64e15;
 
 /**
- * How long a store remembers that a session was destroyed, cleared or regenerated, in milliseconds. No request takes
- * longer: Node gives a client five minutes to send one (`server.requestTimeout`).
+ * How long a store remembers that a session was destroyed, cleared or regenerated, in milliseconds: twice as long as Node
+ * gives a client to send a request (`server.requestTimeout`). A login that takes longer than this is not rejected.
  */
 export const TOMBSTONE_LIFETIME = 10 * 60_000;
 

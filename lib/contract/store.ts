@@ -121,27 +121,21 @@ export abstract class SessionStore {
    * with the same secret hash it writes nothing. Rejects, too, if a session with this id was destroyed, cleared or
    * regenerated in the last ten minutes.
    *
-   * Resolves to `false`, and leaves no session, if a session in `record.from` has ended, as `haveEnded` tells.
+   * Resolves to `false`, and leaves no session, if a session in `record.from` has ended, as `haveEnded` tells. If that
+   * cannot be found out, it rejects, and may be called again.
    */
   create(record: SessionRecord): Promise<boolean> {
     return this.call('create', async () => {
       checkRecord(record);
       const { id, from = [] } = record;
-      if (!(await this.within('create', (deadline) => this.doCreate(record, deadline)))) {
-        throw new SessionStoreError(this.storeName, 'create', ID_IN_USE);
-      }
-      if (from.length === 0) return true;
-      // Only now: whoever ends one of them later finds this session.
-      try {
-        if (!(await this.within('create', (deadline) => this.doHaveEnded(from, deadline)))) return true;
-      } catch (error) {
-        await Promise.resolve(this.within('create', (deadline) => this.doDestroy(id, deadline))).catch(
-          () => {},
-        );
-        throw error;
-      }
-      await this.within('create', (deadline) => this.doDestroy(id, deadline));
-      return false;
+      const isAllowed = await this.within('create', async (deadline) => {
+        if (!(await this.doCreate(record, deadline)))
+          throw new SessionStoreError(this.storeName, 'create', ID_IN_USE);
+        // Only now: whoever ends one of them later finds this session.
+        return from.length === 0 || !(await this.doHaveEnded(from, deadline));
+      });
+      if (!isAllowed) await this.within('create', (deadline) => this.doDestroy(id, deadline));
+      return isAllowed;
     });
   }
 

@@ -43,9 +43,8 @@ const DAY = 24 * 60 * 60_000;
  *
  * Kept guarantees:
  * - Only the properties that a request changed are written, so parallel requests keep each other's changes.
- * - `set` and `touch` of a session that has ended since it was loaded or created write nothing and report no error, so
- *   a
- *   slower request does not bring it back.
+ * - `set` and `touch` of a session that has ended write nothing and report no error, so a slower request does not bring
+ *   it back.
  * - Expiry is exact.
  * - The groups of a session stay as they are.
  *

@@ -9,6 +9,7 @@ import { checkGroup, checkId, checkPage } from '../contract/checks.js';
 import { valuesOf, type SessionRecord } from '../contract/record.js';
 import { SessionStore } from '../contract/store.js';
 import { expiryAfter } from '../session/expiry.js';
+import { LiveSession } from '../session/live-session.js';
 import { hashSecret, randomName } from '../token/token.js';
 import type { SessionData } from '../session/session.js';
 
@@ -206,7 +207,8 @@ function idsOf(except: ClearOptions['except']): Iterable<string> | undefined {
   // Only a session has an `id`. Ids are strings, alone or in an iterable.
   if (typeof except !== 'object' || except === null || !('id' in except)) return except;
   checkId(except.id);
-  return [except.id];
+  // A session that takes the place of another one, and is not stored yet: its store does not know whose.
+  return [except.id, ...LiveSession.originsOf(except)];
 }
 
 function viewOf({ id, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {

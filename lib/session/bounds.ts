@@ -32,7 +32,7 @@ export function checkBounds(before: Content, change: DataChange & GroupChange, m
 }
 
 function checkGroups(before: readonly string[], change: GroupChange): void {
-  const longest = Math.max(...change.join!.map((group) => Buffer.byteLength(group)));
+  const longest = change.join!.reduce((most, group) => Math.max(most, Buffer.byteLength(group)), 0);
   if (longest > LONGEST_GROUP) {
     throw new SessionTooLargeError(`the name of a group has ${longest} bytes and may have ${LONGEST_GROUP}`, {
       advice: 'Name groups by short ids, or by a hash',

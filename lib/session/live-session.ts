@@ -76,6 +76,11 @@ export class LiveSession implements Session, DataHolder {
     session.cookie = state.cookie;
   }
 
+  /** The sessions whose place a new one takes that is not stored yet: their ids. None for anything else. */
+  static originsOf(value: unknown): readonly string[] {
+    return LiveSession.isLive(value) ? value.#state.from : [];
+  }
+
   static isLive(value: unknown): value is LiveSession {
     return typeof value === 'object' && value !== null && #state in value;
   }

@@ -1,7 +1,7 @@
 import type { ClientToken } from './client-token.js';
 import { advance, NO_SNAPSHOT, type DataChange, type Snapshot } from './data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
-import type { SessionStoreError } from '../contract/errors.js';
+import type { SessionGoneError, SessionStoreError } from '../contract/errors.js';
 import { checkGroup } from '../contract/checks.js';
 import { TOMBSTONE_LIFETIME, type SessionRecord } from '../contract/record.js';
 
@@ -28,8 +28,15 @@ export class SessionState {
    * session lives on, but the handler wanted to leave it for a new one that could not be started.
    */
   ended: false | 'here' | 'elsewhere' | 'left' = false;
-  /** Why the store could not be read. Every change to the session fails with this error. */
+  /** Whether this request ended it by `regenerate`. */
+  isRegenerated = false;
+  /**
+   * Why the session cannot be changed: the store could not be read, or the session could not be regenerated. Every change
+   * fails with this error.
+   */
   unavailable: SessionStoreError | undefined;
+  /** Why the session could have no successor. What is assigned to it after that fails with this error. */
+  rejected: SessionGoneError | undefined;
   #groups: readonly string[] = [];
   #joins: Set<string> | undefined;
   #leaves: Set<string> | undefined;
@@ -127,7 +134,7 @@ export class SessionState {
     return [...this.#wanted].some((group) => !names.includes(group));
   }
 
-  /** Throws if the store could not be read, so that the session cannot be changed. */
+  /** Throws if the session cannot be changed. */
   checkAvailable(): void {
     if (this.unavailable) throw this.unavailable;
   }

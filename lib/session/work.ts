@@ -82,6 +82,10 @@ export class SessionRequest implements SessionWork {
   /** The request's session, or the last one it had. */
   #state: SessionState | undefined;
   #replaced = false;
+  /** Why something that the handler has set is lost. */
+  #lost: { error: unknown } | undefined;
+  /** The error of the last login that was rejected because others have ended its session. */
+  #rejection: SessionGoneError | undefined;
   /** Whether a call of the handler failed because the store did. */
   #storeFailed = false;
   /** The cookie that the response must carry: a valid token, or the removal of the client's. */
@@ -416,7 +420,12 @@ export class SessionRequest implements SessionWork {
 
     if (!inPlace) {
       return this.#run(async () => {
-        await this.#endForSuccessor(old, state);
+        try {
+          await this.#endForSuccessor(old, state);
+        } catch (error) {
+          if (isStoreError(error)) old.unavailable = error;
+          throw error;
+        }
         state.takeOverJoins(old);
         this.#place(new LiveSession(this, state), state);
       });
@@ -426,13 +435,21 @@ export class SessionRequest implements SessionWork {
     LiveSession.setState(session, state);
     state.takeOverJoins(old);
     this.#place(session, state);
+    const joined = state.groupNames().length;
     return this.#run(async () => {
       try {
         await this.#endForSuccessor(old, state);
       } catch (error) {
-        restore();
-        LiveSession.setState(session, old);
-        this.#state = old;
+        // Whatever was meant for the new session must not reach the old one, nor get lost unnoticed.
+        if (isStoreError(error)) state.unavailable = old.unavailable = error;
+        const isCurrent = LiveSession.stateOf(session) === state;
+        if (!isCurrent || Object.keys(session).length > 1 || state.groupNames().length !== joined)
+          this.#lost = { error };
+        if (isCurrent) {
+          restore();
+          LiveSession.setState(session, old);
+          this.#state = old;
+        }
         throw error;
       }
     });
@@ -502,6 +519,8 @@ export class SessionRequest implements SessionWork {
     const { store } = this.#config;
     state.checkAvailable();
     await this.#endOthers(({ id }) => store.destroy(id));
+    // A new session that is not stored yet has nothing to destroy but the right of the old one to have a successor.
+    if (!state.record) await Promise.all(state.from.map((id) => store.destroy(id)));
     if (!state.ended || state.ended === 'left') {
       const live = state.record !== undefined && (await store.destroy(state.id));
       state.ended = live || !state.record ? 'here' : 'elsewhere';
@@ -518,15 +537,22 @@ export class SessionRequest implements SessionWork {
     old.checkAvailable();
     await this.#endOthers(({ id, hint }) => store.regenerate(id, hint));
     successor.from = old.from;
-    if (old.record && old.ended !== 'here') {
+    if (old.record && (old.ended !== 'here' || old.isRegenerated)) {
       if (!(await store.regenerate(old.id, old.record.hint))) {
         old.ended = 'elsewhere';
-        throw new SessionGoneError('regenerate');
+        old.rejected = this.#gone();
+        throw old.rejected;
       }
+      old.isRegenerated = true;
       successor.from = originsAfter(old.record, store.now());
     }
     old.ended = 'here';
     this.#oweRemoval(old);
+  }
+
+  /** The error of a session that can have no successor, because others have ended it. */
+  #gone(): SessionGoneError {
+    return (this.#rejection = new SessionGoneError('regenerate'));
   }
 
   /** Ends the live sessions of the other tokens that the request presented. */
@@ -617,17 +643,33 @@ export class SessionRequest implements SessionWork {
     return (state?.record || state?.unavailable) && !state.ended ? state : undefined;
   }
 
-  /** Waits for the calls in flight. A `SessionGoneError` of a call does not fail the response. */
+  /**
+   * Waits for the calls in flight. A `SessionGoneError` of a call does not fail the response, unless it is that of a login
+   * for which the handler did not wait.
+   */
   async #settle(inFlight: Set<Promise<unknown>>): Promise<void> {
     for (const outcome of await Promise.allSettled(inFlight)) {
-      if (outcome.status === 'rejected' && !isGoneError(outcome.reason)) throw outcome.reason;
+      if (outcome.status === 'fulfilled') continue;
+      if (outcome.reason === this.#rejection || !isGoneError(outcome.reason)) throw outcome.reason;
     }
   }
 
-  /** The save that a commit needs now; `undefined` if there is nothing to save. */
+  /**
+   * The save that a commit needs now; `undefined` if there is nothing to save. Throws if the handler has set something
+   * that cannot be saved any more, because `regenerate` has failed.
+   */
   #pendingSave(): Save | undefined {
+    if (this.#lost) throw this.#lost.error;
+    const rejected = this.#placed()?.rejected;
+    if (rejected && this.#isChanged()) throw rejected;
     const state = this.#current();
     return state && this.#saveOf(this.req.session as LiveSession, state, false);
+  }
+
+  /** The state of the session at `req.session`, ended or not. */
+  #placed(): SessionState | undefined {
+    const { session } = this.req;
+    return LiveSession.isLive(session) ? LiveSession.stateOf(session) : undefined;
   }
 
   /** The state of the request's current session; `undefined` if it has ended, or was removed or replaced. */
@@ -785,7 +827,7 @@ export class SessionRequest implements SessionWork {
       state.ended = 'elsewhere';
       // The client's token is dead, but by now it may have another one, which a removal would take.
       this.#owed = undefined;
-      throw new SessionGoneError('regenerate');
+      throw this.#gone();
     }
     state.record = record;
     this.#owe(state);
@@ -876,8 +918,8 @@ export class SessionRequest implements SessionWork {
 
   /** Whether the request's session has data or groups that are not stored. */
   #isChanged(): boolean {
-    const state = this.#current();
-    if (!state || state.unavailable) return false;
+    const state = this.#placed();
+    if (!state || (state.ended && !state.rejected) || state.unavailable) return false;
     try {
       const session = this.req.session as LiveSession;
       return (diffData(session, state.snapshot, this.reservedNames) ?? state.groupChange()) !== undefined;

@@ -87,9 +87,10 @@ export class MapStore extends SessionStore {
     for (const { id } of ended) this.bury(id);
     const kept = new Set(except);
     for (const id of except) for (const origin of this.live(id)?.from ?? []) kept.add(origin);
-    for (const [id, { isRegenerated, groups }] of this.tombstones) {
-      const isMember = group === undefined || groups.includes(group);
-      if (isRegenerated && isMember && !kept.has(id)) this.bury(id);
+    for (const id of [...this.tombstones.keys()].filter((one) => !kept.has(one))) {
+      const found = this.tombstone(id);
+      const isMember = group === undefined || found?.groups.includes(group);
+      if (found?.isRegenerated && isMember) this.bury(id);
     }
     // As all of this is one step, no member can have been created meanwhile.
     return ended.length;
@@ -112,6 +113,8 @@ export class MapStore extends SessionStore {
   protected bury(id: string, groups?: string[]): void {
     this.sessions.delete(id);
     const until = this.now() + TOMBSTONE_LIFETIME;
+    for (const old of this.tombstones.keys()) if (this.tombstone(old)) break;
+    this.tombstones.delete(id);
     this.tombstones.set(id, { isRegenerated: groups !== undefined, groups: groups ?? [], until });
   }
 

@@ -9,9 +9,8 @@ export const DEFAULT_MAX_BYTES = Math.floor(getHeapStatistics().heap_size_limit 
 const SESSION = 700;
 const PROPERTY = 64;
 const GROUP = 300;
-
-/** How many bytes a tombstone takes. */
-export const TOMBSTONE = 160;
+const ORIGIN = 100;
+const TOMBSTONE = 240;
 
 /** How many bytes all sessions of a process take, whatever their name, and may take. */
 export class Budget {
@@ -34,10 +33,15 @@ export class Budget {
 }
 
 /** About how many bytes a session takes. */
-export function bytesOf({ data, groups }: SessionRecord): number {
-  let bytes = SESSION + bytesOfGroups(groups);
+export function bytesOf({ data, groups, from = [] }: SessionRecord): number {
+  let bytes = SESSION + bytesOfGroups(groups) + from.length * ORIGIN;
   for (const name of Object.keys(data)) bytes += bytesOfProperty(name, data[name] as string);
   return bytes;
+}
+
+/** About how many bytes a tombstone takes. One that is in lists of groups takes more. */
+export function bytesOfTombstone(groups: readonly string[] | undefined): number {
+  return groups ? TOMBSTONE + GROUP + bytesOfGroups(groups) : TOMBSTONE;
 }
 
 /** About how many bytes more a session takes after a change. Costs as much as the change is long. */

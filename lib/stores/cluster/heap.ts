@@ -19,6 +19,8 @@ export interface MappedSession {
  */
 export class ExpiryHeap {
   private readonly sessions: MappedSession[] = [];
+  /** About how many bytes all of them take. */
+  bytes = 0;
 
   /** The first session to expire; `undefined` if there is none. */
   get first(): MappedSession | undefined {
@@ -26,15 +28,23 @@ export class ExpiryHeap {
   }
 
   add(session: MappedSession): void {
+    this.bytes += session.bytes;
     this.rise(session, this.sessions.length);
   }
 
   /** Removes a session. It must still have the expiry with which it was added. */
   remove(session: MappedSession): void {
+    this.bytes -= session.bytes;
     const last = this.sessions.pop() as MappedSession;
     if (last === session) return;
     if (expiresBefore(last, session)) this.rise(last, session.slot);
     else this.sink(last, session.slot);
+  }
+
+  /** Changes how many bytes a session in this heap takes. */
+  resize(session: MappedSession, more: number): void {
+    session.bytes += more;
+    this.bytes += more;
   }
 
   private rise(session: MappedSession, from: number): void {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NEVER, type SessionRecord } from '../../contract/record.js';
-import { Budget, bytesOf, TOMBSTONE } from './budget.js';
+import { Budget, bytesOf, bytesOfTombstone } from './budget.js';
 import { Sessions } from './sessions.js';
 
 const HOUR = 3_600_000;
@@ -175,6 +175,27 @@ describe('when the sessions would take more than maxBytes', () => {
     expect(sessions.create(big('e', { data: {} }))).toBe(true);
   });
 
+  it('tombstones are dropped before sessions, the oldest first', () => {
+    const budget = new Budget(bytesOf(big('k')) + 3 * bytesOfTombstone(undefined));
+    const sessions = new Sessions(Infinity, budget);
+    for (const id of ['a', 'b', 'c']) {
+      sessions.create(aRecord(id));
+      sessions.destroy(id);
+    }
+    sessions.create(big('k'));
+    expect(['a', 'b', 'c'].map((id) => sessions.haveEnded([id]))).toEqual([true, true, true]);
+    sessions.update('k', { set: { b: 'x'.repeat(100) } });
+    expect(['a', 'b', 'c'].map((id) => sessions.haveEnded([id]))).toEqual([false, true, true]);
+    expect(idsOf(sessions.page(undefined, 0, 10))).toEqual(['k']);
+  });
+
+  it('none is dropped for a session that would not fit even so', () => {
+    const sessions = new Sessions(Infinity, new Budget(10_000));
+    for (const id of ['a', 'b']) sessions.create(aRecord(id));
+    expect(() => sessions.create(aRecord('c', { data: { a: 'x'.repeat(10_000) } }))).toThrow('maxBytes');
+    expect(idsOf(sessions.page(undefined, 0, 10))).toEqual(['a', 'b']);
+  });
+
   it('a session that grows makes room too, is not dropped for itself, and stays as it is if there is no more room', () => {
     const budget = new Budget(2 * bytesOf(big('k')));
     const sessions = new Sessions(Infinity, budget);
@@ -206,9 +227,11 @@ describe('when the sessions would take more than maxBytes', () => {
       if (index % 97 === 4) sessions.clear(group(), new Set());
     }
     const { records } = sessions.page(undefined, 0, 1000);
-    const { byId } = (sessions as unknown as { tombstones: { byId: Map<string, unknown> } }).tombstones;
+    const { byId } = (sessions as unknown as { tombstones: { byId: Map<string, { groups?: string[] }> } })
+      .tombstones;
     expect(records.length).toBeGreaterThan(5);
-    expect(budget.used).toBe(records.reduce((sum, record) => sum + bytesOf(record), byId.size * TOMBSTONE));
+    const buried = [...byId.values()].reduce((sum, { groups }) => sum + bytesOfTombstone(groups), 0);
+    expect(budget.used).toBe(records.reduce((sum, record) => sum + bytesOf(record), buried));
     sessions.close();
     expect(budget.used).toBe(0);
   });

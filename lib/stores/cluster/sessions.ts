@@ -175,8 +175,7 @@ export class Sessions {
   private endRegenerated(group: string | undefined, kept: ReadonlySet<string>, now: number): void {
     const keptToo = new Set(kept);
     for (const id of kept) for (const origin of this.live(id, now)?.record.from ?? []) keptToo.add(origin);
-    for (const id of this.tombstones.regenerated(group, now))
-      if (!keptToo.has(id)) this.bury(id, undefined, now);
+    this.tombstones.end(group, keptToo);
   }
 
   /** Stops the timer, and gives back the room. The sessions are freed with the last reference to this object. */
@@ -221,15 +220,16 @@ export class Sessions {
     }
   }
 
-  /** Drops sessions in no group until there is room for so many bytes. Throws if there are no more of them. */
+  /**
+   * Drops tombstones, then sessions in no group, until there is room for so many bytes. Throws, and drops no session, if
+   * that would not be enough.
+   */
   private makeRoomFor(bytes: number, operation: 'create' | 'update', now: number): void {
     if (this.budget.hasRoomFor(bytes)) return;
     this.expire(now);
-    while (!this.budget.hasRoomFor(bytes)) {
-      const session = this.ungrouped.first;
-      if (!session) throw this.budget.exceeded(operation);
-      this.end(session);
-    }
+    while (!this.budget.hasRoomFor(bytes) && this.tombstones.removeOldest());
+    if (!this.budget.hasRoomFor(bytes - this.ungrouped.bytes)) throw this.budget.exceeded(operation);
+    while (!this.budget.hasRoomFor(bytes)) this.end(this.ungrouped.first as MappedSession);
   }
 
   /** Changes how many bytes a session takes. It is not dropped itself to make room. */
@@ -244,7 +244,7 @@ export class Sessions {
         heap.add(session);
       }
     }
-    session.bytes += more;
+    this.heap(session.record).resize(session, more);
     this.budget.used += more;
   }
 
@@ -280,7 +280,7 @@ export class Sessions {
 
   /** Puts a tombstone in the place of a session: with its groups if it was regenerated. */
   private bury(id: string, groups: readonly string[] | undefined, now: number): void {
-    this.tombstones.add(id, groups, now, this.maxSessions);
+    this.tombstones.add(id, groups, now);
   }
 
   private regroup(session: MappedSession, before: readonly string[], after: readonly string[]): void {

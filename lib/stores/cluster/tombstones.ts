@@ -1,23 +1,31 @@
 import { TOMBSTONE_LIFETIME } from '../../contract/record.js';
-import { TOMBSTONE, type Budget } from './budget.js';
+import { bytesOfTombstone, type Budget } from './budget.js';
 
 interface Tombstone {
+  readonly id: string;
   /** The groups of a session that was regenerated. `undefined` if it has ended. */
   groups: readonly string[] | undefined;
-  until: number;
+  readonly until: number;
+  bytes: number;
 }
 
-/** The tombstones of one name, the oldest first. An expired one is removed when a later one is added. */
+/** How many tombstones are forgotten before the queue is copied without them. */
+const FORGOTTEN = 1000;
+
+/** The tombstones of one name. An expired one is removed when a later one is added. */
 export class Tombstones {
   private readonly byId = new Map<string, Tombstone>();
-  /** The ids of regenerated sessions: by group, and all of them under `undefined`. */
-  private readonly members = new Map<string | undefined, Set<string>>();
+  /** The regenerated sessions: by group, and all of them under `undefined`. */
+  private readonly members = new Map<string | undefined, Set<Tombstone>>();
+  /** All of them, the oldest first; from `first` on. Some may have been replaced by later ones. */
+  private queue: Tombstone[] = [];
+  private first = 0;
 
   constructor(private readonly budget: Budget) {}
 
   /** Gives back the room of all. */
   close(): void {
-    this.budget.used -= this.byId.size * TOMBSTONE;
+    for (const { bytes } of this.byId.values()) this.budget.used -= bytes;
   }
 
   has(id: string, now: number): boolean {
@@ -30,28 +38,48 @@ export class Tombstones {
     return found !== undefined && found.groups === undefined;
   }
 
-  /**
-   * Puts a tombstone in the place of a session: with its groups if it was regenerated. Then removes expired ones, and
-   * the oldest ones above `most`.
-   */
-  add(id: string, groups: readonly string[] | undefined, now: number, most: number): void {
-    this.remove(id);
-    this.byId.set(id, { groups, until: now + TOMBSTONE_LIFETIME });
-    this.budget.used += TOMBSTONE;
-    for (const group of groups ? [undefined, ...groups] : []) {
+  /** Puts a tombstone in the place of a session: with its groups if it was regenerated. Removes expired ones. */
+  add(id: string, groups: readonly string[] | undefined, now: number): void {
+    this.removeExpired(now);
+    const before = this.byId.get(id);
+    if (before) this.remove(before);
+    const tombstone: Tombstone = {
+      id,
+      groups,
+      until: now + TOMBSTONE_LIFETIME,
+      bytes: bytesOfTombstone(groups),
+    };
+    this.byId.set(id, tombstone);
+    this.queue.push(tombstone);
+    this.budget.used += tombstone.bytes;
+    for (const group of groupsOf(tombstone)) {
       const members = this.members.get(group);
-      if (members) members.add(id);
-      else this.members.set(group, new Set([id]));
-    }
-    for (const [oldest, { until }] of this.byId) {
-      if (until > now && this.byId.size <= most) break;
-      this.remove(oldest);
+      if (members) members.add(tombstone);
+      else this.members.set(group, new Set([tombstone]));
     }
   }
 
-  /** The regenerated sessions of a group, or all. */
-  regenerated(group: string | undefined, now: number): string[] {
-    return [...(this.members.get(group) ?? [])].filter((id) => this.has(id, now));
+  /** Makes ended sessions of the regenerated ones of a group, or of all, but for those that are kept. */
+  end(group: string | undefined, kept: ReadonlySet<string>): void {
+    for (const tombstone of this.members.get(group) ?? []) {
+      if (kept.has(tombstone.id)) continue;
+      this.forgetGroups(tombstone);
+      tombstone.groups = undefined;
+      const bytes = bytesOfTombstone(undefined);
+      this.budget.used += bytes - tombstone.bytes;
+      tombstone.bytes = bytes;
+    }
+  }
+
+  /** Removes the oldest one, expired or not. Returns whether there was one. */
+  removeOldest(): boolean {
+    while (this.first < this.queue.length) {
+      const oldest = this.shift();
+      if (this.byId.get(oldest.id) !== oldest) continue;
+      this.remove(oldest);
+      return true;
+    }
+    return false;
   }
 
   private find(id: string, now: number): Tombstone | undefined {
@@ -59,13 +87,42 @@ export class Tombstones {
     return found && found.until > now ? found : undefined;
   }
 
-  private remove(id: string): void {
-    const groups = this.byId.get(id)?.groups;
-    if (this.byId.delete(id)) this.budget.used -= TOMBSTONE;
-    for (const group of groups ? [undefined, ...groups] : []) {
+  private removeExpired(now: number): void {
+    for (
+      let oldest = this.queue[this.first];
+      oldest && oldest.until <= now;
+      oldest = this.queue[this.first]
+    ) {
+      this.shift();
+      if (this.byId.get(oldest.id) === oldest) this.remove(oldest);
+    }
+  }
+
+  private shift(): Tombstone {
+    const oldest = this.queue[this.first++] as Tombstone;
+    if (this.first > FORGOTTEN && this.first > this.queue.length / 2) {
+      this.queue = this.queue.slice(this.first);
+      this.first = 0;
+    }
+    return oldest;
+  }
+
+  private remove(tombstone: Tombstone): void {
+    this.forgetGroups(tombstone);
+    this.byId.delete(tombstone.id);
+    this.budget.used -= tombstone.bytes;
+  }
+
+  private forgetGroups(tombstone: Tombstone): void {
+    for (const group of groupsOf(tombstone)) {
       const members = this.members.get(group);
-      members?.delete(id);
+      members?.delete(tombstone);
       if (members?.size === 0) this.members.delete(group);
     }
   }
+}
+
+/** The lists that have a regenerated session: that of all, and those of its groups. None has an ended one. */
+function groupsOf({ groups }: Tombstone): (string | undefined)[] {
+  return groups ? [undefined, ...groups] : [];
 }
