@@ -277,7 +277,12 @@ describe.each([
     for (let round = 0; round < ROUNDS; round++) {
       const one = await loggedIn(server.url, 'ann');
       const other = one.clone();
-      await Promise.all([one.post('/login/ann'), other.post('/login/ann')]);
+      const [first, second] = [`${round} one`, `${round} other`];
+      const logins = [one.post(`/slow-copy/${first}`), other.post(`/slow-copy/${second}`)];
+      await Promise.all([gates.reached(first), gates.reached(second)]);
+      gates.open(first);
+      gates.open(second);
+      await Promise.all(logins);
       if ((await userOf(one)) !== 'ann' || (await userOf(other)) !== 'ann') wrong++;
     }
     expect(wrong).toBe(0);
