@@ -7,7 +7,6 @@ import type { SessionConfig } from '../session/config.js';
 import {
   NO_TOKEN_ON_SOCKET,
   reasonOf,
-  sayWhenToRetry,
   SessionRequest,
   type SessionIncomingMessage,
 } from '../session/work.js';
@@ -16,6 +15,7 @@ import type { Token } from '../token/token.js';
 import { attach, workOf } from './exchange.js';
 import { isAllowedByCors, isEngineRequest, ownAddresseeOf } from './engine.js';
 import { OriginCheck } from './origin-check.js';
+import { sayWhenToRetry } from './failure.js';
 import { AllowedOrigins, type Addressee } from './origins.js';
 import { needPatch } from './patch.js';
 import { sealResponse } from './seal.js';

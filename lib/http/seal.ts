@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import { sayWhenToRetry, sendFailure } from './failure.js';
 import { applyHead } from './head.js';
 import { afterEnd, drop, Held, type Call } from './held.js';
 import { headersSent, methodOf, putSeal, type AnyMethod, type Method, type Response } from './patch.js';
@@ -13,16 +14,12 @@ export interface SealedSession {
    * byte.
    */
   takeHeaders(): ((res: ServerResponse) => void) | undefined;
-  /**
-   * The commit failed before the first byte: sends the error response, or leaves that to an error handler or filter.
-   */
-  failed(error: unknown): void;
+  /** The commit failed before the first byte. Returns whether an error handler or filter responds to it. */
+  failed(error: unknown): boolean;
   /** The response was sent without a call of its methods. Saves the changes, if there are any, and logs that. */
   sentUnsealed(): void;
   /** The response was sent. */
   sent(): void;
-  /** Sends the response to a failed commit. */
-  sendFailure(error: unknown): void;
   /** Logs an error that no response can report any more. It is the commit's, unless `what` says otherwise. */
   failedLate(error: unknown, what?: string): void;
   /**
@@ -263,7 +260,10 @@ export class Seal {
     if (destroyAsked) this.#destroySocket(true);
     // A handler that waits to write more must go on, and end.
     if (!ended) res.once('finish', () => res.emit('drain'));
-    this.#session.failed(error);
+    sayWhenToRetry(res, error);
+    if (this.#session.failed(error)) return;
+    this.#session.failedLate(error);
+    sendFailure(res, error);
   }
 
   /** From here on an error response replaces the handler's. */
@@ -302,7 +302,7 @@ export class Seal {
     if (this.#session.guarded || res.writableEnded) return this.#dropLate(method, args);
     if (this.#mayStillRespond && !res.headersSent && res.statusCode === 200) {
       // The handler has not ended its response, and this may be the rest of it: a failure must not look like success.
-      this.#session.sendFailure(this.#session.failure?.error);
+      sendFailure(res, this.#session.failure?.error);
       return this.#dropLate(method, args);
     }
     this.#phase = 'failing';

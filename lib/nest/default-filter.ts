@@ -1,7 +1,7 @@
 import type { ArgumentsHost, HttpServer } from '@nestjs/common';
 import { BaseExceptionFilter, type AbstractHttpAdapter } from '@nestjs/core';
-import { STATUS_CODES } from 'node:http';
-import { isStoreError, isTooLargeError } from '../contract/errors.js';
+import { failureOf, type Failure } from '../http/failure.js';
+import { isReservedNameError } from '../session/names.js';
 
 /** Whether Nest's filter is wrapped, by this copy of the package or another. */
 const WRAPPED = Symbol.for('nestjs-session-stores/default-filter');
@@ -24,16 +24,16 @@ export function hideMessages(): void {
     host: ArgumentsHost,
     adapter: AbstractHttpAdapter | HttpServer,
   ): void {
-    const isHidden = isStoreError(exception) || isTooLargeError(exception);
-    const replying = isHidden ? withStatusText(adapter, exception.statusCode) : adapter;
-    handleUnknownError.call(this, exception, host, replying);
+    // It hides the message of an error without a status by itself.
+    const failure = isReservedNameError(exception) ? undefined : failureOf(exception);
+    handleUnknownError.call(this, exception, host, failure ? withBody(adapter, failure) : adapter);
   };
 }
 
-/** An adapter that replies with the text of `statusCode`, whatever the body. */
-function withStatusText<Adapter extends object>(adapter: Adapter, statusCode: number): Adapter {
+/** An adapter that replies with a failure, whatever the body. */
+function withBody<Adapter extends object>(adapter: Adapter, failure: Failure): Adapter {
   const reply = (response: unknown): unknown =>
-    (adapter as HttpServer).reply(response, { statusCode, message: STATUS_CODES[statusCode] }, statusCode);
+    (adapter as HttpServer).reply(response, failure, failure.statusCode);
   return new Proxy(adapter, {
     get(target, name) {
       if (name === 'reply') return reply;

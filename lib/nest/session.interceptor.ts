@@ -5,15 +5,14 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { STATUS_CODES } from 'node:http';
 import { catchError, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
-import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.js';
+import { isStoreError } from '../contract/errors.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from './fastify.js';
 import { workOf } from '../http/exchange.js';
 import { messageOf } from './message.js';
-import { isReservedNameError } from '../session/names.js';
 import { SessionRecheck } from '../session/recheck.js';
-import { sayWhenToRetry, type SessionRequest } from '../session/work.js';
+import { failureOf, sayWhenToRetry, sendFailure } from '../http/failure.js';
+import type { SessionRequest } from '../session/work.js';
 import { dropHeaders } from '../http/seal.js';
 
 /** The metadata by which Nest marks handlers of server-sent events. Their response begins long before they end. */
@@ -59,11 +58,9 @@ export class SessionInterceptor implements NestInterceptor {
  * Rethrows our errors as `HttpException`: GraphQL drivers send the message of any other error to the client as it is.
  */
 function rethrowAsHttp(error: unknown): never {
-  const isShaped = isStoreError(error) || isGoneError(error) || isTooLargeError(error);
-  if (!isShaped && !isReservedNameError(error)) throw error;
-  const statusCode = isShaped ? error.statusCode : 500;
-  const message = isShaped && error.expose ? error.message : STATUS_CODES[statusCode]!;
-  throw new HttpException({ statusCode, message }, statusCode, { cause: error });
+  const failure = failureOf(error);
+  if (!failure) throw error;
+  throw new HttpException(failure, failure.statusCode, { cause: error });
 }
 
 /** Runs the handler and commits the session. Rejects with the error of a failed commit, even if the handler threw. */
@@ -74,7 +71,7 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
     // A handler that streams into a response whose commit failed would wait for its end, and the end for a filter.
     value = await Promise.race([
       lastValueFrom(next.handle(), { defaultValue: undefined }),
-      failureOf(request),
+      commitFailureOf(request),
     ]);
     await request.commit();
   } catch (error) {
@@ -91,7 +88,7 @@ async function commitAfter(next: CallHandler, request: SessionRequest, response:
       failure.error.cause = thrown.error;
     }
     // A filter only ends a reply that looks sent, which would be an empty 200.
-    if (isHijacked(response)) request.sendFailure(failure.error);
+    if (isHijacked(response)) sendFailure(request.res, failure.error);
     throw failure.error;
   }
   if (isStoreError(thrown?.error)) startOver(response, request, thrown.error);
@@ -107,7 +104,7 @@ function startOver(response: object, request: SessionRequest, error: unknown): v
 }
 
 /** Rejects if the commit fails after the handler has begun its response. */
-function failureOf(request: SessionRequest): Promise<never> {
+function commitFailureOf(request: SessionRequest): Promise<never> {
   return new Promise((_, reject) => {
     request.guard = reject;
   });

@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Cookie } from 'express-session';
 import { withNoStore } from './cache-control.js';
 import { reasonIn } from './conditions.js';
@@ -34,7 +34,7 @@ export interface SessionIncomingMessage extends IncomingMessage {
 }
 
 /** The `Retry-After` of a response to a failure of the store, in seconds. */
-const RETRY_AFTER = '1';
+export const RETRY_AFTER = '1';
 
 /** Why a socket cannot start a session, and what to do instead. */
 export const NO_TOKEN_ON_SOCKET =
@@ -945,27 +945,11 @@ export class SessionRequest implements SessionWork {
     }
   }
 
-  /**
-   * Responds to a commit that failed before the first byte, unless an interceptor passes the error to exception
-   * filters.
-   */
-  failed(error: unknown): void {
-    sayWhenToRetry(this.res, error);
-    if (this.guard) return this.guard(error);
-    if (this.#next) return this.#next(reasonOf(error));
-    this.failedLate(error);
-    this.sendFailure(error);
-  }
-
-  /** Sends the response to a failed commit, where no error handler or filter does. */
-  sendFailure(error: unknown): void {
-    const { res } = this;
-    const status = isStoreError(error) || isGoneError(error) ? error.statusCode : 500;
-    const body = JSON.stringify({ statusCode: status, message: STATUS_CODES[status] });
-    res.statusCode = status;
-    res.setHeader('Content-Type', 'application/json; charset=utf-8');
-    res.setHeader('Content-Length', Buffer.byteLength(body));
-    res.end(body);
+  /** Passes on the error of a commit that failed before the first byte. Returns whether anything will respond to it. */
+  failed(error: unknown): boolean {
+    const responds = this.guard ?? this.#next;
+    responds?.(reasonOf(error));
+    return responds !== undefined;
   }
 
   /** The response was sent past its methods: its changes are saved, but a new token can no longer be sent. */
@@ -1039,11 +1023,6 @@ function addVary(res: ServerResponse, header: string): void {
   const named = before.toLowerCase().split(/\s*,\s*/);
   if (named.includes('*') || named.includes(header.toLowerCase())) return;
   res.setHeader('Vary', before === '' ? header : `${before}, ${header}`);
-}
-
-/** Sets `Retry-After`, if `error` is a failure of the store. */
-export function sayWhenToRetry(res: ServerResponse, error: unknown): void {
-  if (isStoreError(error) && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
 }
 
 /** Removes all data from a session object. Returns a function that puts it back. */

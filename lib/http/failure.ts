@@ -1,0 +1,37 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.js';
+import { isReservedNameError } from '../session/names.js';
+import { RETRY_AFTER } from '../session/work.js';
+
+/** What a client learns of an error. */
+export interface Failure {
+  statusCode: number;
+  message: string;
+}
+
+/** What a client learns of an error of this package; `undefined` for any other error. */
+export function failureOf(error: unknown): Failure | undefined {
+  if (isGoneError(error)) return { statusCode: error.statusCode, message: error.message };
+  // These messages are for the log: they name stores, calls and properties.
+  if (isStoreError(error) || isTooLargeError(error)) return hidden(error.statusCode);
+  return isReservedNameError(error) ? hidden(500) : undefined;
+}
+
+function hidden(statusCode: number): Failure {
+  return { statusCode, message: STATUS_CODES[statusCode]! };
+}
+
+/** Sends the response to a failed save, where no error handler or filter does. */
+export function sendFailure(res: ServerResponse, error: unknown): void {
+  const failure = failureOf(error) ?? hidden(500);
+  const body = JSON.stringify(failure);
+  res.statusCode = failure.statusCode;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.end(body);
+}
+
+/** Sets `Retry-After`, if `error` is a failure of the store. */
+export function sayWhenToRetry(res: ServerResponse, error: unknown): void {
+  if (isStoreError(error) && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
+}
