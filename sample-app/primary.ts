@@ -14,7 +14,7 @@ export async function start(): Promise<void> {
     count: workers,
     env: { HOST: host, PORT: String(freePort), STORE: store, SESSION_SECRET: secret },
     onReady: () =>
-      console.log(`Listening on http://${shown(host)}:${freePort} with ${workers} workers, STORE=${store}`),
+      console.log(`http://${shown(host)}:${freePort} is served by ${workers} workers, STORE=${store}`),
   });
 }
 
