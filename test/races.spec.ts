@@ -12,7 +12,7 @@ import { Gates } from './http/gates.js';
 import { serve, type TestServer } from './http/server.js';
 import { everyStore } from './stores/every.store.js';
 
-const ROUNDS = process.env['LONG'] ? 1000 : 40;
+const ROUNDS = process.env['LONG'] ? 1000 : 25;
 
 /** The session layer under test: its middleware, and what the app needs besides. */
 interface Layer {

@@ -424,7 +424,7 @@ describe('a rotation', () => {
 });
 
 const SEED = Number(process.env['SEED'] ?? 1);
-const ROTATIONS = process.env['LONG'] ? 5000 : 150;
+const ROTATIONS = process.env['LONG'] ? 5000 : 100;
 
 describe(`clients that load pages in parallel and rotate at random (SEED=${SEED})`, () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] }));

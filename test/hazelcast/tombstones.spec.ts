@@ -50,6 +50,8 @@ const isBuried = (map: IMap<string, unknown>, id: string) => async () => {
   return ttl >= TOMBSTONE_LIFETIME && ttl < TOMBSTONE_LIFETIME + 5000;
 };
 
+const LONG = process.env['LONG'] !== undefined;
+
 const endings: [name: string, end: (store: HazelcastStore) => Promise<unknown>][] = [
   ['destroyed', (store) => store.destroy('k')],
   ['cleared with its group', (store) => store.clear('g')],
@@ -68,18 +70,22 @@ describe('a session that was', () => {
     expect(await map.size()).toBe(1);
   });
 
-  it.each([...endings.slice(0, 1), regenerated])('%s leaves nothing after that', async (_, end) => {
-    const { store, map } = await aStore();
-    await store.create(aRecord('k', { groups: ['g'] }));
-    await end(store);
-    await map.setTtl('k', 1000);
-    await eventually(async () => (await map.size()) === 0);
-    for (const predicate of [Predicates.equal('prefix', ''), Predicates.equal('groups[any]', '/g')]) {
-      expect([...(await map.keySetWithPredicate(predicate))]).toEqual([]);
-    }
-    expect(await store.regenerate('k')).toBe(true);
-    await store.create(aRecord('k'));
-  });
+  // Members remove an entry some seconds after its lifetime.
+  it.each([...endings.slice(0, 1), ...(LONG ? [regenerated] : [])])(
+    '%s leaves nothing after that',
+    async (_, end) => {
+      const { store, map } = await aStore();
+      await store.create(aRecord('k', { groups: ['g'] }));
+      await end(store);
+      await map.setTtl('k', 1000);
+      await eventually(async () => (await map.size()) === 0);
+      for (const predicate of [Predicates.equal('prefix', ''), Predicates.equal('groups[any]', '/g')]) {
+        expect([...(await map.keySetWithPredicate(predicate))]).toEqual([]);
+      }
+      expect(await store.regenerate('k')).toBe(true);
+      await store.create(aRecord('k'));
+    },
+  );
 
   it.each(endings)('%s is in no list', async (_, end) => {
     const { store, map } = await aStore();
