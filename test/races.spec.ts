@@ -199,7 +199,7 @@ const RACES: Race[] = [
   },
   ...(['log out everywhere', 'a destroy of the session', 'a destroy of all sessions'] as const).map(
     (ending) => ({
-      story: `${ending} in the middle of a login leaves nobody logged in`,
+      story: `${ending} during a login leaves no session logged in`,
       async wrong({ url, gates, layer, round }: Parameters<Race['wrong']>[0]) {
         const user = `user-${round}`;
         const browser = await loggedIn(url, user);

@@ -67,7 +67,8 @@ export class SessionGoneError extends Error {
 }
 
 /**
- * A session would be larger than `maxSize` or another bound, or than its store's backend can hold. Nothing of the change was saved.
+ * A session would be larger than `maxSize` or another bound, or than its store's backend can hold. Nothing of the
+ * change was saved.
  * Trying again does not help, so it is shaped as an HTTP 500 whose message must not reach the client.
  */
 export class SessionTooLargeError extends Error {

@@ -1,21 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { Client, type IMap } from 'hazelcast-client';
+import type { IMap } from 'hazelcast-client';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { aRecord } from '../record.js';
+import { connect, type HazelcastClient } from './client.js';
 
-type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 type Queries = Pick<IMap<string, unknown>, 'keySetWithPredicate' | 'aggregateWithPredicate'>;
 
 let client: HazelcastClient;
 
 beforeAll(async () => {
-  const { clusterName, members } = inject('hazelcast');
-  client = await Client.newHazelcastClient({
-    clusterName,
-    network: { clusterMembers: members },
-    properties: { 'hazelcast.logging.level': 'OFF' },
-  });
+  client = await connect();
 });
 afterAll(() => client?.shutdown());
 

@@ -1,25 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { Client, HazelcastJsonValue, Predicates, type IMap } from 'hazelcast-client';
+import { HazelcastJsonValue, Predicates, type IMap } from 'hazelcast-client';
 import { TOMBSTONE_LIFETIME } from 'nestjs-session-stores/store';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
+import { connect, type HazelcastClient } from './client.js';
 import { disturbed, onTheWay } from './disturbed.js';
-
-type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
 const HOUR = 60 * 60_000;
 
 let client: HazelcastClient;
 
 beforeAll(async () => {
-  const { clusterName, members } = inject('hazelcast');
-  client = await Client.newHazelcastClient({
-    clusterName,
-    network: { clusterMembers: members },
-    properties: { 'hazelcast.logging.level': 'OFF' },
-  });
+  client = await connect();
 });
 afterAll(() => client?.shutdown());
 

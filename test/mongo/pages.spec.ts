@@ -40,14 +40,14 @@ async function pages(limit: number): Promise<string[][]> {
 }
 
 describe('a page', () => {
-  it('of large sessions has about 4 MiB, however many sessions were asked for', async () => {
+  it('of large sessions has about 4 MiB, even if its limit allows more sessions', async () => {
     const ids = await create('k', LARGE, MIB);
     const found = await pages(1_000);
     expect(found.flat()).toEqual(ids);
     for (const page of found) expect(page.length).toBeLessThanOrEqual(5);
   });
 
-  it('of small sessions has as many as were asked for', async () => {
+  it('of small sessions has as many as its limit', async () => {
     const ids = await create('k', 120, 100);
     expect((await pages(50)).map((page) => page.length)).toEqual([50, 50, 20]);
     expect((await pages(1_000)).flat()).toEqual(ids);

@@ -11,7 +11,7 @@ export async function expectEverythingToWork(options: RedisStoreOptions): Promis
     await store.open();
     const [one, two] = [
       aRecord(randomUUID(), { groups: ['g', 'h'] }),
-      aRecord(randomUUID(), { groups: ['g'], from: ['nobody'] }),
+      aRecord(randomUUID(), { groups: ['g'], from: ['unknown'] }),
     ];
     await store.create(one);
     await store.create(two);

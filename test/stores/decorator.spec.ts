@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryStore } from 'express-session';
-import { Client, type ClientConfig } from 'hazelcast-client';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import {
   SessionStoreDecorator,
@@ -14,6 +13,7 @@ import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { connect, type HazelcastClient } from '../hazelcast/client.js';
 import { aRecord } from '../record.js';
 import { HazelcastProxy } from '../servers/hazelcast.proxy.mjs';
 
@@ -42,20 +42,10 @@ class CopyingStore extends SessionStoreDecorator {
   }
 }
 
-type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 let client: HazelcastClient;
 
-function hazelcastConfig(): ClientConfig {
-  const { clusterName, members } = inject('hazelcast');
-  return {
-    clusterName,
-    network: { clusterMembers: members },
-    properties: { 'hazelcast.logging.level': 'OFF' },
-  };
-}
-
 beforeAll(async () => {
-  client = await Client.newHazelcastClient(hazelcastConfig());
+  client = await connect();
 });
 afterAll(() => client?.shutdown());
 
@@ -116,10 +106,7 @@ describe('a decorator', () => {
 
   it("keeps Hazelcast's hint, so that a change of what was read takes one round trip", async () => {
     const proxy = await HazelcastProxy.to(inject('hazelcast').members[0]!);
-    const proxied = await Client.newHazelcastClient({
-      ...hazelcastConfig(),
-      network: { clusterMembers: [proxy.address], smartRouting: false },
-    });
+    const proxied = await connect({ clusterMembers: [proxy.address], smartRouting: false });
     onTestFinished(async () => {
       await proxied.shutdown();
       await proxy.close();

@@ -20,8 +20,8 @@ const WALKED_A_STEP = 1000;
 
 /**
  * Finds sessions: those of a group by an index, all of them range by range of their places, so that neither members nor
- * this process ever hold the keys of a whole map. Finds the tombstones of regenerated sessions too where the expiry is
- * not asked for, which they do not have. Numbers are sent as strings, because clients encode numbers differently.
+ * this process ever hold the keys of a whole map. A query that does not compare the expiry also finds the tombstones of
+ * regenerated sessions, which have none. Numbers are sent as strings, because clients encode numbers differently.
  */
 export class SessionLists {
   constructor(

@@ -8,7 +8,7 @@ import { ENDED, ENDING } from './tombstones.js';
 /** How many sessions one step of clearing takes, so that each step ends well within its deadline. */
 const STEP = 500;
 
-/** A session, or the tombstone of one that was regenerated: its id and, if it was asked for, where it came from. */
+/** A session, or the tombstone of one that was regenerated: its id and, if selected, the ids in `from`. */
 interface Member {
   _id: string;
   from?: string[];
