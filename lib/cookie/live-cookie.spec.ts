@@ -79,7 +79,7 @@ describe('LiveCookie.expireIn', () => {
       60_000,
     ]);
     expect(LiveCookie.lifetime(cookie, 1)).toBe(60_000);
-    expect(LiveCookie.own(cookie)).toBeUndefined();
+    expect(LiveCookie.change(cookie)).toBeUndefined();
   });
 
   it('changes nothing for a cookie without an age', () => {

@@ -112,19 +112,30 @@ export class LiveCookie implements SessionCookie {
   }
 
   /**
-   * What to store of the cookie; `undefined` if that is what is stored. Throws a `TypeError` that names an attribute with
-   * an invalid value.
+   * How the cookie differs from what is stored of it; `undefined` if it does not. Throws a `TypeError` that names an
+   * attribute with an invalid value.
+   *
+   * @param keeps what is stored of it: what differs from the defaults, or all attributes
+   * @param isStored whether anything is stored yet
    */
-  static own(cookie: LiveCookie): CookieChange | undefined {
+  static change(
+    cookie: LiveCookie,
+    keeps: 'own' | 'whole' = 'own',
+    isStored = true,
+  ): CookieChange | undefined {
     const text = cookie.#current();
-    if (text === cookie.#ownText) return undefined;
+    if (text === cookie.#ownText && (isStored || keeps === 'own')) return undefined;
     const now = attributesOf(cookie);
     for (const name of ATTRIBUTE_NAMES) {
       if (now[name] === cookie.#defaults[name] || now[name] === undefined || ATTRIBUTES[name](now[name]))
         continue;
       throw new TypeError(`session.cookie.${name} must be a value that a cookie can have`);
     }
-    return { text, isForClient: attributesTextOf(text) !== attributesTextOf(cookie.#ownText) };
+    return {
+      text,
+      stored: keeps === 'whole' ? LiveCookie.whole(cookie) : text,
+      isForClient: attributesTextOf(text) !== attributesTextOf(cookie.#ownText),
+    };
   }
 
   /** The group that `setGroupName` has set; `undefined` if there is none. */
@@ -239,6 +250,8 @@ export class LiveCookie implements SessionCookie {
 export interface CookieChange {
   /** The JSON text of what differs from the defaults; `undefined` if nothing does. */
   text: string | undefined;
+  /** The JSON text that is stored: `text`, or that of all attributes. */
+  stored: string | undefined;
   /** Whether attributes have changed, so that the client needs its cookie again. */
   isForClient: boolean;
 }

@@ -12,7 +12,7 @@ import { cookieIdentity } from '../token/cookie-identity.js';
 import { headerIdentity } from '../token/header-identity.js';
 import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
 import { checkStore } from '../options/check-store.js';
-import { workOf } from '../http/exchange.js';
+import { exchangeOf } from '../http/exchange.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
@@ -71,7 +71,7 @@ function overOurs(options: ExpressSessionOptions, store: SessionStore): SessionM
   const { idleTimeout, cookie, secret } = options;
   const attributes = typeof cookie === 'object' ? cookie : {};
   const sessionStore = toExpressStore(store, { idleTimeout, cookie: attributes });
-  sessionStore.generate = (req: unknown) => workOf(req)?.start();
+  sessionStore.generate = (req: unknown) => exchangeOf(req)?.work.start();
   const middlewareFor = (signing: SigningSecret | SigningSecret[]): SessionMiddleware =>
     // As in express-session, a request that has a session keeps it.
     middlewareOf({ ...resolveExpressOptions(options, store, signing, deprecate), sessionStore }, 'skip');

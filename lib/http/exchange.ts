@@ -1,16 +1,220 @@
-import type { SessionIncomingMessage, SessionRequest } from '../session/work.js';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { checkId } from '../contract/checks.js';
+import type { Client, NoToken } from '../session/client.js';
+import type { SessionConfig } from '../session/config.js';
+import { LiveSession } from '../session/live-session.js';
+import { SessionWork } from '../session/work.js';
+import type { ResolvedIdentity } from '../token/identity.js';
+import { randomName } from '../token/token.js';
+import { reasonOf } from './failure.js';
 import { patchRequest } from './patch.js';
-import { keepWork, keptWork } from './seal.js';
+import { sessionHeaders } from './reply.js';
+import { sealResponse, type Seal, type SealedSession } from './seal.js';
+import { isSecure } from './secure.js';
 
-/** Ties a request to its session work, so that `workOf` finds it, and puts the session's id at `req.sessionID`. */
-export function attach(req: SessionIncomingMessage, work: SessionRequest): void {
-  keepWork(req, work);
+/** Node's request, with the properties that Express and this package add. */
+export interface SessionIncomingMessage extends IncomingMessage {
+  session?: unknown;
+  sessionID?: string;
+  sessionStore?: unknown;
+  originalUrl?: string;
+  secure?: boolean;
+  /** Set by Fastify for middleware, with its `trustProxy` applied. */
+  protocol?: string;
+}
+
+const UNSEALED =
+  "a response was sent before its session was saved, so it carries no new token. Something calls methods of Node's response that it kept from before the session middleware was created. Create the middleware earlier";
+
+const CHANGED_LATE =
+  'a session was changed after its response was sent, so the change is not saved. Change it before the response, or call session.save()';
+
+/** How a middleware has met a request. */
+export interface ExchangeOptions {
+  /** The identity of the request's token, or of a new session's. */
+  identity: ResolvedIdentity;
+  /** Whether the response can carry a token. One that opens a socket cannot. */
+  carriesToken: boolean;
+  /** Plain Express's `next`, which gets the error of a failed commit; `undefined` if we must respond. */
+  next: ((error: unknown) => void) | undefined;
+}
+
+/** One request and its response, tied to the work on their session. */
+export class SessionExchange implements Client, SealedSession {
+  readonly identity: ResolvedIdentity;
+  readonly isSecure: boolean;
+  readonly work: SessionWork;
+  readonly req: SessionIncomingMessage;
+  /** Node's response, whatever object a platform passes to its handlers. */
+  readonly res: ServerResponse;
+  readonly #config: SessionConfig;
+  readonly #carriesToken: boolean;
+  readonly #next: ((error: unknown) => void) | undefined;
+  #seal: Seal | undefined;
+  /** Whether the headers were sent: nothing can be added any more. */
+  #headersSent = false;
+  /** Rejects the handler that waits for its commit. `undefined` while none does. */
+  #failHandler: ((error: unknown) => void) | undefined;
+
+  constructor(
+    config: SessionConfig,
+    req: SessionIncomingMessage,
+    res: ServerResponse,
+    { identity, carriesToken, next }: ExchangeOptions,
+  ) {
+    this.#config = config;
+    this.req = req;
+    this.res = res;
+    this.identity = identity;
+    this.isSecure = isSecure(req, config.proxy);
+    this.#carriesToken = carriesToken;
+    this.#next = next;
+    this.work = new SessionWork(config, this);
+  }
+
+  get holder(): SessionIncomingMessage {
+    return this.req;
+  }
+
+  get session(): unknown {
+    return this.req.session;
+  }
+
+  /** Whether `value` is a session object of ours, and not what a handler or another package put in its place. */
+  isOwn(value: unknown): boolean {
+    return LiveSession.isLive(value);
+  }
+
+  get sessionStore(): unknown {
+    return this.#config.sessionStore ?? this.#config.store;
+  }
+
+  newId(): string {
+    const { genid } = this.#config;
+    if (!genid) return randomName();
+    const id = genid(this.req);
+    checkId(id);
+    if (id === '') throw new TypeError('genid must return a non-empty id');
+    return id;
+  }
+
+  canGiveToken(): true | NoToken {
+    if (!this.#carriesToken) return 'never';
+    if (this.#headersSent) return 'sent';
+    return this.#seal?.holds ? 'held' : true;
+  }
+
+  /** Holds the response from now on until the session is committed. */
+  seal(): void {
+    this.#seal = sealResponse(this.res, this);
+  }
+
+  /**
+   * Drops the headers that were set since the session was loaded: an error response must not carry the handler's headers.
+   */
+  dropHeaders(): void {
+    this.#seal?.dropHeaders();
+  }
+
+  /**
+   * Runs a handler, and commits the session after it. Rejects if the handler does, or as soon as a commit fails. Whoever
+   * called this responds to a failed commit then, and nobody else.
+   */
+  async handled<T>(handler: () => Promise<T>): Promise<T> {
+    const failed = new Promise<never>((_, reject) => {
+      this.#failHandler = reject;
+    });
+    try {
+      // A handler that streams into a response whose commit failed would wait for its end, and the end for a filter.
+      const value = await Promise.race([handler(), failed]);
+      await this.work.commit();
+      return value;
+    } catch (error) {
+      // The changes of a handler that throws are saved too. The error of a failed commit is in `failure`.
+      await this.work.commit()?.catch(() => {});
+      throw error;
+    } finally {
+      this.#failHandler = undefined;
+    }
+  }
+
+  commit(): Promise<void> | undefined {
+    return this.work.commit();
+  }
+
+  get failure(): { readonly error: unknown } | undefined {
+    return this.work.failure;
+  }
+
+  get isGuarded(): boolean {
+    return this.#failHandler !== undefined;
+  }
+
+  takeHeaders(): ((res: ServerResponse) => void) | undefined {
+    this.#headersSent = true;
+    return sessionHeaders(this.work.takeNotice(), this.work.storeHasFailed, this, this.#config);
+  }
+
+  failed(error: unknown): boolean {
+    const responds = this.#failHandler ?? this.#next;
+    responds?.(reasonOf(error));
+    return responds !== undefined;
+  }
+
+  failedLate(error: unknown, what = 'the session was not saved'): void {
+    this.#config.logger.error(what, error);
+  }
+
+  sentUnsealed(): void {
+    try {
+      if (this.work.hasUncommitted) this.#config.logger.error(UNSEALED);
+    } catch (error) {
+      this.failedLate(error);
+    }
+    this.#headersSent = true;
+    this.commit()?.catch((error: unknown) => this.failedLate(error));
+  }
+
+  sent(): void {
+    const { isDevelopment, conditions } = this.#config;
+    if (!isDevelopment || conditions.holds('changed too late')) return;
+    const check = (): void => {
+      if (!this.failure && this.work.isUnsaved) conditions.begin('changed too late', CHANGED_LATE);
+    };
+    setImmediate(check);
+    // Most changes that come too late follow an `await`.
+    setTimeout(check, 1000).unref();
+  }
+}
+
+// Shared by all copies of this package: the middleware of one finds the session of another.
+const EXCHANGE = Symbol.for('nestjs-session-stores/exchange/1');
+
+/** An object that keeps the exchange of a request. */
+interface Keeper {
+  [EXCHANGE]?: SessionExchange;
+}
+
+/** A request with the state of its stream, which its types leave out. An imitation of a request may have none. */
+type Streamed = Keeper & { _readableState?: Keeper };
+
+/**
+ * Ties a request to its exchange, so that `exchangeOf` finds it, and puts the session's id at `req.sessionID`.
+ *
+ * The exchange is kept in the state of the request's stream. A property on the request itself costs 2.6 µs once
+ * Express has changed its prototype, because V8 then makes a new shape for each object; here it costs nothing.
+ */
+export function attach(exchange: SessionExchange): void {
+  const { req } = exchange;
+  const streamed = req as Streamed;
+  (streamed._readableState ?? streamed)[EXCHANGE] = exchange;
   patchRequest(req, MEMBERS);
 }
 
-/** The session work of a request; `undefined` if the session middleware did not run for it. */
-export function workOf(req: unknown): SessionRequest | undefined {
-  return keptWork(req as object | undefined) as SessionRequest | undefined;
+/** The exchange of a request; `undefined` if the session middleware did not run for it. */
+export function exchangeOf(req: unknown): SessionExchange | undefined {
+  const streamed = req as Streamed | undefined;
+  return (streamed?._readableState ?? streamed)?.[EXCHANGE];
 }
 
 /**
@@ -18,17 +222,17 @@ export function workOf(req: unknown): SessionRequest | undefined {
  * Requests without a session have none of it.
  */
 const MEMBERS: PropertyDescriptorMap = {
-  sessionID: requestProperty('sessionID', (work) => work.id),
-  sessionStore: requestProperty('sessionStore', (work) => work.sessionStore),
+  sessionID: requestProperty('sessionID', ({ work }) => work.id),
+  sessionStore: requestProperty('sessionStore', ({ sessionStore }) => sessionStore),
 };
 
 /** A property of a request. Handlers may assign it like any other. */
-function requestProperty(name: string, valueOf: (work: SessionRequest) => unknown): PropertyDescriptor {
+function requestProperty(name: string, valueOf: (exchange: SessionExchange) => unknown): PropertyDescriptor {
   return {
     configurable: true,
     get(this: SessionIncomingMessage): unknown {
-      const work = workOf(this);
-      return work && valueOf(work);
+      const exchange = exchangeOf(this);
+      return exchange && valueOf(exchange);
     },
     set(this: object, value: unknown) {
       Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });

@@ -1,7 +1,9 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.js';
 import { isReservedNameError } from '../session/names.js';
-import { RETRY_AFTER } from '../session/work.js';
+
+/** The `Retry-After` of a response to a failure of the store, in seconds. */
+const RETRY_AFTER = '1';
 
 /** What a client learns of an error. */
 export interface Failure {
@@ -31,7 +33,19 @@ export function sendFailure(res: ServerResponse, error: unknown): void {
   res.end(body);
 }
 
-/** Sets `Retry-After`, if `error` is a failure of the store. */
-export function sayWhenToRetry(res: ServerResponse, error: unknown): void {
-  if (isStoreError(error) && !res.headersSent) res.setHeader('Retry-After', RETRY_AFTER);
+/** Sets `Retry-After`, for a response to a failure of the store. */
+export function sayWhenToRetry(res: ServerResponse): void {
+  res.setHeader('Retry-After', RETRY_AFTER);
+}
+
+/** Sets `Retry-After` if `error` is a failure of the store, unless the headers were sent. */
+export function sayWhenToRetryAfter(error: unknown, res: ServerResponse): void {
+  if (isStoreError(error) && !res.headersSent) sayWhenToRetry(res);
+}
+
+/**
+ * The error that a call rejected with, or a new one if a store rejected with a falsy value, which `next` would ignore.
+ */
+export function reasonOf(error: unknown): unknown {
+  return error || new Error('the session store failed without an error');
 }

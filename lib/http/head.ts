@@ -1,4 +1,5 @@
 import { validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http';
+import type { Call, Response } from './patch.js';
 
 /**
  * Checks the arguments of a `writeHead` that is applied later. Throws what Node would throw, so that the caller sees
@@ -38,7 +39,7 @@ function checkEncoding(encoding: string): void {
 }
 
 /** Sets the headers of a `writeHead` on the response, as Node would. Returns the remaining arguments. */
-export function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
+function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
   const headers = headersOf(args);
   for (const [name] of headers) res.removeHeader(name);
   for (const [name, value] of headers) {
@@ -47,6 +48,21 @@ export function applyHead(res: ServerResponse, args: unknown[]): unknown[] {
     }
   }
   return typeof args[1] === 'string' ? [args[0], args[1]] : [args[0]];
+}
+
+/** What sets headers of its own on a response. */
+export interface CarriesHeaders {
+  takeHeaders(): ((res: ServerResponse) => void) | undefined;
+}
+
+/** Sends the first call of a response, with the session's headers. */
+export function sendFirst(res: Response, [method, args, original]: Call, session: CarriesHeaders): unknown {
+  const put = session.takeHeaders();
+  if (!put) return original.apply(res, args);
+  // After the headers of `writeHead`, which would otherwise replace them.
+  const left = method === 'writeHead' ? applyHead(res, args) : args;
+  put(res);
+  return original.apply(res, left);
 }
 
 /** The headers of a `writeHead`, in any form that Node takes: an object, a flat array or an array of pairs. */

@@ -1,9 +1,14 @@
 import type { Socket } from 'node:net';
 import { checkChunk, checkHead } from './head.js';
-import { headersSent, holdOne, releaseOne, type AnyMethod, type Method, type Response } from './patch.js';
-
-/** A call of a response's method. */
-export type Call = [method: Method, args: unknown[], original: AnyMethod];
+import {
+  headersSent,
+  holdOne,
+  releaseOne,
+  type AnyMethod,
+  type Call,
+  type Method,
+  type Response,
+} from './patch.js';
 
 /** The property of a socket that has the response which is held on it. */
 const HELD = Symbol('held');

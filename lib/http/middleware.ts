@@ -4,21 +4,15 @@ import { resolveOptions, type SessionOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
 import { reasonIn } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
-import {
-  NO_TOKEN_ON_SOCKET,
-  reasonOf,
-  SessionRequest,
-  type SessionIncomingMessage,
-} from '../session/work.js';
+import type { SessionWork } from '../session/work.js';
 import { identify } from '../token/presented.js';
 import type { Token } from '../token/token.js';
-import { attach, workOf } from './exchange.js';
+import { attach, exchangeOf, SessionExchange, type SessionIncomingMessage } from './exchange.js';
 import { isAllowedByCors, isEngineRequest, ownAddresseeOf } from './engine.js';
 import { OriginCheck } from './origin-check.js';
-import { sayWhenToRetry } from './failure.js';
+import { reasonOf, sayWhenToRetryAfter } from './failure.js';
 import { AllowedOrigins, type Addressee } from './origins.js';
 import { needPatch } from './patch.js';
-import { sealResponse } from './seal.js';
 
 /** A middleware function with Express's signature. */
 export type SessionHandler = (req: unknown, res: unknown, next: (error?: unknown) => void) => void;
@@ -96,26 +90,26 @@ export function createMiddleware(
   };
 
   /** Serves a request without a session. Logs the first request of an outage. */
-  const serveAnonymously = (request: SessionRequest, error: SessionStoreError): void => {
+  const serveAnonymously = (work: SessionWork, error: SessionStoreError): void => {
     conditions.begin('unreachable', `requests are served without a session: ${reasonIn(error)}`);
-    request.startAnonymous(error);
+    work.startAnonymous(error);
   };
 
   const session: SessionHandler = (incoming, outgoing, next) => {
     const req = incoming as SessionIncomingMessage;
     const res = outgoing as ServerResponse;
     // This middleware is mounted twice, or another of ours has this path.
-    if (workOf(req)) return next();
+    if (exchangeOf(req)) return next();
     if (req.session !== undefined && req.session !== null)
       return next(foreign === 'skip' ? undefined : foreignSession());
     // When a socket opens, Socket.IO passes middleware of `io.engine.use` a response object of its own. It reads the
     // headers that are set on it at once, so the response cannot be held.
     const opensSocket = typeof res.getHeaders !== 'function';
     const begin = (): void => {
-      if (!opensSocket) sealResponse(req, res, request);
+      if (!opensSocket) exchange.seal();
       next();
     };
-    let request: SessionRequest;
+    let exchange: SessionExchange;
     try {
       const presented = identify(config.identitiesFor?.(req) ?? config.identities, req);
       if (!presented) return next();
@@ -127,21 +121,19 @@ export function createMiddleware(
         isEngineRequest(req) &&
         !origins.allows(req, addresseeOf(req), isAllowedByCors(req, res));
       if (isRefused) tokens = [];
-      request = new SessionRequest(
-        config,
-        presented.by,
-        req,
-        res,
-        failureGoesTo === 'next' ? next : undefined,
-      );
-      attach(req, request);
-      // A new session would replace the one that was refused, in the client's cookie.
-      if (opensSocket || isRefused) request.noToken = NO_TOKEN_ON_SOCKET;
+      exchange = new SessionExchange(config, req, res, {
+        identity: presented.by,
+        // A new session would replace the one that was refused, in the client's cookie.
+        carriesToken: !opensSocket && !isRefused,
+        next: failureGoesTo === 'next' ? next : undefined,
+      });
+      attach(exchange);
+      const { work } = exchange;
       const opening = ready?.();
       if (tokens.length === 0 && !opening) {
-        request.start();
+        work.start();
       } else {
-        const loading = opening ? opening.then(() => request.load(tokens)) : request.load(tokens);
+        const loading = opening ? opening.then(() => work.load(tokens)) : work.load(tokens);
         loading.then(
           () => {
             conditions.end('unreachable');
@@ -150,10 +142,10 @@ export function createMiddleware(
           },
           (error: unknown) => {
             if (onStoreError === 'anonymous' && isStoreError(error)) {
-              serveAnonymously(request, error);
+              serveAnonymously(work, error);
               return begin();
             }
-            sayWhenToRetry(res, error);
+            sayWhenToRetryAfter(error, res);
             next(reasonOf(error));
           },
         );

@@ -1,7 +1,8 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 
 /** The methods that send something. */
-export type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
+export const METHODS = ['writeHead', 'write', 'end', 'flushHeaders'] as const;
+export type Method = (typeof METHODS)[number];
 
 // Shared by all copies of this package: a class that one has patched finds the seals of another.
 const SEAL = Symbol.for('nestjs-session-stores/seal/1');
@@ -19,6 +20,9 @@ export type Response = ServerResponse & {
 };
 export type AnyMethod = (this: Response, ...args: unknown[]) => unknown;
 
+/** A call of a response's method. `original` is the method without the patch. */
+export type Call = [method: Method, args: unknown[], original: AnyMethod];
+
 /** The seal of a response, as the patched members see it. */
 export interface SealedResponse {
   /** Whether the response is held: it looks sent although it is not. */
@@ -32,7 +36,7 @@ export interface SealedResponse {
 }
 
 /** The methods that send something, by all of their names. */
-const METHODS: readonly (readonly [name: string, method: Method])[] = [
+const METHOD_NAMES: readonly (readonly [name: string, method: Method])[] = [
   ['writeHead', 'writeHead'],
   ['writeHeader', 'writeHead'],
   ['write', 'write'],
@@ -200,7 +204,7 @@ function responseMembers(target: object, inherited: boolean): PropertyDescriptor
     const value = Object.defineProperty(make(original), 'name', { value: name });
     members[name] = { value, writable: true, enumerable: own?.enumerable ?? true, configurable: true };
   };
-  for (const [name, method] of METHODS) {
+  for (const [name, method] of METHOD_NAMES) {
     hide(
       name,
       (original) =>

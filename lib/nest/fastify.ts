@@ -1,9 +1,8 @@
 import type { HttpServer } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
-import { workOf } from '../http/exchange.js';
+import { exchangeOf, type SessionIncomingMessage } from '../http/exchange.js';
 import type { SessionHandler } from '../http/middleware.js';
 import { sealOf } from '../http/patch.js';
-import { SessionRequest, type SessionIncomingMessage } from '../session/work.js';
 
 /** The parts of Fastify that sessions need. Its own types are not installed in an Express app. */
 interface Fastify {
@@ -28,8 +27,12 @@ interface FastifyRequest {
   raw: SessionIncomingMessage;
 }
 
+/** The property of a reply that has its headers from before the handler ran. */
+const BEFORE = Symbol('before');
+
 /** Fastify's reply. It has headers of its own, which it writes all at once. */
 interface Reply {
+  [BEFORE]?: Record<string, unknown>;
   getHeaders(): Record<string, unknown>;
   header(name: string, value: unknown): unknown;
   removeHeader(name: string): unknown;
@@ -70,8 +73,7 @@ export function prepareFastify(adapter: HttpServer | undefined): void {
   });
   // Runs just before the handler's guards, when plugins have added their headers to the reply.
   fastify.addHook('preHandler', (request, reply, done) => {
-    const work = workOf(request.raw);
-    if (work) work.replyHeaders = copyOf(reply.getHeaders());
+    if (exchangeOf(request.raw)) reply[BEFORE] = copyOf(reply.getHeaders());
     done();
   });
 }
@@ -104,13 +106,15 @@ export function mountOn(adapter: HttpServer, middleware: SessionHandler): void {
 }
 
 /** Drops the headers that a handler set on Fastify's reply. `dropHeaders` drops those of Node's response. */
-export function dropReplyHeaders(response: object, { replyHeaders }: SessionRequest): void {
-  if (!replyHeaders || !isReply(response)) return;
+export function dropReplyHeaders(response: object): void {
+  if (!isReply(response)) return;
+  const before = response[BEFORE];
+  if (!before) return;
   for (const [name, value] of Object.entries(response.getHeaders())) {
     // An array may have grown in place.
-    if (value === replyHeaders[name] && !Array.isArray(value)) continue;
+    if (value === before[name] && !Array.isArray(value)) continue;
     response.removeHeader(name);
-    if (name in replyHeaders) response.header(name, replyHeaders[name]);
+    if (name in before) response.header(name, before[name]);
   }
 }
 

@@ -10,6 +10,7 @@ import { valuesOf, type SessionRecord } from '../contract/record.js';
 import { SessionStore } from '../contract/store.js';
 import { expiryAfter } from '../session/expiry.js';
 import { LiveSession } from '../session/live-session.js';
+import { newRecord } from '../session/new-record.js';
 import { hashSecret, randomName } from '../token/token.js';
 import type { SessionData } from '../session/session.js';
 
@@ -81,34 +82,26 @@ export class SessionService {
     { groups = [], maxAge }: CreateOptions = {},
   ): Promise<CreatedSession> {
     const { signer, identities, idleTimeout, absoluteTimeout, maxSize, reservedNames } = this.config;
-    const { set } = diffData(data, NO_SNAPSHOT, reservedNames) ?? {};
-    const texts = { __proto__: null, ...set } as unknown as Record<string, string>;
     const joined = [...new Set(typeof groups === 'string' ? [groups] : groups)];
     for (const group of joined) checkGroup(group);
-    checkBounds({ data: {}, groups: [] }, { set: texts, join: joined }, maxSize);
-    if (maxAge !== undefined) {
-      if (maxAge === Infinity)
-        throw new TypeError(
-          'maxAge must be finite: write idleTimeout: Infinity for sessions that never expire',
-        );
-      checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
-    }
-    const ownCookie = maxAge === undefined ? undefined : JSON.stringify({ maxAge });
-    // Stores of express-session take the expiry from the cookie. No request says what `'auto'` is: HTTPS is the safe one.
-    if (!this.store.capabilities.secrets) {
-      texts['cookie'] = LiveCookie.whole(new LiveCookie(identities[0]!.cookie.secure, ownCookie));
-    } else if (ownCookie !== undefined) texts['cookie'] = ownCookie;
-    const lifetime = maxAge ?? identities[0]!.cookie.plain.maxAge ?? idleTimeout;
+    // No request says what `'auto'` is: HTTPS is the safe one.
+    const cookie = new LiveCookie(identities[0]!.cookie.secure);
+    if (maxAge !== undefined) cookie.maxAge = checkedMaxAge(maxAge);
+    // Stores of express-session take the expiry from the cookie.
+    const keeps = this.store.capabilities.secrets ? 'own' : 'whole';
+    const change = diffData(data, NO_SNAPSHOT, reservedNames, LiveCookie.change(cookie, keeps, false));
+    checkBounds({ data: {}, groups: [] }, { ...change, join: joined }, maxSize);
     const secret = signer.newSecret();
     const createdAt = this.store.now();
-    const record: SessionRecord = {
+    const lifetime = LiveCookie.lifetime(cookie, idleTimeout);
+    const record = newRecord({
       id: randomName(),
       secretHash: hashSecret(secret),
-      data: texts,
-      groups: joined,
+      data: change,
+      groups: { join: joined },
       createdAt,
       expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
-    };
+    });
     await this.store.create(record);
     return {
       session: viewOf(record),
@@ -209,6 +202,13 @@ function idsOf(except: ClearOptions['except']): Iterable<string> | undefined {
   checkId(except.id);
   // A session that takes the place of another one, and is not stored yet: its store does not know whose.
   return [except.id, ...LiveSession.originsOf(except)];
+}
+
+function checkedMaxAge(maxAge: number): number {
+  if (maxAge === Infinity)
+    throw new TypeError('maxAge must be finite: write idleTimeout: Infinity for sessions that never expire');
+  checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
+  return maxAge;
 }
 
 function viewOf({ id, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {

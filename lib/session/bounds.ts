@@ -1,6 +1,6 @@
 import { SessionTooLargeError } from '../contract/errors.js';
 import type { DataChange } from './data.js';
-import type { GroupChange } from './state.js';
+import type { GroupChange } from './groups.js';
 
 /** How many bytes the name of a group may have, in UTF-8. */
 const LONGEST_GROUP = 512;

@@ -9,8 +9,6 @@ interface Signer {
 /** The token of a session that the client holds, or will hold. */
 export class ClientToken {
   readonly secretHash: string;
-  /** Whether its secret is the current one. If not, the client gets no cookie. */
-  isCurrent = true;
   /** When the previous secret stops being valid: requests from before the last rotation may carry it until then. */
   graceEnds = 0;
   /** The token as it was presented with the current signature, or was last sent. */

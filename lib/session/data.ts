@@ -1,3 +1,4 @@
+import type { CookieChange } from '../cookie/live-cookie.js';
 import { rejectReserved } from './names.js';
 
 /** A session's data when it was loaded or last saved. */
@@ -20,10 +21,42 @@ export interface DataHolder {
 
 export const PARSE = Symbol('parse');
 
-/** How the data differs from a snapshot. */
+/** How the data differs from a snapshot. The text of the cookie is data, under the name {@link COOKIE}. */
 export interface DataChange {
   set?: Record<string, string>;
   remove?: string[];
+}
+
+/** The name of the text in which a session keeps the attributes of its cookie, and its group name. */
+const COOKIE = 'cookie';
+
+/** The text of the cookie in stored data; `undefined` if the cookie has the defaults. */
+export function cookieTextIn(data: Record<string, string>): string | undefined {
+  return data[COOKIE];
+}
+
+/** The stored data of one session, as far as the request knows. */
+export class StoredData {
+  #snapshot: Snapshot = NO_SNAPSHOT;
+  /** The changes that were saved since the snapshot. Applied when it is next read: most requests never do. */
+  #saved: DataChange[] | undefined;
+
+  load(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    this.#saved = undefined;
+  }
+
+  /** The data as it was loaded or last saved. */
+  get snapshot(): Snapshot {
+    for (const change of this.#saved ?? []) this.#snapshot = advance(this.#snapshot, change);
+    this.#saved = undefined;
+    return this.#snapshot;
+  }
+
+  /** Records that a change was stored. */
+  saved(change: DataChange): void {
+    (this.#saved ??= []).push(change);
+  }
 }
 
 /**
@@ -113,13 +146,15 @@ function parseLater(name: string): PropertyDescriptor {
 const PARSED_LATER = new WeakSet<() => unknown>();
 
 /**
- * How `session` differs from `snapshot`; `undefined` if it does not. Each value is serialized once. Throws a
- * `TypeError` that names the property if its value cannot be serialized, or its name is `reserved`.
+ * How `session` differs from `snapshot`, with the change of its cookie; `undefined` if it does not. Each value is
+ * serialized once. Throws a `TypeError` that names the property if its value cannot be serialized, or its name is
+ * `reserved`.
  */
 export function diffData(
   session: object,
   snapshot: Snapshot,
   reserved: ReadonlySet<string>,
+  cookie?: CookieChange,
 ): DataChange | undefined {
   const { texts, names, values } = snapshot;
   let set: Record<string, string> | undefined;
@@ -128,7 +163,7 @@ export function diffData(
   let met = 0;
 
   for (const name of Object.keys(session)) {
-    if (name === 'cookie') continue;
+    if (name === COOKIE) continue;
     const known = name === names[met] ? values[met++] : UNPARSED;
     if (known === UNPARSED && isUnparsed(session, name)) continue;
     const value = (session as Record<string, unknown>)[name];
@@ -148,7 +183,15 @@ export function diffData(
   if (met < names.length) {
     for (const name of names) if (!Object.hasOwn(session, name)) (remove ??= []).push(name);
   }
+  if (cookie?.stored !== undefined)
+    (set ??= Object.create(null) as Record<string, string>)[COOKIE] = cookie.stored;
+  else if (cookie) (remove ??= []).push(COOKIE);
   return set || remove ? { set, remove } : undefined;
+}
+
+/** Whether a change is one of the app's properties, and not of the cookie alone. */
+export function changesProperties({ set = {}, remove = [] }: DataChange): boolean {
+  return remove.some((name) => name !== COOKIE) || Object.keys(set).some((name) => name !== COOKIE);
 }
 
 function isUnparsed(session: object, name: string): boolean {
@@ -160,7 +203,9 @@ function isUnparsed(session: object, name: string): boolean {
 export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange): Snapshot {
   const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
   for (const name of remove ?? []) delete next[name];
-  const names = Object.keys(next).filter((name) => !kept?.has(name) || (set !== undefined && name in set));
+  const isProperty = (name: string): boolean =>
+    name !== COOKIE && (!kept?.has(name) || (set !== undefined && name in set));
+  const names = Object.keys(next).filter(isProperty);
   return { texts: next, names, values: names.map(() => UNPARSED), kept };
 }
 

@@ -6,10 +6,10 @@ import { LiveCookie } from '../cookie/live-cookie.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
 import type { SessionState } from './state.js';
 
-/** What a session object needs of its request. */
-export interface SessionWork {
+/** What a session object needs of its work. */
+export interface SessionActions {
   /** The request with this session. */
-  readonly req: object;
+  readonly holder: object;
   /** The name of the identity of the request's token. */
   readonly identity: string;
   /** The names that data cannot have. */
@@ -25,7 +25,7 @@ export interface SessionWork {
 
 /** The object at `req.session`. Its own enumerable properties are the data; everything else is on the prototype. */
 export class LiveSession implements Session, DataHolder {
-  readonly #work: SessionWork;
+  readonly #work: SessionActions;
   #state: SessionState;
 
   static {
@@ -59,7 +59,7 @@ export class LiveSession implements Session, DataHolder {
   /** An own, enumerable property as in express-session: apps set its `maxAge`, and print it. */
   cookie: LiveCookie;
 
-  constructor(work: SessionWork, state: SessionState) {
+  constructor(work: SessionActions, state: SessionState) {
     this.#work = work;
     this.#state = state;
     this.cookie = state.cookie;
@@ -76,9 +76,25 @@ export class LiveSession implements Session, DataHolder {
     session.cookie = state.cookie;
   }
 
+  /** Another object with the same work, for another session. */
+  static of(session: LiveSession, state: SessionState): LiveSession {
+    return new LiveSession(session.#work, state);
+  }
+
+  /** Removes all data from a session object. Returns a function that puts it back. */
+  static takeData(session: LiveSession): () => void {
+    const data = Object.getOwnPropertyDescriptors(session);
+    const names = Object.keys(session) as (keyof LiveSession)[];
+    for (const name of names) delete session[name];
+    return () => {
+      for (const name of Object.keys(session) as (keyof LiveSession)[]) delete session[name];
+      Object.defineProperties(session, data);
+    };
+  }
+
   /** The sessions whose place a new one takes that is not stored yet: their ids. None for anything else. */
   static originsOf(value: unknown): readonly string[] {
-    return LiveSession.isLive(value) ? value.#state.from : [];
+    return LiveSession.isLive(value) ? value.#state.origins : [];
   }
 
   static isLive(value: unknown): value is LiveSession {
@@ -94,7 +110,7 @@ export class LiveSession implements Session, DataHolder {
   }
 
   get req(): object {
-    return this.#work.req;
+    return this.#work.holder;
   }
 
   save(): Promise<void>;
@@ -127,7 +143,7 @@ export class LiveSession implements Session, DataHolder {
 
   touch(): Promise<void> {
     this.resetMaxAge();
-    this.#state.touchAsked = true;
+    this.#state.touch();
     return Promise.resolve();
   }
 
@@ -138,17 +154,17 @@ export class LiveSession implements Session, DataHolder {
 
   // These throw for an invalid group instead of rejecting: they need no `await`, and the error must not go unnoticed.
   joinGroup(group: string): Promise<void> {
-    this.#state.join(group);
+    this.#state.joinGroup(group);
     return Promise.resolve();
   }
 
   leaveGroup(group: string): Promise<void> {
-    this.#state.leave(group);
+    this.#state.leaveGroup(group);
     return Promise.resolve();
   }
 
   groupNames(): Promise<string[]> {
-    return Promise.resolve(this.#state.groupNames());
+    return Promise.resolve(this.#state.groups.names());
   }
 
   setGroupName(group: string): Promise<void> {
@@ -157,9 +173,9 @@ export class LiveSession implements Session, DataHolder {
   }
 
   [PARSE](name: string): unknown {
-    const { id, snapshot } = this.#state;
+    const { id, data } = this.#state;
     try {
-      return JSON.parse(snapshot.texts[name]!);
+      return JSON.parse(data.snapshot.texts[name]!);
     } catch {
       this.#work.unreadable(id, name);
       return undefined;

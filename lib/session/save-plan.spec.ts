@@ -11,30 +11,27 @@ const unchanged: SaveFacts = {
   data: undefined,
   groups: undefined,
   cookie: undefined,
-  wholeCookie: undefined,
   expiresAt: NOW + LIFETIME,
   storedLifetime: LIFETIME,
   lifetime: LIFETIME,
   absoluteTimeout: Infinity,
   now: NOW,
   isWanted: false,
-  isTouched: false,
+  renewal: 'if due',
   isCookieDue: false,
-  hasFailed: false,
 };
 
 const stored = (facts: Partial<SaveFacts> = {}) => planSave({ ...unchanged, ...facts });
 const fresh = (facts: Partial<SaveFacts> = {}) =>
   planSave({ ...unchanged, createdAt: undefined, expiresAt: 0, ...facts });
-const cookie = (text: string | undefined) => ({ text, isForClient: true });
 const set = { a: '1' };
 
 describe('a new session', () => {
   it.each<[string, Partial<SaveFacts>, boolean]>([
     ['that is empty', {}, false],
-    ['whose cookie has changed', { cookie: cookie('{}') }, false],
+    ['whose cookie has changed', { data: { set: { cookie: '{}' } } }, false],
     ['that leaves a group', { groups: { leave: ['g'] } }, false],
-    ['that was touched', { isTouched: true }, false],
+    ['that was touched', { renewal: 'asked' }, false],
     ['with data', { data: { set } }, true],
     ['in a group', { groups: { join: ['g'] } }, true],
     ['that is wanted', { isWanted: true }, true],
@@ -60,29 +57,19 @@ describe('a stored session', () => {
     ['that is unchanged', {}, undefined],
     ['of which a tenth of the lifetime has passed', earlier, undefined],
     ['of which more has passed', due, { touch: { from: due.expiresAt, to: NOW + LIFETIME } }],
-    ['whose renewal has failed', { ...due, hasFailed: true }, undefined],
+    ['whose renewal has failed', { ...due, renewal: 'failed' }, undefined],
     [
       'that was touched',
-      { ...earlier, isTouched: true },
+      { ...earlier, renewal: 'asked' },
       { touch: { from: earlier.expiresAt, to: NOW + LIFETIME } },
     ],
     ['whose cookie is due', { isCookieDue: true }, {}],
     ['with new data', { data: { set } }, { set }],
     ['with less data', { data: { remove: ['a'] } }, { remove: ['a'] }],
     ['that joins and leaves', { groups: { join: ['g'], leave: ['h'] } }, { join: ['g'], leave: ['h'] }],
-    ['with a changed cookie', { data: { set }, cookie: cookie('{}') }, { set: { a: '1', cookie: '{}' } }],
-    [
-      'with the cookie of the defaults',
-      { data: { remove: ['a'] }, cookie: cookie(undefined) },
-      { remove: ['a', 'cookie'] },
-    ],
-    [
-      'that keeps the whole cookie',
-      { cookie: cookie('{}'), wholeCookie: '{"path":"/"}' },
-      { set: { cookie: '{"path":"/"}' } },
-    ],
+    ['with another cookie', { data: { set: { cookie: '{}' } } }, { set: { cookie: '{}' } }],
     ['with another lifetime', { data: { set }, lifetime: MINUTE }, { set, expiresAt: NOW + MINUTE }],
-    ['that changes after its renewal has failed', { data: { set }, hasFailed: true }, { set }],
+    ['that changes after its renewal has failed', { data: { set }, renewal: 'failed' }, { set }],
   ])('%s is updated by what has changed', (_, facts, change) => {
     expect(stored(facts)?.change).toEqual(change);
   });
@@ -90,7 +77,7 @@ describe('a stored session', () => {
   it('owes its client a cookie that is due, and counts as changed only if more than its expiry is written', () => {
     expect(stored({ isCookieDue: true })).toMatchObject({ cookieDue: true, changed: false });
     expect(stored(due)).toMatchObject({ cookieDue: false, changed: false });
-    expect(stored({ cookie: cookie('{}') })).toMatchObject({ cookieDue: false, changed: true });
+    expect(stored({ data: { remove: ['cookie'] } })).toMatchObject({ cookieDue: false, changed: true });
   });
 
   it('does not outlive its absolute timeout', () => {

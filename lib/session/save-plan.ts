@@ -1,19 +1,17 @@
 import type { SessionChange } from '../contract/record.js';
 import type { CookieChange } from '../cookie/live-cookie.js';
-import type { DataChange } from './data.js';
+import { changesProperties, type DataChange } from './data.js';
 import { expiryAfter, isDue } from './expiry.js';
-import type { GroupChange } from './state.js';
+import type { GroupChange } from './groups.js';
 
 /** What is known of a session when it may have to be saved. Instants and durations are in milliseconds. */
 export interface SaveFacts {
   /** When the session was stored first. `undefined` if it is not stored yet. */
   createdAt: number | undefined;
-  /** What has changed since the session was loaded or last saved. */
+  /** What has changed since the session was loaded or last saved. `data` includes the text of the cookie. */
   data: DataChange | undefined;
   groups: GroupChange | undefined;
   cookie: CookieChange | undefined;
-  /** All attributes of the cookie, for a record that keeps them. */
-  wholeCookie: string | undefined;
   /** The expiry as it is stored, and the lifetime that it was made with. */
   expiresAt: number;
   storedLifetime: number;
@@ -23,12 +21,10 @@ export interface SaveFacts {
   now: number;
   /** Whether a new session is stored even if it is empty. */
   isWanted: boolean;
-  /** Whether the expiry is moved even if it is not due. */
-  isTouched: boolean;
+  /** When the expiry is moved although nothing else has changed. */
+  renewal: 'if due' | 'asked' | 'failed';
   /** Whether the client needs its cookie again even if nothing else is saved. */
   isCookieDue: boolean;
-  /** Whether this request has failed to move the expiry: it does not try that again. */
-  hasFailed: boolean;
 }
 
 /** What one save sends to the store, and what counts as stored once the store has confirmed it. */
@@ -39,7 +35,7 @@ export interface Save {
   cookieDue: boolean;
   data: DataChange | undefined;
   groups: GroupChange | undefined;
-  cookieText: CookieChange | undefined;
+  cookie: CookieChange | undefined;
   lifetime: number;
   expiresAt: number;
   /** What a stored session is updated by. */
@@ -53,26 +49,23 @@ export interface Save {
  * nothing has, only by its expiry, when that is due.
  */
 export function planSave(facts: SaveFacts): Save | undefined {
-  const { createdAt, data, groups, cookie, lifetime, now, absoluteTimeout } = facts;
+  const { createdAt, data, groups, cookie, lifetime, now, absoluteTimeout, renewal } = facts;
   const expiresAt = expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
-  const what = { data, groups, cookieText: cookie, lifetime, expiresAt };
+  const what = { data, groups, cookie, lifetime, expiresAt };
   if (createdAt === undefined) {
-    const isWorthIt = data !== undefined || groups?.join !== undefined || facts.isWanted;
+    const hasData = data !== undefined && changesProperties(data);
+    const isWorthIt = hasData || groups?.join !== undefined || facts.isWanted;
     return isWorthIt ? { ...what, changed: true, cookieDue: true, change: {} } : undefined;
   }
-  const changed = data !== undefined || groups !== undefined || cookie !== undefined;
-  const renews = facts.isTouched || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime);
-  if (!changed && (!renews || facts.hasFailed)) return undefined;
+  const changed = data !== undefined || groups !== undefined;
+  const renews = renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime);
+  if (!changed && (!renews || renewal === 'failed')) return undefined;
   return { ...what, changed, cookieDue: facts.isCookieDue, change: changeOf(facts, expiresAt) };
 }
 
-/** The change of a stored session: its data with the cookie's own text, its groups, and its expiry. */
+/** The change of a stored session: its data, its groups, and its expiry. */
 function changeOf(facts: SaveFacts, expiresAt: number): SessionChange {
-  const { data, groups, cookie } = facts;
-  const change: SessionChange = { ...data, ...groups };
-  const text = cookie && (facts.wholeCookie ?? cookie.text);
-  if (text !== undefined) change.set = { __proto__: null, ...change.set, cookie: text } as never;
-  else if (cookie) change.remove = [...(change.remove ?? []), 'cookie'];
+  const change: SessionChange = { ...facts.data, ...facts.groups };
   // A lifetime that the handler has set wins over a touch; a touch must not undo another request's lifetime.
   if (facts.lifetime !== facts.storedLifetime) change.expiresAt = expiresAt;
   else if (expiresAt !== facts.expiresAt) change.touch = { from: facts.expiresAt, to: expiresAt };

@@ -1,7 +1,9 @@
 import type { CallHandler } from '@nestjs/common';
 import { catchError, concatMap, concatWith, defer, EMPTY, from, mergeMap, of, type Observable } from 'rxjs';
-import { runMessage, type GatewayMessage } from '../nest/message.js';
-import type { SessionIncomingMessage, SessionRequest } from '../session/work.js';
+import { runMessage, type GatewayMessage } from '../nest/transports/sockets.js';
+import { LiveSession } from '../session/live-session.js';
+import type { SessionWork } from '../session/work.js';
+import type { SocketExchange } from './exchange.js';
 
 /** An acknowledgement function of Socket.IO. */
 type Acknowledge = (...values: unknown[]) => void;
@@ -17,15 +19,22 @@ export class SessionMessage implements GatewayMessage {
    */
   constructor(
     readonly client: unknown,
-    private readonly request: SessionRequest,
+    private readonly exchange: SocketExchange,
     private readonly waits: (commit: Promise<void>) => void,
     private readonly rejection?: { error: unknown },
   ) {}
 
-  /** Has the session at `session`, as a request does. Throws for a message that is rejected. */
-  get req(): SessionIncomingMessage {
+  get session(): unknown {
     if (this.rejection) throw this.rejection.error;
-    return this.request.req;
+    return this.exchange.holder.session;
+  }
+
+  isOwn(value: unknown): boolean {
+    return LiveSession.isLive(value);
+  }
+
+  get #work(): SessionWork {
+    return this.exchange.work;
   }
 
   /** Runs `work`, and everything that it starts, inside this message. */
@@ -56,35 +65,35 @@ export class SessionMessage implements GatewayMessage {
   /** Wraps an acknowledgement that a handler calls itself: it is sent after the commit, and not if the commit fails. */
   acknowledgement(acknowledge: Acknowledge): Acknowledge {
     return (...values) => {
-      const commit = this.request.commit();
+      const commit = this.#work.commit();
       if (commit) {
         // The end of the handler reports the failure.
         commit.then(
           () => acknowledge(...values),
           () => {},
         );
-      } else if (!this.request.failure || this.#handed) acknowledge(...values);
+      } else if (!this.#work.failure || this.#handed) acknowledge(...values);
     };
   }
 
   /** Whether `error` says that the session was not saved. */
   isFailure(error: unknown): boolean {
-    return this.request.failure?.error === error;
+    return this.#work.failure?.error === error;
   }
 
   /** Whether the session has ended, as far as this message knows. */
   get sessionEnded(): boolean {
-    return this.request.ended;
+    return this.#work.hasEnded;
   }
 
   /** Saves the changes when no response can be sent. */
   commitUnseen(): void {
-    this.request.commit()?.catch((error: unknown) => this.request.failedLate(error));
+    this.#work.commit()?.catch((error: unknown) => this.exchange.failedLate(error));
   }
 
   #afterCommit<T>(rest: Observable<T>): Observable<T> {
     return defer(() => {
-      const commit = this.request.commit();
+      const commit = this.#work.commit();
       if (commit) {
         this.waits(commit);
         return from(commit).pipe(mergeMap(() => rest));
@@ -96,15 +105,15 @@ export class SessionMessage implements GatewayMessage {
 
   async #failed(error: unknown): Promise<never> {
     // The changes of a handler that throws are saved too. The error of a failed commit is not the handler's own.
-    if (this.request.failure?.error !== error) {
-      await this.request.commit()?.catch(() => {});
+    if (this.#work.failure?.error !== error) {
+      await this.#work.commit()?.catch(() => {});
       this.#throwFailure(error);
     } else this.#handed = true;
     throw error;
   }
 
   #throwFailure(cause?: unknown): void {
-    const { failure } = this.request;
+    const { failure } = this.#work;
     if (!failure || this.#handed) return;
     if (cause !== undefined) {
       this.#handed = true;

@@ -17,9 +17,10 @@ import { isStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
 import type { SessionConfig } from '../session/config.js';
 import type { Session } from '../session/session.js';
-import { NO_TOKEN_ON_SOCKET, SessionRequest, type SessionIncomingMessage } from '../session/work.js';
+import type { SessionWork } from '../session/work.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import type { Token } from '../token/token.js';
+import { SocketExchange } from './exchange.js';
 import { SessionMessage } from './message.js';
 
 export type Handlers = Parameters<WebSocketAdapter['bindMessageHandlers']>[1];
@@ -117,9 +118,9 @@ export class SessionSocket {
   async #admit(): Promise<readonly Token[]> {
     const { tokens } = this.#presented;
     if (tokens.length === 0) return tokens;
-    const request = this.#request();
-    await request.load(tokens);
-    const { held } = request;
+    const { work } = this.#exchange();
+    await work.load(tokens);
+    const { held } = work;
     const at = tokens.findIndex(({ id, secretHash }) => id === held?.id && secretHash === held.secretHash);
     if (at < 0) return [];
     if (!this.#closed) this.#unwatch = this.#host.watch(tokens[at]!, () => this.#close());
@@ -131,9 +132,9 @@ export class SessionSocket {
    * catches a rejection of `handleConnection`, so an outage of the store would end the process.
    */
   async session(): Promise<Session | undefined> {
-    const request = this.#request();
+    const { work, holder } = this.#exchange();
     try {
-      if (await this.#take(request)) return request.req.session as Session;
+      if (await this.#take(work)) return holder.session as Session;
     } catch (error) {
       this.#config.logger.error('the session of a socket could not be read', error);
     }
@@ -144,39 +145,39 @@ export class SessionSocket {
    * Starts a message's work, with the session as it is stored now. Does not reject: the message rejects its handler.
    */
   async begin(): Promise<SessionMessage> {
-    const request = this.#request();
+    const exchange = this.#exchange();
     const waits = (work: Promise<unknown>): void => this.#wait(work);
     try {
       if (this.#waiting >= MOST_WAITING) throw new WsException(TOO_MANY);
-      const loading = this.#load(request);
+      const loading = this.#load(exchange.work);
       waits(loading);
       await loading;
-      return new SessionMessage(this.#client, request, waits);
+      return new SessionMessage(this.#client, exchange, waits);
     } catch (error) {
-      return new SessionMessage(this.#client, request, waits, { error });
+      return new SessionMessage(this.#client, exchange, waits, { error });
     }
   }
 
-  async #load(request: SessionRequest): Promise<void> {
+  async #load(work: SessionWork): Promise<void> {
     try {
-      if (await this.#take(request)) return;
+      if (await this.#take(work)) return;
     } catch (error) {
       if (this.#config.onStoreError === 'fail' || !isStoreError(error)) throw error;
       this.#config.conditions.begin(
         'unreachable',
         `messages are handled without a session: ${reasonIn(error)}`,
       );
-      return request.startAnonymous(error);
+      return work.startAnonymous(error);
     }
     if (this.#gone) throw new WsException(ENDED);
-    request.start();
+    work.start();
   }
 
-  /** Gives a request the socket's session. Resolves to whether there is one. */
-  async #take(request: SessionRequest): Promise<boolean> {
+  /** Begins a work with the socket's session. Resolves to whether there is one. */
+  async #take(work: SessionWork): Promise<boolean> {
     const [token, ...others] = await this.#tokens();
     if (!token) return false;
-    if (request.take(token, await this.#read(token.id), others)) return true;
+    if (work.take(token, await this.#read(token.id), others)) return true;
     this.#gone = true;
     return false;
   }
@@ -187,18 +188,9 @@ export class SessionSocket {
     work.then(done, done);
   }
 
-  /** A request for one message. A socket's messages are handled in parallel, each with a session object of its own. */
-  #request(): SessionRequest {
-    const { headers, url, method, socket } = this.#handshake;
-    const request = new SessionRequest(
-      this.#config,
-      this.#presented.by,
-      { headers, url, method, socket } as SessionIncomingMessage,
-      undefined,
-      undefined,
-    );
-    request.noToken = NO_TOKEN_ON_SOCKET;
-    return request;
+  /** An exchange for one message. A socket's messages are handled in parallel, each with a session object of its own. */
+  #exchange(): SocketExchange {
+    return new SocketExchange(this.#config, this.#presented.by, this.#handshake);
   }
 
   /**

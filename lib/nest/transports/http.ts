@@ -1,0 +1,66 @@
+import type { ExecutionContext } from '@nestjs/common';
+import { from, lastValueFrom, Observable, takeUntil } from 'rxjs';
+import { isStoreError } from '../../contract/errors.js';
+import { exchangeOf, type SessionExchange } from '../../http/exchange.js';
+import { sayWhenToRetryAfter, sendFailure } from '../../http/failure.js';
+import type { SessionRecheck } from '../../session/recheck.js';
+import { dropReplyHeaders, isHijacked, rawRequest } from '../fastify.js';
+import type { Transport } from './transport.js';
+
+/** The metadata by which Nest marks handlers of server-sent events. Their response begins long before they end. */
+const SSE_METADATA = '__sse__';
+
+export const NO_SESSION =
+  'This request has no session. Import SessionModule.forRoot({ secret }) in the root module, and check that its forRoutes, exclude and cookie.path cover this route';
+
+/** Handlers of HTTP requests, on Express and Fastify. The session is committed after the handler. */
+export const http: Transport<SessionExchange> = {
+  workOf: (context) => exchangeOf(rawRequest(context.switchToHttp().getRequest<object>())),
+  whyNone: () => NO_SESSION,
+  settle(exchange, handler, { context, recheck }) {
+    if (!exchange) return handler.handle();
+    if (isEventStream(context)) return handler.handle().pipe(takeUntil(endOf(exchange, recheck)));
+    const run = (): Promise<unknown> => lastValueFrom(handler.handle(), { defaultValue: undefined });
+    return from(commitAfter(run, exchange, context.switchToHttp().getResponse<object>()));
+  },
+};
+
+function isEventStream(context: ExecutionContext): boolean {
+  return Reflect.hasMetadata(SSE_METADATA, context.getHandler());
+}
+
+/** Emits when the session of a request has ended. */
+function endOf({ work }: SessionExchange, recheck: SessionRecheck): Observable<void> {
+  return new Observable((subscriber) =>
+    recheck.watch(
+      () => work.held,
+      () => subscriber.next(),
+    ),
+  );
+}
+
+/** Runs the handler and commits the session. Rejects with the error of a failed commit, even if the handler threw. */
+async function commitAfter(
+  handler: () => Promise<unknown>,
+  exchange: SessionExchange,
+  response: object,
+): Promise<unknown> {
+  try {
+    return await exchange.handled(handler);
+  } catch (error) {
+    const { failure } = exchange;
+    if (failure || isStoreError(error)) startOver(response, exchange, failure ? failure.error : error);
+    if (!failure) throw error;
+    if (error !== failure.error && failure.error instanceof Error) failure.error.cause = error;
+    // A filter only ends a reply that looks sent, which would be an empty 200.
+    if (isHijacked(response)) sendFailure(exchange.res, failure.error);
+    throw failure.error;
+  }
+}
+
+/** Drops the handler's headers, which an error response must not carry. */
+function startOver(response: object, exchange: SessionExchange, error: unknown): void {
+  dropReplyHeaders(response);
+  exchange.dropHeaders();
+  sayWhenToRetryAfter(error, exchange.res);
+}

@@ -1,0 +1,25 @@
+import type { CallHandler, ExecutionContext } from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import type { SessionRecheck } from '../../session/recheck.js';
+
+/** The session for which a handler runs. */
+export interface HandlerWork {
+  /** The session; `undefined` after it was destroyed. Throws for a message that is rejected. */
+  readonly session: unknown;
+  /** Whether `value` is a session object of ours, and not what a handler or another package put in its place. */
+  isOwn(value: unknown): boolean;
+}
+
+/** How the handlers of one kind get sessions, whatever `@Session()`, guards and interceptors they have. */
+export interface Transport<Work extends HandlerWork = HandlerWork> {
+  /** The session for which a handler runs; `undefined` if it has none. */
+  workOf(context: ExecutionContext): Work | undefined;
+  /** Why a handler has no session, and what to do about it. */
+  whyNone(context: ExecutionContext): string;
+  /** Runs a handler, and sees to it that a failed commit of its session reaches exception filters. */
+  settle(
+    work: Work | undefined,
+    handler: CallHandler,
+    about: { context: ExecutionContext; recheck: SessionRecheck },
+  ): Observable<unknown>;
+}

@@ -1,0 +1,36 @@
+import type { ResolvedIdentity } from '../token/identity.js';
+
+/** What the session work must know of its client: that of a request, or of a message on a socket. */
+export interface Client {
+  /** The object that has the session at `session`. Handlers may delete or replace it. */
+  readonly holder: { session?: unknown };
+  /** The identity of the client's token, or of a new session's. */
+  readonly identity: ResolvedIdentity;
+  /** Whether the client is connected over HTTPS, which decides what `secure: 'auto'` means. */
+  readonly isSecure: boolean;
+  /** Whether a new token can reach the client, or why it cannot. */
+  canGiveToken(): true | NoToken;
+  /** The id of a new session, by `genid` if that is set. */
+  newId(): string;
+}
+
+/**
+ * Why a new token cannot reach the client.
+ *
+ * - `never`: there is no response that could carry it.
+ * - `held`: the response has begun, and waits for the commit. It carries what the commit creates.
+ * - `sent`: the headers were sent.
+ */
+export type NoToken = 'never' | 'held' | 'sent';
+
+/** Why a socket cannot start a session, and what to do instead. */
+const NEVER_ON_SOCKET =
+  'a socket cannot give its client a token. Do it in an HTTP request, and connect the socket after that';
+
+/** The error of an operation that has to give the client a token, and cannot. */
+export function noTokenError(operation: string, reason: NoToken): Error {
+  if (reason === 'never') return new Error(`${operation}: ${NEVER_ON_SOCKET}`);
+  return new Error(
+    `${operation}: the response has begun, so it cannot carry a new token. Call ${operation} earlier`,
+  );
+}

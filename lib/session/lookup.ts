@@ -1,0 +1,78 @@
+import type { SessionRecord } from '../contract/record.js';
+import type { Token } from '../token/token.js';
+import { admissionOf, isValidHash, type Admission } from './admission.js';
+import type { Client } from './client.js';
+import { ClientToken } from './client-token.js';
+import type { SessionConfig } from './config.js';
+import { storedState } from './new-state.js';
+import type { SessionState } from './state.js';
+
+/** A live session that a client may use. */
+export interface Found {
+  state: SessionState;
+  record: SessionRecord;
+}
+
+/**
+ * Reads the live session of a token. Resolves to `undefined` if there is none, or the token's secret is not valid.
+ *
+ * @param presented all tokens that the request presents
+ */
+export async function find(
+  token: Token,
+  presented: readonly Token[],
+  config: SessionConfig,
+  client: Client,
+): Promise<Found | undefined> {
+  const record = await config.store.read(token.id);
+  const state = record && admit(token, record, config, client);
+  if (state === 'replaced' && !presentsValid(presented, record!, config.store.now())) {
+    await rejectReplaced(token, config);
+  }
+  return typeof state === 'object' ? { state, record: record! } : undefined;
+}
+
+/**
+ * The state of the session for a client that presents `token`; why there is none if its secret is not valid, or the
+ * record cannot be used.
+ */
+export function admit(
+  token: Token,
+  record: SessionRecord,
+  config: SessionConfig,
+  client: Client,
+): SessionState | Exclude<Admission, 'current' | 'previous'> {
+  const { store, logger, signer, absoluteTimeout } = config;
+  const now = store.now();
+  const admission = admissionOf(token, record, absoluteTimeout, now);
+  if (admission === 'unreadable') {
+    logger.error(
+      `session ${signer.nameOf(token.id)} cannot be read, because its record is damaged. The client gets a new session`,
+    );
+  }
+  if (admission !== 'current' && admission !== 'previous') return admission;
+
+  const { previous } = record;
+  const held = new ClientToken(token.id, token.secret, token);
+  if (admission === 'current' && previous) held.graceEnds = previous.validUntil ?? now + previous.grace;
+  return storedState(config, client, record, held, admission);
+}
+
+/**
+ * Whether a request presents a valid token of a session. Then a replaced one is not stolen: a client may have cookies of
+ * two paths or domains.
+ */
+function presentsValid(presented: readonly Token[], record: SessionRecord, now: number): boolean {
+  return presented.some(({ id, secretHash }) => id === record.id && isValidHash(record, secretHash, now));
+}
+
+/** Does with a replaced token what `onReplacedToken` says. */
+async function rejectReplaced({ id }: Token, config: SessionConfig): Promise<void> {
+  const { store, onReplacedToken, conditions } = config;
+  if (onReplacedToken === 'destroy') await store.destroy(id);
+  const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
+  conditions.warnOf(
+    id,
+    `session ${id}: a replaced token was presented, and ${outcome}. The token may be stolen`,
+  );
+}

@@ -1,0 +1,29 @@
+import type { SessionState } from './state.js';
+
+/** What a client must be told with its response: nothing, a token, or to forget the one that it has. */
+export type Notice =
+  | { readonly is: 'nothing' }
+  | { readonly is: 'token' | 'forget'; readonly of: SessionState };
+
+export const NOTHING: { readonly is: 'nothing' } = { is: 'nothing' };
+
+/** The client gets the token of `state`. */
+export function giveToken(state: SessionState): Notice {
+  return { is: 'token', of: state };
+}
+
+/** The client gets no token of `state`: others have replaced its secret meanwhile. */
+export function withoutTokenOf(state: SessionState, notice: Notice): Notice {
+  return notice.is !== 'nothing' && notice.of === state ? NOTHING : notice;
+}
+
+/**
+ * `state` has ended, so the client must forget its token, unless it gets that of a session which has taken the place of
+ * `state`.
+ *
+ * @param hasToken whether the client has presented a token
+ */
+export function forgetToken(state: SessionState, notice: Notice, hasToken: boolean): Notice {
+  if (notice.is === 'token' && notice.of !== state) return notice;
+  return hasToken || notice.is !== 'nothing' ? { is: 'forget', of: state } : notice;
+}

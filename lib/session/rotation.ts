@@ -1,0 +1,106 @@
+import { isStoreError } from '../contract/errors.js';
+import type { SessionRecord } from '../contract/record.js';
+import { LiveCookie } from '../cookie/live-cookie.js';
+import { hashSecret } from '../token/token.js';
+import { isReadable, isRotationLost } from './admission.js';
+import type { Client } from './client.js';
+import { reasonIn } from './conditions.js';
+import type { SessionConfig } from './config.js';
+import { cookieTextIn } from './data.js';
+import type { Found } from './lookup.js';
+import type { SessionState } from './state.js';
+
+/** What a rotation has led to: the client gets the new secret, another rotation won, or the session has ended. */
+export type Rotated = 'rotated' | 'superseded' | 'gone';
+
+/**
+ * Rotates the secret of a session, and records the outcome in `state`.
+ *
+ * @param from the hash of the secret that is rotated away
+ * @param grace how long that one stays valid, in milliseconds
+ */
+export async function rotate(
+  state: SessionState,
+  record: SessionRecord,
+  from: string,
+  grace: number,
+  { store, signer }: SessionConfig,
+): Promise<Rotated> {
+  const secret = signer.newSecret();
+  const current = await store.rotate(record, from, hashSecret(secret), grace);
+  if (current === undefined) return 'gone';
+  const token = state.token!.rotated(secret);
+  if (token.secretHash !== current) {
+    state.note({ type: 'superseded' });
+    return 'superseded';
+  }
+  state.token = token;
+  state.note({ type: 'confirmed' });
+  return 'rotated';
+}
+
+/**
+ * Rotates again for a client that still presents the old secret a grace after the rotation: the response with the new one
+ * was lost. Does nothing for any other client.
+ */
+export async function heal(
+  { state, record }: Found,
+  config: SessionConfig,
+  client: Client,
+): Promise<Rotated | 'not due'> {
+  const { previous } = record;
+  const isSuperseded = state.standing.is === 'superseded';
+  if (!isSuperseded || !previous || !isRotationLost(previous, config.store.now())) return 'not due';
+  if (client.canGiveToken() === 'never') return 'not due';
+  try {
+    return await rotate(state, record, previous.hash, previous.grace, config);
+  } catch (error) {
+    // The old secret is still valid, and the next request tries again.
+    notRenewed(error, config);
+    return 'not due';
+  }
+}
+
+/**
+ * Records that the client holds the current secret, so that the previous one stops being valid when its grace ends.
+ * `undefined` if that is recorded already. If it fails, the next request tries again.
+ */
+export function retirePrevious({ state, record }: Found, config: SessionConfig): Promise<void> | undefined {
+  const { previous } = record;
+  if (state.standing.is !== 'current' || !previous || previous.validUntil !== undefined) return undefined;
+  // A request with the old secret may have changed the cookie's attributes. It could not send them.
+  state.cookieAsked = cookieTextIn(record.data) !== undefined;
+  const retire = { secretHash: record.secretHash, validUntil: state.token!.graceEnds };
+  return config.store.update(record, { retirePrevious: retire }).then(
+    () => {},
+    (error: unknown) => notRenewed(error, config),
+  );
+}
+
+/** Reads the lifetime that another request may have set meanwhile, because the cookie of a rotation is always sent. */
+export async function refreshCookie(
+  state: SessionState,
+  { store, idleTimeout, logger, signer }: SessionConfig,
+): Promise<void> {
+  try {
+    const record = await store.read(state.id);
+    if (!record || !isReadable(record, state.id)) return;
+    if (LiveCookie.refresh(state.cookie, cookieTextIn(record.data)))
+      state.lifetime = LiveCookie.lifetime(state.cookie, idleTimeout);
+    state.moveExpiry(record.expiresAt, store.now());
+  } catch (error) {
+    // The secret is valid and must reach the client, with the lifetime that this request knows.
+    logger.warn(
+      `session ${signer.nameOf(state.id)}: the lifetime of its new cookie could not be read: ${reasonIn(error)}`,
+    );
+  }
+}
+
+/** Logs, once for an outage, that the store could not renew a session. The request is served. Throws other errors. */
+export function notRenewed(error: unknown, { conditions }: SessionConfig): void {
+  if (!isStoreError(error)) throw error;
+  conditions.begin(
+    'not renewed',
+    `requests are served, but their sessions are not renewed: ${reasonIn(error)}`,
+  );
+}

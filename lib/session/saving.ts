@@ -1,0 +1,187 @@
+import { LiveCookie } from '../cookie/live-cookie.js';
+import { checkBounds } from './bounds.js';
+import { changesOf, warnOfMistakes } from './changes.js';
+import { noTokenError, type Client } from './client.js';
+import { ClientToken } from './client-token.js';
+import type { SessionConfig } from './config.js';
+import { changesProperties } from './data.js';
+import { isOurs, isStampDue, stampFor } from './expiry.js';
+import type { LiveSession } from './live-session.js';
+import { newRecord } from './new-record.js';
+import { planSave, type Save } from './save-plan.js';
+import { verdictOn } from './standing.js';
+import type { SessionState } from './state.js';
+
+/** Why a session is saved: the handler called `save()`, or its response is about to be sent. */
+export type Reason = 'save()' | 'commit';
+
+/**
+ * What a save of `session` sends; `undefined` if there is nothing to send. Throws if something must be saved and cannot
+ * be. When there is something, {@link planSave} decides.
+ *
+ * @param hasNotice whether the response already gives the client the session's token, or removes it
+ */
+export function saveOf(
+  session: LiveSession,
+  state: SessionState,
+  reason: Reason,
+  hasNotice: boolean,
+  config: SessionConfig,
+  client: Client,
+): Save | undefined {
+  const isAsked = reason === 'save()';
+  const verdict = verdictOn(isAsked ? 'save' : 'assign', state.standing);
+  if (verdict === 'does nothing') return undefined;
+  const { data, groups, cookie } = changesOf(session, state, config);
+  if (typeof verdict === 'object') {
+    if (isAsked || data || groups) throw verdict;
+    return undefined;
+  }
+  if (config.isDevelopment) warnOfMistakes(session, state, data, config);
+  if ((data && changesProperties(data)) || groups) {
+    const before = { data: state.data.snapshot.texts, groups: state.groups.stored };
+    checkBounds(before, { ...data, ...groups }, config.maxSize);
+  }
+
+  const lifetime = LiveCookie.lifetime(state.cookie, config.idleTimeout);
+  const save = planSave({
+    createdAt: state.record?.createdAt,
+    data,
+    groups,
+    cookie,
+    expiresAt: state.expiresAt,
+    storedLifetime: state.lifetime,
+    lifetime,
+    absoluteTimeout: config.absoluteTimeout,
+    now: config.store.now(),
+    isWanted: isAsked || (config.saveUninitialized && client.canGiveToken() !== 'never'),
+    renewal: state.renewal,
+    isCookieDue: isCookieDue(state, lifetime, hasNotice, config, client),
+  });
+  return save && (state.record || canCreate(state, isAsked, config, client)) ? save : undefined;
+}
+
+/** Whether a new session can be created, because its client can get its token. Throws if it must be. */
+function canCreate(
+  state: SessionState,
+  isAsked: boolean,
+  { logger, signer }: SessionConfig,
+  client: Client,
+): boolean {
+  const can = client.canGiveToken();
+  // The commit of a held response creates sessions.
+  if (can === true || can === 'held') return true;
+  if (isAsked || can === 'never') throw noTokenError('save', can);
+  logger.warn(
+    `session ${signer.nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent. Change it before the response`,
+  );
+  return false;
+}
+
+/**
+ * Whether the client needs its cookie again although the session does not: it holds one that expires earlier than the
+ * session by more than a tenth of the lifetime, because the response with a later one never reached it.
+ */
+function isCookieDue(
+  state: SessionState,
+  lifetime: number,
+  hasNotice: boolean,
+  config: SessionConfig,
+  client: Client,
+): boolean {
+  if (!state.record) return false;
+  if (state.cookieAsked) return true;
+  if (config.rolling === false || hasNotice || state.standing.is === 'superseded') return false;
+  if (!stampsCookies(config, client)) return false;
+  const can = client.canGiveToken();
+  if (can === 'never' || can === 'sent') return false;
+  return isStampDue(state.token?.stamp, stampOf(state, config, client), lifetime);
+}
+
+/** Whether tokens say when their cookie expires. A token that is a bare session id has no place for it. */
+function stampsCookies({ store }: SessionConfig, { identity }: Client): boolean {
+  return identity.isCookie && store.capabilities.secrets;
+}
+
+/** When a cookie that is sent now expires, in epoch seconds. `undefined` if it has no age, or is no cookie. */
+export function stampOf(
+  { cookie, expiresAt }: SessionState,
+  config: SessionConfig,
+  client: Client,
+): number | undefined {
+  if (!stampsCookies(config, client) || typeof cookie.originalMaxAge !== 'number') return undefined;
+  return stampFor(expiresAt, config.store.now());
+}
+
+/**
+ * What a save has led to: it is done, and the client is owed its token again or not; another request has rotated the
+ * secret; the session has ended; or a new one may not take the place of the one that it came from.
+ */
+export type Saved = 'owes token' | 'done' | 'superseded' | 'gone' | 'refused';
+
+/** Sends a save to the store, and records the outcome in `state`. */
+export async function sendSave(state: SessionState, save: Save, config: SessionConfig): Promise<Saved> {
+  const { changed, cookieDue, data, groups, cookie, lifetime, expiresAt } = save;
+  const isNew = !state.record;
+  const updated = state.record
+    ? await config.store.update(state.record, save.change)
+    : await create(state, save, config);
+  if (!updated) {
+    if (!isNew) state.note({ type: 'gone' });
+    return isNew ? 'refused' : 'gone';
+  }
+  if (data) state.data.saved(data);
+  if (groups) state.groups.saved(groups);
+  if (cookie) LiveCookie.saved(state.cookie, cookie.text);
+  state.moveExpiry(updated.expiresAt, config.store.now());
+  state.lifetime = lifetime;
+  if (state.renewal === 'asked') state.renewal = 'if due';
+  state.cookieAsked = false;
+  config.conditions.end('not renewed');
+
+  if (updated.secretHash !== state.token!.secretHash) {
+    // This request rotated so long ago that another one took the response for lost, and rotated again.
+    state.note({ type: 'superseded' });
+    return 'superseded';
+  }
+  if (isNew) return 'owes token';
+  if (state.standing.is === 'superseded' || !isOurs(updated.expiresAt, expiresAt, lifetime)) return 'done';
+  return cookieDue || owesCookie(state, changed, cookie?.isForClient === true, config)
+    ? 'owes token'
+    : 'done';
+}
+
+async function create(
+  state: SessionState,
+  { data, groups, expiresAt }: Save,
+  { store, signer }: SessionConfig,
+): Promise<{ expiresAt: number; secretHash: string } | undefined> {
+  // A create that failed may have acted, and is repeated with the same secret.
+  const { secretHash } = (state.token ??= new ClientToken(state.id, signer.newSecret()));
+  const record = newRecord({
+    id: state.id,
+    secretHash,
+    data,
+    groups,
+    createdAt: store.now(),
+    expiresAt,
+    origins: state.origins,
+  });
+  if (!(await store.create(record))) return undefined;
+  state.record = record;
+  state.note({ type: 'confirmed' });
+  return record;
+}
+
+/** Whether the save of a stored session sends its cookie again. */
+function owesCookie(
+  { cookie }: SessionState,
+  changed: boolean,
+  isCookieChanged: boolean,
+  { rolling }: SessionConfig,
+): boolean {
+  if (rolling === true || isCookieChanged) return true;
+  // A cookie that ends with the browser has no expiry to renew.
+  if (typeof cookie.originalMaxAge !== 'number') return false;
+  return rolling === undefined || changed;
+}

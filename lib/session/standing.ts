@@ -1,0 +1,108 @@
+import { SessionGoneError, type SessionStoreError } from '../contract/errors.js';
+
+/**
+ * How a request stands with one session.
+ *
+ * - `new`: it is not stored yet.
+ * - `current`: it is stored, and the client holds its current secret.
+ * - `superseded`: the client holds the previous secret, or its rotation lost. The request works, and sends no token.
+ * - `offline`: the store could not be read, or failed to regenerate the session. Every change fails with that error.
+ * - `left`: the session lives on, but the handler wanted another one in its place, which cannot be had. What it assigns
+ *   now was meant for that one, and is not saved.
+ * - `ended`: this request has ended the session, or others have. After a login that was rejected because others had ended
+ *   its session, what is assigned fails with the error of that login.
+ */
+export type Standing =
+  | { readonly is: 'new' | 'current' | 'superseded' }
+  | { readonly is: 'offline'; readonly error: SessionStoreError }
+  | { readonly is: 'left'; readonly before: Standing }
+  | { readonly is: 'ended'; readonly by: 'us'; readonly isRegenerated: boolean }
+  | { readonly is: 'ended'; readonly by: 'others'; readonly rejection?: SessionGoneError };
+
+export const NEW: Standing = { is: 'new' };
+export const CURRENT: Standing = { is: 'current' };
+export const SUPERSEDED: Standing = { is: 'superseded' };
+const DESTROYED: Standing = { is: 'ended', by: 'us', isRegenerated: false };
+const REGENERATED: Standing = { is: 'ended', by: 'us', isRegenerated: true };
+const ENDED_BY_OTHERS: Standing = { is: 'ended', by: 'others' };
+
+/** What happens to a session in a request. */
+export type Event =
+  /** The store has created the session, or rotated its secret to the one that the client gets. */
+  | { readonly type: 'confirmed' }
+  /** The store says that another secret is the current one. */
+  | { readonly type: 'superseded' }
+  | { readonly type: 'unreachable'; readonly error: SessionStoreError }
+  /** The handler wanted another session in its place, which cannot be had. */
+  | { readonly type: 'left' }
+  | { readonly type: 'destroyed' }
+  | { readonly type: 'regenerated' }
+  /** Others have ended it. `rejection` is the error of a login that failed for that. */
+  | { readonly type: 'gone'; readonly rejection?: SessionGoneError };
+
+/** How a request stands with a session after an event. */
+export function after(event: Event, standing: Standing): Standing {
+  switch (event.type) {
+    case 'destroyed':
+      return DESTROYED;
+    case 'regenerated':
+      return REGENERATED;
+    case 'gone':
+      return event.rejection ? { is: 'ended', by: 'others', rejection: event.rejection } : ENDED_BY_OTHERS;
+  }
+  if (standing.is === 'ended' || standing.is === 'left') return standing;
+  switch (event.type) {
+    case 'confirmed':
+      return CURRENT;
+    case 'superseded':
+      return SUPERSEDED;
+    case 'unreachable':
+      return { is: 'offline', error: event.error };
+    case 'left':
+      return { is: 'left', before: standing };
+  }
+}
+
+/**
+ * What a handler can do with a session. `group` is a join or leave, which only the next save sends to the store. `assign`
+ * is a change that the commit saves.
+ */
+export type Call = 'save' | 'reload' | 'destroy' | 'regenerate' | 'rotate' | 'group' | 'assign';
+
+/** What a call does to a session as it stands: it acts, has nothing to do, or fails with an error. */
+export function verdictOn(call: Call, standing: Standing): 'acts' | 'does nothing' | Error {
+  switch (standing.is) {
+    case 'new':
+      if (call === 'reload') return new SessionGoneError('reload');
+      return call === 'rotate' ? 'does nothing' : 'acts';
+    case 'current':
+      return 'acts';
+    case 'superseded':
+      return call === 'rotate' ? 'does nothing' : 'acts';
+    case 'offline':
+      return standing.error;
+    case 'left':
+      if (call === 'destroy' || call === 'regenerate' || call === 'group')
+        return verdictOn(call, standing.before);
+      return verdictOnGone(call);
+    case 'ended':
+      if (call === 'assign' && standing.by === 'others' && standing.rejection) return standing.rejection;
+      return verdictOnGone(call);
+  }
+}
+
+function verdictOnGone(call: Call): 'acts' | 'does nothing' | Error {
+  switch (call) {
+    case 'save':
+    case 'reload':
+    case 'rotate':
+      return new SessionGoneError(call);
+    // The store knows whether an ended session may still have a successor.
+    case 'regenerate':
+    case 'group':
+      return 'acts';
+    case 'destroy':
+    case 'assign':
+      return 'does nothing';
+  }
+}

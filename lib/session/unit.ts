@@ -1,0 +1,151 @@
+import { isGoneError, SessionGoneError } from '../contract/errors.js';
+import type { SessionRecord } from '../contract/record.js';
+import { Calls } from './calls.js';
+import type { Client } from './client.js';
+import type { SessionConfig } from './config.js';
+import { loadData } from './data.js';
+import { destroySession, endForSuccessor, NO_TOKENS, type PresentedTokens } from './ending.js';
+import { LiveSession } from './live-session.js';
+import { newState } from './new-state.js';
+import { forgetToken, NOTHING, withoutTokenOf, type Notice, giveToken } from './notice.js';
+import { notRenewed } from './rotation.js';
+import type { Save } from './save-plan.js';
+import { saveOf, sendSave, type Reason } from './saving.js';
+import type { SessionState } from './state.js';
+
+/** The session of one request or message, what is done to it in the store, and what its client must be told of that. */
+export class SessionUnit {
+  readonly calls = new Calls();
+  tokens: PresentedTokens = NO_TOKENS;
+  notice: Notice = NOTHING;
+  /** Why something that the handler has set is lost. */
+  lost: { error: unknown } | undefined;
+  /** The current session, or the last one that there was. */
+  #state: SessionState | undefined;
+  /** The error of the last login that was rejected because others have ended its session. */
+  #rejection: unknown;
+  #isReplaced = false;
+
+  constructor(
+    readonly config: SessionConfig,
+    readonly client: Client,
+  ) {}
+
+  get state(): SessionState | undefined {
+    return this.#state;
+  }
+
+  /** Whether `error` is that of a login that was rejected. */
+  isRejection(error: unknown): boolean {
+    return error === this.#rejection;
+  }
+
+  /** The state of a session that is not stored yet. */
+  newState(): SessionState {
+    return newState(this.config, this.client, this.client.canGiveToken() !== 'never');
+  }
+
+  /** Makes a session the current one, with the data of `record`. */
+  place(session: LiveSession, state: SessionState, record?: SessionRecord): void {
+    if (record) {
+      const unreadable = (name: string): void => this.unreadable(record.id, name);
+      state.load(record, loadData(session, record.data, this.config.reservedNames, unreadable));
+      state.moveExpiry(record.expiresAt, this.config.store.now());
+    }
+    this.client.holder.session = session;
+    this.#state = state;
+  }
+
+  /** Makes the state of a session object the current one again. */
+  restore(session: LiveSession, state: SessionState): void {
+    LiveSession.setState(session, state);
+    this.#state = state;
+  }
+
+  /** The current session, ended or not; `undefined` if the handler has removed or replaced it. */
+  placed(): LiveSession | undefined {
+    const { session } = this.client.holder;
+    if (LiveSession.isLive(session)) return session;
+    if (session !== undefined && session !== null && !this.#isReplaced) {
+      this.#isReplaced = true;
+      this.config.logger.warn(
+        'req.session was replaced, so none of its data is saved. Set properties of req.session instead',
+      );
+    }
+    return undefined;
+  }
+
+  /** Logs a serialized value that is not JSON. */
+  unreadable(id: string, name: string): void {
+    const { logger, signer } = this.config;
+    logger.error(
+      `session ${signer.nameOf(id)}: the serialized value of ${JSON.stringify(name)} is not JSON. It stays as it is`,
+    );
+  }
+
+  /** What a save of `session` sends; `undefined` if there is nothing to send. Throws if it must be saved and cannot be. */
+  saveOf(session: LiveSession, state: SessionState, reason: Reason): Save | undefined {
+    const hasNotice = this.notice.is !== 'nothing' && this.notice.of === state;
+    return saveOf(session, state, reason, hasNotice, this.config, this.client);
+  }
+
+  /**
+   * Sends a save to the store. Resolves to whether the session is live. A save that only renews it may fail: the next
+   * request tries again.
+   */
+  async store(state: SessionState, save: Save): Promise<boolean> {
+    if (state.isOver) return false;
+    try {
+      if (save.expiresAt > this.config.store.now()) return await this.#send(state, save);
+      // A `maxAge` of zero or less, or the absolute timeout is over: the session ends as if it were destroyed.
+      await this.destroy(state);
+      return false;
+    } catch (error) {
+      if (save.changed) throw error;
+      notRenewed(error, this.config);
+      state.renewal = 'failed';
+      return true;
+    }
+  }
+
+  async #send(state: SessionState, save: Save): Promise<boolean> {
+    const outcome = await sendSave(state, save, this.config);
+    switch (outcome) {
+      case 'owes token':
+        this.notice = giveToken(state);
+        return true;
+      case 'superseded':
+        this.notice = withoutTokenOf(state, this.notice);
+        return true;
+      case 'done':
+        return true;
+      case 'gone':
+        return false;
+      case 'refused':
+        // The client's token is dead, but by now it may have another one, which a removal would take.
+        this.notice = NOTHING;
+        throw (this.#rejection = new SessionGoneError('regenerate'));
+    }
+  }
+
+  /** Destroys the session of `state` and those of the other tokens. */
+  async destroy(state: SessionState): Promise<void> {
+    await destroySession(state, this.tokens, this.config, this.client);
+    this.#forget(state);
+  }
+
+  /** Ends the session of `old`, and those of the other tokens, for a successor. */
+  async endForSuccessor(old: SessionState, successor: SessionState): Promise<void> {
+    try {
+      await endForSuccessor(old, successor, this.tokens, this.config, this.client);
+    } catch (error) {
+      if (isGoneError(error)) this.#rejection = error;
+      throw error;
+    }
+    this.#forget(old);
+  }
+
+  #forget(state: SessionState): void {
+    this.notice = forgetToken(state, this.notice, this.tokens.all.length > 0);
+  }
+}

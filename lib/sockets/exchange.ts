@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http';
+import { isSecure } from '../http/secure.js';
+import type { Client, NoToken } from '../session/client.js';
+import type { SessionConfig } from '../session/config.js';
+import { SessionWork } from '../session/work.js';
+import type { ResolvedIdentity } from '../token/identity.js';
+import { randomName } from '../token/token.js';
+
+/** The handshake of a socket, as the object that has the session of one message at `session`. */
+export type MessageHolder = Pick<IncomingMessage, 'headers' | 'url' | 'method' | 'socket'> & {
+  session?: unknown;
+};
+
+/** One message on a socket, tied to the work on its session. No response can carry a token. */
+export class SocketExchange implements Client {
+  readonly holder: MessageHolder;
+  readonly isSecure: boolean;
+  readonly work: SessionWork;
+  readonly #config: SessionConfig;
+
+  constructor(
+    config: SessionConfig,
+    readonly identity: ResolvedIdentity,
+    handshake: IncomingMessage,
+  ) {
+    const { headers, url, method, socket } = handshake;
+    this.#config = config;
+    this.holder = { headers, url, method, socket };
+    this.isSecure = isSecure(this.holder, config.proxy);
+    this.work = new SessionWork(config, this);
+  }
+
+  canGiveToken(): NoToken {
+    return 'never';
+  }
+
+  newId(): string {
+    return randomName();
+  }
+
+  /** Logs an error that no response can report any more. */
+  failedLate(error: unknown): void {
+    this.#config.logger.error('the session was not saved', error);
+  }
+}
