@@ -186,6 +186,17 @@ describe('under exactOptionalPropertyTypes an app may pass undefined for each of
   });
 });
 
+it('functions of a request may take that of Express', () => {
+  const options = `import type { Request } from 'express';
+    import { sessionMiddleware, type SessionIdentity } from 'nestjs-session-stores';
+    declare const store: import('nestjs-session-stores').SessionStore;
+    declare const identity: SessionIdentity;
+    sessionMiddleware({ secret: 's', store, genid: (req: Request) => req.ip ?? '' });
+    sessionMiddleware({ secret: 's', store, cookie: (req: Request) => ({ path: req.baseUrl }) });
+    export const scoped: SessionIdentity = { ...identity, appliesTo: (req: Request) => req.subdomains.length > 0 };`;
+  expect(problemsOf({ sources: [options] })).toEqual([]);
+});
+
 it('the types say what may be absent: a destroyed session, a view, a value of its data', () => {
   const sources = [
     `import { sessionOf } from 'nestjs-session-stores'; declare const c: any; sessionOf(c).user;`,

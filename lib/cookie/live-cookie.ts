@@ -10,26 +10,6 @@ import { ATTRIBUTES, ATTRIBUTE_NAMES, ownAttributes, type CookieAttributes } fro
  */
 export const LONGEST_AGE = 400 * 24 * 60 * 60_000;
 
-/** Configured attributes → the text of their `Set-Cookie` attributes before and after the date. */
-const AROUND_EXPIRES = new WeakMap<CookieAttributes, [before: string, after: string]>();
-
-/**
- * The text before and after the date. Made once per configured attributes: serializing each cookie costs 0.6 µs more.
- */
-function aroundExpires(defaults: CookieAttributes): [before: string, after: string] {
-  let around = AROUND_EXPIRES.get(defaults);
-  if (!around) {
-    const { maxAge: _, ...attributes } = defaults;
-    const expires = new Date(0);
-    const line = stringifySetCookie({ name: 'n', value: '', ...(attributes as object), expires });
-    // No path or domain holds a semicolon.
-    const [before, after] = line.slice('n='.length).split(`; Expires=${expires.toUTCString()}`);
-    around = [`${before}; Expires=`, after!];
-    AROUND_EXPIRES.set(defaults, around);
-  }
-  return around;
-}
-
 const AS_IT_IS = { encode: (value: string) => value };
 
 /** The current attributes of a cookie. */
@@ -210,12 +190,8 @@ export class LiveCookie implements SessionCookie {
     if (typeof originalMaxAge !== 'number' || typeof left !== 'number')
       return cookie.#serialise(name, value, cookie.expires || undefined);
     const age = Math.min(left, LONGEST_AGE);
-    const expires = new Date(expiresAt - (left - age));
     const maxAge = withMaxAge ? Math.ceil(age / 1000) : undefined;
-    if (cookie.#changed()) return cookie.#serialise(name, value, expires, maxAge);
-    const [before, after] = aroundExpires(cookie.#defaults);
-    const maxAgeText = maxAge === undefined ? '' : `; Max-Age=${maxAge}`;
-    return `${name}=${value}${maxAgeText}${before}${expires.toUTCString()}${after}`;
+    return cookie.#serialise(name, value, new Date(expiresAt - (left - age)), maxAge);
   }
 
   /** The `Set-Cookie` value that makes the client remove the cookie. */

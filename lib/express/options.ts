@@ -33,7 +33,7 @@ export interface ExpressSessionOptions
   genid?: expressSession.SessionOptions['genid'] | undefined;
   /** An alias of `name`. */
   key?: string | undefined;
-  cookie?: ExpressCookieOptions | { of(req: any): ExpressCookieOptions }['of'] | undefined;
+  cookie?: ExpressCookieOptions | ((req: any) => ExpressCookieOptions) | undefined;
 }
 
 type ExpressCookieOptions = Omit<expressSession.CookieOptions, 'sameSite'> & {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LiveCookie } from '../cookie/live-cookie.js';
 import { withNoStore } from './cache-control.js';
 import type { SessionConfig } from '../session/config.js';
-import type { ClientNotice } from '../session/work.js';
+import type { ClientNotice } from '../session/notice.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { hostOf, isLocalhost } from '../token/scope.js';
 import { sayWhenToRetry } from './failure.js';

@@ -3,9 +3,9 @@ import { Conditions } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
 import { MEMBER_NAMES } from '../session/names.js';
 import type { SessionLogger } from '../session/logger.js';
+import type { FromRequest } from '../token/from-request.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
 import { checkStore } from './check-store.js';
-import type { IncomingMessage } from 'node:http';
 import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/option-checks.js';
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
 import { cookieIdentity } from '../token/cookie-identity.js';
@@ -40,8 +40,7 @@ export interface SessionOptions {
    */
   rolling?: boolean | undefined;
   /** Generates session ids. Must be unique. Default: 24 random bytes, base64url. */
-  // Typed as a method, so that a function that takes Express's `Request` is assignable.
-  genid?: { of(req: IncomingMessage): string }['of'] | undefined;
+  genid?: FromRequest<string> | undefined;
   /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
   maxSize?: number | undefined;
   /**
@@ -63,10 +62,7 @@ export interface SessionOptions {
 }
 
 /** Returns the cookie's attributes for a request: Express's, Fastify's raw one, or a socket's handshake. */
-export type SessionCookieFactory = {
-  // A method, so that a function that takes Express's `Request` is assignable.
-  of(req: IncomingMessage): SessionCookieOptions;
-}['of'];
+export type SessionCookieFactory = FromRequest<SessionCookieOptions>;
 
 const DAY = 24 * 60 * 60_000;
 

@@ -6,7 +6,6 @@ import type { SessionConfig } from './config.js';
 import { isTooOld } from './expiry.js';
 import { LiveSession } from './live-session.js';
 import { stateAgain } from './new-state.js';
-import { giveToken } from './notice.js';
 import { refreshCookie, rotate as rotateSecret } from './rotation.js';
 import type { SessionState } from './state.js';
 import type { SessionUnit } from './unit.js';
@@ -112,7 +111,7 @@ function regenerateInPlace(
       if (isStoreError(error)) for (const one of [state, old]) one.note({ type: 'unreachable', error });
       const isCurrent = LiveSession.stateOf(session) === state;
       const isEmpty = Object.keys(session).length === 1 && state.groups.names().length === joined;
-      if (!isCurrent || !isEmpty) unit.lost = { error };
+      if (!isCurrent || !isEmpty) unit.lose(error);
       if (isCurrent) {
         restore();
         unit.restore(session, old);
@@ -140,7 +139,7 @@ export function rotate(unit: SessionUnit, session: LiveSession, grace: number): 
       throw new SessionGoneError('rotate');
     }
     if (outcome === 'superseded') return;
-    unit.notice = giveToken(state);
+    unit.giveToken(state);
     await refreshCookie(state, config);
   });
 }

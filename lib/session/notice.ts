@@ -7,6 +7,12 @@ export type Notice =
 
 export const NOTHING: { readonly is: 'nothing' } = { is: 'nothing' };
 
+/** What a response must tell its client: nothing, a signed token, or to forget the one that it has. */
+export type ClientNotice =
+  | { readonly is: 'nothing' }
+  | { readonly is: 'token'; readonly token: string; readonly session: SessionState }
+  | { readonly is: 'forget'; readonly session: SessionState };
+
 /** The client gets the token of `state`. */
 export function giveToken(state: SessionState): Notice {
   return { is: 'token', of: state };

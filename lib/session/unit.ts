@@ -1,5 +1,6 @@
 import { isGoneError, SessionGoneError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
+import type { Token } from '../token/token.js';
 import { Calls } from './calls.js';
 import type { Client } from './client.js';
 import type { SessionConfig } from './config.js';
@@ -7,19 +8,19 @@ import { loadData } from './data.js';
 import { destroySession, endForSuccessor, NO_TOKENS, type PresentedTokens } from './ending.js';
 import { LiveSession } from './live-session.js';
 import { newState } from './new-state.js';
-import { forgetToken, NOTHING, withoutTokenOf, type Notice, giveToken } from './notice.js';
+import { forgetToken, giveToken, NOTHING, withoutTokenOf, type ClientNotice, type Notice } from './notice.js';
 import { notRenewed } from './rotation.js';
 import type { Save } from './save-plan.js';
-import { saveOf, sendSave, type Reason } from './saving.js';
+import { saveOf, sendSave, stampOf, type Reason } from './saving.js';
 import type { SessionState } from './state.js';
 
 /** The session of one request or message, what is done to it in the store, and what its client must be told of that. */
 export class SessionUnit {
   readonly calls = new Calls();
-  tokens: PresentedTokens = NO_TOKENS;
-  notice: Notice = NOTHING;
+  #tokens: PresentedTokens = NO_TOKENS;
+  #notice: Notice = NOTHING;
   /** Why something that the handler has set is lost. */
-  lost: { error: unknown } | undefined;
+  #lost: { error: unknown } | undefined;
   /** The current session, or the last one that there was. */
   #state: SessionState | undefined;
   /** The error of the last login that was rejected because others have ended its session. */
@@ -31,8 +32,38 @@ export class SessionUnit {
     readonly client: Client,
   ) {}
 
+  /** The state of the current session, or of the last one that there was. */
   get state(): SessionState | undefined {
     return this.#state;
+  }
+
+  /** Whether the client presented a token. */
+  get hasToken(): boolean {
+    return this.#tokens.all.length > 0;
+  }
+
+  /**
+   * Takes over the verified tokens that the client presented.
+   *
+   * @param others those whose sessions end with the current one
+   */
+  present(all: readonly Token[], others: readonly Token[]): void {
+    this.#tokens = { all, others };
+  }
+
+  /** Lets the response carry the token of `state`. */
+  giveToken(state: SessionState): void {
+    this.#notice = giveToken(state);
+  }
+
+  /** Records that something that the handler has set is lost, and why. */
+  lose(error: unknown): void {
+    this.#lost = { error };
+  }
+
+  /** Throws if something that the handler has set is lost. */
+  checkNothingIsLost(): void {
+    if (this.#lost) throw this.#lost.error;
   }
 
   /** Whether `error` is that of a login that was rejected. */
@@ -85,7 +116,7 @@ export class SessionUnit {
 
   /** What a save of `session` sends; `undefined` if there is nothing to send. Throws if it must be saved and cannot be. */
   saveOf(session: LiveSession, state: SessionState, reason: Reason): Save | undefined {
-    const hasNotice = this.notice.is !== 'nothing' && this.notice.of === state;
+    const hasNotice = this.#notice.is !== 'nothing' && this.#notice.of === state;
     return saveOf(session, state, reason, hasNotice, this.config, this.client);
   }
 
@@ -112,10 +143,10 @@ export class SessionUnit {
     const outcome = await sendSave(state, save, this.config);
     switch (outcome) {
       case 'owes token':
-        this.notice = giveToken(state);
+        this.giveToken(state);
         return true;
       case 'superseded':
-        this.notice = withoutTokenOf(state, this.notice);
+        this.#notice = withoutTokenOf(state, this.#notice);
         return true;
       case 'done':
         return true;
@@ -123,21 +154,21 @@ export class SessionUnit {
         return false;
       case 'refused':
         // The client's token is dead, but by now it may have another one, which a removal would take.
-        this.notice = NOTHING;
+        this.#notice = NOTHING;
         throw (this.#rejection = new SessionGoneError('regenerate'));
     }
   }
 
   /** Destroys the session of `state` and those of the other tokens. */
   async destroy(state: SessionState): Promise<void> {
-    await destroySession(state, this.tokens, this.config, this.client);
+    await destroySession(state, this.#tokens, this.config, this.client);
     this.#forget(state);
   }
 
   /** Ends the session of `old`, and those of the other tokens, for a successor. */
   async endForSuccessor(old: SessionState, successor: SessionState): Promise<void> {
     try {
-      await endForSuccessor(old, successor, this.tokens, this.config, this.client);
+      await endForSuccessor(old, successor, this.#tokens, this.config, this.client);
     } catch (error) {
       if (isGoneError(error)) this.#rejection = error;
       throw error;
@@ -146,6 +177,18 @@ export class SessionUnit {
   }
 
   #forget(state: SessionState): void {
-    this.notice = forgetToken(state, this.notice, this.tokens.all.length > 0);
+    this.#notice = forgetToken(state, this.#notice, this.hasToken);
+  }
+
+  /** What the response must tell its client. After that it is told. */
+  takeNotice(): ClientNotice {
+    const notice = this.#notice;
+    this.#notice = NOTHING;
+    if (notice.is === 'nothing') return notice;
+    const { of: session } = notice;
+    if (notice.is === 'forget') return { is: 'forget', session };
+    if (session.standing.is === 'ended' || !session.token) return NOTHING;
+    const stamp = stampOf(session, this.config, this.client);
+    return { is: 'token', token: session.token.signed(this.config.signer, stamp, session.lifetime), session };
   }
 }

@@ -10,19 +10,12 @@ import type { SessionConfig } from './config.js';
 import { LiveSession, type SessionActions } from './live-session.js';
 import { admit, find, type Found } from './lookup.js';
 import { newState } from './new-state.js';
-import { giveToken, NOTHING } from './notice.js';
+import type { ClientNotice } from './notice.js';
 import type { HeldSession } from './recheck.js';
 import { heal, retirePrevious } from './rotation.js';
 import type { Save } from './save-plan.js';
-import { stampOf } from './saving.js';
 import type { SessionState } from './state.js';
 import { SessionUnit } from './unit.js';
-
-/** What a response must tell its client: nothing, a signed token, or to forget the one that it has. */
-export type ClientNotice =
-  | { readonly is: 'nothing' }
-  | { readonly is: 'token'; readonly token: string; readonly session: SessionState }
-  | { readonly is: 'forget'; readonly session: SessionState };
 
 /**
  * The work on the session of one request or message: finds it, runs the handler's calls, and commits the changes. Knows
@@ -55,13 +48,13 @@ export class SessionWork implements SessionActions {
       const healed = await heal(found, config, this.#client);
       if (healed === 'gone') continue;
       if (healed === 'not due') this.#retirePrevious(found);
-      if (healed === 'rotated') this.#unit.notice = giveToken(found.state);
+      if (healed === 'rotated') this.#unit.giveToken(found.state);
       this.#use(found, tokens, tokens.slice(index + 1));
       return;
     }
     this.start();
     // Any of those that were not read may be the one that the user knows, and wants to log out of.
-    this.#unit.tokens = { all: tokens, others: tokens.slice(MOST_READ) };
+    this.#unit.present(tokens, tokens.slice(MOST_READ));
   }
 
   /**
@@ -83,7 +76,10 @@ export class SessionWork implements SessionActions {
   }
 
   #use({ state, record }: Found, all: readonly Token[], others: readonly Token[]): void {
-    this.#unit.tokens = { all, others: others.filter(({ id }) => id !== record.id) };
+    this.#unit.present(
+      all,
+      others.filter(({ id }) => id !== record.id),
+    );
     this.#unit.place(new LiveSession(this, state), state, record);
   }
 
@@ -150,8 +146,8 @@ export class SessionWork implements SessionActions {
 
   /** Whether the session of the client's token has ended, as far as this work knows. */
   get hasEnded(): boolean {
-    const { tokens, state } = this.#unit;
-    return tokens.all.length > 0 && state?.standing.is === 'ended';
+    const { hasToken, state } = this.#unit;
+    return hasToken && state?.standing.is === 'ended';
   }
 
   /** Whether the store could not be read, or a call of the handler failed because the store did. */
@@ -200,8 +196,7 @@ export class SessionWork implements SessionActions {
 
   /** The save that is needed now. Throws too if what the handler has set got lost, because `regenerate` has failed. */
   #pendingSave(): { state: SessionState; save: Save } | undefined {
-    const { lost } = this.#unit;
-    if (lost) throw lost.error;
+    this.#unit.checkNothingIsLost();
     const session = this.#unit.placed();
     const state = session && LiveSession.stateOf(session);
     const due = state && this.#unit.saveOf(session!, state, 'commit');
@@ -217,14 +212,6 @@ export class SessionWork implements SessionActions {
 
   /** What the response must tell its client. Asked once, with the headers: after that it is told. */
   takeNotice(): ClientNotice {
-    const { notice } = this.#unit;
-    this.#unit.notice = NOTHING;
-    if (notice.is === 'nothing') return notice;
-    const { of: session } = notice;
-    if (notice.is === 'forget') return { is: 'forget', session };
-    if (session.standing.is === 'ended' || !session.token) return NOTHING;
-    const stamp = stampOf(session, this.#config, this.#client);
-    const token = session.token.signed(this.#config.signer, stamp, session.lifetime);
-    return { is: 'token', token, session };
+    return this.#unit.takeNotice();
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ResolvedCookie, SessionCookieOptions } from '../cookie/attributes.js';
 import type { SessionCookie } from '../cookie/cookie.js';
+import type { FromRequest } from './from-request.js';
 
 /** How a client's token travels: how it is read, set and removed. */
 export interface SessionIdentity {
@@ -11,8 +12,7 @@ export interface SessionIdentity {
   /** The defaults of `session.cookie`, `maxAge` included; default: those of a cookie without options. */
   readonly cookie?: SessionCookieOptions | undefined;
   /** Whether a request may have a session of this identity; default: every request may. */
-  // Typed as a method, so that a function that takes Express's `Request` is assignable.
-  appliesTo?: { of(req: IncomingMessage): boolean }['of'] | undefined;
+  appliesTo?: FromRequest<boolean> | undefined;
   /**
    * The tokens that the client presents, as `set` got them. `undefined` if there are none. Otherwise this identity
    * decides: if none of them is valid, the request has no session, whatever other identities would return.
