@@ -1,3 +1,4 @@
+import { unsign } from 'cookie-signature';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import expressSession from 'express-session';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -61,6 +62,13 @@ const login: Handler = async (session) => {
 };
 const dataOf: Handler = (session) => ({ ...session, cookie: undefined });
 
+/** The name of the error that a call rejects with. */
+const nameOfError = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'none',
+    ({ name }: Error) => name,
+  );
+
 describe('store calls of a request', () => {
   it('a client without a session that stores nothing causes no call and gets no cookie', async () => {
     const browser = await app({ '/': dataOf });
@@ -88,10 +96,10 @@ describe('store calls of a request', () => {
     await browser.get('/five');
     store.take();
     await browser.get('/one');
-    const [read, update] = store.calls;
-    expect([read!.operation, update!.operation]).toEqual(['read', 'update']);
-    expect({ ...update!.change!.set }).toEqual({ b: '{"deep":[1,2]}' });
-    expect(update!.change!.remove).toBeUndefined();
+    const { change } = store.calls.at(-1)!;
+    expect(store.take()).toEqual(['read', 'update']);
+    expect({ ...change!.set }).toEqual({ b: '{"deep":[1,2]}' });
+    expect(change!.remove).toBeUndefined();
   });
 
   it('an update removes deleted and undefined properties, and does not write equal ones', async () => {
@@ -153,66 +161,64 @@ describe('the session cookie', () => {
     expect(cookie).toMatch(/^sid=s%3A[\w-]{32}\.[\w-]{32}\.[\w%]+; Path=\/; HttpOnly; SameSite=Lax$/);
   });
 
-  it('is sent with every response if rolling is true, and only when the session changed if it is false', async () => {
-    for (const [rolling, expected] of [
-      [true, 1],
-      [false, 0],
-    ] as const) {
-      const browser = await app(
-        { '/login': login, '/': (session) => session.touch() },
-        { rolling, cookie: { maxAge: 60_000 } },
-      );
-      await browser.get('/login');
-      expect((await browser.get('/')).setCookies, `rolling: ${rolling}`).toHaveLength(expected);
-      await server!.close();
-      await middleware.close();
-    }
+  it.each([
+    [true, 'with every response', 1],
+    [false, 'only when the session has changed', 0],
+  ])('with rolling: %s is sent %s', async (rolling, _, sent) => {
+    const browser = await app(
+      { '/login': login, '/': (session) => session.touch() },
+      { rolling, cookie: { maxAge: 60_000 } },
+    );
+    expect((await browser.get('/login')).setCookies).toHaveLength(1);
+    expect((await browser.get('/')).setCookies).toHaveLength(sent);
   });
 
   it('is verified with any of the secrets and signed with the first', async () => {
     const browser = await app({ '/login': login, '/': dataOf }, { secret: ['old'] });
     await browser.get('/login');
-    const { cookies } = browser;
+    const old = browser.cookies.get('sid')!;
     await server!.close();
-    const { port } = (server = await serveAgain({ secret: ['new', 'old'] }));
-    const later = new Browser(`http://127.0.0.1:${port}`);
-    later.cookies.set('sid', cookies.get('sid')!);
+    const later = await app(
+      { '/': dataOf, '/rotate': (session) => session.rotate() },
+      { secret: ['new', 'old'] },
+    );
+    later.cookies.set('sid', old);
     expect((await later.get('/')).json()).toEqual({ user: 'ann' });
-
-    async function serveAgain(options: Partial<SessionOptions>): Promise<TestServer> {
-      await app({ '/': dataOf }, options);
-      return server!;
-    }
+    await later.get('/rotate');
+    expect(unsign(decodeURIComponent(later.cookies.get('sid')!).slice('s:'.length), 'new')).not.toBe(false);
   });
 
-  it('never causes a lookup when its token is forged or malformed, and its id is not adopted', async () => {
+  interface TokenParts {
+    id: string;
+    secret: string;
+    signature: string;
+  }
+
+  it.each<[string, (token: TokenParts) => string]>([
+    ['a changed signature', ({ id, secret, signature }) => `s:${id}.${secret}.${signature.slice(0, -2)}AA`],
+    ['no signature', ({ id, secret }) => `s:${id}.${secret}`],
+    ['no secret', ({ id, signature }) => `s:${id}.${signature}`],
+    ['no signature and no prefix', ({ id, secret }) => `${id}.${secret}`],
+    ['an empty id and secret', ({ signature }) => `s:..${signature}`],
+    ['an added stamp', ({ id, secret, signature }) => `s:${id}.${secret}.9999999999.${signature}`],
+    ['a prefix alone', () => 's:'],
+    ['nothing in it', () => ''],
+    ['a broken percent-encoding', () => '%'],
+    ['4 000 characters', () => `s:${'x'.repeat(4000)}`],
+  ])('with a token with %s causes no lookup, and its id is not adopted', async (_, forge) => {
     const browser = await app({ '/login': login, '/': (session) => session.id });
     await browser.get('/login');
     const good = decodeURIComponent(browser.cookies.get('sid')!);
-    const [id, secret, signature] = good.slice(2).split('.') as [string, string, string];
-    const token = `${id}.${secret}`;
+    const [id, secret, signature] = good.slice('s:'.length).split('.') as [string, string, string];
     store.take();
-    for (const forged of [
-      `s:${token}.${signature.slice(0, -2)}AA`,
-      `s:${token}`,
-      `s:${id}.${signature}`,
-      token,
-      `s:..${signature}`,
-      `s:${token}.9999999999.${signature}`,
-      's:',
-      '',
-      '%',
-      `s:${'x'.repeat(4000)}`,
-    ]) {
-      browser.cookies.set('sid', encodeURIComponent(forged));
-      const response = await browser.get('/');
-      expect(response.status).toBe(200);
-      expect(response.json<string>()).not.toBe(id);
-      expect(store.take(), forged.slice(0, 50)).toEqual([]);
-    }
+    browser.cookies.set('sid', encodeURIComponent(forge({ id, secret, signature })));
+    const response = await browser.get('/');
+    expect(response.status).toBe(200);
+    expect(response.json<string>()).not.toBe(id);
+    expect(store.take()).toEqual([]);
   });
 
-  it('with a wrong secret gets a new session, and a warning contains its id but no secret', async () => {
+  it('with a wrong secret gets a new session, and a warning with its id but without the secret is logged', async () => {
     const browser = await app({ '/login': login, '/': dataOf });
     await browser.get('/login');
     const { id, record } = store.calls[0]!;
@@ -256,25 +262,27 @@ describe('the methods of a session', () => {
         const stored = (await store.read(session.id))!.data['a'];
         await store.destroy(session.id);
         session['a'] = 2;
-        const error = await session.save().catch((reason: Error) => reason);
-        return [stored, (error as Error).name];
+        return { stored, error: await nameOfError(session.save()) };
       },
     });
     await browser.get('/login');
     const response = await browser.get('/save');
-    expect(response.json<string[]>()).toEqual(['1', 'SessionGoneError']);
+    expect(response.json()).toEqual({ stored: '1', error: 'SessionGoneError' });
     expect(response.setCookies).toEqual([]);
   });
 
-  it('save takes a callback, as express-session does', async () => {
+  it('save calls its callback without an error and returns the session, as in express-session', async () => {
     const browser = await app({
       '/': (session) =>
         new Promise((resolve) => {
           session['a'] = 1;
-          const returned = session.save((error) => resolve([error ?? null, returned === session]));
+          const returned = session.save((error) =>
+            resolve({ error: error ?? null, returnsSession: returned === session }),
+          );
         }),
     });
-    expect((await browser.get('/')).json()).toEqual([null, true]);
+    expect((await browser.get('/')).json()).toEqual({ error: null, returnsSession: true });
+    expect(store.take()).toEqual(['create']);
   });
 
   it('reload reads the session again, into the same object', async () => {
@@ -284,11 +292,12 @@ describe('the methods of a session', () => {
         await store.update((await store.read(session.id))!, { set: { theme: '"dark"' } });
         session['user'] = 'changed and not saved';
         await session.reload();
-        return [session['user'], session['theme'], req.session === (session as unknown)];
+        const { user, theme } = session;
+        return { user, theme, isSameObject: req.session === (session as unknown) };
       },
     });
     await browser.get('/login');
-    expect((await browser.get('/')).json()).toEqual(['ann', 'dark', true]);
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann', theme: 'dark', isSameObject: true });
   });
 
   it('reload with a callback assigns a new object to req.session and leaves the old one unchanged', async () => {
@@ -297,11 +306,11 @@ describe('the methods of a session', () => {
       '/': (session, req) =>
         new Promise((resolve) => {
           session['user'] = 'mine';
-          session.reload(() => resolve([session['user'], (req.session as never)['user']]));
+          session.reload(() => resolve({ old: session['user'], reloaded: (req.session as never)['user'] }));
         }),
     });
     await browser.get('/login');
-    expect((await browser.get('/')).json()).toEqual(['mine', 'ann']);
+    expect((await browser.get('/')).json()).toEqual({ old: 'mine', reloaded: 'ann' });
   });
 
   it('regenerate empties the same object, destroys the old session and assigns a new id', async () => {
@@ -310,17 +319,22 @@ describe('the methods of a session', () => {
       '/': async (session, req) => {
         const before = session.id;
         await session.regenerate();
-        return [
-          before !== session.id,
-          req.sessionID === session.id,
-          session['user'] ?? null,
-          req.session === (session as unknown),
-        ];
+        return {
+          hasNewId: before !== session.id,
+          sessionIDIsNew: req.sessionID === session.id,
+          user: session['user'] ?? null,
+          isSameObject: req.session === (session as unknown),
+        };
       },
     });
     await browser.get('/login');
     const { id } = store.calls[0]!;
-    expect((await browser.get('/')).json()).toEqual([true, true, null, true]);
+    expect((await browser.get('/')).json()).toEqual({
+      hasNewId: true,
+      sessionIDIsNew: true,
+      user: null,
+      isSameObject: true,
+    });
     expect(await store.read(id!)).toBeUndefined();
   });
 
@@ -330,12 +344,21 @@ describe('the methods of a session', () => {
       '/': (session, req) =>
         new Promise((resolve) => {
           session.regenerate(() => {
-            resolve([session['user'], Object.keys(req.session), session !== (req.session as unknown)]);
+            const { session: fresh } = req;
+            resolve({
+              userOfOld: session['user'],
+              keysOfNew: Object.keys(fresh),
+              isSameObject: session === (fresh as unknown),
+            });
           });
         }),
     });
     await browser.get('/login');
-    expect((await browser.get('/')).json()).toEqual(['ann', ['cookie'], true]);
+    expect((await browser.get('/')).json()).toEqual({
+      userOfOld: 'ann',
+      keysOfNew: ['cookie'],
+      isSameObject: false,
+    });
   });
 
   it('regenerate rejects and changes nothing if the old session cannot be destroyed', async () => {
@@ -344,13 +367,18 @@ describe('the methods of a session', () => {
       '/': async (session, req) => {
         store.failing = ['regenerate'];
         const { id } = session;
-        const error = await session.regenerate().catch((reason: Error) => reason);
+        const error = await nameOfError(session.regenerate());
         store.failing = false;
-        return [(error as Error).name, session.id === id, req.sessionID === id, session['user']];
+        const isUnchanged = session.id === id && req.sessionID === id;
+        return { error, isUnchanged, user: session['user'] };
       },
     });
     await browser.get('/login');
-    expect((await browser.get('/')).json()).toEqual(['SessionStoreError', true, true, 'ann']);
+    expect((await browser.get('/')).json()).toEqual({
+      error: 'SessionStoreError',
+      isUnchanged: true,
+      user: 'ann',
+    });
   });
 
   it.each(['destroyed', 'cleared'])(
@@ -369,7 +397,7 @@ describe('the methods of a session', () => {
       });
       await browser.get('/login');
       const response = await browser.get('/again');
-      expect([response.status, response.setCookies]).toEqual([401, []]);
+      expect(response).toMatchObject({ status: 401, setCookies: [] });
       expect(response.json()).toMatchObject({ error: 'SessionGoneError' });
       expect(await store.count()).toBe(0);
       expect((await browser.get('/')).json()).toEqual({});
@@ -377,7 +405,7 @@ describe('the methods of a session', () => {
   );
 
   it.each(['before the call has failed', 'after it'])(
-    'what is set %s does not reach the old session if regenerate is not awaited, and the request fails',
+    'a property assigned %s does not reach the old session if regenerate is not awaited, and the request fails',
     async (when) => {
       const browser = await app({
         '/login': login,
@@ -397,7 +425,7 @@ describe('the methods of a session', () => {
     },
   );
 
-  it('regenerate rejects if one before it in the same request has failed', async () => {
+  it('regenerate rejects if an earlier regenerate in the same request has failed', async () => {
     const browser = await app({
       '/login': login,
       '/again': async (session) => {
@@ -435,7 +463,7 @@ describe('the methods of a session', () => {
     },
   );
 
-  it('a destroy after regenerate ends the old session for requests that regenerate it too, as passport logs out', async () => {
+  it('a slower request cannot regenerate a session after another called regenerate and destroy, as passport does', async () => {
     const gates = new Gates();
     const browser = await app({
       '/login': login,
@@ -513,22 +541,16 @@ describe('the methods of a session', () => {
     expect(await store.read(id!)).toBeUndefined();
   });
 
-  it('a destroy that fails results in a 503 and the session stays, awaited or not', async () => {
-    const browser = await app({
-      '/login': login,
-      '/awaited': (session) => session.destroy(),
-      '/unawaited': (session) => void session.destroy(),
-      '/': dataOf,
-    });
+  it.each<[string, Handler]>([
+    ['awaited', (session) => session.destroy()],
+    ['unawaited', (session) => void session.destroy()],
+  ])('an %s destroy that fails results in a 503, and the session stays', async (_, logout) => {
+    const browser = await app({ '/login': login, '/logout': logout, '/': dataOf });
     await browser.get('/login');
-    for (const path of ['/awaited', '/unawaited']) {
-      store.failing = ['destroy'];
-      const response = await browser.get(path);
-      store.failing = false;
-      expect(response.status, path).toBe(503);
-      expect(response.setCookies, path).toEqual([]);
-      expect((await browser.get('/')).json(), path).toEqual({ user: 'ann' });
-    }
+    store.failing = ['destroy'];
+    expect(await browser.get('/logout')).toMatchObject({ status: 503, setCookies: [] });
+    store.failing = false;
+    expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
   });
 
   it('an unawaited save, destroy and regenerate in a row destroy the session they were called on', async () => {
@@ -548,17 +570,25 @@ describe('the methods of a session', () => {
     expect(await store.read(id!)).toBeUndefined();
   });
 
-  it('replacing req.session is logged, and replacing session.cookie fails the request', async () => {
+  it('replacing req.session saves nothing and is logged', async () => {
     const browser = await app({
-      '/session': (_session, req) => void ((req as { session: unknown }).session = { user: 'x' }),
-      '/cookie': (session) => {
+      '/': (_session, req) => void ((req as { session: unknown }).session = { user: 'x' }),
+    });
+    expect((await browser.get('/')).setCookies).toEqual([]);
+    expect(store.take()).toEqual([]);
+    expect(logged).toEqual([expect.stringContaining('req.session was replaced')]);
+  });
+
+  it('replacing session.cookie fails the request', async () => {
+    const browser = await app({
+      '/': (session) => {
         session['user'] = 'ann';
         (session as { cookie: unknown }).cookie = { maxAge: 1000 };
       },
     });
-    expect((await browser.get('/session')).setCookies).toEqual([]);
-    expect(logged).toEqual([expect.stringContaining('req.session was replaced')]);
-    expect((await browser.get('/cookie')).json()['message']).toContain('session.cookie was replaced');
+    const response = await browser.get('/');
+    expect(response).toMatchObject({ status: 500, setCookies: [] });
+    expect(response.json()['message']).toContain('session.cookie was replaced');
   });
 
   it('destroy removes the old session even after a regenerate that came too late', async () => {
@@ -603,29 +633,27 @@ describe('the methods of a session', () => {
       { maxSize: 500 },
     );
     const response = await browser.get('/');
-    expect([response.status, response.json()['error']]).toEqual([500, 'SessionTooLargeError']);
+    expect(response.status).toBe(500);
+    expect(response.json()['error']).toBe('SessionTooLargeError');
   });
 
-  it('an unserializable value or a reserved name fails the request with an error that names the property', async () => {
-    const cycle: Record<string, unknown> = {};
-    cycle['self'] = cycle;
-    const browser = await app({
-      '/bigint': (session) => void (session['total'] = 1n),
-      '/cycle': (session) => void (session['tree'] = cycle),
-      '/reserved': (session) => void ((session as Record<string, unknown>)['save'] = 'data'),
-    });
-    for (const [path, property] of [
-      ['/bigint', 'total'],
-      ['/cycle', 'tree'],
-      ['/reserved', 'save'],
-    ] as const) {
-      const response = await browser.get(path);
-      expect(response.status).toBe(500);
-      expect(response.json()['message']).toContain(property);
-      expect(response.setCookies).toEqual([]);
-    }
-    expect(store.take()).toEqual([]);
-  });
+  const cycle: Record<string, unknown> = {};
+  cycle['self'] = cycle;
+
+  it.each([
+    ['a BigInt', { property: 'total', value: 1n, message: 'session["total"] cannot be saved' }],
+    ['a cycle', { property: 'tree', value: cycle, message: 'session["tree"] cannot be saved' }],
+    ['a reserved name', { property: 'save', value: 'data', message: 'session.save is reserved' }],
+  ])(
+    '%s fails the request with an error that names the property',
+    async (_, { property, value, message }) => {
+      const browser = await app({ '/': (session) => void Object.assign(session, { [property]: value }) });
+      const response = await browser.get('/');
+      expect(response).toMatchObject({ status: 500, setCookies: [] });
+      expect(response.json()['message']).toContain(message);
+      expect(store.take()).toEqual([]);
+    },
+  );
 
   it('joinGroup throws for a group that is not a string', async () => {
     const browser = await app({ '/': (session) => void session.joinGroup({ $ne: null } as never) });
@@ -642,10 +670,10 @@ describe('the methods of a session', () => {
           string,
           new () => object
         >;
-        return [session instanceof TheirSession!, session.cookie instanceof Cookie!];
+        return { session: session instanceof TheirSession!, cookie: session.cookie instanceof Cookie! };
       },
     });
-    expect((await browser.get('/')).json()).toEqual([true, true]);
+    expect((await browser.get('/')).json()).toEqual({ session: true, cookie: true });
   });
 });
 
@@ -655,10 +683,10 @@ describe('a failing store', () => {
     await browser.get('/login');
     store.failing = true;
     const response = await browser.get('/');
-    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
+    expect(response).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
   });
 
-  it('passes a 503 without what the handler sent to the next error handler when the commit fails', async () => {
+  it('passes a 503 to the next error handler when the commit fails, without the headers and body of the handler', async () => {
     const browser = await app({
       '/': (session, _req, res) => {
         session['a'] = 1;
@@ -667,20 +695,18 @@ describe('a failing store', () => {
     });
     store.failing = true;
     const response = await browser.get('/');
-    expect(response.status).toBe(503);
-    expect(response.headers['cache-control']).toBeUndefined();
+    expect(response).toMatchObject({ status: 503, setCookies: [] });
+    expect(response.headers).not.toHaveProperty('cache-control');
     expect(response.json()['error']).toBe('SessionStoreError');
-    expect(response.setCookies).toEqual([]);
   });
 
   it.each([
-    ['passes it on', (res: Response, next: NextFunction) => next, 503],
+    ['pass it on', { status: 503, respondWith: (_res: Response, next: NextFunction) => next }],
     [
-      'sends a response of its own',
-      (res: Response) => () => void res.status(500).json({ error: 'mine' }),
-      500,
+      'send its own response',
+      { status: 500, respondWith: (res: Response) => () => void res.status(500).json({ error: 'mine' }) },
     ],
-  ])('passes its error to the callback of save, and the handler %s', async (_, respondWith, status) => {
+  ])('passes its error to the callback of save, which may %s', async (_, { respondWith, status }) => {
     const handle = express();
     middleware = sessionMiddleware({ secret: 'request', store, logger: { warn() {}, error() {} } });
     handle.use(middleware as RequestHandler);
@@ -695,7 +721,7 @@ describe('a failing store', () => {
     server = await serve(handle);
     store.failing = true;
     const response = await new Browser(server.url).get('/');
-    expect([response.status, response.text, response.setCookies]).toEqual([status, '{"error":"mine"}', []]);
+    expect(response).toMatchObject({ status, text: '{"error":"mine"}', setCookies: [] });
     expect(response.headers['retry-after']).toBe(status === 503 ? '1' : undefined);
   });
 
