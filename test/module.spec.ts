@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import {
   Body,
   Controller,
@@ -34,12 +35,14 @@ import {
   SessionTooLargeError,
   cookieIdentity,
   headerIdentity,
+  type ClearOptions,
   type SessionModuleOptions,
   type SessionOptionsFactory,
 } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { eventually } from './eventually.js';
 import { Browser } from './http/browser.js';
+import { Gates } from './http/gates.js';
 import { RecordingStore } from './stores/recording.store.js';
 
 declare module 'nestjs-session-stores' {
@@ -193,9 +196,9 @@ describe('SessionModule', () => {
     await app.listen(0, '127.0.0.1');
     await expectSessions(new Browser(await app.getUrl()));
     expect(store.calls.map(({ operation }) => operation)).toContain('create');
-    expect([store.opened, store.closed]).toEqual([1, 0]);
+    expect(store).toMatchObject({ opened: 1, closed: 0 });
     await app.close();
-    expect([store.opened, store.closed]).toEqual([1, 1]);
+    expect(store).toMatchObject({ opened: 1, closed: 1 });
   });
 
   it('does not open the store before the app is initialised', async () => {
@@ -203,27 +206,22 @@ describe('SessionModule', () => {
     const testing = await Test.createTestingModule({
       imports: [SessionModule.forRoot({ secret, store })],
     }).compile();
-    testing.createNestApplication({ logger: false });
+    const app = testing.createNestApplication({ logger: false });
+    opened.push(app);
     expect(store.opened).toBe(0);
+    await app.init();
+    expect(store.opened).toBe(1);
   });
 
   it('closes the store after pending handlers have finished', async () => {
     const store = newStore();
-    let finish!: () => void;
-    const held = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    let arrived!: () => void;
-    const started = new Promise<void>((resolve) => {
-      arrived = resolve;
-    });
+    const gates = new Gates();
     @Controller()
     class SlowController {
       @Post('slow')
       async slow(@Session() session: Session): Promise<void> {
         session.user = 'ann';
-        arrived();
-        await held;
+        await gates.pass('handler');
       }
     }
     const { app, browser } = await run([SessionModule.forRoot({ secret, store })], {
@@ -231,9 +229,9 @@ describe('SessionModule', () => {
     });
     opened.pop();
     const response = browser.post('/slow');
-    await started;
+    await gates.reached('handler');
     const closing = app.close();
-    finish();
+    gates.open('handler');
     expect((await response).status).toBe(201);
     await closing;
     expect(store.take()).toEqual(['create']);
@@ -258,17 +256,14 @@ describe('SessionModule', () => {
     expect((await browser.get('/api/me')).json()).toEqual({ user: 'ann' });
   });
 
-  it('covers only the routes in forRoutes, and not those in exclude', async () => {
-    const { browser } = await run([
-      SessionModule.forRoot({ secret, store: newStore(), forRoutes: ['login', 'me'] }),
-    ]);
-    await expectSessions(browser);
-    expect((await browser.get('/guarded')).status).toBe(500);
-
-    const excluded = await run([SessionModule.forRoot({ secret, store: newStore(), exclude: ['guarded'] })]);
-    await expectSessions(excluded.browser);
-    expect((await excluded.browser.get('/guarded')).status).toBe(500);
-  });
+  it.each([{ forRoutes: ['login', 'me'] }, { exclude: ['guarded'] }])(
+    'covers only the routes that %o selects',
+    async (routes) => {
+      const { browser } = await run([SessionModule.forRoot({ secret, store: newStore(), ...routes })]);
+      await expectSessions(browser);
+      expect((await browser.get('/guarded')).status).toBe(500);
+    },
+  );
 
   it.each([
     [{ forRoutes: 'cart' }, /^forRoutes must be a list of routes/],
@@ -279,7 +274,7 @@ describe('SessionModule', () => {
     await expect(run([SessionModule.forRoot({ secret, ...wrong } as never)])).rejects.toThrow(message);
   });
 
-  it('rejects a factory that returns nothing with an error that says so', async () => {
+  it('rejects a factory that returns nothing with an error that says to return the options', async () => {
     await expect(run([SessionModule.forRootAsync({ useFactory: () => undefined as never })])).rejects.toThrow(
       /return them, as in useFactory/,
     );
@@ -348,7 +343,7 @@ describe('SessionModule at start, while the store cannot be opened,', () => {
     expect(performance.now() - begun).toBeLessThan(2000);
   });
 
-  it('does not try again after an error that is not of the backend', async () => {
+  it('does not try again after an error that is not a SessionStoreError', async () => {
     const { store, logger } = unreachable();
     store.open = () => {
       store.opened++;
@@ -460,41 +455,36 @@ describe('a commit in Nest', () => {
     }
   }
 
-  it('that fails reaches the exception filter of the controller, and no cookie is sent', async () => {
-    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
-      controllers: [WriteController],
-    });
-    const response = await browser.post('/filtered');
-    expect([response.status, response.json()]).toEqual([503, { sorry: true }]);
-    expect(response.setCookies).toEqual([]);
-  });
-
-  it('that fails while the handler awaits it is a 503 with Retry-After and without its headers', async () => {
-    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
-      controllers: [WriteController],
-    });
-    const response = await browser.post('/awaited');
-    expect([response.status, response.headers['retry-after'], response.headers['x-mine']]).toEqual([
-      503,
-      '1',
-      undefined,
-    ]);
-  });
-
-  it('that fails is a 503 with Retry-After if the app has no exception filter', async () => {
-    const { browser } = await run([SessionModule.forRoot({ secret, store: newStore() })], {
-      controllers: [WriteController],
-    });
-    const response = await browser.post('/plain');
-    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
-    expect(response.text).not.toContain('recording');
-  });
-
-  it('saves the changes of a handler that throws, and the response is its error', async () => {
+  async function runWrites(): Promise<{ browser: Browser; store: RecordingStore }> {
     const store = newStore();
     const { browser } = await run([SessionModule.forRoot({ secret, store })], {
       controllers: [WriteController],
     });
+    return { browser, store };
+  }
+
+  it('that fails reaches the exception filter of the controller, and no cookie is sent', async () => {
+    const { browser } = await runWrites();
+    const response = await browser.post('/filtered');
+    expect(response).toMatchObject({ status: 503, text: '{"sorry":true}', setCookies: [] });
+  });
+
+  it("that fails while the handler awaits it is a 503 with Retry-After and without the handler's headers", async () => {
+    const { browser } = await runWrites();
+    const response = await browser.post('/awaited');
+    expect(response).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(response.headers).not.toHaveProperty('x-mine');
+  });
+
+  it('that fails is a 503 with Retry-After if the app has no exception filter', async () => {
+    const { browser } = await runWrites();
+    const response = await browser.post('/plain');
+    expect(response).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(response.text).not.toContain('recording');
+  });
+
+  it('saves the changes of a handler that throws, and the response is its error', async () => {
+    const { browser, store } = await runWrites();
     const response = await browser.post('/teapot');
     expect(response.status).toBe(418);
     expect(response.setCookies).toHaveLength(1);
@@ -503,6 +493,7 @@ describe('a commit in Nest', () => {
 });
 
 describe('SessionService', () => {
+  /** Two browsers in which ann has logged in, and a third in which ben has. */
   async function withSessions(): Promise<{ sessions: SessionService; browsers: Browser[]; ids: string[] }> {
     const { app, browser } = await run([SessionModule.forRoot({ secret, store: newStore() })]);
     const browsers = [browser, new Browser(browser.url), new Browser(browser.url)];
@@ -512,6 +503,8 @@ describe('SessionService', () => {
     }
     return { sessions: app.get(SessionService), browsers, ids };
   }
+  const usersOf = (browsers: Browser[]): Promise<unknown[]> =>
+    Promise.all(browsers.map(async (browser) => (await browser.get('/me')).json()['user']));
   const idsOf = async (views: AsyncIterable<{ id: string }>): Promise<string[]> => {
     const ids: string[] = [];
     for await (const { id } of views) ids.push(id);
@@ -534,37 +527,52 @@ describe('SessionService', () => {
     expect(Object.keys(view).toSorted()).toEqual(['createdAt', 'data', 'expiresAt', 'groups', 'id']);
     expect({ ...view.data }).toEqual({ user: 'ann' });
     expect(view.groups).toEqual(['user:ann']);
-    expect([view, view.data, view.groups].every((part) => Object.isFrozen(part))).toBe(true);
+    const isFrozen = {
+      view: Object.isFrozen(view),
+      data: Object.isFrozen(view.data),
+      groups: Object.isFrozen(view.groups),
+    };
+    expect(isFrozen).toEqual({ view: true, data: true, groups: true });
+  });
+
+  it('finds no session for an id that does not exist', async () => {
+    const { sessions } = await withSessions();
     expect(await sessions.find('nobody')).toBeUndefined();
   });
 
-  it('destroys one session, a group except one session, or all, and resolves to how many', async () => {
+  it('destroys one session, and resolves to whether it was live', async () => {
     const { sessions, browsers, ids } = await withSessions();
     expect(await sessions.destroy(ids[2]!)).toBe(true);
     expect(await sessions.destroy(ids[2]!)).toBe(false);
-    expect((await browsers[2]!.get('/me')).json()).toEqual({ user: null });
-    expect(await sessions.clearGroup('user:ann', { except: { id: ids[0]! } })).toBe(1);
-    expect((await browsers[1]!.get('/me')).json()).toEqual({ user: null });
-    expect((await browsers[0]!.get('/me')).json()).toEqual({ user: 'ann' });
-    expect(await sessions.clearGroup('user:ann', { except: ids[0]! })).toBe(0);
-    expect(await sessions.clearGroup('user:ann', { except: [ids[0]!] })).toBe(0);
-    expect(await sessions.clearAll()).toBe(1);
-    expect((await browsers[0]!.get('/me')).json()).toEqual({ user: null });
+    expect(await usersOf(browsers)).toEqual(['ann', 'ann', null]);
+  });
+
+  it.each<[string, (id: string) => ClearOptions['except']]>([
+    ['an object with an id', (id) => ({ id })],
+    ['an id', (id) => id],
+    ['a list of ids', (id) => [id]],
+  ])('destroys a group except %s, and resolves to the number of destroyed sessions', async (_, except) => {
+    const { sessions, browsers, ids } = await withSessions();
+    expect(await sessions.clearGroup('user:ann', { except: except(ids[0]!) })).toBe(1);
+    expect(await usersOf(browsers)).toEqual(['ann', null, 'ben']);
+  });
+
+  it('destroys all sessions, and resolves to their number', async () => {
+    const { sessions, browsers } = await withSessions();
+    expect(await sessions.clearAll()).toBe(3);
+    expect(await usersOf(browsers)).toEqual([null, null, null]);
   });
 
   it('lets a handler log in and log out everywhere else, with a session that is not stored yet', async () => {
     const { browsers } = await withSessions();
     expect((await browsers[0]!.post('/only-here/ann')).json()).toEqual({ ended: 1 });
-    expect((await browsers[0]!.get('/me')).json()).toEqual({ user: 'ann' });
-    expect((await browsers[1]!.get('/me')).json()).toEqual({ user: null });
+    expect(await usersOf(browsers)).toEqual(['ann', null, 'ben']);
   });
 
   it('lets a handler log out a user everywhere', async () => {
     const { browsers } = await withSessions();
     expect((await browsers[0]!.post('/logout-everywhere')).json()).toEqual({ ended: 2 });
-    for (const browser of browsers.slice(0, 2))
-      expect((await browser.get('/me')).json()).toEqual({ user: null });
-    expect((await browsers[2]!.get('/me')).json()).toEqual({ user: 'ben' });
+    expect(await usersOf(browsers)).toEqual([null, null, 'ben']);
   });
 
   it('creates a session without a request, whose token is valid in a cookie and in a header', async () => {
@@ -592,7 +600,7 @@ describe('SessionService', () => {
     });
   });
 
-  it('creates a session with its own maxAge, which requests keep', async () => {
+  it('creates a session with its own maxAge, which requests keep and absoluteTimeout limits', async () => {
     const { app, browser } = await run([
       SessionModule.forRoot({ secret, store: newStore(), rolling: true, absoluteTimeout: 90_000 }),
     ]);
@@ -603,7 +611,6 @@ describe('SessionService', () => {
     expect(expiresAt - Date.now()).toBeGreaterThan(45_000);
     expect(expiresAt - Date.now()).toBeLessThanOrEqual(50_000);
     expect(response.setCookies[0]).toContain(`Expires=${new Date(expiresAt).toUTCString()}`);
-    await expect(sessions.create({}, { maxAge: Infinity })).rejects.toThrow(/must be finite/);
     const { session: capped } = await sessions.create({}, { maxAge: 500_000 });
     expect(capped.expiresAt - Date.now()).toBeLessThanOrEqual(90_000);
   });
@@ -623,33 +630,45 @@ describe('SessionService', () => {
     expect(cookie).not.toMatch(/HttpOnly/);
   });
 
-  it('does not create a session with invalid data, maxAge or groups', async () => {
+  it.each<[string, [data: Record<string, unknown>, options?: object], RegExp | (new (...args: never[]) => Error)]>([
+    ['data above maxSize', [{ text: 'x'.repeat(1000) }], SessionTooLargeError],
+    ["a member's name in its data", [{ id: 'mine' }], /session.id is reserved/],
+    ["another member's name in its data", [{ identity: 'mine' }], /session.identity is reserved/],
+    ['a value that JSON cannot hold', [{ big: 1n }], /JSON cannot hold its value/],
+    ['a maxAge of 0', [{}, { maxAge: 0 }], /maxAge must be/],
+    ['an infinite maxAge', [{}, { maxAge: Infinity }], /must be finite/],
+    ['a group that is not a string', [{}, { groups: [5] }], TypeError],
+  ])('does not create a session with %s', async (_, parameters, error) => {
     const { app } = await run([SessionModule.forRoot({ secret, store: newStore(), maxSize: 1000 })]);
     const sessions = app.get(SessionService);
-    await expect(sessions.create({ text: 'x'.repeat(1000) })).rejects.toThrow(SessionTooLargeError);
-    await expect(sessions.create({ id: 'mine' })).rejects.toThrow(/session.id is reserved/);
-    await expect(sessions.create({ identity: 'mine' })).rejects.toThrow(/session.identity is reserved/);
-    await expect(sessions.create({ big: 1n })).rejects.toThrow(/JSON cannot hold its value/);
-    await expect(sessions.create({}, { maxAge: 0 })).rejects.toThrow(/maxAge must be/);
-    await expect(sessions.create({}, { groups: [5] as never })).rejects.toThrow(TypeError);
+    await expect(sessions.create(...parameters)).rejects.toThrow(error);
     expect(await sessions.countAll()).toBe(0);
   });
 
-  it('rejects a group, id or except that is not a string, so that undefined never means all', async () => {
+  const METHODS: Record<string, (sessions: SessionService, value: never) => unknown> = {
+    list: (sessions, value) => sessions.list(value),
+    page: (sessions, value) => sessions.page({ group: value }),
+    count: (sessions, value) => sessions.count(value),
+    clearGroup: (sessions, value) => sessions.clearGroup(value),
+    find: (sessions, value) => sessions.find(value),
+    destroy: (sessions, value) => sessions.destroy(value),
+    'clearGroup with except': (sessions, value) => sessions.clearGroup('user:ann', { except: [value] }),
+  };
+
+  it.each(Object.keys(METHODS))(
+    'throws a TypeError from %s for a group or id that is not a string, so that undefined never means all',
+    async (method) => {
+      const { sessions } = await withSessions();
+      for (const value of [undefined, null, { $ne: null }, 5, ['user:ann']] as never[])
+        await expect(async () => METHODS[method]!(sessions, value), inspect(value)).rejects.toThrow(
+          TypeError,
+        );
+      expect(await sessions.countAll()).toBe(3);
+    },
+  );
+
+  it('rejects a page with a limit above 1 000', async () => {
     const { sessions } = await withSessions();
-    const wrong = [undefined, null, { $ne: null }, 5, ['user:ann']] as never[];
-    for (const value of wrong) {
-      expect(() => sessions.list(value)).toThrow(TypeError);
-      await expect(sessions.page({ group: value })).rejects.toThrow(TypeError);
-      await expect(sessions.count(value)).rejects.toThrow(TypeError);
-      await expect(sessions.clearGroup(value)).rejects.toThrow(TypeError);
-      await expect(sessions.find(value)).rejects.toThrow(TypeError);
-      await expect(sessions.destroy(value)).rejects.toThrow(TypeError);
-    }
-    await expect(sessions.clearGroup('user:ann', { except: [undefined] as never })).rejects.toThrow(
-      TypeError,
-    );
     await expect(sessions.page({ group: 'user:ann', limit: 1001 })).rejects.toThrow(TypeError);
-    expect(await sessions.countAll()).toBe(3);
   });
 });
