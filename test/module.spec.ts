@@ -630,7 +630,9 @@ describe('SessionService', () => {
     expect(cookie).not.toMatch(/HttpOnly/);
   });
 
-  it.each<[string, [data: Record<string, unknown>, options?: object], RegExp | (new (...args: never[]) => Error)]>([
+  it.each<
+    [string, [data: Record<string, unknown>, options?: object], RegExp | (new (...args: never[]) => Error)]
+  >([
     ['data above maxSize', [{ text: 'x'.repeat(1000) }], SessionTooLargeError],
     ["a member's name in its data", [{ id: 'mine' }], /session.id is reserved/],
     ["another member's name in its data", [{ identity: 'mine' }], /session.identity is reserved/],

@@ -2,7 +2,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionRecord } from 'nestjs-session-stores/store';
 import { Gates } from './http/gates.js';
 import { simulate } from './http/rotating.clients.js';
-import { dataOf, serveApp, tokenOf, type Handler, type TestApp, loggedIn } from './http/app.js';
+import {
+  dataOf,
+  loggedIn,
+  serveApp,
+  tokenOf,
+  type Handler,
+  type TestApp,
+  type TestSession,
+} from './http/app.js';
 import type { Browser } from './http/browser.js';
 import type { RecordingStore } from './stores/recording.store.js';
 
@@ -16,7 +24,7 @@ const login: Handler = async (session) => {
 const rotate: Handler = (session) => session.rotate();
 const id: Handler = (session) => session.id;
 const groups: Handler = (session) => session.groupNames();
-const HANDLERS = { '/login': login, '/rotate': rotate, '/key': id, '/groups': groups, '/': dataOf };
+const HANDLERS = { '/login': login, '/rotate': rotate, '/id': id, '/groups': groups, '/': dataOf };
 
 const userOf = async (browser: Browser): Promise<unknown> => (await browser.get('/')).json()['user'] ?? null;
 
@@ -50,12 +58,12 @@ describe('a rotation', () => {
     await browser.get('/rotate');
     pass(GRACE - 1);
     const record = await app.store.read(tokenOf(browser).id);
-    for (const path of ['/', '/rotate', '/key']) {
+    for (const path of ['/', '/rotate', '/id']) {
       const response = await old.get(path);
       expect(response.status, path).toBe(200);
       expect(response.setCookies, path).toEqual([]);
     }
-    expect((await old.get('/key')).json<string>()).toBe(tokenOf(browser).id);
+    expect((await old.get('/id')).json<string>()).toBe(tokenOf(browser).id);
     const { secretHash, previous } = (await app.store.read(tokenOf(browser).id))!;
     expect({ secretHash, previous }).toEqual({ secretHash: record!.secretHash, previous: record!.previous });
     expect(await userOf(browser)).toBe('ann');
@@ -78,7 +86,7 @@ describe('a rotation', () => {
     expect(app.store.take()).toEqual(['read', 'read']);
   });
 
-  it('is completed by the next request if the first could not store that, which does not fail the first', async () => {
+  it('is completed by the next request if the first one cannot store that, and the first one still succeeds', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     await browser.get('/rotate');
@@ -105,7 +113,7 @@ describe('a rotation', () => {
     pass(1);
     app.store.take();
     expect((await old.get('/')).json()).toEqual({});
-    expect((await old.get('/key')).json<string>()).not.toBe(tokenOf(browser).id);
+    expect((await old.get('/id')).json<string>()).not.toBe(tokenOf(browser).id);
     expect(app.store.take()).toEqual(['read', 'read']);
     expect(app.logged).toEqual([expect.stringContaining(tokenOf(browser).id)]);
     for (const { secret } of [tokenOf(old), tokenOf(browser)]) {
@@ -139,7 +147,7 @@ describe('a rotation', () => {
     expect((await lost.get('/')).json()).toEqual({});
   });
 
-  it('whose response is lost again and again is repeated for ten graces, and then the old token is a replaced one', async () => {
+  it('whose response is lost every time is repeated for ten graces, and then the old token is a replaced one', async () => {
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
     await browser.clone().get('/rotate');
@@ -167,7 +175,7 @@ describe('a rotation', () => {
   });
 
   it.each(['refuse', 'destroy'] as const)(
-    'that was repeated for a stolen token makes that of its owner a replaced one, as onReplacedToken: %o says',
+    'that was repeated for a stolen token makes the token of the owner a replaced one, with onReplacedToken: %o',
     async (onReplacedToken) => {
       const app = await serveApp(HANDLERS, { onReplacedToken });
       const owner = await loggedIn(app);
@@ -181,7 +189,7 @@ describe('a rotation', () => {
     },
   );
 
-  it('whose response was lost is repeated once for parallel requests, of which one gets the cookie', async () => {
+  it('whose response was lost is repeated once for parallel requests, and one of them gets the cookie', async () => {
     const gates = new Gates();
     const app = await serveApp(HANDLERS);
     const browser = await loggedIn(app);
@@ -262,7 +270,7 @@ describe('a rotation', () => {
     gates.open('1');
     gates.open('2');
     expect((await Promise.all(responses)).flatMap(({ setCookies }) => setCookies)).toHaveLength(1);
-    expect([await userOf(one), await userOf(two)]).toEqual(['ann', 'ann']);
+    expect({ one: await userOf(one), two: await userOf(two) }).toEqual({ one: 'ann', two: 'ann' });
   });
 
   it('does nothing until the grace of the previous rotation is over, unless its own grace is 0', async () => {
@@ -277,7 +285,8 @@ describe('a rotation', () => {
 
     const second = browser.clone();
     expect((await second.get('/now')).setCookies).toHaveLength(1);
-    expect([await userOf(second), await userOf(browser), await userOf(slow)]).toEqual(['ann', null, null]);
+    const users = { second: await userOf(second), first: await userOf(browser), slow: await userOf(slow) };
+    expect(users).toEqual({ second: 'ann', first: null, slow: null });
 
     await second.get('/rotate');
     await second.get('/');
@@ -286,42 +295,45 @@ describe('a rotation', () => {
     expect(await userOf(second)).toBe('ann');
   });
 
-  it('rejects once the response has begun, before it reaches the store, and so does regenerate', async () => {
-    for (const name of ['rotate', 'regenerate'] as const) {
+  it.each([
+    ['rotate', 'streamed'],
+    ['rotate', 'held'],
+    ['regenerate', 'streamed'],
+    ['regenerate', 'held'],
+  ] as const)(
+    'by %s() rejects once the response is %s, before it reaches the store',
+    async (method, state) => {
       let outcome: Promise<unknown> | undefined;
+      const callOn = (session: TestSession): Promise<unknown> =>
+        (outcome = session[method]().catch((error: Error) => error.message));
       const app = await serveApp({
         ...HANDLERS,
         '/streamed': async (session, _req, res) => {
           res.write('begun');
-          outcome = session[name]().catch((error: Error) => error.message);
-          await outcome;
+          await callOn(session);
           res.end();
         },
         '/held': (session, _req, res) => {
           // The response waits for the commit, and looks sent.
           session['visits'] = 1;
           res.json('begun');
-          outcome = session[name]().catch((error: Error) => error.message);
+          void callOn(session);
         },
       });
       const browser = await loggedIn(app);
-      for (const path of ['/streamed', '/held']) {
-        const { status, setCookies } = await browser.get(path);
-        expect([status, setCookies], path).toEqual([200, []]);
-        expect(await outcome, path).toMatch(/the response has begun/);
-        const operations = app.store.take();
-        expect(operations, path).not.toContain('rotate');
-        expect(operations, path).not.toContain('destroy');
-      }
+      expect(await browser.get(`/${state}`)).toMatchObject({ status: 200, setCookies: [] });
+      expect(await outcome).toMatch(/the response has begun/);
+      const operations = app.store.take();
+      for (const operation of ['rotate', 'regenerate', 'destroy'])
+        expect(operations).not.toContain(operation);
       expect(await userOf(browser)).toBe('ann');
-    }
-  });
+    },
+  );
 
   it('does nothing for a session that is not stored yet', async () => {
     const app = await serveApp(HANDLERS);
     const browser = app.browser();
-    const response = await browser.get('/rotate');
-    expect([response.status, response.setCookies]).toEqual([200, []]);
+    expect(await browser.get('/rotate')).toMatchObject({ status: 200, setCookies: [] });
     expect(app.store.take()).toEqual([]);
   });
 
@@ -339,88 +351,77 @@ describe('a rotation', () => {
     expect(response.setCookies).toEqual([]);
   });
 
-  it('rejects a grace that is not a duration, and changes nothing', async () => {
-    const app = await serveApp({
-      ...HANDLERS,
-      '/wrong': async (session) => {
-        const wrong = [-1, 0.5, Number.NaN, Infinity, '5' as never, null as never];
-        return Promise.all(
-          wrong.map((grace) => session.rotate({ grace }).catch((error: Error) => error.name)),
-        );
-      },
-    });
-    const browser = await loggedIn(app);
-    const response = await browser.get('/wrong');
-    expect(response.json()).toEqual(Array(6).fill('TypeError'));
-    expect(response.setCookies).toEqual([]);
-    expect(await userOf(browser)).toBe('ann');
-  });
+  it.each([-1, 0.5, Number.NaN, Infinity, '5', null])(
+    'rejects a grace of %o, and changes nothing',
+    async (grace) => {
+      const app = await serveApp({
+        ...HANDLERS,
+        '/wrong': (session) => session.rotate({ grace: grace as number }).catch((error: Error) => error.name),
+      });
+      const browser = await loggedIn(app);
+      const response = await browser.get('/wrong');
+      expect(response.json<string>()).toBe('TypeError');
+      expect(response.setCookies).toEqual([]);
+      expect(await userOf(browser)).toBe('ann');
+    },
+  );
 
   it('with grace 0 invalidates the old secret at once', async () => {
     const app = await serveApp({ ...HANDLERS, '/now': (session) => session.rotate({ grace: 0 }) });
     const browser = await loggedIn(app);
     const old = browser.clone();
     await browser.get('/now');
-    expect([await userOf(browser), await userOf(old)]).toEqual(['ann', null]);
+    expect({ current: await userOf(browser), old: await userOf(old) }).toEqual({ current: 'ann', old: null });
   });
 
-  it('that was stored sends its token even on the 503 of a commit that then fails', async () => {
-    const app: TestApp = await serveApp({
-      ...HANDLERS,
-      '/rotate-and-write': async (session) => {
-        await session.rotate();
-        session['theme'] = 'dark';
-        app.store.failing = ['update'];
-      },
-      '/fail': (session) => {
-        session['theme'] = 'dark';
-        app.store.failing = ['update'];
-      },
-    });
-    const browser = await loggedIn(app);
-    const lost = browser.clone();
-    for (const path of ['/rotate-and-write', '/fail']) {
-      if (path === '/fail') {
-        // The rotation is repeated at the start of the request, and the commit at its end fails.
-        app.store.failing = false;
-        await lost.get('/rotate');
+  it.each(['by the handler', 'by the middleware, because a response was lost,'])(
+    'that was stored %s sends its token even on the 503 of a commit that then fails',
+    async (origin) => {
+      const app: TestApp = await serveApp({
+        ...HANDLERS,
+        '/fail': async (session) => {
+          if (origin === 'by the handler') await session.rotate();
+          session['theme'] = 'dark';
+          app.store.failing = ['update'];
+        },
+      });
+      const browser = await loggedIn(app);
+      if (origin !== 'by the handler') {
+        await browser.clone().get('/rotate');
         pass(GRACE);
       }
-      const response = await browser.get(path);
+      const response = await browser.get('/fail');
       app.store.failing = false;
-      expect([response.status, response.setCookies.length], path).toEqual([503, 1]);
+      expect(response.status).toBe(503);
+      expect(response.setCookies).toHaveLength(1);
       await browser.get('/');
       pass(2 * GRACE);
-      expect((await browser.get('/')).json(), path).toEqual({ user: 'ann' });
-      lost.cookies.set('sid', browser.cookies.get('sid')!);
-    }
-  });
+      expect((await browser.get('/')).json()).toEqual({ user: 'ann' });
+    },
+  );
 
-  it('does not protect a login from session fixation, as regenerate does', async () => {
-    const app = await serveApp({
-      '/visit': (session) => void (session['visited'] = true),
-      '/rotate': async (session) => {
-        await session.rotate();
-        session['user'] = 'ann';
-      },
-      '/regenerate': async (session) => {
-        await session.regenerate();
-        session['user'] = 'ann';
-      },
-      '/': dataOf,
-    });
-    for (const [path, seen] of [
-      ['/rotate', 'ann'],
-      ['/regenerate', null],
-    ] as const) {
+  it.each([
+    ['rotate', 'ann'],
+    ['regenerate', null],
+  ] as const)(
+    'does not protect a login from session fixation, unlike regenerate: %s',
+    async (method, userOfAttacker) => {
+      const app = await serveApp({
+        '/visit': (session) => void (session['visited'] = true),
+        '/login': async (session) => {
+          await session[method]();
+          session['user'] = 'ann';
+        },
+        '/': dataOf,
+      });
       const attacker = app.browser();
       await attacker.get('/visit');
       const victim = attacker.clone();
-      await victim.get(path);
-      expect(await userOf(victim), path).toBe('ann');
-      expect(await userOf(attacker), path).toBe(seen);
-    }
-  });
+      await victim.get('/login');
+      expect(await userOf(victim)).toBe('ann');
+      expect(await userOf(attacker)).toBe(userOfAttacker);
+    },
+  );
 });
 
 const SEED = Number(process.env['SEED'] ?? 1);
