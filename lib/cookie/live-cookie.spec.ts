@@ -70,14 +70,15 @@ describe('LiveCookie.set', () => {
 });
 
 describe('LiveCookie.expireIn', () => {
-  it('sets what is left, and keeps the age that was configured or set', () => {
+  it('sets the remaining lifetime, and keeps the age that was configured or set', () => {
     const cookie = new LiveCookie({ maxAge: 60_000, path: '/' });
     LiveCookie.expireIn(cookie, 20_000);
-    expect([cookie.maxAge, cookie.expires, cookie.originalMaxAge]).toEqual([
-      20_000,
-      new Date(NOW + 20_000),
-      60_000,
-    ]);
+    const { maxAge, expires, originalMaxAge } = cookie;
+    expect({ maxAge, expires, originalMaxAge }).toEqual({
+      maxAge: 20_000,
+      expires: new Date(NOW + 20_000),
+      originalMaxAge: 60_000,
+    });
     expect(LiveCookie.lifetime(cookie, 1)).toBe(60_000);
     expect(LiveCookie.change(cookie)).toBeUndefined();
   });
@@ -85,6 +86,7 @@ describe('LiveCookie.expireIn', () => {
   it('changes nothing for a cookie without an age', () => {
     const cookie = new LiveCookie({ path: '/' });
     LiveCookie.expireIn(cookie, 20_000);
-    expect([cookie.maxAge, cookie.expires]).toEqual([null, null]);
+    const { maxAge, expires } = cookie;
+    expect({ maxAge, expires }).toEqual({ maxAge: null, expires: null });
   });
 });

@@ -25,10 +25,8 @@ describe('the token of a client', () => {
   it('is sent again as it was presented if its stamp is close', () => {
     const signer = aSigner();
     const token = new ClientToken('id', 'secret', { signed: 'presented', stamp: 100 });
-    expect([token.signed(signer, 100, LIFETIME), token.signed(signer, 109, LIFETIME)]).toEqual([
-      'presented',
-      'presented',
-    ]);
+    expect(token.signed(signer, 100, LIFETIME)).toBe('presented');
+    expect(token.signed(signer, 109, LIFETIME)).toBe('presented');
     expect(token.stamp).toBe(100);
     expect(signer.signed).toEqual([]);
   });
@@ -43,7 +41,7 @@ describe('the token of a client', () => {
     expect(signer.signed).toHaveLength(2);
   });
 
-  it('is another one after a rotation, of the same session and with the same grace', () => {
+  it('has another secret after a rotation, and the same session id and grace', () => {
     const token = new ClientToken('id', 'secret', { signed: 'presented', stamp: 100 });
     token.graceEnds = 5;
     const next = token.rotated('other');

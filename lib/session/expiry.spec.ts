@@ -23,20 +23,35 @@ describe('the expiry of a session', () => {
   );
 
   it('is over at its absolute timeout, and not before', () => {
-    expect([999, 1000].map((now) => isTooOld(400, 600, now))).toEqual([false, true]);
+    expect(isTooOld(400, 600, 999)).toBe(false);
+    expect(isTooOld(400, 600, 1000)).toBe(true);
     expect(isTooOld(0, Infinity, NEVER)).toBe(false);
   });
 
-  it('is due after a tenth of the lifetime, and when it becomes earlier by more than that', () => {
-    const after = (minutes: number) => isDue(0, minutes * MINUTE, LIFETIME);
-    expect([0, 10, 10.1, -10, -10.1].map(after)).toEqual([false, false, true, false, true]);
+  it.each([
+    { minutes: 0, due: false },
+    { minutes: 10, due: false },
+    { minutes: 10.1, due: true },
+    { minutes: -10, due: false },
+    { minutes: -10.1, due: true },
+  ])('that moves by $minutes minutes, of a lifetime of 100, is due: $due', ({ minutes, due }) => {
+    expect(isDue(0, minutes * MINUTE, LIFETIME)).toBe(due);
   });
 
-  it('counts as ours if the store has it within a tenth of the lifetime and a second', () => {
-    const by = (milliseconds: number) => isOurs(5000 + milliseconds, 5000, LIFETIME);
-    expect([0, 10 * MINUTE + 1000, -10 * MINUTE - 1000].map(by)).toEqual([true, true, true]);
-    expect([10 * MINUTE + 1001, -10 * MINUTE - 1001].map(by)).toEqual([false, false]);
-  });
+  const tolerance = 10 * MINUTE + 1000;
+
+  it.each([
+    { by: 0, ours: true },
+    { by: tolerance, ours: true },
+    { by: -tolerance, ours: true },
+    { by: tolerance + 1, ours: false },
+    { by: -tolerance - 1, ours: false },
+  ])(
+    'that differs in the store by $by ms, of a lifetime of 100 minutes, counts as ours: $ours',
+    ({ by, ours }) => {
+      expect(isOurs(5000 + by, 5000, LIFETIME)).toBe(ours);
+    },
+  );
 });
 
 describe('the stamp of a cookie', () => {
@@ -58,7 +73,8 @@ describe('the stamp of a cookie', () => {
 
   it('is due by the longest age of a cookie if the session lives longer', () => {
     const tenth = LONGEST_AGE / 10_000;
-    expect([tenth, tenth + 1].map((next) => isStampDue(0, next, Infinity))).toEqual([false, true]);
+    expect(isStampDue(0, tenth, Infinity)).toBe(false);
+    expect(isStampDue(0, tenth + 1, Infinity)).toBe(true);
   });
 
   it.each([
