@@ -54,7 +54,8 @@ describe('the cookie of an active user', () => {
       }
       pass(200);
       const response = await browser.get('/me');
-      expect([response.json(), maxAgesOf(response)], `round ${round}`).toEqual(['ann', [4]]);
+      const received = { user: response.json<string>(), maxAges: maxAgesOf(response) };
+      expect(received, `round ${round}`).toEqual({ user: 'ann', maxAges: [4] });
     }
   });
 
@@ -201,11 +202,9 @@ describe('the stamp of a token', () => {
     pass(5 * SECOND);
     header.store.take();
     const read = await header.browser().get('/me', { headers: { 'x-auth-token': token } });
-    expect([read.json(), read.headers['x-auth-token'], header.store.take()]).toEqual([
-      'ann',
-      undefined,
-      ['read'],
-    ]);
+    expect(read.json<string>()).toBe('ann');
+    expect(read.headers).not.toHaveProperty('x-auth-token');
+    expect(header.store.take()).toEqual(['read']);
 
     const bare = await serveApp(HANDLERS, {
       store: fromExpressStore(new MemoryStore()),

@@ -150,12 +150,12 @@ describe.each([
     const ben = await Stream.open(other, '/events');
     await eventually(() => ann.text.includes('data: ann') && ben.text.includes('data: ann'));
     await checked(store);
-    expect([ann.isOpen, ben.isOpen, producing]).toEqual([true, true, 2]);
+    expect({ ann: ann.isOpen, ben: ben.isOpen, producing }).toEqual({ ann: true, ben: true, producing: 2 });
 
     await app.get(SessionService).destroy(id);
     await eventually(() => !ann.isOpen);
     expect(ann.res.complete).toBe(true);
-    expect([ben.isOpen, producing]).toEqual([true, 1]);
+    expect({ ben: ben.isOpen, producing }).toEqual({ ben: true, producing: 1 });
   });
 
   it('are closed when their own browser logs out, and cannot be opened with the old cookie', async () => {
@@ -199,7 +199,8 @@ describe.each([
     const stream = await Stream.open(browser, '/events');
     store.failing = true;
     await checked(store);
-    expect([stream.isOpen, logged.length]).toEqual([true, 1]);
+    expect(stream.isOpen).toBe(true);
+    expect(logged).toHaveLength(1);
     store.failing = false;
     await app.get(SessionService).destroy(id);
     await eventually(() => !stream.isOpen);

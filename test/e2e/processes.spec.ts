@@ -214,10 +214,10 @@ describe('the start of the sample app', () => {
     try {
       const { port } = other.address() as AddressInfo;
       const { code, output } = await failToStart({ PORT: String(port), SESSION_SECRET: 'x' });
-      expect([code, output]).toEqual([
-        1,
+      expect(code).toBe(1);
+      expect(output).toBe(
         `127.0.0.1:${port} cannot be used (another program listens there): choose another PORT or HOST\n`,
-      ]);
+      );
     } finally {
       other.close();
     }

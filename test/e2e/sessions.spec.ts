@@ -64,8 +64,13 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     return browser;
   }
 
-  const statuses = (): Promise<number[]> =>
-    Promise.all([laptop, phone, tablet].map(async (browser) => (await browser.get('/me')).status));
+  /** The status of `/me` on each device: 200 while it is logged in, and 401 after that. */
+  async function statuses(): Promise<{ laptop: number; phone: number; tablet: number }> {
+    const [ofLaptop, ofPhone, ofTablet] = await Promise.all(
+      [laptop, phone, tablet].map((browser) => browser.get('/me')),
+    );
+    return { laptop: ofLaptop!.status, phone: ofPhone!.status, tablet: ofTablet!.status };
+  }
 
   describe('a login', () => {
     it('sets a cookie that scripts cannot read and that lasts as long as the session', async () => {
@@ -126,8 +131,8 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
         laptop.put('/preferences/theme', { value: `theme ${round}` }),
         laptop.put('/preferences/language', { value: `language ${round}` }),
       ]);
-      expect([theme.status, theme.json()]).toEqual([200, { theme: `theme ${round}` }]);
-      expect([language.status, language.json()]).toEqual([200, { language: `language ${round}` }]);
+      expect(theme).toMatchObject({ status: 200, text: `{"theme":"theme ${round}"}` });
+      expect(language).toMatchObject({ status: 200, text: `{"language":"language ${round}"}` });
       expect(await me(laptop)).toMatchObject({ theme: `theme ${round}`, language: `language ${round}` });
     }
     expect(await me(phone)).toMatchObject({ theme: null, language: null });
@@ -137,11 +142,9 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     it('contains each device of the user once, marks the current one, and shows no secret', async () => {
       await login('somebody else', `${user}, another`);
       const devices = await list(phone);
-      expect(devices.map(({ userAgent, current }) => [userAgent, current]).toSorted()).toEqual([
-        ['laptop', false],
-        ['phone', true],
-        ['tablet', false],
-      ]);
+      const current = devices.map((device) => [device.userAgent, device.current] as const);
+      expect(current).toHaveLength(3);
+      expect(Object.fromEntries(current)).toEqual({ laptop: false, phone: true, tablet: false });
       const secret = /^s:[^.]+\.([^.]+)\./.exec(decodeURIComponent(phone.cookies.get('sid')!))![1]!;
       for (const device of devices) {
         expect(Object.keys(device)).toEqual(['key', 'current', 'userAgent', 'createdAt', 'expiresAt']);
@@ -154,8 +157,8 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     it('no longer contains a session that was destroyed, and the others stay', async () => {
       const key = await keyOf(phone);
       const ended = await laptop.delete(`/sessions/${key}`);
-      expect([ended.status, ended.text]).toEqual([204, '']);
-      expect(await statuses()).toEqual([200, 401, 200]);
+      expect(ended).toMatchObject({ status: 204, text: '' });
+      expect(await statuses()).toEqual({ laptop: 200, phone: 401, tablet: 200 });
       expect((await list(laptop)).map(({ userAgent }) => userAgent).toSorted()).toEqual(['laptop', 'tablet']);
       expect((await laptop.delete(`/sessions/${key}`)).status).toBe(404);
     });
@@ -164,7 +167,7 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       const response = await laptop.delete(`/sessions/${await keyOf(laptop)}`);
       expect(response.status).toBe(204);
       expectCleared(response, laptop);
-      expect(await statuses()).toEqual([401, 200, 200]);
+      expect(await statuses()).toEqual({ laptop: 401, phone: 200, tablet: 200 });
     });
 
     it('excludes other users: destroying their session or an unknown one results in a 404', async () => {
@@ -174,7 +177,7 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
         expect((await laptop.delete(`/sessions/${key}`)).status, key).toBe(404);
       }
       expect((await stranger.get('/me')).status).toBe(200);
-      expect(await statuses()).toEqual([200, 200, 200]);
+      expect(await statuses()).toEqual({ laptop: 200, phone: 200, tablet: 200 });
     });
   });
 
@@ -182,16 +185,16 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     it('destroys only this session, and its cookie is no longer valid', async () => {
       const before = laptop.clone();
       const response = await laptop.post('/logout');
-      expect([response.status, response.text]).toEqual([204, '']);
+      expect(response).toMatchObject({ status: 204, text: '' });
       expectCleared(response, laptop);
-      expect(await statuses()).toEqual([401, 200, 200]);
+      expect(await statuses()).toEqual({ laptop: 401, phone: 200, tablet: 200 });
       expect((await before.get('/me')).status).toBe(401);
     });
 
     it('of other devices destroys all sessions but this one', async () => {
       const response = await laptop.post('/logout-others');
-      expect([response.status, response.json()]).toEqual([200, { ended: 2 }]);
-      expect(await statuses()).toEqual([200, 401, 401]);
+      expect(response).toMatchObject({ status: 200, text: '{"ended":2}' });
+      expect(await statuses()).toEqual({ laptop: 200, phone: 401, tablet: 401 });
       expect((await laptop.post('/logout-others')).json()).toEqual({ ended: 0 });
     });
 
@@ -199,9 +202,9 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
       const stranger = await login('stranger', `${user}, a stranger`);
       const before = laptop.clone();
       const response = await laptop.post('/logout-everywhere');
-      expect([response.status, response.json()]).toEqual([200, { ended: 3 }]);
+      expect(response).toMatchObject({ status: 200, text: '{"ended":3}' });
       expectCleared(response, laptop);
-      expect(await statuses()).toEqual([401, 401, 401]);
+      expect(await statuses()).toEqual({ laptop: 401, phone: 401, tablet: 401 });
       expect((await before.get('/me')).status).toBe(401);
       expect((await stranger.get('/me')).status).toBe(200);
     });
@@ -229,18 +232,22 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
         const response = await browser.send(method, path, {
           body: method === 'PUT' ? { value: 'x' } : undefined,
         });
-        expect([response.status, response.setCookies]).toEqual([401, []]);
+        expect(response, sid).toMatchObject({ status: 401, setCookies: [] });
       }
     });
 
     it('may log out, and gets no cookie', async () => {
-      const { status, setCookies } = await new Browser(app.url).post('/logout');
-      expect([status, setCookies]).toEqual([204, []]);
+      expect(await new Browser(app.url).post('/logout')).toMatchObject({ status: 204, setCookies: [] });
     });
 
     it('gets a list of the routes at /, and no cookie', async () => {
-      const { status, headers, setCookies, text } = await new Browser(app.url).get('/');
-      expect([status, headers['content-type'], setCookies]).toEqual([200, 'text/html; charset=utf-8', []]);
+      const response = await new Browser(app.url).get('/');
+      expect(response).toMatchObject({
+        status: 200,
+        headers: { 'content-type': 'text/html; charset=utf-8' },
+        setCookies: [],
+      });
+      const { text } = response;
       for (const [method, path] of guarded) {
         expect(text).toContain(`${method} ${path.replace('/key', '/:key')}<`);
       }

@@ -112,7 +112,11 @@ it('RedisProxy holds commands until they are released', async () => {
   const lateReply = late.incr('m');
   await once(late, 'connect');
   for (let round = 0; round < 5; round++) await call(server.url, 'PING');
-  expect([replied, await direct('n'), await direct('m')]).toEqual([false, null, null]);
+  expect({ replied, n: await direct('n'), m: await direct('m') }).toEqual({
+    replied: false,
+    n: null,
+    m: null,
+  });
   proxy.release();
   expect(await Promise.all([reply, lateReply])).toEqual([1, 1]);
 });

@@ -58,7 +58,8 @@ describe('a separate server for a spec', () => {
   it.each(['stop', 'kill'] as const)('has exited after %s, and starts again on its port', async (end) => {
     const pid = server.pid!;
     await server[end]();
-    expect([server.pid, running(pid)]).toEqual([undefined, false]);
+    expect(server.pid).toBeUndefined();
+    expect(running(pid)).toBe(false);
     await expect(call(server.url, 'PING')).rejects.toThrow('ECONNREFUSED');
     await server.start();
     expect(server.pid).not.toBe(pid);

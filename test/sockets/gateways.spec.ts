@@ -169,15 +169,16 @@ describe('gateways on Socket.IO', () => {
     expect(Buffer.from(reply as ArrayBuffer)).toEqual(Buffer.from([...Buffer.from('ann'), 0, 255]));
   });
 
-  it('serve a client that polls, and one that upgrades from polling to a WebSocket', async () => {
+  it.each([
+    ['polls', ['polling']],
+    ['upgrades from polling to a WebSocket', ['polling', 'websocket']],
+  ])('serve a client that %s', async (_, transports) => {
     const { login, url } = await serve();
     const headers = { cookie: cookieOf((await login()).browser) };
-    for (const transports of [['polling'], ['polling', 'websocket']]) {
-      const client = await connectIo(url, headers, { transports });
-      expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
-      if (transports.length > 1) await eventually(() => client.io.engine.transport.name === 'websocket');
-      expect(await client.timeout(5000).emitWithAck('put', 2)).toBe('put by ann');
-    }
+    const client = await connectIo(url, headers, { transports });
+    expect(await client.timeout(5000).emitWithAck('put', 1)).toBe('put by ann');
+    await eventually(() => client.io.engine.transport.name === transports.at(-1));
+    expect(await client.timeout(5000).emitWithAck('put', 2)).toBe('put by ann');
   });
 
   it('accept a client that reconnects with a new cookie', async () => {
@@ -215,10 +216,13 @@ describe('gateways on ws', () => {
     await reply;
     await sessions.destroy(id);
     const closed = new Promise((resolve) =>
-      client.once('close', (code, reason) => resolve([code, String(reason)])),
+      client.once('close', (code, reason) => resolve({ code, reason: String(reason) })),
     );
     client.send(JSON.stringify({ event: 'user' }));
-    expect(await closed).toEqual([1008, 'the session has ended, or its secret was replaced. Connect again']);
+    expect(await closed).toEqual({
+      code: 1008,
+      reason: 'the session has ended, or its secret was replaced. Connect again',
+    });
   });
 });
 
@@ -228,18 +232,25 @@ describe('withSessions', () => {
     return testing.createNestApplication({ logger: false });
   };
 
-  it('throws without SessionModule, if called twice for an adapter, and for invalid options', async () => {
-    const without = await anApp([]);
-    expect(() => withSessions(new IoAdapter(without), without)).toThrow(/Import SessionModule.forRoot/);
+  it('throws an error that says to import SessionModule if it is not imported', async () => {
+    const app = await anApp([]);
+    expect(() => withSessions(new IoAdapter(app), app)).toThrow(/Import SessionModule.forRoot/);
+  });
 
+  it('returns its adapter, and throws if it is called twice for one', async () => {
     const app = await anApp([SessionModule.forRoot({ secret: 'sockets' })]);
     const adapter = new IoAdapter(app);
     expect(withSessions(adapter, app)).toBe(adapter);
     expect(() => withSessions(adapter, app)).toThrow(/called twice/);
-    for (const options of [{ origins: ['*'] }, { origins: 'https://a.example' }, { origin: [] }]) {
-      expect(() => withSessions(new IoAdapter(app), app, options as object)).toThrow(TypeError);
-    }
   });
+
+  it.each([{ origins: ['*'] }, { origins: 'https://a.example' }, { origin: [] }])(
+    'throws a TypeError for the options %o',
+    async (options) => {
+      const app = await anApp([SessionModule.forRoot({ secret: 'sockets' })]);
+      expect(() => withSessions(new IoAdapter(app), app, options as object)).toThrow(TypeError);
+    },
+  );
 
   it('is named in the error of a gateway without it', async () => {
     const bare = await Test.createTestingModule({

@@ -27,11 +27,11 @@ describe.each(Object.keys(protocols) as Protocol[])(
         return client.next('user');
       };
       for (const origin of [undefined, url, 'https://app.example.com'])
-        expect(await from(origin)).toBe('ann');
+        expect(await from(origin), origin).toBe('ann');
       expect(logged).toEqual([]);
       store.take();
       for (const origin of ['https://evil.example.com', 'null', 'https://evil.example.com']) {
-        expect(await from(origin)).toBeNull();
+        expect(await from(origin), origin).toBeNull();
       }
       expect(store.take()).toEqual([]);
       expect(logged).toEqual([
@@ -55,7 +55,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
       expect(await userOf({ 'sec-fetch-site': 'cross-site', origin: listed })).toBe('ann');
       expect(logged).toEqual([]);
       for (const site of ['same-site', 'cross-site'])
-        expect(await userOf({ 'sec-fetch-site': site })).toBeNull();
+        expect(await userOf({ 'sec-fetch-site': site }), site).toBeNull();
       expect(logged).toEqual([
         expect.stringContaining('with no Origin header got no session'),
         expect.stringContaining('(Sec-Fetch-Site: "cross-site")'),
@@ -109,7 +109,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
           ...trusting(true),
           cookie: (req) => {
             const { hostname, protocol: scheme } = req as unknown as Bag;
-            seen.push([hostname, scheme]);
+            seen.push({ hostname, scheme });
             return {};
           },
         });
@@ -119,7 +119,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
         const client = await connect(browser, { origin, ...forwarded });
         client.send('user');
         expect(await client.next('user')).toBe('ann');
-        expect(seen).toContainEqual(['shop.example.com', 'https']);
+        expect(seen).toContainEqual({ hostname: 'shop.example.com', scheme: 'https' });
       });
     });
 

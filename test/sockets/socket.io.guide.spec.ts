@@ -227,7 +227,7 @@ describe.each([
     await browser.post('/login');
     store.take();
     const response = await browser.get('/socket.io/?EIO=4&transport=polling&j=0');
-    expect([response.status, response.setCookies]).toEqual([200, []]);
+    expect(response).toMatchObject({ status: 200, setCookies: [] });
     expect(store.take()).toEqual([]);
     expect(logged).toEqual([expect.stringContaining('by JSONP polling got no session')]);
   });
