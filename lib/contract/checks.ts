@@ -1,5 +1,5 @@
-// What the arguments of a store are checked for. An object in the place of a string, such as `{ $ne: null }` from a
-// request body, must never reach a query.
+// The checks of a store's arguments. An object instead of a string, such as `{ $ne: null }` from a request body, must
+// never reach a query.
 import {
   NEVER,
   type SessionChange,
@@ -24,7 +24,7 @@ export function checkRef(ref: SessionRef): void {
   checkString(ref.id, 'id');
 }
 
-/** Throws a `TypeError` for a record that no store may take. */
+/** Throws a `TypeError` for an invalid record. */
 export function checkRecord(record: SessionRecord): void {
   checkObject(record, 'a record');
   checkString(record.id, 'id');
@@ -44,12 +44,12 @@ export function checkRecord(record: SessionRecord): void {
   if (record.from !== undefined) checkStrings(record.from, 'from', 'id');
 }
 
-/** Throws a `TypeError` for a list of ids that no store may take. */
+/** Throws a `TypeError` for an invalid list of ids. */
 export function checkIds(ids: unknown): void {
   checkStrings(ids, 'ids', 'id');
 }
 
-/** Throws a `TypeError` for a change that no store may take. */
+/** Throws a `TypeError` for an invalid change. */
 export function checkChange(change: SessionChange): void {
   checkObject(change, 'a change');
   const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
@@ -78,14 +78,14 @@ export function checkChange(change: SessionChange): void {
   }
 }
 
-/** Throws a `TypeError` for the arguments of a rotation that no store may take. */
+/** Throws a `TypeError` for invalid arguments of a rotation. */
 export function checkRotation(presented: unknown, secretHash: unknown, grace: unknown): void {
   checkString(presented, 'presented');
   checkString(secretHash, 'secretHash');
   checkDuration(grace, 'grace');
 }
 
-/** Throws a `TypeError` for options of a page that no store may take. */
+/** Throws a `TypeError` for invalid options of a page. */
 export function checkPage(options: SessionPageOptions): void {
   checkObject(options, 'the options of a page');
   const { group, after, limit } = options;

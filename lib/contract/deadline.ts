@@ -1,16 +1,16 @@
 /** How long a store waits for its backend by default, in milliseconds. */
 export const DEFAULT_TIMEOUT = 2000;
 
-/** In the place of a timeout: the store has no deadline of its own, because what it calls has one. */
+/** Instead of a timeout: the store has no deadline, because the store that it calls has one. */
 export const NO_DEADLINE = Symbol('no deadline');
 
-/** The time that one call to a backend has. Once it is over, nothing more may be started for the call. */
+/** The time limit of one call to a backend. Once it is over, nothing more may be started for the call. */
 export class Deadline {
   /** When the call began, by `performance.now()`. */
   readonly begun = performance.now();
-  /** Called when the time is over and the call has not settled: cancels what is under way. */
+  /** Called when the time is over and the call has not settled. Cancels work in progress. */
   whenOver: (() => void) | undefined;
-  /** What the error of a timeout advises. Default: the advice of the store. */
+  /** The advice in the error of a timeout. Default: the advice of the store. */
   advice: string | undefined;
 
   /** @param timeout how long the call may take, in milliseconds; `Infinity` for no limit */
@@ -32,8 +32,8 @@ interface Pending {
 }
 
 /**
- * The calls of one store that are under way. All of them have the same time, so they run out in the order in which they
- * began, and one timer serves them all: a timer for each costs a tenth of a call to the cluster's primary.
+ * The pending calls of one store. All of them have the same timeout, so they time out in the order in which they began,
+ * and one timer serves them all: a timer for each costs a tenth of a call to the cluster's primary.
  */
 export class Deadlines {
   readonly #pending = new Set<Pending>();
@@ -42,8 +42,8 @@ export class Deadlines {
   constructor(private readonly timeout: number) {}
 
   /**
-   * Settles as `work` does, or rejects with `late` when the time is over, whichever comes first. What `work` does after
-   * that is ignored, a rejection included. A value that is no promise is returned as it is.
+   * Settles as `work` does, or rejects with `late` when the time is over, whichever comes first. A later result of `work`
+   * is ignored, even a rejection. A value that is not a promise is returned as it is.
    */
   run<T>(
     work: (deadline: Deadline) => T | PromiseLike<T>,

@@ -11,13 +11,13 @@ import { NO_DEADLINE, type Deadline } from './deadline.js';
 import { SessionStore, type SessionStoreCapabilities } from './store.js';
 
 /**
- * A store around another: forwards every call, the clock and the capabilities. Override what should be different, and
- * keep the `hint` of every record that is copied.
+ * Wraps a store: forwards every call, the clock and the capabilities. Override the methods that should differ, and keep
+ * the `hint` in copies of a record.
  *
- * It has no deadline of its own, because the store inside has one, and passes on that store's errors.
+ * It has no deadline, because the inner store has one, and it passes on the errors of that store.
  */
 export class SessionStoreDecorator extends SessionStore {
-  /** @param store the store inside: opened and closed with the decorator */
+  /** @param store the inner store, which is opened and closed with the decorator */
   constructor(protected readonly store: SessionStore) {
     super('decorator', NO_DEADLINE);
   }
@@ -49,7 +49,7 @@ export class SessionStoreDecorator extends SessionStore {
     });
   }
 
-  /** Unlike that of other stores, resolves as `create`. The store inside rejects an id in use. */
+  /** Unlike in other stores, resolves as `create` does: the inner store rejects an id in use. */
   protected override doCreate(record: SessionRecord): Promise<boolean> {
     return this.store.create(record);
   }

@@ -1,4 +1,4 @@
-/** What errors of this package carry, so that those of another copy of it are recognised too. */
+/** Marks the errors of this package, so that those of another copy of it are recognised too. */
 const BRAND = Symbol.for('nestjs-session-stores/error');
 
 /** Marks the instances of an error class with a brand, and makes `instanceof` check the brand. */
@@ -18,14 +18,14 @@ function isBranded(error: unknown, name: string): boolean {
 }
 
 /**
- * A store could not do what it was called for: its backend is unreachable, slow or rejects the call. Shaped as an HTTP
- * 503 whose message must not reach the client.
+ * A call to a store failed: its backend is unreachable or slow, or rejected the call. Shaped as an HTTP 503 whose
+ * message must not reach the client.
  */
 export class SessionStoreError extends Error {
   override readonly name = 'SessionStoreError';
   readonly status = 503;
   readonly statusCode = 503;
-  /** Nothing of the message is for the client. */
+  /** The message is not for the client. */
   readonly expose = false;
 
   static {
@@ -75,7 +75,7 @@ export class SessionTooLargeError extends Error {
   override readonly name = 'SessionTooLargeError';
   readonly status = 500;
   readonly statusCode = 500;
-  /** Nothing of the message is for the client. */
+  /** The message is not for the client. */
   readonly expose = false;
   /** How many bytes the data and the groups would take. `undefined` unless they exceed `maxSize`. */
   readonly size: number | undefined;

@@ -1,4 +1,4 @@
-/** Opens something once, however often it is asked to. After a failure the next call tries again. */
+/** Opens something once, however often `open` is called. After a failure the next call tries again. */
 export class Opening {
   #attempt: Promise<void> | undefined;
   /** The error of the last attempt, if it failed and none has begun since. */

@@ -20,14 +20,14 @@ export function checkNoOthers(
   throw new TypeError(`Unknown ${owner} option "${unknown}". ${instead}`);
 }
 
-/** Throws a `TypeError` for options that are no object. `example` says what to write. */
+/** Throws a `TypeError` for options that are not an object. `example` says what to write. */
 export function checkOptionsObject(owner: string, options: unknown, example: string): void {
   if (options !== undefined && (typeof options !== 'object' || options === null)) {
     throw new TypeError(`${owner} takes an object: write ${example}`);
   }
 }
 
-/** Checks the text that all keys of a store start with. */
+/** Checks the prefix of a store's keys. */
 export function checkPrefix(prefix: unknown): void {
   if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
     throw new TypeError('prefix must be a well-formed string');

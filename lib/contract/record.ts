@@ -27,11 +27,11 @@ export interface SessionRecord {
   createdAt: number;
   /** Exact, and checked on every read. */
   expiresAt: number;
-  /** The sessions that were regenerated, one after another, and became this one: their ids. Never changes. */
+  /** The ids of the sessions that were regenerated, one after another, into this one. Never changes. */
   from?: string[];
   /**
-   * Opaque: what the store that read the record needs to change it without reading it again. A copy of a record keeps
-   * it; no other store looks inside. Absent in stores that need none.
+   * Opaque to all but the store that read the record, which uses it to change the record without reading it again. Keep
+   * it in copies of a record. Absent in stores that do not need it.
    */
   hint?: unknown;
 }
@@ -39,7 +39,7 @@ export interface SessionRecord {
 /** The part of a record that says which session a change is for. The hint may be missing or stale. */
 export type SessionRef = Pick<SessionRecord, 'id' | 'hint'>;
 
-/** What one request does to a record. Every part is optional; an empty change only asks what is current. */
+/** What one request does to a record. Every part is optional; an empty change only returns the current state. */
 export interface SessionChange {
   /** Property names to set, with their new JSON texts. */
   set?: Record<string, string>;
@@ -68,13 +68,13 @@ export interface SessionUpdate {
 export interface SessionPageOptions {
   /** A group. `undefined` means all sessions. */
   group?: string | undefined;
-  /** The `next` of the page before. Absent for the first page. */
+  /** The `next` of the previous page. Absent for the first page. */
   after?: string | undefined;
   /** How many sessions at most: 1 to 1 000. */
   limit: number;
 }
 
-/** Some live sessions, and where to go on. `next` is absent on the last page. */
+/** A page of live sessions. `next` is absent on the last page. */
 export interface SessionPage {
   records: SessionRecord[];
   next?: string;

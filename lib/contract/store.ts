@@ -21,14 +21,14 @@ import type {
   SessionUpdate,
 } from './record.js';
 
-/** What a store can do that not every store can. */
+/** Features that not every store has. */
 export interface SessionStoreCapabilities {
   /**
-   * Whether the store keeps a secret hash. Where it has no place for one, a client's token is the session id alone,
-   * which is then a credential.
+   * Whether the store keeps secret hashes. If not, a client's token is the session id alone, which is then a
+   * credential.
    */
   readonly secrets: boolean;
-  /** Whether the store keeps when a session was created. Where it does not, `createdAt` is 0. */
+  /** Whether the store keeps the creation time of sessions. If not, `createdAt` is 0. */
   readonly createdAt: boolean;
 }
 
@@ -59,7 +59,7 @@ const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true
  * What the methods promise about sessions is tested by the laws in `nestjs-session-stores/laws`.
  *
  * Every method rejects with a `TypeError` for malformed arguments, with a `SessionTooLargeError` if the backend cannot
- * hold the session, and with a `SessionStoreError` if the backend cannot do its part within the timeout.
+ * hold the session, and with a `SessionStoreError` if the backend fails or times out.
  */
 export abstract class SessionStore {
   /** The store's word in errors: `redis`, `mongo`, … */
@@ -121,8 +121,8 @@ export abstract class SessionStore {
    * with the same secret hash it writes nothing. Rejects, too, if a session with this id was destroyed, cleared or
    * regenerated in the last ten minutes.
    *
-   * Resolves to `false`, and leaves no session, if a session in `record.from` has ended, as `haveEnded` tells. If that
-   * cannot be found out, it rejects, and may be called again.
+   * Resolves to `false`, and leaves no session, if `haveEnded` is true of `record.from`. Rejects if that cannot be found
+   * out; it may then be called again.
    */
   create(record: SessionRecord): Promise<boolean> {
     return this.call('create', async () => {
@@ -131,7 +131,7 @@ export abstract class SessionStore {
       const isAllowed = await this.within('create', async (deadline) => {
         if (!(await this.doCreate(record, deadline)))
           throw new SessionStoreError(this.storeName, 'create', ID_IN_USE);
-        // Only now: whoever ends one of them later finds this session.
+        // Only now: a call that ends one of them later finds this session.
         return from.length === 0 || !(await this.doHaveEnded(from, deadline));
       });
       if (!isAllowed) await this.within('create', (deadline) => this.doDestroy(id, deadline));
@@ -139,7 +139,7 @@ export abstract class SessionStore {
     });
   }
 
-  /** The live session with this id. `undefined` if it is absent, destroyed or expired. Not to be changed. */
+  /** The live session with this id; do not change it. `undefined` if it is absent, destroyed or expired. */
   read(id: string): Promise<SessionRecord | undefined> {
     return this.call('read', () => {
       checkId(id);
@@ -148,9 +148,9 @@ export abstract class SessionStore {
   }
 
   /**
-   * Applies `change`, all or nothing, to the live session `record.id`; resolves to the expiry and the secret hash that
-   * it then has. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change
-   * itself ended it.
+   * Applies `change`, all or nothing, to the live session `record.id`. Resolves to its expiry and secret hash after the
+   * change. Resolves to `undefined` and writes nothing if the session is gone; `undefined` too if the change itself
+   * ended it.
    *
    * Only the `id` of `record` counts, and its `hint` if it has one, which may be stale. A condition that does not hold
    * (`touch`, `retirePrevious`) leaves the rest of the change applied.
@@ -191,8 +191,8 @@ export abstract class SessionStore {
   }
 
   /**
-   * Destroys a session. Resolves to whether it was live. If it was regenerated in the last ten minutes, requests that
-   * are under way can create no successor of it from now on.
+   * Destroys a session. Resolves to whether it was live. If it was regenerated in the last ten minutes, requests in
+   * progress can no longer create a successor of it.
    */
   destroy(id: string): Promise<boolean> {
     return this.call('destroy', () => {
@@ -203,7 +203,7 @@ export abstract class SessionStore {
 
   /**
    * Destroys a session in whose place another one will be created, with its id in `from`. Resolves to whether it may
-   * have such a successor: `false` if it has ended, as `haveEnded` tells; `true` otherwise, also if it is regenerated a
+   * have such a successor: `false` if `haveEnded` is true of it; `true` otherwise, also if it is regenerated a
    * second time or has expired. `hint` is that of its record, if it was read; it may be stale.
    */
   regenerate(id: string, hint?: unknown): Promise<boolean> {
@@ -248,8 +248,8 @@ export abstract class SessionStore {
    * id is in `except` stay. A session that joins meanwhile may be destroyed too. Resolves to how many sessions were live.
    * Ends even if sessions keep joining.
    *
-   * A session of the group that was regenerated in the last ten minutes counts as ended from now on, so that requests
-   * that are under way can create no successor of it; unless it, or its successor, is in `except`.
+   * A session of the group that was regenerated in the last ten minutes counts as ended from now on, so that requests in
+   * progress cannot create a successor of it; unless it, or its successor, is in `except`.
    */
   clear(group?: string, except?: Iterable<string>): Promise<number> {
     return this.call('clear', () => {
@@ -328,7 +328,7 @@ export abstract class SessionStore {
     except: ReadonlySet<string>,
   ): number | PromiseLike<number>;
 
-  /** What to check if a call times out: one sentence. */
+  /** One sentence that says what to check if a call times out. */
   protected get advice(): string {
     return 'Is its backend reachable and not overloaded?';
   }

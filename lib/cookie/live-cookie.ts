@@ -148,7 +148,8 @@ export class LiveCookie implements SessionCookie {
   }
 
   /**
-   * Loads what another request stored meanwhile, unless this one has changed something. Returns whether it did.
+   * Loads the attributes that another request stored meanwhile, unless this request has changed any. Returns whether it
+   * loaded them.
    */
   static refresh(cookie: LiveCookie, text: string | undefined): boolean {
     if (cookie.#current() !== cookie.#ownText) return false;
@@ -161,7 +162,7 @@ export class LiveCookie implements SessionCookie {
     cookie.#ownText = text;
   }
 
-  /** Sets how long the session still lives, in milliseconds. What `maxAge` was set to stays the same. */
+  /** Sets how long the session still lives, in milliseconds. `originalMaxAge` stays the same. */
   static expireIn(cookie: LiveCookie, left: number): void {
     if (typeof cookie.originalMaxAge === 'number')
       cookie._expires = new Date(Math.min(Date.now() + left, NEVER));

@@ -210,7 +210,7 @@ function resolveIdentity(identity: SessionIdentity): ResolvedIdentity {
   return { identity, cookie: resolveCookie(cookie), isCookie: header.toLowerCase() === 'cookie' };
 }
 
-/** The shortest secret that is not warned of in production, in characters or bytes. */
+/** A shorter secret causes a warning in production. In characters or bytes. */
 const SHORTEST_SECRET = 32;
 
 function checkSecrets(secret: unknown, logger: SessionLogger): SigningSecret[] {
