@@ -22,7 +22,7 @@ const handlers: Record<string, Handler> = {
 };
 
 describe('a store from another copy of the package', () => {
-  it('is taken, and keeps sessions', async () => {
+  it('is accepted, and stores sessions', async () => {
     expect(CopiedStore).not.toBe(ClusterStore);
     const app = await serveApp(handlers, { store: new CopiedStore({ name: randomUUID() }) });
     const browser = app.browser();

@@ -40,7 +40,7 @@ function others(): Compiled {
 }
 
 describe('every block of', () => {
-  it('TypeScript compiles as a module of its own', () => {
+  it('TypeScript compiles as a separate module', () => {
     expect(blocks.length).toBeGreaterThan(0);
     expect([...others().problems(), ...declaring().problems()]).toEqual([]);
   }, 120_000);
@@ -135,7 +135,7 @@ function namedSections(page: string, title?: string): Map<string, Section[]> {
 
 describe('the documentation has one heading for each name of', () => {
   it.each(DOCUMENTED)(
-    '$type in $page, with what belongs below it',
+    '$type in $page, with its type, default or example below it',
     ({ page, title, name, has }) => {
       const named = namedSections(page, title);
       const headings = [...named].flatMap(([heading, sections]) => sections.map(() => heading));

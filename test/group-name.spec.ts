@@ -40,7 +40,7 @@ describe.each(everyStore)('the methods of multi-process-session, with STORE=%s',
     expect(await sessions.count('two')).toBe(1);
   });
 
-  it('setGroupName keeps its group where data does not reach it, and shows it nowhere', async () => {
+  it('setGroupName keeps the name of its group out of the data, and shows it nowhere', async () => {
     const { app, sessions } = await start();
     const browser = app.browser();
     await browser.post('/join');
@@ -59,7 +59,7 @@ describe.each(everyStore)('the methods of multi-process-session, with STORE=%s',
     expect(Object.keys(view!.data)).toEqual(['groupName']);
   });
 
-  it('setGroupName and the attributes of the cookie leave each other alone', async () => {
+  it('setGroupName and the attributes of the cookie do not affect each other', async () => {
     const { app } = await start();
     const browser = app.browser();
     await browser.post('/set/one');

@@ -112,7 +112,7 @@ function loadedBy(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-describe('who may import whom', () => {
+describe('the imports between rooms', () => {
   it('every file of lib/ is in a room, or is an entry point', () => {
     expect(sources.filter((file) => roomOf(file) === undefined)).toEqual(['lib/index.ts', 'lib/store.ts']);
   });
@@ -164,7 +164,7 @@ describe('who may import whom', () => {
     expect(loaded).toEqual(['lib/nest/session.module.ts loads ../stores/cluster/index.js']);
   });
 
-  it('no files of lib/ import each other in a circle, types included', () => {
+  it('no file of lib/ imports itself in a circle, types included', () => {
     const circles: string[] = [];
     const done = new Set<string>();
     const visit = (file: string, path: string[]): void => {
@@ -190,7 +190,7 @@ describe('who may import whom', () => {
     ).toEqual([]);
   });
 
-  it('what is no part of lib/ imports the package by its name, and so do specs but for their own pure file', () => {
+  it('files outside lib/ import the package by its name, and so do specs except for the pure file beside them', () => {
     for (const file of files.filter((one) => !sources.includes(one))) {
       // The types of a record have no class that could stand twice.
       const inLib = importsOf(file).filter(
@@ -222,7 +222,7 @@ describe('who may import whom', () => {
     expect(found).toEqual([]);
   });
 
-  it('no file of lib/ waits at its top level: require() would refuse the package', () => {
+  it('no file of lib/ uses top-level await, because require() would reject the package', () => {
     for (const file of sources) {
       const waits = (node: ts.Node): boolean =>
         ts.isAwaitExpression(node) ||

@@ -71,7 +71,7 @@ describe.each([
     expect(await groupsOf(browser)).toEqual(['user:1']);
   });
 
-  it('takes over no group that was left again, or that was saved', async () => {
+  it('does not take over a group that was left again, or that was already saved', async () => {
     const { browser } = await start();
     await browser.post('/login/left');
     expect(await groupsOf(browser)).toEqual([]);
@@ -115,7 +115,7 @@ describe.each([
     expect(await app.store.count()).toBe(1);
   });
 
-  it('that fails puts the joins and the group name back, and fails the request that does not give them up', async () => {
+  it('that fails puts the joins and the group name back, and fails the request unless it gives them up', async () => {
     const app = await serveApp({
       ...handlers(regenerate),
       '/fail': async (session) => {

@@ -95,7 +95,7 @@ describe('express-session that is still in main.ts', () => {
     expect(response.text).toContain('Remove it, such as app.use(session(…))');
   });
 
-  it('is never injected by @Session(), on a route that has no session of ours', async () => {
+  it('is never injected by @Session(), even on a route without a session of ours', async () => {
     const browser = await run([SessionModule.forRoot(options({ forRoutes: ['elsewhere'] }))], (app) =>
       app.use(theirs()),
     );
@@ -104,7 +104,7 @@ describe('express-session that is still in main.ts', () => {
 });
 
 describe('two modules of ours', () => {
-  it('have a path each, with a session each', async () => {
+  it('can have separate paths, each with its own session', async () => {
     const browser = await run([
       SessionModule.forRoot(options({ forRoutes: ['login'], name: 'one' })),
       SessionModule.forRoot(options({ forRoutes: ['me'], name: 'other' })),
@@ -121,13 +121,13 @@ describe('two modules of ours', () => {
 });
 
 describe('options', () => {
-  it('that are missing altogether: the error says to write forRoot', async () => {
+  it('that are missing cause an error that says to call forRoot', async () => {
     await expect(run([SessionModule])).rejects.toThrow(
       'SessionModule is imported without options: write SessionModule.forRoot({ secret })',
     );
   });
 
-  it('with an undefined secret: the error asks whether .env was loaded', async () => {
+  it('with an undefined secret cause an error that says to load .env first', async () => {
     await expect(run([SessionModule.forRoot({ secret: undefined as never })])).rejects.toThrow(
       /secret is required: .+ If it is in \.env, load that first: use forRootAsync with ConfigService/,
     );

@@ -89,7 +89,7 @@ describe('the cookie of an active user', () => {
     expect(tokenOf(old)).toEqual(tokenOf(browser));
   });
 
-  it('carries the expiry that the store returned', async () => {
+  it('has the expiry that the store returned', async () => {
     const app = await serveApp(HANDLERS, { cookie: { maxAge: 100 * SECOND } });
     const browser = await loggedIn(app);
     pass(50 * SECOND);
@@ -163,7 +163,7 @@ describe('the stamp of a token', () => {
       `s:${value}.${createHmac('sha256', 'app').update(value).digest('base64').replace(/=+$/, '')}`,
     );
 
-  it('neither admits nor rejects a request', async () => {
+  it('does not decide whether a request is accepted', async () => {
     const app = await serveApp(HANDLERS, { cookie: { maxAge: 100 * SECOND } });
     const browser = await loggedIn(app);
     const { id, secret } = tokenOf(browser);
@@ -237,7 +237,7 @@ describe('session.cookie of a loaded session', () => {
     ['the drop-in', () => serveDropIn(HANDLERS, { cookie: { maxAge: 100 * SECOND } })],
   ];
 
-  it.each(SERVERS)('shows what is left of the session in maxAge and expires, in %s', async (_, serve) => {
+  it.each(SERVERS)('shows its remaining lifetime in maxAge and expires, in %s', async (_, serve) => {
     const app = await serve();
     const browser = await loggedIn(app);
     const until = Date.now() + 100 * SECOND;

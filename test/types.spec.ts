@@ -197,7 +197,7 @@ it('functions of a request may take that of Express', () => {
   expect(problemsOf({ sources: [options] })).toEqual([]);
 });
 
-it('the types say what may be absent: a destroyed session, a view, a value of its data', () => {
+it('the types show what may be undefined: a destroyed session, a view, a value of its data', () => {
   const sources = [
     `import { sessionOf } from 'nestjs-session-stores'; declare const c: any; sessionOf(c).user;`,
     `declare const s: import('nestjs-session-stores').SessionService; (await s.find('i')).data;`,
@@ -208,7 +208,7 @@ it('the types say what may be absent: a destroyed session, a view, a value of it
   );
 });
 
-it('an app that stores nothing is offered nothing of what authors of stores need', async () => {
+it('the entry point for apps exports nothing that only authors of stores need', async () => {
   const offered = Object.keys(await import('nestjs-session-stores'));
   expect(offered.toSorted()).toEqual([
     'SESSION_MIDDLEWARE',

@@ -27,23 +27,33 @@ describe('a token', () => {
     ['with an unknown secret', 'unknown', aRecord(), 'replaced'],
     ['with the previous secret', 'before', previous({}), 'previous'],
     [
-      'with the previous secret of a lost rotation',
+      'with the previous secret, replaced nine graces ago,',
       'before',
       previous({ replacedAt: NOW - 9 * GRACE }),
       'previous',
     ],
     [
-      'with one that was lost for ten graces',
+      'with the previous secret, replaced ten graces ago,',
       'before',
       previous({ replacedAt: NOW - 10 * GRACE }),
       'replaced',
     ],
-    ['with one that was lost since ten graces', 'before', previous({ since: NOW - 10 * GRACE }), 'replaced'],
-    ['in the grace after the new one was presented', 'before', previous({ validUntil: NOW + 1 }), 'previous'],
-    ['after that grace', 'before', previous({ validUntil: NOW }), 'replaced'],
+    [
+      'with the previous secret, first replaced ten graces ago,',
+      'before',
+      previous({ since: NOW - 10 * GRACE }),
+      'replaced',
+    ],
+    [
+      'with the previous secret, in the grace after the new one was presented,',
+      'before',
+      previous({ validUntil: NOW + 1 }),
+      'previous',
+    ],
+    ['with the previous secret, after that grace,', 'before', previous({ validUntil: NOW }), 'replaced'],
     ['of a session past its absolute timeout', 'current', aRecord({ createdAt: NOW - 5000 }), 'too old'],
     ['of another session', 'current', aRecord({ id: 'other' }), 'unreadable'],
-  ])('%s is what its secret says', (_, secretHash, record, expected) => {
+  ])('%s is admitted or rejected', (_, secretHash, record, expected) => {
     expect(admissionOf({ id: 'id', secretHash }, record, 5000, NOW)).toBe(expected);
   });
 

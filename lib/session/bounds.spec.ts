@@ -11,7 +11,7 @@ type Change = Parameters<typeof checkBounds>[1];
 describe('checkBounds', () => {
   it.each<[string, Content, Change, RegExp]>([
     [
-      'a name of a group of 513 bytes',
+      'a group name of 513 bytes',
       EMPTY,
       { join: ['a', 'g'.repeat(513)] },
       /513 bytes and may have 512\. Name/,
@@ -25,7 +25,7 @@ describe('checkBounds', () => {
     ],
     ['1 001 groups at once', EMPTY, { join: groups(1001) }, /1001 groups/],
     [
-      'a further group of a session in too many',
+      'a further group of a session that is in too many',
       { data: {}, groups: groups(1500) },
       { join: ['a', 'b'], leave: ['g1'] },
       /1501 groups/,
@@ -49,7 +49,7 @@ describe('checkBounds', () => {
       /3890 bytes and may have 3000 \(maxSize\)\. Keep/,
     ],
     [
-      'bytes of a group that are too many with those of the data',
+      'data and groups that are too large together',
       { data: { text: 'x'.repeat(2900) }, groups: [] },
       { join: ['g'.repeat(100)] },
       /3004 bytes/,
@@ -63,7 +63,7 @@ describe('checkBounds', () => {
     ['a name of a group of 512 bytes', EMPTY, { join: ['g'.repeat(512)] }],
     ['1 000 groups', EMPTY, { join: groups(1000) }],
     [
-      'group 1 000 in the place of another',
+      'group 1 000 in exchange for another',
       { data: {}, groups: groups(1000) },
       { join: ['a'], leave: ['g1'] },
     ],
@@ -71,14 +71,14 @@ describe('checkBounds', () => {
     ['10 000 properties, and a cookie', EMPTY, { set: { ...data(10_000), cookie: '{}' } }],
     ['to leave a group of too many', { data: {}, groups: groups(1500) }, { leave: ['g1'] }],
     [
-      'to leave two groups of too many and to join one',
+      'leaving two of too many groups and joining one',
       { data: {}, groups: groups(1500) },
       { join: ['a'], leave: ['g1', 'g2'] },
     ],
     ['to remove one of too many properties', { data: data(12_000), groups: [] }, { remove: ['p1'] }],
     ['to change one of too many properties', { data: data(12_000), groups: [] }, { set: { p1: '2' } }],
     [
-      'to change a property of a session whose group has too long a name',
+      'changing a property of a session in a group with too long a name',
       { data: data(1), groups: ['g'.repeat(600)] },
       { set: { p0: '2' } },
     ],
@@ -86,7 +86,7 @@ describe('checkBounds', () => {
     checkBounds(before, change, 2 ** 20);
   });
 
-  it('lets a session that is larger than maxSize become smaller, and not larger', () => {
+  it('allows a session that is larger than maxSize to become smaller, but not larger', () => {
     const before = { data: { text: 'x'.repeat(5000) }, groups: groups(10) };
     checkBounds(before, { set: { text: 'x'.repeat(4900) } }, 3000);
     checkBounds(before, { set: { text: 'x'.repeat(4900) }, join: ['more'] }, 3000);

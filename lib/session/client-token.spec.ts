@@ -17,7 +17,7 @@ function aSigner() {
 }
 
 describe('the token of a client', () => {
-  it('has the hash of its secret, or the one that is known', () => {
+  it('has the hash of its secret, or a hash that is passed', () => {
     expect(new ClientToken('id', 'secret').secretHash).toBe(hash('sha256', 'secret', 'base64url'));
     expect(new ClientToken('id', 'secret', { secretHash: 'known' }).secretHash).toBe('known');
   });
@@ -31,7 +31,7 @@ describe('the token of a client', () => {
     expect(signer.signed).toEqual([]);
   });
 
-  it('is signed if it was not presented with the current signature, and after that when its stamp is far', () => {
+  it('is signed if its signature is not current, and again when its stamp is no longer close', () => {
     const signer = aSigner();
     const token = new ClientToken('id', 'secret', { stamp: 100 });
     expect(token.signed(signer, 100, LIFETIME)).toBe('id.secret.100');

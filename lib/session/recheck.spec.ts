@@ -160,7 +160,7 @@ describe('a stream or socket with a session', () => {
     expect(logged).toHaveLength(2);
   });
 
-  it('is checked in the next round if the reads of those before it fail', async () => {
+  it('is checked in a later round if the reads of earlier ones fail', async () => {
     const opened = Array.from({ length: 200 }, (_, index) => open({ id: `${index}`, secretHash: 'now' }));
     unreadable = (id) => Number(id) < 150;
     await aPeriod();

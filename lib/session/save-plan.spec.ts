@@ -35,11 +35,11 @@ describe('a new session', () => {
     ['with data', { data: { set } }, true],
     ['in a group', { groups: { join: ['g'] } }, true],
     ['that is wanted', { isWanted: true }, true],
-  ])('%s is created: %j, %s', (_, facts, isCreated) => {
+  ])('%s, with %j, is created: %s', (_, facts, isCreated) => {
     expect(fresh(facts) !== undefined).toBe(isCreated);
   });
 
-  it('expires a lifetime from now, or at its absolute timeout, and owes its client a cookie', () => {
+  it('expires a lifetime from now, or at its absolute timeout, and its cookie is due', () => {
     expect(fresh({ data: { set } })).toMatchObject({
       expiresAt: NOW + LIFETIME,
       cookieDue: true,
@@ -55,8 +55,8 @@ describe('a stored session', () => {
 
   it.each<[string, Partial<SaveFacts>, object | undefined]>([
     ['that is unchanged', {}, undefined],
-    ['of which a tenth of the lifetime has passed', earlier, undefined],
-    ['of which more has passed', due, { touch: { from: due.expiresAt, to: NOW + LIFETIME } }],
+    ['after a tenth of its lifetime', earlier, undefined],
+    ['after more than a tenth of its lifetime', due, { touch: { from: due.expiresAt, to: NOW + LIFETIME } }],
     ['whose renewal has failed', { ...due, renewal: 'failed' }, undefined],
     [
       'that was touched',
@@ -70,11 +70,11 @@ describe('a stored session', () => {
     ['with another cookie', { data: { set: { cookie: '{}' } } }, { set: { cookie: '{}' } }],
     ['with another lifetime', { data: { set }, lifetime: MINUTE }, { set, expiresAt: NOW + MINUTE }],
     ['that changes after its renewal has failed', { data: { set }, renewal: 'failed' }, { set }],
-  ])('%s is updated by what has changed', (_, facts, change) => {
+  ])('%s is updated with its changes only', (_, facts, change) => {
     expect(stored(facts)?.change).toEqual(change);
   });
 
-  it('owes its client a cookie that is due, and counts as changed only if more than its expiry is written', () => {
+  it('sends a cookie that is due, and counts as changed only if more than its expiry is written', () => {
     expect(stored({ isCookieDue: true })).toMatchObject({ cookieDue: true, changed: false });
     expect(stored(due)).toMatchObject({ cookieDue: false, changed: false });
     expect(stored({ data: { remove: ['cookie'] } })).toMatchObject({ cookieDue: false, changed: true });

@@ -55,7 +55,7 @@ describe('a worker that is killed during calls', () => {
     expect(await store.count()).toBe(await here.count());
   });
 
-  it('may have sent calls that cannot be replied to, which does no harm', async () => {
+  it('may have sent calls whose replies cannot be delivered: the primary still runs them', async () => {
     await here.create(aRecord('k'));
     const dead = worker;
     const died = killWorker(dead);

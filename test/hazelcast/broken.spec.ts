@@ -21,7 +21,7 @@ function run(file: string, ...args: string[]): { child: ChildProcess; printed: (
 }
 
 describe('a process whose connections to all members broke', () => {
-  it.each(['own', 'given'])('goes on, and reconnects, with a client that is %s', async (whose) => {
+  it.each(['own', 'given'])('keeps running and reconnects, with a client that is %s', async (whose) => {
     const { clusterName, members } = inject('hazelcast');
     const { child, printed } = run('broken.process.mjs', clusterName, members.join(), whose);
     await Promise.race([once(child, 'exit'), wait(8000)]);
@@ -29,7 +29,7 @@ describe('a process whose connections to all members broke', () => {
   });
 
   it.runIf(LONG)(
-    `goes on each time that all members crash while it is suspended, in ${ROUNDS} rounds of ${PROCESSES} processes`,
+    `keeps running each time that all members crash while it is suspended, in ${ROUNDS} rounds of ${PROCESSES} processes`,
     { timeout: ROUNDS * 60_000 },
     async () => {
       const { clusterName, addresses, members, stop } = await startHazelcast({ members: 2 });

@@ -82,7 +82,7 @@ describe('a session without replica maps', () => {
     expect(await proxy.roundTripsOf(() => store.regenerate('k'))).toEqual([['get']]);
   });
 
-  it('needs one round trip to look for any number that have ended', async () => {
+  it('needs one round trip to check whether any of several have ended', async () => {
     const store = await aStore([{ mapName: 'Sessions' }]);
     const ids = Array.from({ length: 20 }, (_, at) => `k${at}`);
     const [first, ...others] = await proxy.roundTripsOf(() => store.haveEnded(ids));
@@ -141,7 +141,7 @@ describe('a session with two replica maps', () => {
   });
 });
 
-it('a write whose connection breaks is not resent, and rejects saying that it may have been done', async () => {
+it('a write whose connection breaks is not resent, and rejects with an error that says it may have been done', async () => {
   const store = await aStore([{ mapName: 'Sessions' }]);
   await store.create(aRecord('k'));
   const record = (await store.read('k'))!;

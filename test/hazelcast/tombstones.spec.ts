@@ -196,7 +196,7 @@ describe('a race leaves each entry with a lifetime of its own:', () => {
   });
 });
 
-it('a clear ends a successor that is created after the clear has asked who is there', async () => {
+it('a clear ends a successor that is created after the clear has listed the sessions', async () => {
   const { store, mapName } = await aStore();
   await store.create(aRecord('k', { groups: ['g'] }));
   // The clear has the keys of the group, and ends the first of them.
@@ -212,7 +212,7 @@ it('a clear ends a successor that is created after the clear has asked who is th
   expect(records.map(({ id }) => id).toSorted()).toEqual(['m', 'n']);
 });
 
-it('a clear of a group keeps what led to a session that it keeps', async () => {
+it('a clear of a group keeps the tombstones of the predecessors of a session that it keeps', async () => {
   const { store } = await aStore();
   for (const id of ['k', 'l']) {
     await store.create(aRecord(id, { groups: ['g'] }));

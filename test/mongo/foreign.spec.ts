@@ -73,7 +73,7 @@ describe.each(strangers)('a document that %s', (_, fields) => {
     await documents().insertOne({ _id: 'k', ...fields });
   });
 
-  it('is no session for any call, and stays as it is', async () => {
+  it('is not a session for any call, and stays unchanged', async () => {
     const record = aRecord('k', { groups: ['g'] });
     expect(await store.read('k')).toBeUndefined();
     expect(await store.update(record, { set: { a: '2' }, join: ['h'] })).toBeUndefined();
@@ -91,7 +91,7 @@ describe.each(strangers)('a document that %s', (_, fields) => {
     expect(await documents().find().toArray()).toEqual([{ _id: 'k', ...fields }]);
   });
 
-  it('makes its id one that is in use', async () => {
+  it('keeps its id from being used for a session', async () => {
     await expect(store.create(aRecord('k'))).rejects.toThrow(/create: the id is in use by another session/);
     expect(await documents().find().toArray()).toEqual([{ _id: 'k', ...fields }]);
   });
@@ -121,7 +121,7 @@ describe('connect-mongo in the same collection', () => {
   });
 });
 
-describe('the removal of what has expired', () => {
+describe('the removal of expired sessions', () => {
   it('leaves documents of other programs with a past `expiresAt` or `until`', async () => {
     const store = await opened();
     const past = new Date(0);

@@ -92,7 +92,7 @@ describe("a client's", () => {
     }
   });
 
-  it('subscriptions and later choice of a database do not matter', async () => {
+  it('subscriptions and later choice of a database have no effect', async () => {
     const client = new Redis(url, { protocol: 2 });
     try {
       await client.select(7);

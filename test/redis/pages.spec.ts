@@ -17,7 +17,7 @@ async function opened(options: RedisStoreOptions): Promise<RedisStore> {
   return store;
 }
 
-it('a page receives about four MiB, and what is left comes on the next ones', async () => {
+it('a page receives about four MiB, and the remaining sessions follow on the next ones', async () => {
   const proxy = await RedisProxy.to(server);
   onTestFinished(() => proxy.close());
   const store = await opened({ url: proxy.url });

@@ -117,7 +117,7 @@ it('regenerated sessions whose tombstones are gone leave all lists while session
   expect(await direct.zcard(`${shard}expiry`)).toBe(9);
 });
 
-it('a clear that keeps a session keeps what it came from in the lists, for the next clear', async () => {
+it('a clear that keeps a session keeps its predecessors in the lists, for the next clear', async () => {
   const { store } = await opened();
   await store.create(aRecord('old', { groups: ['g'] }));
   await store.regenerate('old');

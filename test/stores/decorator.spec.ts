@@ -77,7 +77,7 @@ describe.each(around)('a decorator around the store %s', (_, make) => {
 });
 
 describe('a decorator', () => {
-  it('forwards the capabilities, the clock and the name in errors of the store inside', async () => {
+  it('forwards the capabilities and the clock of the inner store, and its name in errors', async () => {
     const express = new CopyingStore(new LoggingStore(fromExpressStore(new MemoryStore())));
     expect(express.capabilities).toEqual({ secrets: false, createdAt: false });
     const inside = new ClusterStore({ name: randomUUID() });
@@ -104,7 +104,7 @@ describe('a decorator', () => {
     expect(ids).toEqual(['absent']);
   });
 
-  it("keeps Hazelcast's hint, so that a change of what was read takes one round trip", async () => {
+  it("keeps Hazelcast's hint, so that changing a session that was read takes one round trip", async () => {
     const proxy = await HazelcastProxy.to(inject('hazelcast').members[0]!);
     const proxied = await connect({ clusterMembers: [proxy.address], smartRouting: false });
     onTestFinished(async () => {
@@ -126,7 +126,7 @@ describe('a decorator', () => {
     await store.close();
   });
 
-  it("keeps an express-session store's hint, so that a change of what was read reads nothing", async () => {
+  it("keeps an express-session store's hint, so that changing a session that was read does not read it again", async () => {
     const inside = new MemoryStore();
     const store = new CopyingStore(fromExpressStore(inside));
     await store.open();

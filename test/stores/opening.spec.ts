@@ -46,7 +46,7 @@ describe('open() of a store', () => {
     expect(store.steps.at(-1)).toBe('disconnect');
   });
 
-  it('and any call pass on what is wrong with an argument, but not the failure of a request that fetch sent', async () => {
+  it('passes on a TypeError about an argument, but wraps the TypeError of a failed fetch', async () => {
     const store = new OpeningStore();
     const closed = createServer().listen(0, '127.0.0.1');
     await once(closed, 'listening');
@@ -61,7 +61,7 @@ describe('open() of a store', () => {
     await expect(store.open()).rejects.toThrow(TypeError);
   });
 
-  it('that was cut short by close() does not close what the next one opens', async () => {
+  it('that was cut short by close() does not close the connection of the next one', async () => {
     const store = new OpeningStore();
     let fail!: (error: Error) => void;
     store.connects = () => new Promise((_, reject) => (fail = reject));

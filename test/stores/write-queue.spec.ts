@@ -120,7 +120,7 @@ const setting = (name: string, more: SessionChange = {}): SessionChange => ({
 });
 
 describe('writes to one session', () => {
-  it('are sent at once while none is under way', async () => {
+  it('are sent at once if none is in progress', async () => {
     const store = await aStore();
     store.isHeld = false;
     await store.update(ref, setting('a'));
@@ -128,7 +128,7 @@ describe('writes to one session', () => {
     expect(store.sent).toEqual([['a'], ['b']]);
   });
 
-  it('that wait leave together, in their order, each with its own result', async () => {
+  it('that wait are sent together, in order, each with its own result', async () => {
     const store = await aStore();
     const [soon, later] = [Date.now() + 60_000, Date.now() + 120_000];
     const { expiresAt } = (await store.read('k'))!;
@@ -151,7 +151,7 @@ describe('writes to one session', () => {
     expect(store.sent).toEqual([['a'], ['b', 'rotated', 'c', 'd']]);
   });
 
-  it('do not wait for those to another', async () => {
+  it('do not wait for writes to another session', async () => {
     const store = await aStore();
     await store.create(aRecord('other'));
     void store.update(ref, setting('a'));
@@ -159,7 +159,7 @@ describe('writes to one session', () => {
     await eventually(() => expect(store.sent).toEqual([['a'], ['b']]));
   });
 
-  it('find the session gone if it was destroyed while they waited, and do not hold that up', async () => {
+  it('find the session gone if it was destroyed while they waited, and do not delay the destroy', async () => {
     const store = await aStore();
     const all = Promise.all(['a', 'b', 'c'].map((name) => store.update(ref, setting(name))));
     expect(await store.destroy('k')).toBe(true);
@@ -169,7 +169,7 @@ describe('writes to one session', () => {
     expect(await store.read('k')).toBeUndefined();
   });
 
-  it('leave in turns of at most 256, and of at most a million characters', async () => {
+  it('are sent in turns of at most 256, and of at most a million characters', async () => {
     const store = await aStore();
     const long = 'x'.repeat(400_000);
     const all = Promise.all([
@@ -181,7 +181,7 @@ describe('writes to one session', () => {
     expect(store.sent.map(({ length }) => length)).toEqual([1, 256, 46, 1]);
   });
 
-  it('leave in a turn of their own after one that must be the last of its turn', async () => {
+  it('are sent in a new turn after a write that must be the last of its turn', async () => {
     const store = await aStore();
     const all = Promise.all(['a', 'b', 'last', 'c'].map((name) => store.update(ref, setting(name))));
     for (let turns = 0; turns < 3; turns++) await store.letGo();
@@ -218,7 +218,7 @@ describe('a write that fails', () => {
     expect(Object.keys((await store.read('k'))!.data).toSorted()).toEqual(['a', 'b', 'c']);
   });
 
-  it('together with others, because the backend failed, fails each as its own call', async () => {
+  it('together with others, because the backend failed, rejects each call with an error of its own', async () => {
     const store = await aStore();
     const all = Promise.allSettled<unknown>([
       store.update(ref, setting('a')),
@@ -250,7 +250,7 @@ describe('a write that waits', () => {
     expect(store.sent).toEqual([['a'], ['c']]);
   });
 
-  it('waits for a turn that never settles no longer than until the deadline of that turn', async () => {
+  it('waits for a turn that never settles only until the deadline of that turn', async () => {
     const store = await aStore(400);
     const first = store.update(ref, setting('a'));
     const begun = performance.now();
@@ -264,7 +264,7 @@ describe('a write that waits', () => {
     expect(await second).toBeDefined();
   });
 
-  it('does not leave together with one that has much less time left', async () => {
+  it('is not sent together with a write that has much less time left', async () => {
     const store = await aStore(1000);
     void store.update(ref, setting('a'));
     const second = store.update(ref, setting('b'));
@@ -301,7 +301,7 @@ describe('applyWrites', () => {
     });
   });
 
-  it('lets one of several rotations win, and tells the others its secret hash', () => {
+  it('lets one of several rotations win, and returns its secret hash to the others', () => {
     const rotations = ['one', 'other'].map((secretHash) => ({
       rotation: { presented: 'secretHash', secretHash, grace: 100 },
     }));
