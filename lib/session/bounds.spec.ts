@@ -60,7 +60,7 @@ describe('checkBounds', () => {
   });
 
   it.each<[string, Content, Change]>([
-    ['a name of a group of 512 bytes', EMPTY, { join: ['g'.repeat(512)] }],
+    ['a group name of 512 bytes', EMPTY, { join: ['g'.repeat(512)] }],
     ['1 000 groups', EMPTY, { join: groups(1000) }],
     [
       'group 1 000 in exchange for another',
@@ -69,28 +69,29 @@ describe('checkBounds', () => {
     ],
     ['a group that the session is in', { data: {}, groups: groups(1000) }, { join: ['g1'] }],
     ['10 000 properties, and a cookie', EMPTY, { set: { ...data(10_000), cookie: '{}' } }],
-    ['to leave a group of too many', { data: {}, groups: groups(1500) }, { leave: ['g1'] }],
+    ['leaving one of too many groups', { data: {}, groups: groups(1500) }, { leave: ['g1'] }],
     [
       'leaving two of too many groups and joining one',
       { data: {}, groups: groups(1500) },
       { join: ['a'], leave: ['g1', 'g2'] },
     ],
-    ['to remove one of too many properties', { data: data(12_000), groups: [] }, { remove: ['p1'] }],
-    ['to change one of too many properties', { data: data(12_000), groups: [] }, { set: { p1: '2' } }],
+    ['removing one of too many properties', { data: data(12_000), groups: [] }, { remove: ['p1'] }],
+    ['changing one of too many properties', { data: data(12_000), groups: [] }, { set: { p1: '2' } }],
     [
       'changing a property of a session in a group with too long a name',
       { data: data(1), groups: ['g'.repeat(600)] },
       { set: { p0: '2' } },
     ],
   ])('allows %s', (_, before, change) => {
-    checkBounds(before, change, 2 ** 20);
+    expect(() => checkBounds(before, change, 2 ** 20)).not.toThrow();
   });
 
   it('allows a session that is larger than maxSize to become smaller, but not larger', () => {
     const before = { data: { text: 'x'.repeat(5000) }, groups: groups(10) };
-    checkBounds(before, { set: { text: 'x'.repeat(4900) } }, 3000);
-    checkBounds(before, { set: { text: 'x'.repeat(4900) }, join: ['more'] }, 3000);
-    checkBounds(before, { leave: ['g1'] }, 3000);
-    expect(() => checkBounds(before, { join: ['more'] }, 3000)).toThrow(/may have 3000/);
+    const check = (change: Change) => () => checkBounds(before, change, 3000);
+    expect(check({ set: { text: 'x'.repeat(4900) } })).not.toThrow();
+    expect(check({ set: { text: 'x'.repeat(4900) }, join: ['more'] })).not.toThrow();
+    expect(check({ leave: ['g1'] })).not.toThrow();
+    expect(check({ join: ['more'] })).toThrow(/may have 3000/);
   });
 });
