@@ -298,10 +298,8 @@ describe('fromExpressStore', () => {
     expect(await sessions.read('key')).toBeUndefined();
   });
 
-  it('treats a failed touch as the end of the session if the store no longer has the session', async () => {
-    const store = storeWith({
-      touch: (_id: string, _session: unknown, done: (error: Error) => void) => done(new Error('not there')),
-    });
+  /** A browser of an app that touches its session with every request, and the lines that are logged. */
+  async function rollingOn(store: expressSession.Store): Promise<{ browser: Browser; logged: string[] }> {
     const logged: string[] = [];
     const log = (line: string): void => void logged.push(line);
     const browser = await appOf(
@@ -312,6 +310,14 @@ describe('fromExpressStore', () => {
         logger: { warn: log, error: log },
       }) as RequestHandler,
     );
+    return { browser, logged };
+  }
+
+  it('treats a failed touch as the end of the session if the store no longer has the session', async () => {
+    const store = storeWith({
+      touch: (_id: string, _session: unknown, done: (error: Error) => void) => done(new Error('not there')),
+    });
+    const { browser, logged } = await rollingOn(store);
     await browser.get('/count');
     store.get = ((original) =>
       function once(this: expressSession.Store, id: string, done: never) {
@@ -325,16 +331,7 @@ describe('fromExpressStore', () => {
   it('logs a failed touch of a session that the store still has, and serves the request', async () => {
     const touch = (_id: string, _session: unknown, done: (error: Error) => void): void =>
       done(new Error('read-only'));
-    const logged: string[] = [];
-    const log = (line: string): void => void logged.push(line);
-    const browser = await appOf(
-      sessionMiddleware({
-        secret: 'foreign',
-        rolling: true,
-        store: fromExpressStore(storeWith({ touch })),
-        logger: { warn: log, error: log },
-      }) as RequestHandler,
-    );
+    const { browser, logged } = await rollingOn(storeWith({ touch }));
     await browser.get('/count');
     expect((await browser.get('/read')).json()).toBe(1);
     expect(logged).toEqual([expect.stringContaining('(read-only)')]);
