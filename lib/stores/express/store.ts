@@ -3,7 +3,6 @@ import { SessionStoreError } from '../../contract/errors.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import {
   applyChange,
-  NEVER,
   NO_SECRET_HASH,
   type SessionChange,
   type SessionPage,
@@ -18,7 +17,8 @@ import {
   type SessionStoreOperation,
 } from '../../contract/store.js';
 import { isExpressStore } from '../../contract/shapes.js';
-import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
+import { expiryOf, type ExpressSessionJson } from './cookie.js';
+import { isKept, recordOf, sessionOf, type Kept } from './session.js';
 
 /** The options of `fromExpressStore`. */
 export interface ExpressStoreOptions {
@@ -273,40 +273,4 @@ class ExpressStore extends SessionStore {
 /** The error of an operation that no express-session store can do. */
 class CannotError extends Error {
   override readonly name = 'Error';
-}
-
-/** A session in our form and in express-session's: the hint of its record. */
-interface Kept {
-  record: SessionRecord;
-  /** As the store returned it. A store may rely on values in it that JSON cannot hold. */
-  session: Record<string, unknown>;
-}
-
-function isKept(hint: unknown): hint is Kept {
-  const { record, session } = Object(hint) as Partial<Kept>;
-  return record !== undefined && session !== undefined;
-}
-
-function recordOf(id: string, session: ExpressSessionJson): SessionRecord {
-  const data = Object.create(null) as Record<string, string>;
-  for (const name of Object.keys(session)) {
-    const text = name === 'cookie' ? cookieText(session.cookie) : JSON.stringify(session[name]);
-    if (text !== undefined) data[name] = text;
-  }
-  const expiresAt = expiryOf(session.cookie) ?? NEVER;
-  return { id, secretHash: NO_SECRET_HASH, data, groups: [], createdAt: 0, expiresAt };
-}
-
-/** The session of `next` as express-session would pass it to the store. */
-function sessionOf({ record, session }: Kept, next: SessionRecord): Record<string, unknown> {
-  const whole: Record<string, unknown> = { cookie: cookieOf(next.data['cookie'], next.expiresAt) };
-  for (const name of Object.keys(next.data)) {
-    if (name === 'cookie') continue;
-    const value =
-      Object.hasOwn(session, name) && record.data[name] === next.data[name]
-        ? session[name]
-        : JSON.parse(next.data[name]!);
-    Object.defineProperty(whole, name, { value, writable: true, enumerable: true, configurable: true });
-  }
-  return whole;
 }
