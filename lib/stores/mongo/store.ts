@@ -18,13 +18,13 @@ import { Clearing } from './clearing.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
 import { checkCollection, codeOf } from './collection.js';
 import { Commands } from './commands.js';
-import { MARK, documentOf, recordOf, type SessionDocument } from './document.js';
+import { MARK, documentOf, type SessionDocument } from './document.js';
 import { failed, isIdInUse, mayBeOfOne } from './errors.js';
 import { between } from './filters.js';
 import { BY_ID, makeIndexes } from './indexes.js';
-import { MongoReads } from './reads.js';
 import { Pages } from './pages.js';
 import { IS_SESSION, LIVE, TOO_LATE, creation, within } from './pipelines.js';
+import { Reads } from './reads.js';
 import { ENDED, ENDING, OURS, REGENERATING } from './tombstones.js';
 
 /** The options of a `MongoStore`. */
@@ -43,21 +43,6 @@ export interface MongoStoreOptions extends MongoConnectionOptions {
  * instead of 5. More of them make the server repeat what conflicts.
  */
 const AT_ONCE = 4;
-
-/**
- * The fields of a document, and whether it is a live session. As a filter, that would keep MongoDB from its fastest
- * plan, and cost a third more of the server's time per read.
- */
-const WHOLE = {
-  secretHash: 1,
-  previous: 1,
-  data: 1,
-  groups: 1,
-  createdAt: 1,
-  expiresAt: 1,
-  from: 1,
-  live: { $and: [IS_SESSION, LIVE] },
-};
 
 /** What to write instead of the options of other packages. */
 const ADVICE = {
@@ -81,7 +66,7 @@ export class MongoStore extends SessionStore {
   private readonly changes: Changes;
   private readonly clearing: Clearing;
   private readonly pages: Pages;
-  private readonly reads = new MongoReads((ids) => this.readAll(ids), mayBeOfOne);
+  private readonly reads: Reads;
   private readonly writes = new SessionWriteQueue({
     send: (turn) => this.changes.send(turn),
     // What the store itself throws, it throws before it writes.
@@ -102,6 +87,7 @@ export class MongoStore extends SessionStore {
     this.calls = new Calls(this.#connection, this.commands, this.clock, (operation, work) =>
       this.within(operation, work),
     );
+    this.reads = new Reads(this.calls, this.commands);
     this.changes = new Changes(this.calls, this.commands);
     this.clearing = new Clearing(this.calls, this.commands);
     this.pages = new Pages(this.commands);
@@ -237,30 +223,6 @@ export class MongoStore extends SessionStore {
   }
 
   private readonly openingSend: Send = (command) => this.calls.inTime('open', (send) => send(command));
-
-  private readAll(ids: string[]): Promise<Map<string, SessionRecord>> {
-    return this.calls.inTime('read', async (send) => {
-      const records = new Map<string, SessionRecord>();
-      const read = async (some: string[]): Promise<void> => {
-        // With `$in`, a single id would not use MongoDB's fastest plan.
-        const filter = { _id: some.length === 1 ? some[0] : { $in: some } };
-        const query = { filter, projection: WHOLE, limit: some.length };
-        const { found, isCut } = await this.commands.findSome<SessionDocument & { live: boolean }>(
-          send,
-          query,
-        );
-        for (const document of found) {
-          const record = recordOf(document);
-          if (document.live) records.set(record.id, record);
-        }
-        if (!isCut) return;
-        const met = new Set(found.map(({ _id }) => _id));
-        await read(some.filter((id) => !met.has(id)));
-      };
-      await read(ids);
-      return records;
-    });
-  }
 
   /**
    * Writes a document if there is none with its id, or only an expired session. Resolves to what has the id then: a
