@@ -16,7 +16,8 @@ import {
   type Operation,
   type WireRecord,
 } from './messages.js';
-import type { ClearReach, ClearStep, SessionSlice } from './sessions.js';
+import type { ClearReach, ClearStep } from './clearing.js';
+import type { SessionSlice } from './sessions.js';
 
 interface Pending {
   operation: string;

@@ -1,5 +1,6 @@
 import { Budget } from './budget.js';
-import { DEFAULT_MAX_SESSIONS, Sessions } from './sessions.js';
+import { DEFAULT_MAX_SESSIONS } from './room.js';
+import { Sessions } from './sessions.js';
 
 /** The sessions of this process, by name. */
 export interface Registry {

@@ -27,8 +27,10 @@ import {
 } from './messages.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import { DEFAULT_MAX_BYTES } from './budget.js';
+import type { ClearReach } from './clearing.js';
 import { dropUnused, registry, sessionsOf } from './registry.js';
-import { DEFAULT_MAX_SESSIONS, type ClearReach, type Sessions } from './sessions.js';
+import { DEFAULT_MAX_SESSIONS } from './room.js';
+import type { Sessions } from './sessions.js';
 import { defaultExport } from '../../contract/default-export.js';
 
 const cluster = defaultExport(clusterModule);
@@ -91,7 +93,7 @@ function limitSessions(maxSessions: number, maxBytes: number): void {
   }
   registry.maxSessions = maxSessions;
   registry.budget.max = maxBytes;
-  for (const { sessions } of registry.names.values()) sessions.maxSessions = maxSessions;
+  for (const { sessions } of registry.names.values()) sessions.limitTo(maxSessions);
 }
 
 function listen(): void {

@@ -15,7 +15,8 @@ import { SessionStore, type SessionStoreOperation } from '../../contract/store.j
 import { RemoteSessions } from './channel.js';
 import { pm2Instance } from './pm2.js';
 import { closeSessions, openSessions } from './registry.js';
-import type { ClearReach, Sessions } from './sessions.js';
+import type { ClearReach } from './clearing.js';
+import type { Sessions } from './sessions.js';
 import { defaultExport } from '../../contract/default-export.js';
 
 const cluster = defaultExport(clusterModule);
