@@ -12,13 +12,11 @@ import {
   pauseBefore,
   serverOptions,
 } from './driver-options.js';
-import { connectionProblemOf, isFromReplica, problemOf } from './problems.js';
+import { PrimaryCheck } from './primary.js';
+import { connectionProblemOf, problemOf } from './problems.js';
 
 /** A command's arguments. */
 type Arguments = (string | number)[];
-
-/** For how long a server is taken for a primary after it has run a write, in milliseconds. */
-const PRIMARY_FOR = 1000;
 
 /**
  * The connection of one store. With a `client` of the app, it is a duplicate of that: only on a connection of its own
@@ -33,8 +31,7 @@ export class RedisConnection {
   private spelling: 'upper' | 'lower' = 'upper';
   /** The last error of the connection. `undefined` while it works. */
   trouble: unknown;
-  /** Until when the server is taken for a primary, by `performance.now()`, and the check that is under way. */
-  private primary: { until: number; check: Promise<void> | undefined } = { until: 0, check: undefined };
+  private readonly primary = new PrimaryCheck((operation, key) => this.send(operation, 'UNLINK', [key]));
   private refresh: NodeJS.Timeout | undefined;
   private retry: NodeJS.Timeout | undefined;
 
@@ -55,7 +52,7 @@ export class RedisConnection {
     this.trouble = undefined;
     own.on('error', (error: Error) => (this.trouble = withoutCommands(error)));
     own.on('ready', () => (this.trouble = undefined));
-    own.on('close', () => (this.primary = { until: 0, check: undefined }));
+    own.on('close', () => this.primary.reset());
     if (!isCluster(own) && own.options.sentinels?.length) this.keepTrying(own);
     if (isCluster(own)) await this.connectCluster(own);
     else await connect(own);
@@ -93,12 +90,11 @@ export class RedisConnection {
   }
 
   /**
-   * Sends a command that reads. A server that has become a replica responds to it like a primary, with data that may be
-   * old. Therefore a write that does nothing, to `key`, is sent before it from time to time, and the command is rejected
-   * if that is. In a Cluster a replica does not respond to it.
+   * Sends a command that reads. It is rejected if the server has become a replica, which a write to `key`, a key that
+   * does not exist, shows. In a Cluster a replica does not respond to it.
    */
   read(operation: string, key: string, name: string, args: Arguments): Promise<unknown> {
-    const check = this.isCluster ? undefined : this.checkPrimary(operation, key);
+    const check = this.isCluster ? undefined : this.primary.run(operation, key);
     const response = this.send(operation, name, args);
     if (check) return Promise.all([response, check]).then(([reply]) => reply);
     return this.spelling === 'upper' ? response : response.then((reply) => flat(operation, reply));
@@ -150,25 +146,6 @@ export class RedisConnection {
   private for(operation: string): Redis | Cluster {
     if (this.own) return this.own;
     throw new NotOpenError('redis', operation);
-  }
-
-  /** Resolves when the server is known to be a primary; `undefined` if it was just now. */
-  private checkPrimary(operation: string, key: string): Promise<void> | undefined {
-    const now = performance.now();
-    if (now < this.primary.until) return this.primary.check;
-    const state = { until: now + PRIMARY_FOR, check: undefined as Promise<void> | undefined };
-    state.check = this.send(operation, 'UNLINK', [key]).then(
-      () => {
-        state.check = undefined;
-      },
-      (error: unknown) => {
-        state.until = 0;
-        // Any other error comes from a primary, or from a connection on which the command fails too.
-        if (isFromReplica(error)) throw error;
-      },
-    );
-    this.primary = state;
-    return state.check;
   }
 
   private async make(): Promise<Redis | Cluster> {
