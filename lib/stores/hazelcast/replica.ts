@@ -224,3 +224,20 @@ function versionOf(text: string): number {
     return -1;
   }
 }
+
+/** The names of the maps: that of the sessions, and those of the replicas. Throws if they cannot be used. */
+export function namesOf(maps: { mapName: string }[]): string[] {
+  if (!Array.isArray(maps) || maps.length === 0) {
+    throw new TypeError('maps must be a list: write [{ mapName }, { mapName, bean }, …]');
+  }
+  const names = maps.map(({ mapName }) => mapName);
+  for (const name of names) {
+    if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
+      throw new TypeError('mapName must be a well-formed string that is not empty');
+    }
+  }
+  if (new Set(names).size < names.length) throw new TypeError('maps must have different names');
+  if ('bean' in (maps[0] as object))
+    throw new TypeError('the first of the maps holds the sessions and must have no bean: leave it out');
+  return names;
+}

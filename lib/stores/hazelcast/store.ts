@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { isStoreError } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
@@ -11,20 +10,20 @@ import type {
   SessionUpdate,
 } from '../../contract/record.js';
 import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
-import { SessionWriteQueue, type SessionWriteTurn } from '../shared/write-queue.js';
-import { applyWrites, type SessionWriteResult } from '../shared/writes.js';
+import { SessionWriteQueue } from '../shared/write-queue.js';
 import { Clearing } from './clearing.js';
 import { MemberClock } from './clock.js';
 import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
 import { Endings } from './endings.js';
-import { Envelopes, isLive, ttlOf, type Envelope } from './envelope.js';
+import { Envelopes, isLive } from './envelope.js';
 import { failed } from './errors.js';
 import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
 import { readPortion } from './portions.js';
 import { Repairs } from './repair.js';
-import { Replicas, type Projected, type ReplicaMap } from './replica.js';
-import { isEnded, tombstoneIn } from './tombstone.js';
+import { Replicas, namesOf, type ReplicaMap } from './replica.js';
+import { tombstoneIn } from './tombstone.js';
+import { Writing, type Call, type Hint } from './writing.js';
 
 /** The options of a `HazelcastStore`. */
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
@@ -48,22 +47,6 @@ export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   timeout?: number | undefined;
 }
 
-/** How long the loser of a race waits at most before it tries again, in milliseconds. */
-const LONGEST_PAUSE = 50;
-
-/** A call in flight. */
-interface Call {
-  sessions: JsonMap;
-  deadline: Deadline;
-  /** How many races it has lost. */
-  lost: number;
-}
-
-/** The text of a session as it was last read or written: a write that starts from it needs no read. */
-interface Hint {
-  text: string;
-}
-
 /** What to write instead of the options of the client and of hazelcast-store. */
 const ADVICE = {
   clusterName: 'Write config: { clusterName }',
@@ -82,12 +65,12 @@ export class HazelcastStore extends SessionStore {
   private readonly envelopes: Envelopes;
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
-  private readonly repairs: Repairs;
   private readonly endings: Endings;
+  private readonly writing: Writing;
   private readonly clearing: Clearing;
   private readonly clock = new MemberClock();
   private readonly writes = new SessionWriteQueue({
-    send: (turn) => this.revise(turn),
+    send: async (turn) => this.writing.revise(this.begin(turn.operation, turn.deadline), turn),
     // What this process throws itself, such as the error of a bean, it throws before it writes.
     mayBeOfOne: (error) => isStoreError(error) || error instanceof RangeError,
   });
@@ -109,7 +92,7 @@ export class HazelcastStore extends SessionStore {
     checkNoOthers('HazelcastStore', others, 'client, config, maps, prefix, timeout', ADVICE);
     checkPrefix(prefix);
     const [, ...replicas] = maps;
-    this.mapNames = checkNames(maps);
+    this.mapNames = namesOf(maps);
     this.#connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
       this.isIndexed = false;
     });
@@ -124,8 +107,16 @@ export class HazelcastStore extends SessionStore {
       now,
     );
     this.replicas = new Replicas(replicas, (id) => envelopes.keyOf(id), now);
-    this.repairs = new Repairs(envelopes, this.replicas, this.timeout, now);
-    this.endings = new Endings(envelopes, this.replicas, this.repairs, now);
+    const repairs = new Repairs(envelopes, this.replicas, this.timeout, now);
+    this.endings = new Endings(envelopes, this.replicas, repairs, now);
+    this.writing = new Writing(
+      envelopes,
+      this.replicas,
+      repairs,
+      this.endings,
+      (operation, deadline) => this.late(operation, deadline),
+      now,
+    );
     this.clearing = new Clearing(
       envelopes,
       this.lists,
@@ -155,29 +146,7 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
-    const key = this.envelopes.keyOf(record.id);
-    const call = this.begin('create', deadline);
-    const { sessions } = call;
-    const made = this.envelopes.first(record, this.now());
-    const projected = this.replicas.project('create', made);
-    for (;;) {
-      if (deadline.isOver) await this.giveUp('create', call, record.id);
-      const now = this.now();
-      const isDead = !isLive(made, now);
-      const found = await (isDead ? sessions.get(key) : sessions.add(key, made.text, ttlOf(made, now)));
-      // A client may send a call twice, and then finds its own entry.
-      if (found === undefined || found === made.text) break;
-      const tombstone = tombstoneIn(found);
-      const other = this.envelopes.read(record.id, found);
-      if ((other && isLive(other, now)) || (tombstone && tombstone.until > now)) {
-        if (call.lost > 0) await this.repairs.keepAlive(sessions, record.id);
-        return other?.record.secretHash === record.secretHash;
-      }
-      if (isDead || (await this.replace(sessions, found, made, now))) break;
-      await this.pause(call);
-    }
-    if (isLive(made, this.now())) await this.follow(sessions, projected, []);
-    return true;
+    return this.writing.create(this.begin('create', deadline), record);
   }
 
   protected override async doRead(id: string, deadline: Deadline): Promise<SessionRecord | undefined> {
@@ -209,24 +178,7 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override async doRegenerate(id: string, deadline: Deadline, hint?: unknown): Promise<boolean> {
-    const key = this.envelopes.keyOf(id);
-    const call = this.begin('regenerate', deadline);
-    const { sessions } = call;
-    for (let known = isHint(hint) ? hint.text : undefined; ; known = undefined) {
-      const text = known ?? (await sessions.get(key));
-      const now = this.now();
-      const found = text === undefined ? undefined : this.envelopes.read(id, text);
-      if (text === undefined || tombstoneIn(text) || (found && !isLive(found, now))) {
-        // A hint may be stale, so it cannot show that there is nothing to do.
-        if (known !== undefined) continue;
-        if (call.lost > 0) await this.repairs.keepAlive(sessions, id);
-        return !isEnded(text, now);
-      }
-      if (deadline.isOver) await this.giveUp('regenerate', call, id);
-      const groups = found?.record.groups ?? [];
-      if (await this.endings.regenerateSame(sessions, id, text, groups)) return true;
-      await this.pause(call);
-    }
+    return this.writing.regenerate(this.begin('regenerate', deadline), id, hint);
   }
 
   protected override async doHaveEnded(ids: string[], deadline: Deadline): Promise<boolean> {
@@ -298,86 +250,6 @@ export class HazelcastStore extends SessionStore {
     });
   }
 
-  /** Reads a session, or takes it from a hint, applies writes to it, and writes it if it is still as it was read. */
-  private async revise(turn: SessionWriteTurn): Promise<SessionWriteResult[]> {
-    const { id, calls, operation, deadline } = turn;
-    const hints = calls.map(({ ref }) => ref.hint).filter(isHint);
-    const latest = isHint(turn.hint) ? turn.hint : hints.at(-1);
-    const writes = calls.map(({ write }) => write);
-    const key = this.envelopes.keyOf(id);
-    const call = this.begin(operation, deadline);
-    const { sessions } = call;
-    for (let known = latest?.text; ; known = undefined) {
-      const text = known ?? (await sessions.get(key));
-      const now = this.now();
-      const found = text === undefined ? undefined : this.envelopes.read(id, text);
-      const written = found && isLive(found, now) ? applyWrites(found.record, writes, now) : undefined;
-      const next = found && written && this.envelopes.next(found, written.record, now);
-      if (!found || !written || !next) {
-        // A hint may be stale, so it cannot show that there is nothing to do.
-        if (known !== undefined) continue;
-        if (call.lost > 0) await this.repairs.keepAlive(sessions, id);
-        return written?.results ?? calls.map(() => undefined);
-      }
-      if (deadline.isOver) await this.giveUp(operation, call, id);
-      if (isLive(next, now)) {
-        // A bean that throws for one of the writes must fail it, even if a later one mends that.
-        if (!this.replicas.areNone) {
-          for (const record of written.steps.slice(0, -1))
-            this.replicas.project(operation, { ...next, record });
-        }
-        const projected = this.replicas.project(operation, next);
-        const [isDone, held] = await Promise.all([
-          this.replace(sessions, found.text, next, now),
-          this.replicas.held(id),
-        ]);
-        if (isDone) {
-          // The next turn, and the next change with the same record, start from here.
-          turn.hint = { text: next.text } satisfies Hint;
-          for (const hint of hints) hint.text = next.text;
-          await this.follow(sessions, projected, held);
-          return written.results;
-        }
-      } else if (await this.endings.endSame(sessions, found)) {
-        return written.results;
-      }
-      await this.pause(call, calls);
-    }
-  }
-
-  private replace(sessions: JsonMap, from: string, next: Envelope, now: number): Promise<boolean> {
-    return this.repairs.replace(sessions, next.record.id, from, next.text, ttlOf(next, now));
-  }
-
-  /** Updates the replicas of a session that was written. */
-  private async follow(sessions: JsonMap, projected: Projected, held: (string | undefined)[]): Promise<void> {
-    const { id } = projected.envelope.record;
-    await this.repairs.leavingNoOrphan(sessions, id, () =>
-      this.replicas.follow(projected, held, () => this.repairs.current(sessions, id)),
-    );
-  }
-
-  /**
-   * Rejects as late. A call that did not act in time must not look as if it had acted, or as if the session were gone.
-   */
-  private async giveUp(
-    operation: SessionStoreOperation,
-    { sessions, lost, deadline }: Call,
-    id: string,
-  ): Promise<never> {
-    if (lost > 0) await this.repairs.keepAlive(sessions, id);
-    throw this.late(operation, deadline);
-  }
-
-  /** Waits before the next try: not after the first lost race, and longer after each further one. */
-  private async pause(call: Call, callers: readonly { deadline: Deadline }[] = [call]): Promise<void> {
-    if (++call.lost > 1) {
-      const advice = `Other processes wrote the same session first, ${call.lost} times. Send the requests of one session to fewer processes, or raise the timeout`;
-      for (const { deadline } of callers) deadline.advice = advice;
-      await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
-    }
-  }
-
   /**
    * The record in a text; `undefined` if it has expired, or is a tombstone. `createdAt` of a damaged one is `NaN`, so
    * that its reader notices.
@@ -412,24 +284,4 @@ export class HazelcastStore extends SessionStore {
     this.clock.refresh();
     return { sessions: this.sessions as JsonMap, deadline, lost: 0 };
   }
-}
-
-function isHint(hint: unknown): hint is Hint {
-  return typeof (hint as Hint | undefined)?.text === 'string';
-}
-
-function checkNames(maps: { mapName: string }[]): string[] {
-  if (!Array.isArray(maps) || maps.length === 0) {
-    throw new TypeError('maps must be a list: write [{ mapName }, { mapName, bean }, …]');
-  }
-  const names = maps.map(({ mapName }) => mapName);
-  for (const name of names) {
-    if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
-      throw new TypeError('mapName must be a well-formed string that is not empty');
-    }
-  }
-  if (new Set(names).size < names.length) throw new TypeError('maps must have different names');
-  if ('bean' in (maps[0] as object))
-    throw new TypeError('the first of the maps holds the sessions and must have no bean: leave it out');
-  return names;
 }
