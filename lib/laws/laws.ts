@@ -13,6 +13,8 @@ import { regenerateLaws } from './regenerate.js';
 import { rejectedLaws } from './rejected.js';
 import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
+import { touchLaws } from './touch.js';
+import { unseenRotationLaws } from './unseen-rotation.js';
 import { visibleLaws } from './visible.js';
 import { wholeLaws } from './whole.js';
 import type { SessionStoreLaw } from './law.js';
@@ -30,8 +32,10 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...wholeLaws,
   ...expiredLaws,
   ...expiryLaws,
+  ...touchLaws,
   ...clockLaws,
   ...rotationLaws,
+  ...unseenRotationLaws,
   ...retirePreviousLaws,
   ...groupLaws,
   ...clearLaws,
