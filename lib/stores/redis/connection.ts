@@ -12,6 +12,7 @@ import {
   pauseBefore,
   serverOptions,
 } from './driver-options.js';
+import { gather } from './gather.js';
 import { PrimaryCheck } from './primary.js';
 import { connectionProblemOf, problemOf } from './problems.js';
 
@@ -218,26 +219,6 @@ function flat(operation: string, reply: unknown): unknown {
   if (kind === Object.prototype || kind === null) return Object.entries(reply as object).flat();
   const problem = 'a reply transformer of the app changes the replies of ioredis. Use ioredis 5.9 or newer';
   throw new SessionStoreError('redis', operation, problem);
-}
-
-/** The streams that have sent something in this turn of the event loop. */
-const busy = new WeakSet<object>();
-
-/**
- * Sends the first command of a turn of the event loop at once, and all others of that turn in one packet: a system call
- * costs more than the rest of a command.
- */
-function gather(client: Redis | Cluster): void {
-  // A Cluster has no stream of its own, but a connection to each node.
-  const { stream } = client as Partial<Redis>;
-  if (!stream) return;
-  if (!busy.has(stream)) {
-    busy.add(stream);
-    setImmediate(() => {
-      busy.delete(stream);
-      while (stream.writableCorked > 0) stream.uncork();
-    });
-  } else if (stream.writableCorked === 0) stream.cork();
 }
 
 /** A driver's error as a cause: without the commands, whose arguments are session data or a password. */
