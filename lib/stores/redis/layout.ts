@@ -73,14 +73,14 @@ const PACKED = 1000;
  * than one of many short strings, here and in the server. A value that is written later has a field of its own, named
  * with a colon and its name. It overrides the pack, so that a write sends only the changed values.
  *
- * Measured against one field per value, on a server on the same machine, with 32 calls in flight and values of 70 bytes,
- * medians of 31 alternating rounds. Of sessions of ten properties, a process read 1.6 times as many a second, for 38 % less
- * of its own CPU time and 43 % less of the server's; 1.4 times as many after one or three properties were written later;
- * 0.9 times after all were. Of three properties, 1.3 times as many, 1.1 after one was written, and 0.9 after all were.
- * Creates and writes cost the same within the spread. Ten properties take 1 264 bytes (`MEMORY USAGE`) instead of 1 848,
- * and a reply of 988 instead of 1 078; three take 688 instead of 784, and 393 instead of 419. Sessions whose values all
- * have less than 64 bytes take more: three of 20 bytes 496 instead of 328, because Redis keeps a hash of short values in
- * a more compact form.
+ * Measured against one field per value, on a server on the same machine, with 32 calls in flight and values of 70
+ * bytes, medians of 31 alternating rounds. Of sessions of ten properties, a process read 1.6 times as many a second,
+ * for 38 % less of its own CPU time and 43 % less of the server's; 1.4 times as many after one or three properties
+ * were written later; 0.9 times after all were. Of three properties, 1.3 times as many, 1.1 after one was written, and
+ * 0.9 after all were. Creates and writes cost the same within the spread. Ten properties take 1 264 bytes (`MEMORY
+ * USAGE`) instead of 1 848, and a reply of 988 instead of 1 078; three take 688 instead of 784, and 393 instead of
+ * 419. Sessions whose values all have less than 64 bytes take more: three of 20 bytes 496 instead of 328, because
+ * Redis keeps a hash of short values in a more compact form.
  */
 export function fieldsOf({
   secretHash,
