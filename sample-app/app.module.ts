@@ -2,26 +2,39 @@ import { Module, ValidationPipe } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { APP_PIPE } from '@nestjs/core';
 import { SessionModule } from 'nestjs-session-stores';
-import { AccountController } from './account.controller.js';
-import { AuthController } from './auth.controller.js';
-import { HomeController } from './home.controller.js';
-import { PreferencesController } from './preferences.controller.js';
-import { SessionsController } from './sessions.controller.js';
-import { createStore } from './stores.js';
+import { AccountModule } from './account/account.module.js';
+import { AdminModule } from './admin/admin.module.js';
+import { ApiModule } from './api/api.module.js';
+import { HomeModule } from './home/home.module.js';
+import { PagesModule } from './pages/pages.module.js';
+import { MAX_AGE } from './session-data.js';
+import { ShopModule } from './shop/shop.module.js';
+import { StoreOutage } from './store/outage.js';
+import { OutageStore } from './store/outage.store.js';
+import { StoreModule } from './store/store.module.js';
+import { createStore } from './store/stores.js';
 
 @Module({
   imports: [
     ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
     SessionModule.forRootAsync({
-      inject: [ConfigService],
-      useFactory: async (config: ConfigService) => ({
+      imports: [StoreModule],
+      inject: [ConfigService, StoreOutage],
+      useFactory: async (config: ConfigService, outage: StoreOutage) => ({
         secret: config.getOrThrow<string>('SESSION_SECRET'),
-        cookie: { maxAge: 30 * 60_000 },
-        store: await createStore(config),
+        cookie: { maxAge: MAX_AGE },
+        store: new OutageStore(await createStore(config), outage),
+        // How soon an open page learns that it was signed out elsewhere.
+        recheck: 2_000,
       }),
     }),
+    ApiModule,
+    PagesModule,
+    HomeModule,
+    ShopModule,
+    AccountModule,
+    AdminModule,
   ],
-  controllers: [HomeController, AuthController, AccountController, PreferencesController, SessionsController],
   providers: [{ provide: APP_PIPE, useValue: new ValidationPipe({ whitelist: true }) }],
 })
 export class AppModule {}

@@ -1,6 +1,8 @@
 import cluster from 'node:cluster';
 
-const { start } = await (cluster.isPrimary ? import('./primary.js') : import('./worker.js'));
+const { start } = await (cluster.isPrimary
+  ? import('./processes/primary.js')
+  : import('./processes/worker.js'));
 
 try {
   await start();

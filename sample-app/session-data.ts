@@ -1,14 +1,38 @@
 import 'nestjs-session-stores';
+import type { ProductId } from './shop/products.js';
+
+/**
+ * How many of a product are in the cart. Each product is a property of its own, so that two tabs which add different
+ * products at the same time are both kept.
+ */
+type CartData = Record<`cart:${ProductId}`, number>;
 
 declare module 'nestjs-session-stores' {
-  interface SessionData {
+  interface SessionData extends CartData {
     user: string;
     userAgent: string;
     visits: number;
     theme: string;
     language: string;
+    /** Whether the admin's password was entered in this session. */
+    admin: boolean;
+    /** When a page was last asked for, in epoch milliseconds. It may be behind by `SEEN_EVERY`. */
+    seenAt: number;
+    csrfToken: string;
   }
 }
 
+/** How long an unused session lives, in milliseconds. */
+export const MAX_AGE = 30 * 60_000;
+
+/** How often a session notes that it is in use, in milliseconds. */
+export const SEEN_EVERY = 10_000;
+
 /** The group of all sessions of a user. */
 export const groupOf = (user: string): string => `user:${user}`;
+
+/** The group of the sessions that may use the admin's pages. */
+export const ADMINS = 'admins';
+
+/** The group of the sessions that the admin's page created. */
+export const DEMO = 'demo';

@@ -1,6 +1,6 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
-import { LoggedInGuard } from './logged-in.guard.js';
+import { LoggedInGuard } from '../auth/logged-in.guard.js';
 
 @Controller('me')
 @UseGuards(LoggedInGuard)

@@ -1,21 +1,19 @@
 import { Body, Controller, Headers, HttpCode, Post } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
+import { AuthService } from '../auth/auth.service.js';
 import { LoginDto } from './dto/login.dto.js';
-import { groupOf } from './session-data.js';
 
 @Controller()
 export class AuthController {
+  constructor(private readonly auth: AuthService) {}
+
   @Post('login')
   async login(
     @Body() { user }: LoginDto,
     @Headers('user-agent') userAgent: string | undefined,
     @Session() session: Session,
   ) {
-    // A new session, so that nobody who planted the one before shares it.
-    await session.regenerate();
-    session.user = user;
-    session.userAgent = userAgent;
-    session.joinGroup(groupOf(user));
+    await this.auth.signIn(session, user, userAgent);
     return { user, worker: process.pid };
   }
 

@@ -1,7 +1,7 @@
 import { Body, Controller, Put, UseGuards } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
 import { PreferenceDto } from './dto/preference.dto.js';
-import { LoggedInGuard } from './logged-in.guard.js';
+import { LoggedInGuard } from '../auth/logged-in.guard.js';
 
 /** Each preference is a property of its own, so that requests which change different ones both count. */
 @Controller('preferences')

@@ -1,12 +1,16 @@
 import { Controller, Delete, Get, HttpCode, NotFoundException, Param, Post, UseGuards } from '@nestjs/common';
 import { Session, SessionService } from 'nestjs-session-stores';
-import { LoggedInGuard } from './logged-in.guard.js';
-import { groupOf } from './session-data.js';
+import { AuthService } from '../auth/auth.service.js';
+import { groupOf } from '../session-data.js';
+import { LoggedInGuard } from '../auth/logged-in.guard.js';
 
 @Controller()
 @UseGuards(LoggedInGuard)
 export class SessionsController {
-  constructor(private readonly sessions: SessionService) {}
+  constructor(
+    private readonly sessions: SessionService,
+    private readonly auth: AuthService,
+  ) {}
 
   @Get('sessions')
   async list(@Session('user') user: string, @Session('id') current: string) {
@@ -27,24 +31,18 @@ export class SessionsController {
   @Delete('sessions/:key')
   @HttpCode(204)
   async end(@Param('key') key: string, @Session('user') user: string, @Session() session: Session) {
-    const found = await this.sessions.find(key);
-    if (!found?.groups.includes(groupOf(user))) throw new NotFoundException('you have no such session');
-    // Its own `destroy` clears the cookie too.
-    await (key === session.id ? session.destroy() : this.sessions.destroy(key));
+    if (!(await this.auth.end(session, user, key))) throw new NotFoundException('you have no such session');
   }
 
   @Post('logout-others')
   @HttpCode(200)
   async logoutOthers(@Session('user') user: string, @Session() session: Session) {
-    return { ended: await this.sessions.clearGroup(groupOf(user), { except: session }) };
+    return { ended: await this.auth.endOthers(session, user) };
   }
 
   @Post('logout-everywhere')
   @HttpCode(200)
   async logoutEverywhere(@Session('user') user: string, @Session() session: Session) {
-    const ended = await this.sessions.clearGroup(groupOf(user));
-    // Ended already; this clears the cookie.
-    await session.destroy();
-    return { ended };
+    return { ended: await this.auth.endAll(session, user) };
   }
 }

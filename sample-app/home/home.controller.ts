@@ -1,18 +1,14 @@
-import { Controller, Get, Header } from '@nestjs/common';
+import { Get } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
+import { PageController } from '../pages/page.controller.js';
 import { homePage } from './home.page.js';
 
-@Controller()
+@PageController('')
 export class HomeController {
-  private readonly page: string;
-
-  constructor(config: ConfigService) {
-    this.page = homePage(`http://localhost:${config.getOrThrow<string>('PORT')}`);
-  }
+  constructor(private readonly config: ConfigService) {}
 
   @Get()
-  @Header('Content-Type', 'text/html; charset=utf-8')
-  home(): string {
-    return this.page;
+  show() {
+    return homePage(`http://localhost:${this.config.getOrThrow<string>('PORT')}`);
   }
 }

@@ -1,33 +1,67 @@
-/** What can be done here, for whoever opens `url` in a browser. */
-export const homePage = (url: string): string => `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <title>Sessions over several processes</title>
-    <link rel="icon" href="data:," />
-    <style>
-      :root { color-scheme: light dark; }
-      body { max-width: 50rem; margin: 3rem auto; padding: 0 1.25rem; font: 1rem/1.55 system-ui, sans-serif; }
-      h1 { font-size: 1.6rem; margin-bottom: 0.25rem; }
-      h2 { font-size: 1.1rem; margin-top: 2.25rem; }
-      pre, code { font: 0.875rem/1.6 ui-monospace, monospace; }
-      pre { padding: 0.9rem 1.1rem; overflow-x: auto; border-radius: 0.5rem; background: #8881; }
-      table { width: 100%; border-collapse: collapse; }
-      th, td { padding: 0.45rem 1rem 0.45rem 0; border-bottom: 1px solid #8884; text-align: left; vertical-align: top; }
-      td:first-child { white-space: nowrap; }
-    </style>
-  </head>
-  <body>
-    <h1>Sessions over several processes</h1>
-    <p>
-      Several workers serve this port, and all of them see the same sessions. Each response that has a
-      <code>worker</code> names the process it came from.
-    </p>
+import { html } from '../pages/html.js';
+import type { Page } from '../pages/page.js';
+import { worker } from '../pages/visitor.js';
 
-    <h2>Try it</h2>
-    <p>Two devices of one user, each with a cookie jar of its own:</p>
-    <pre>
+const ROUTES: readonly [request: string, does: string][] = [
+  ['POST /login', 'Starts a session for {"user"}.'],
+  ['GET /me', 'Who you are, your preferences, and how often you asked since you logged in.'],
+  ['PUT /preferences/theme', 'Sets the theme to {"value"}.'],
+  ['PUT /preferences/language', 'Sets the language to {"value"}.'],
+  ['GET /sessions', 'Lists your sessions on all devices.'],
+  ['DELETE /sessions/:key', 'Ends one of them.'],
+  ['POST /logout', 'Ends this session.'],
+  ['POST /logout-others', 'Ends your other sessions and says how many.'],
+  ['POST /logout-everywhere', 'Ends all your sessions and says how many.'],
+];
+
+/** What can be done here, for whoever opens `url`. */
+export const homePage = (url: string): Page => ({
+  title: 'Sign-in sessions of a small shop',
+  main: ({ user }) =>
+    html` <section class="hero">
+        <div>
+          <h1>Sign-in sessions of a small shop</h1>
+          <p class="lead">
+            Several processes serve this shop, and all of them see the same sessions. This page came from
+            worker ${worker.number}; the next one may come from another.
+          </p>
+          <p class="actions">
+            <a class="button primary" href="${user === undefined ? '/sign-in' : '/shop'}"
+              >${user === undefined ? 'Sign in' : 'Go to the shop'}</a
+            >
+            <a class="button" href="/admin">Look behind the counter</a>
+          </p>
+        </div>
+        <svg class="art hero-art" viewBox="0 0 220 150" aria-hidden="true">
+          <path class="line" d="M8 128h204" />
+          <path d="M26 74h40v36a14 14 0 0 1-14 14H40a14 14 0 0 1-14-14z" />
+          <path class="line" d="M66 84h6a11 11 0 0 1 0 22h-6" />
+          <path class="glaze" d="M26 74h40v14c-6 5-9-3-14 2s-8 4-13 0-8 2-13-2z" />
+          <path class="line" d="M119 40c0-14 7-22 16-27M119 34c-2-8-7-11-14-12" />
+          <path d="M111 40h16v16c0 9 20 18 20 38 0 15-8 26-16 30h-24c-8-4-16-15-16-30 0-20 20-29 20-38z" />
+          <path class="glaze" d="M111 40h16v16c0 7 11 13 17 25-10 6-16-4-24 1s-17 4-26-1c6-12 17-18 17-25z" />
+          <path d="M154 96h54c0 14-9 24-18 27h-18c-9-3-18-13-18-27z" />
+          <path class="glaze" d="M154 96h54l-1 8c-8 4-12-3-18 1s-11 3-17 0-10 2-17-1z" />
+        </svg>
+      </section>
+      <section class="three" aria-label="Things to try">
+        <article>
+          <h2>Two browsers</h2>
+          <p>Sign in twice under one name. End one from the other, and watch it leave within two seconds.</p>
+        </article>
+        <article>
+          <h2>Two tabs</h2>
+          <p>Save the theme in one and the language in the other, at the same moment. Both are kept.</p>
+        </article>
+        <article>
+          <h2>A bad day</h2>
+          <p>As the admin, create thousands of sessions, or let the store fail and see what visitors see.</p>
+        </article>
+      </section>
+      <section aria-labelledby="json">
+        <h2 id="json">The same as JSON</h2>
+        <p>Two devices of one user, each with a cookie jar of its own:</p>
+        <pre tabindex="0" aria-label="Commands">
 url=${url} json='content-type: application/json'
 
 curl -c laptop -H "$json" -d '{"user":"ada"}' $url/login
@@ -40,25 +74,17 @@ curl -b laptop -c laptop $url/me
 curl -b laptop -c laptop $url/sessions
 curl -b laptop -c laptop -X POST $url/logout-others
 curl -b phone  -c phone  $url/me    # 401: the phone is logged out</pre>
-
-    <h2>What there is</h2>
-    <table>
-      <thead>
-        <tr><th>Request</th><th>What it does</th></tr>
-      </thead>
-      <tbody>
-        <tr><td><code>POST /login</code></td><td>Starts a session for <code>{"user"}</code>.</td></tr>
-        <tr><td><code>GET /me</code></td><td>Who you are, your preferences, and how often you asked since you logged in.</td></tr>
-        <tr><td><code>PUT /preferences/theme</code></td><td>Sets the theme to <code>{"value"}</code>.</td></tr>
-        <tr><td><code>PUT /preferences/language</code></td><td>Sets the language to <code>{"value"}</code>.</td></tr>
-        <tr><td><code>GET /sessions</code></td><td>Lists your sessions on all devices.</td></tr>
-        <tr><td><code>DELETE /sessions/:key</code></td><td>Ends one of them.</td></tr>
-        <tr><td><code>POST /logout</code></td><td>Ends this session.</td></tr>
-        <tr><td><code>POST /logout-others</code></td><td>Ends your other sessions and says how many.</td></tr>
-        <tr><td><code>POST /logout-everywhere</code></td><td>Ends all your sessions and says how many.</td></tr>
-      </tbody>
-    </table>
-    <p>Without a login they respond with 401, except <code>/login</code> and <code>/logout</code>.</p>
-  </body>
-</html>
-`;
+        <dl class="routes">
+          ${ROUTES.map(
+            ([request, does]) =>
+              html`<div>
+                <dt><code>${request}</code></dt>
+                <dd>${does}</dd>
+              </div>`,
+          )}
+        </dl>
+        <p class="note">
+          Without a login they respond with 401, except <code>/login</code> and <code>/logout</code>.
+        </p>
+      </section>`,
+});

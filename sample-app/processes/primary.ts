@@ -1,21 +1,39 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
+import { relayOutages } from './outages.js';
 import { readSettings } from './settings.js';
 import { keepWorkers } from './workers.js';
 
 /** Starts the workers, and holds the sessions of those that use `ClusterStore`. */
 export async function start(): Promise<void> {
-  const { workers, host, port, store, secret } = readSettings(process.env);
+  const { workers, host, port, store, secret, adminPassword } = readSettings(process.env);
   const freePort = await findPort(host, port);
+  const password = adminPassword ?? randomText(12);
   serveSessions();
+  relayOutages();
 
+  const lines = [`http://${shown(host)}:${freePort} is served by ${workers} workers, STORE=${store}`];
+  if (adminPassword === undefined) lines[0] += `; the admin's password is ${password}`;
+  if (secret === undefined) {
+    lines.push('SESSION_SECRET is not set: a random one signs the cookies, until this process ends.');
+  }
   keepWorkers({
     count: workers,
-    env: { HOST: host, PORT: String(freePort), STORE: store, SESSION_SECRET: secret },
-    onReady: () =>
-      console.log(`http://${shown(host)}:${freePort} is served by ${workers} workers, STORE=${store}`),
+    env: {
+      HOST: host,
+      PORT: String(freePort),
+      STORE: store,
+      SESSION_SECRET: secret ?? randomText(32),
+      ADMIN_PASSWORD: password,
+    },
+    onReady: () => console.log(lines.join('\n')),
   });
+}
+
+function randomText(bytes: number): string {
+  return randomBytes(bytes).toString('base64url');
 }
 
 /**

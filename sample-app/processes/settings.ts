@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { storeNames } from './stores.js';
+import { storeNames } from '../store/stores.js';
 
 /** What the environment says, with defaults for what it leaves out. Throws a sentence for what makes no sense. */
 export function readSettings(env: NodeJS.ProcessEnv) {
@@ -12,7 +11,9 @@ export function readSettings(env: NodeJS.ProcessEnv) {
     host: HOST,
     port: wholeNumber('PORT', env['PORT'] ?? '3000', 0, 65_535),
     store: STORE,
-    secret: env['SESSION_SECRET'] || randomSecret(),
+    /** Absent unless it is set. */
+    secret: env['SESSION_SECRET'] || undefined,
+    adminPassword: env['ADMIN_PASSWORD'] || undefined,
   };
 }
 
@@ -20,9 +21,4 @@ function wholeNumber(name: string, text: string, least: number, most: number): n
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new Error(`${name}=${text} must be a whole number from ${least} to ${most}`);
-}
-
-function randomSecret(): string {
-  console.log('SESSION_SECRET is not set: a random one signs the cookies, until this process ends.');
-  return randomBytes(32).toString('base64url');
 }

@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { StoreModule } from '../store/store.module.js';
+import { AdminSignInController } from './admin-sign-in.controller.js';
+import { AdminController } from './admin.controller.js';
+import { AdminService } from './admin.service.js';
+import { DemoService } from './demo.service.js';
+
+@Module({
+  imports: [StoreModule],
+  controllers: [AdminSignInController, AdminController],
+  providers: [AdminService, DemoService],
+})
+export class AdminModule {}

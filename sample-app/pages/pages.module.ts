@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { EventsController } from './events.controller.js';
+import { PageEvents } from './events.js';
+import { PageFilter } from './page.filter.js';
+
+/** What all pages share: the layout, errors, forms and events. */
+@Module({
+  controllers: [EventsController],
+  providers: [PageEvents, { provide: APP_FILTER, useClass: PageFilter }],
+  exports: [PageEvents],
+})
+export class PagesModule {}

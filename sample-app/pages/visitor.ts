@@ -1,0 +1,39 @@
+import cluster from 'node:cluster';
+import type { Request } from 'express';
+import type { SessionObject } from 'nestjs-session-stores';
+import { csrfTokenOf } from './csrf.js';
+import { noticeOf } from './notices.js';
+
+/** What a page knows of whoever asked for it. */
+export class Visitor {
+  constructor(
+    private readonly request: Request,
+    private readonly session: SessionObject | undefined,
+  ) {}
+
+  get user(): string | undefined {
+    return this.session?.user;
+  }
+
+  /** `undefined` follows the system. */
+  get theme(): 'light' | 'dark' | undefined {
+    const theme = this.session?.theme;
+    return theme === 'light' || theme === 'dark' ? theme : undefined;
+  }
+
+  /** The token for this visitor's forms. Only pages with a form ask for it, because it stores the session. */
+  get csrf(): string {
+    return csrfTokenOf(this.request);
+  }
+
+  get notice(): string | undefined {
+    return noticeOf(this.request.query);
+  }
+
+  get path(): string {
+    return this.request.path;
+  }
+}
+
+/** Which process serves this. */
+export const worker = { number: cluster.worker?.id ?? 1, pid: process.pid };

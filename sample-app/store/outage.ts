@@ -1,0 +1,51 @@
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+
+/** When the store is out of reach, in epoch milliseconds. */
+export interface Outage {
+  from: number;
+  until: number;
+}
+
+/** A message about an outage, from a worker to the primary, and from the primary to all workers. */
+export interface OutageMessage {
+  outage: Outage;
+}
+
+export function isOutageMessage(message: unknown): message is OutageMessage {
+  return typeof message === 'object' && message !== null && 'outage' in message;
+}
+
+/** How long the response to whoever starts an outage has to leave before it, in milliseconds. */
+const NOTICE = 300;
+
+/**
+ * An outage of the store, on purpose. It goes to all workers by way of the primary, so that it does not matter which of
+ * them serves a request, and ends by itself: while it lasts, no session could be read to end it.
+ */
+@Injectable()
+export class StoreOutage implements OnModuleDestroy {
+  private current: Outage = { from: 0, until: 0 };
+  private readonly receive = (message: unknown): void => {
+    if (isOutageMessage(message)) this.current = message.outage;
+  };
+
+  constructor() {
+    process.on('message', this.receive);
+  }
+
+  get isOn(): boolean {
+    const now = Date.now();
+    return this.current.from <= now && now < this.current.until;
+  }
+
+  /** Starts an outage in a moment. */
+  start(milliseconds: number): void {
+    const from = Date.now() + NOTICE;
+    const message: OutageMessage = { outage: { from, until: from + milliseconds } };
+    process.send!(message);
+  }
+
+  onModuleDestroy(): void {
+    process.off('message', this.receive);
+  }
+}
