@@ -1,10 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { BadRequestException, Body, Get, Post, Query, Redirect, UseFilters } from '@nestjs/common';
+import { BadRequestException, Body, Get, Headers, Post, Query, Redirect, UseFilters } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { Session } from 'nestjs-session-stores';
 import { backTo } from '../pages/form-error.filter.js';
 import { PageController } from '../pages/page.controller.js';
 import { ADMINS, groupOf } from '../session-data.js';
+import { Cart } from '../shop/cart.js';
 import { adminSignInPage } from './admin-sign-in.page.js';
 import { PasswordDto } from './admin.dto.js';
 
@@ -20,15 +21,22 @@ export class AdminSignInController {
   @Post('sign-in')
   @Redirect('/admin', 303)
   @UseFilters(backTo('/admin/sign-in'))
-  async signIn(@Body() { password }: PasswordDto, @Session() session: Session): Promise<void> {
+  async signIn(
+    @Body() { password }: PasswordDto,
+    @Headers('user-agent') userAgent: string | undefined,
+    @Session() session: Session,
+  ): Promise<void> {
     if (!isSame(password, this.config.getOrThrow('ADMIN_PASSWORD'))) throw new BadRequestException();
-    const { user, userAgent, theme, language } = session;
+    const { user, theme, language } = session;
+    const { lines } = new Cart(session);
     // More rights need a new session, so that nobody who holds the one before has them. What it keeps is copied.
     await session.regenerate();
     if (user !== undefined) {
-      Object.assign(session, { user, userAgent, theme, language });
+      Object.assign(session, { user, theme, language });
+      for (const { product, quantity } of lines) new Cart(session).put(product, quantity);
       await session.joinGroup(groupOf(user));
     }
+    session.userAgent = userAgent;
     session.admin = true;
     await session.joinGroup(ADMINS);
   }

@@ -22,7 +22,7 @@ const NOTICES = new Map<string, (count: number) => string>([
     'group',
     (count) => `${count === 1 ? '1 session is' : `${count} sessions are`} ended. Your own is spared.`,
   ],
-  ['demo', (count) => `${count} demo sessions are there.`],
+  ['demo', (count) => `${count} demo sessions were created.`],
   ['outage', (count) => `The store fails for ${count} seconds, in all workers. Open any page to see it.`],
 ]);
 
