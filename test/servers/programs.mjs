@@ -17,9 +17,10 @@ const root = join(import.meta.dirname, '../..');
 /**
  * Resolves to the first program that is available.
  *
- * @param {Record<string, () => Promise<Program>>} ways by their names in the error
+ * @template [Found=Program]
+ * @param {Record<string, () => Promise<Found>>} ways by their names in the error
  * @param {string} remedy
- * @returns {Promise<Program>}
+ * @returns {Promise<Found>}
  */
 export async function firstOf(ways, remedy) {
   const failures = [];
@@ -185,7 +186,8 @@ function imageOf(service) {
   return image;
 }
 
-function which(command) {
+/** The path of a command. Throws if it is not in `PATH`. */
+export function which(command) {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
   const path = folders.map((folder) => join(folder, command)).find(isExecutable);
   if (!path) throw new Error(`no ${command} in PATH`);
