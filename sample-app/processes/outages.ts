@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { isOutageMessage, type OutageMessage } from '../store/outage.js';
+import { isOutageMessage, type OutageMessage } from '../store/outage.message.js';
 
 /** Passes what one worker says of an outage on to all workers, and to those that start during it. */
 export function relayOutages(): void {

@@ -1,19 +1,5 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
-
-/** When the store is out of reach, in epoch milliseconds. */
-export interface Outage {
-  from: number;
-  until: number;
-}
-
-/** A message about an outage, from a worker to the primary, and from the primary to all workers. */
-export interface OutageMessage {
-  outage: Outage;
-}
-
-export function isOutageMessage(message: unknown): message is OutageMessage {
-  return typeof message === 'object' && message !== null && 'outage' in message;
-}
+import { isOutageMessage, type Outage, type OutageMessage } from './outage.message.js';
 
 /** How long the response to whoever starts an outage has to leave before it, in milliseconds. */
 const NOTICE = 300;
