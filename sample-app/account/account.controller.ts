@@ -1,6 +1,7 @@
 import { Body, Get, Post, Query, Redirect } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
 import { LoggedInGuard } from '../auth/logged-in.guard.js';
+import { listPageOf } from '../pages/list-page.js';
 import { PageController } from '../pages/page.controller.js';
 import { accountPage } from './account.page.js';
 import { AfterDto } from './after.dto.js';
@@ -15,7 +16,7 @@ export class AccountController {
   @Get()
   async show(@Query() { after }: AfterDto, @Session('user') user: string, @Session() session: Session) {
     const { id, theme, language } = session;
-    const devices = await this.devices.page(user, id, after);
+    const devices = await listPageOf(this.devices.page(user, id, after));
     return accountPage({ user, theme, language, devices, after });
   }
 

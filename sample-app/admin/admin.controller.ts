@@ -1,5 +1,6 @@
 import { Body, Get, HttpCode, Post, Query, Redirect } from '@nestjs/common';
 import { Session, SessionService } from 'nestjs-session-stores';
+import { listPageOf } from '../pages/list-page.js';
 import { withNotice } from '../pages/notices.js';
 import { PageController } from '../pages/page.controller.js';
 import { StoreOutage } from '../store/outage.js';
@@ -26,7 +27,7 @@ export class AdminController {
 
   @Get('sessions')
   async list(@Query() list: ListDto, @Session('id') current: string) {
-    return listPage(list, await this.admin.page(list), current);
+    return listPage(list, await listPageOf(this.admin.page(list)), current);
   }
 
   @Post('sessions/end')
