@@ -33,7 +33,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 of two changes to the same name from the same record, the later wins',
+    name: '3 the later of two changes to the same name from the same record wins',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', b: '1', c: '1' } });
@@ -45,7 +45,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       await bothRead(
         stores,
         expected,
-        'of two changes to the same name from the same record, the later must win',
+        'the later of two changes to the same name from the same record must win',
       );
     },
   },
@@ -82,7 +82,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 a stale record as the base of a change alters only what the change says',
+    name: '3 a change based on a stale record alters only what it contains',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1', removed: '1' }, groups: ['g', 'left'] });
@@ -110,7 +110,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
       await here.update(one ?? record, { set: { b: '3' } });
       await there.update(other ?? record, { join: ['i'] });
       const expected = { ...changed, data: { a: '2', b: '3' }, groups: ['g', 'h', 'i'] };
-      await bothRead(stores, expected, 'a change of a stale record must alter only what it says');
+      await bothRead(stores, expected, 'a change of a stale record must alter only what it contains');
       equals(
         await here.count('left'),
         0,
@@ -119,7 +119,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '3 a hand-made record as the base of a change alters nothing: only its id counts',
+    name: '3 a change based on a hand-made record uses only the id of that record',
     async holds(stores) {
       const [here, there] = stores;
       const expiries = [inMinutes(-1), inMinutes(5), inAnHour()];
@@ -145,7 +145,7 @@ export const bothSurviveLaws: SessionStoreLaw[] = [
         );
         const data = { a: '1', c: '3' };
         const changed = { ...record, data, groups: ['g', 'h'], expiresAt: touch.to };
-        await bothRead(stores, changed, `${rule} must alter only what it says`);
+        await bothRead(stores, changed, `${rule} must alter only what it contains`);
         equals(
           await here.count('strangers'),
           0,

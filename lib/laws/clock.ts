@@ -9,7 +9,7 @@ const LONG = 30_000;
 
 export const clockLaws: SessionStoreLaw[] = [
   {
-    name: '5 what has expired by the clock of one node is gone for every node',
+    name: '5 a session that has expired by the clock of one node is gone for every node',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord({ groups: ['g'], expiresAt: here.now() + SHORT });
@@ -27,7 +27,7 @@ export const clockLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '5 what has not expired by the clock of one node is live for every node',
+    name: '5 a session that has not expired by the clock of one node is live for every node',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const now = here.now();

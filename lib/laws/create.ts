@@ -37,7 +37,7 @@ export const createLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 of two racing creates under one id one succeeds, whole, and the other is rejected',
+    name: '1 of two racing creates under one id, one succeeds in full and the other is rejected',
     async holds(stores) {
       await rounds(async (round) => {
         const one = aRecord({ data: { one: '1' }, groups: [`one${round}`] });
@@ -57,29 +57,25 @@ export const createLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 a create sent again with the same secret hash resolves and writes nothing, after an update too',
+    name: '1 a repeated create with the same secret hash resolves and writes nothing, even after an update',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { a: '1' }, groups: ['g', 'left'] });
       await here.create(record);
       await there.create(record);
-      await bothRead(stores, record, 'a create sent again must write nothing');
+      await bothRead(stores, record, 'a repeated create must write nothing');
       const change = { set: { a: '2' }, join: ['h'], leave: ['left'], expiresAt: inMinutes(90) };
       await there.update(record, change);
       await here.create(record);
       const { expiresAt } = change;
       const expected = { ...record, data: { a: '2' }, groups: ['g', 'h'], expiresAt };
-      await bothRead(stores, expected, 'a create sent again after an update must write nothing');
+      await bothRead(stores, expected, 'a repeated create after an update must write nothing');
       equals(
         await there.count('left'),
         0,
-        'a create sent again must not bring back a group; the count of one group',
+        'a repeated create must not bring back a group; the count of one group',
       );
-      equals(
-        await there.count(),
-        1,
-        'a create sent again must not create a second session; the count of all',
-      );
+      equals(await there.count(), 1, 'a repeated create must not create a second session; the count of all');
     },
   },
 ];

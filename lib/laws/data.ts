@@ -85,25 +85,21 @@ const named = (names: string[], text: (index: number) => string) =>
 
 export const dataLaws: SessionStoreLaw[] = [
   {
-    name: '8 any name comes back as it went in, from a create and from an update',
+    name: '8 any name is read back unchanged, after a create and after an update',
     async holds(stores) {
       const created = aRecord({ data: named(NAMES, String) });
       const updated = aRecord();
       await Promise.all([stores[0].create(created), stores[0].create(updated)]);
-      await comesBack(stores, created, 'names must come back from a create as they went in');
+      await comesBack(stores, created, 'names must be read back unchanged after a create');
       await stores[1].update(updated, { set: named(NAMES, String) });
       await comesBack(
         stores,
         { ...updated, data: created.data },
-        'names must come back from an update as they went in',
+        'names must be read back unchanged after an update',
       );
       await stores[1].update(created, { set: named(NAMES, (index) => `"${index}"`) });
       const data = named(NAMES, (index) => `"${index}"`);
-      await comesBack(
-        stores,
-        { ...created, data },
-        'names that are set again must come back as they went in',
-      );
+      await comesBack(stores, { ...created, data }, 'names that are set again must be read back unchanged');
       await each(stores, (store) => store.rotate(created, created.secretHash, aSecretHash(), 0));
       const rotated = await stores[0].read(created.id);
       equals(
@@ -114,7 +110,7 @@ export const dataLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 any name is set and removed alone, without touching those like it',
+    name: '8 setting or removing any name leaves similar names unchanged',
     async holds(stores) {
       const [here, there] = stores;
       await each(NAMES, async (name) => {
@@ -134,7 +130,7 @@ export const dataLaws: SessionStoreLaw[] = [
         isRecord(
           await here.read(without.id),
           without,
-          `the name ${show(name)}, not there, must be removed without a trace`,
+          `the name ${show(name)}, which is not there, must be removed without a trace`,
         );
       });
     },
@@ -175,24 +171,24 @@ export const dataLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 any text comes back as it went in, from a create and from an update',
+    name: '8 any serialized value is read back unchanged, after a create and after an update',
     async holds(stores) {
       const names = TEXTS.map((_, index) => `text${index}`);
       const data = named(names, (index) => TEXTS[index] ?? '');
       const created = aRecord({ data });
       const updated = aRecord();
       await Promise.all([stores[0].create(created), stores[0].create(updated)]);
-      await comesBack(stores, created, 'texts must come back from a create as they went in');
+      await comesBack(stores, created, 'serialized values must be read back unchanged after a create');
       await stores[1].update(updated, { set: data, join: ['g'], leave: ['h'] });
       await comesBack(
         stores,
         { ...updated, data, groups: ['g'] },
-        'texts must come back from an update as they went in',
+        'serialized values must be read back unchanged after an update',
       );
     },
   },
   {
-    name: '8 a text of 1 MiB comes back as it went in, from a create and from an update',
+    name: '8 a serialized value of 1 MiB is read back unchanged, after a create and after an update',
     async holds(stores) {
       const [here, there] = stores;
       const record = aRecord({ data: { big: megabyte('created'), small: '1' } });
@@ -201,38 +197,38 @@ export const dataLaws: SessionStoreLaw[] = [
       isRecord(
         await there.read(record.id),
         record,
-        'a text of 1 MiB must come back from a create as it went in',
+        'a serialized value of 1 MiB must be read back unchanged after a create',
       );
       await there.update(record, { set: { big: updated } });
       const expected = { ...record, data: { big: updated, small: '1' } };
       isRecord(
         await here.read(record.id),
         expected,
-        'a text of 1 MiB must come back from an update as it went in',
+        'a serialized value of 1 MiB must be read back unchanged after an update',
       );
     },
   },
   {
-    name: '8 a thousand names come back as they went in',
+    name: '8 a thousand names are read back unchanged',
     async holds(stores) {
       const names = upTo(1000).map((index) => `name ${index}`);
       const record = aRecord({ data: named(names, String) });
       await stores[0].create(record);
-      await comesBack(stores, record, 'a thousand names must come back from a create');
+      await comesBack(stores, record, 'a thousand names must be read back after a create');
       const data = named(names, (index) => String(-index));
       await stores[1].update(record, { set: data });
-      await comesBack(stores, { ...record, data }, 'a thousand names must come back from an update');
+      await comesBack(stores, { ...record, data }, 'a thousand names must be read back after an update');
       await stores[0].update(record, { remove: names });
       await comesBack(stores, { ...record, data: {} }, 'a thousand names must be removed by one change');
     },
   },
   {
-    name: '8 any group comes back as it went in and holds only its own sessions',
+    name: '8 any group is read back unchanged and holds only its own sessions',
     async holds(stores) {
       const [here, there] = stores;
       const inAll = aRecord({ groups: GROUPS });
       await here.create(inAll);
-      await comesBack(stores, inAll, 'groups must come back from a create as they went in');
+      await comesBack(stores, inAll, 'groups must be read back unchanged after a create');
       await each(GROUPS, async (group) => {
         const own = aRecord();
         await here.create(own);
@@ -240,7 +236,7 @@ export const dataLaws: SessionStoreLaw[] = [
         isRecord(
           await here.read(own.id),
           { ...own, groups: [group] },
-          `the group ${show(group)} must come back from an update`,
+          `the group ${show(group)} must be read back after an update`,
         );
         sameIds(
           await idsOn(stores, group),
@@ -264,7 +260,7 @@ export const dataLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '8 any well-formed id is a session of its own',
+    name: '8 any two different well-formed ids are different sessions',
     async holds(stores) {
       const [here, there] = stores;
       const records = KEYS.map((id, index) => aRecord({ id, data: { index: String(index) }, groups: ['g'] }));
@@ -285,7 +281,7 @@ export const dataLaws: SessionStoreLaw[] = [
       }
       for (const group of ['g', undefined]) {
         const paged = idsOf(await allPages(stores, group, 3));
-        sameIds(paged, KEYS, 'any id must be paged as it is, and be gone on from');
+        sameIds(paged, KEYS, 'any id must be on a page unchanged, and a page must continue from any id');
       }
       for (const [index, id] of KEYS.entries()) {
         equals(await there.destroy(id), true, `the id ${show(id)} must be destroyed`);

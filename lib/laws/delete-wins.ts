@@ -50,7 +50,7 @@ const endings: { name: string; end(store: SessionStore, id: string): Promise<unk
   { name: 'a clear of its group', end: (store) => store.clear('g') },
   { name: 'a clear of all', end: (store) => store.clear() },
   {
-    name: 'an expiry that is past',
+    name: 'an expiry in the past',
     end: (store, id) => store.update(aRecord({ id }), { expiresAt: inMinutes(-1) }),
   },
 ];

@@ -113,7 +113,7 @@ export const expiryLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '5 no change makes an expiring session immortal, nor moves its expiry without being asked to',
+    name: '5 no change makes an expiring session immortal or moves an expiry that it does not set',
     async holds(stores) {
       const [here, there] = stores;
       const changes: SessionChange[] = [
@@ -150,9 +150,9 @@ export const expiryLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '5 an expiry that is past ends the session as destroy does',
+    name: '5 an expiry in the past ends the session as destroy does',
     async holds(stores) {
-      const rule = 'a change to an expiry that is past must end the session';
+      const rule = 'a change to an expiry in the past must end the session';
       for (const [here, there] of bothWays(stores)) {
         for (const instant of [inMinutes(-1), 0]) {
           const [set, touched] = [aRecord({ groups: ['g'] }), aRecord({ groups: ['g'] })];
@@ -180,13 +180,13 @@ export const expiryLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '5 a create whose expiry is past leaves nothing',
+    name: '5 a create with an expiry in the past leaves nothing',
     async holds(stores) {
       const [here, there] = stores;
       for (const expiresAt of [inMinutes(-1), 0]) {
         const record = aRecord({ data: { a: '1' }, groups: ['g'], expiresAt });
         await here.create(record);
-        await isNowhere(stores, record.id, ['g'], 'a create whose expiry is past must leave nothing');
+        await isNowhere(stores, record.id, ['g'], 'a create with an expiry in the past must leave nothing');
         equals(
           [await there.count(), await there.count('g')],
           [0, 0],
@@ -194,7 +194,7 @@ export const expiryLaws: SessionStoreLaw[] = [
         );
         const another = { ...aRecord(), id: record.id, secretHash: aSecretHash() };
         await there.create(another);
-        await bothRead(stores, another, 'a create whose expiry is past must not keep its id in use');
+        await bothRead(stores, another, 'a create with an expiry in the past must not keep its id in use');
         await there.destroy(another.id);
       }
     },

@@ -128,7 +128,7 @@ export const groupLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 a join that resolved before a count or a page was called is seen by it, whatever else runs',
+    name: '7 a join that resolved before a count or a page was called is included in it, whatever else runs',
     async holds(stores) {
       const [here, there] = stores;
       const records = someRecords(60);
@@ -141,11 +141,11 @@ export const groupLaws: SessionStoreLaw[] = [
         const count = await store.count('g');
         must(
           count >= before.length && count <= started,
-          `${rule} a count must be seen by it: ${before.length} joins had resolved, ${started} were begun, it counted ${count}`,
+          `${rule} a count must be included in it: ${before.length} joins had resolved, ${started} had started, it counted ${count}`,
         );
         const paged = new Set(idsOf((await store.page({ group: 'g', limit: 1000 })).records));
         const missed = before.filter((id) => !paged.has(id));
-        equals(missed.length, 0, `${rule} a page must be seen on it; how many were missed`);
+        equals(missed.length, 0, `${rule} a page must be included in it; how many were missed`);
       };
       await during(
         () => Promise.all([looks(here), looks(there), looks(here)]),
@@ -231,7 +231,7 @@ export const groupLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 a group that reads show is a group that page and count show, after joins, leaves and clears that raced',
+    name: '7 after racing joins, leaves and clears, reads, pages and counts agree on the members of a group',
     async holds(stores) {
       await rounds(async (round) => {
         const [here, there] = stores;

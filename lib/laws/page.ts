@@ -13,7 +13,7 @@ import type { SessionStoreLaw } from './law.js';
 
 export const pageLaws: SessionStoreLaw[] = [
   {
-    name: '7 pages show every session as a read does, none holds more than its limit, and either node goes on from `next`',
+    name: '7 pages show every session as a read does, none holds more than its limit, and either node can continue from `next`',
     async holds(stores) {
       const members = someRecords(23, { data: { a: '1', b: '"2"' }, groups: ['g', 'i'] });
       const others = someRecords(7, { groups: ['h'] });
@@ -64,7 +64,7 @@ export const pageLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '7 sessions that end while pages are read no longer appear, and the pages go on without them',
+    name: '7 sessions that end while pages are read no longer appear, and the pages continue without them',
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {

@@ -64,9 +64,9 @@ export const parallelLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 each of many parallel updates resolves to what the session has after it, not after the others',
+    name: '1 each of many parallel updates resolves to the state of the session after it, not after the others',
     async holds(stores) {
-      const rule = 'each of parallel updates must resolve to what the session has after it';
+      const rule = 'each of parallel updates must resolve to the state of the session after it';
       await rounds(async (round) => {
         const record = aRecord();
         const [here, there] = stores;
@@ -85,7 +85,7 @@ export const parallelLaws: SessionStoreLaw[] = [
           equals(
             updates.map((update) => update?.expiresAt),
             set,
-            `${rule}: the expiry that it has set`,
+            `${rule}: the expiry that it set`,
           );
           const read = await there.read(record.id);
           must(
@@ -106,7 +106,7 @@ export const parallelLaws: SessionStoreLaw[] = [
         equals(
           updates.map((update) => update?.expiresAt),
           touched.map(() => read?.expiresAt),
-          `${rule}: the expiry that the first touch has set`,
+          `${rule}: the expiry that the first touch set`,
         );
         equals(current, secretHash, 'a rotation beside updates must resolve to its secret hash');
         must(
@@ -117,7 +117,7 @@ export const parallelLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '2 delete wins when an expiry that is past races later expiries',
+    name: '2 delete wins when an expiry in the past races later expiries',
     async holds(stores) {
       await rounds(async (round) => {
         const record = aRecord({ groups: ['g'] });
@@ -128,7 +128,7 @@ export const parallelLaws: SessionStoreLaw[] = [
           expiresAt: inMinutes(70 + at),
         }));
         changes.splice(round % changes.length, 0, { expiresAt: past });
-        const rule = 'an expiry that is past must end the session for changes that race it';
+        const rule = 'an expiry in the past must end the session for changes that race it';
         const updates = await allAtOnce(stores, record.id, changes, rule);
         equals(updates[changes.findIndex(({ expiresAt }) => expiresAt === past)], undefined, rule);
         const read = (await stores[0].read(record.id)) ?? (await stores[1].read(record.id));

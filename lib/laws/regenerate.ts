@@ -23,7 +23,7 @@ const endings: { name: string; end(store: SessionStore, id: string): Promise<unk
 ];
 
 const anExpiry = {
-  name: 'an expiry that is past',
+  name: 'an expiry in the past',
   end: (store: SessionStore, id: string) => store.update(aRecord({ id }), { expiresAt: inMinutes(-1) }),
 };
 
@@ -113,7 +113,7 @@ export const regenerateLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '2 of two regenerates of one session both succeed, as two logins at once do',
+    name: '2 two simultaneous regenerates of one session both succeed, as two logins at once do',
     async holds(stores) {
       await rounds(async (round) => {
         const [here, there] = bothWays(stores)[round % 2] ?? stores;
@@ -151,7 +151,7 @@ export const regenerateLaws: SessionStoreLaw[] = [
     },
   },
   ...[...endings, anExpiry].map(({ name, end }): SessionStoreLaw => ({
-    name: `2 after ${name}, a session has no successor of a request that was under way`,
+    name: `2 after ${name}, a request in progress cannot create a successor of the session`,
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const before = aRecord({ groups: ['g'] });
@@ -189,7 +189,7 @@ export const regenerateLaws: SessionStoreLaw[] = [
     },
   })),
   {
-    name: '2 a session that is destroyed while requests regenerate it has no successor of theirs',
+    name: '2 requests that regenerate a session while it is destroyed leave no successor',
     async holds(stores) {
       await rounds(async (round) => {
         const [here, there] = bothWays(stores)[round % 2] ?? stores;

@@ -16,7 +16,7 @@ import type { SessionStoreLaw } from './law.js';
 
 export const unseenRotationLaws: SessionStoreLaw[] = [
   {
-    name: '6 while the secret of a rotation is unseen and within its grace, another writes nothing and learns the current secret hash',
+    name: '6 until the secret of a rotation is presented or its grace is over, another rotation writes nothing and learns the current secret hash',
     async holds(stores) {
       const { record, first } = await rotated(stores, GRACE);
       for (const presented of [record.secretHash, first, aSecretHash()]) {
@@ -31,7 +31,7 @@ export const unseenRotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 once its secret was seen, the next rotation follows: the current secret hash becomes the previous one',
+    name: '6 once the secret of a rotation was presented, the next rotation makes it the previous one',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const { record } = await rotated([here, there], GRACE);
@@ -80,7 +80,7 @@ export const unseenRotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 a client that never saw the new secret heals after its grace: its own stays the previous one',
+    name: '6 after the grace, a client that never got the new secret can rotate again, and its own secret stays the previous one',
     async holds(stores) {
       const { record, first, at } = await rotated(stores, 100);
       await past(at + 100);
@@ -102,7 +102,7 @@ export const unseenRotationLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '6 a secret that no client has presented is replaced for ten graces after the first rotation, and then no more',
+    name: '6 a secret that no client has presented is replaced for at most ten graces after the first rotation',
     async holds(stores) {
       const [here, there] = stores;
       const { record, first, at } = await rotated(stores, 200);

@@ -16,7 +16,7 @@ import type { SessionStoreLaw } from './law.js';
 
 export const visibleLaws: SessionStoreLaw[] = [
   {
-    name: '1 what one node creates, every node reads, pages and counts next',
+    name: '1 a session that one node creates is in the next read, page and count by any node',
     async holds(stores) {
       const rule = 'a created session must be seen by the other node';
       for (const [index, [here, there]] of bothWays(stores).entries()) {
@@ -44,7 +44,7 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 what one node updates, every node reads next',
+    name: '1 an update by one node is visible to the next read by any node',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord({
@@ -68,9 +68,9 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 an update resolves to the expiry and the secret hash that the session has after it',
+    name: '1 an update resolves to the expiry and the secret hash of the session after it',
     async holds(stores) {
-      const rule = 'an update must resolve to what the session has after it';
+      const rule = 'an update must resolve to the state of the session after it';
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord();
         await here.create(record);
@@ -89,7 +89,7 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 what one node rotates, every node reads next',
+    name: '1 a rotation by one node is visible to the next read by any node',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord();
@@ -107,7 +107,7 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 what one node destroys is gone for every node, and destroy resolves to whether it was live',
+    name: '1 a session that one node destroys is gone for every node, and destroy resolves to whether it was live',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         const record = aRecord({ groups: ['g'] });
@@ -127,7 +127,7 @@ export const visibleLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '1 what one node clears is gone for every node',
+    name: '1 the sessions that one node clears are gone for every node',
     async holds(stores) {
       for (const [here, there] of bothWays(stores)) {
         for (const group of ['g', undefined]) {

@@ -146,12 +146,12 @@ export function sorted(strings: readonly string[]): string[] {
   return [...new Set(strings)].toSorted();
 }
 
-/** Fails unless `condition`; `promise` is a sentence that says what was promised and what came instead. */
+/** Fails unless `condition`; `promise` is a sentence that says what must hold and what happened instead. */
 export function must(condition: boolean, promise: string): asserts condition {
   assert.ok(condition, promise);
 }
 
-/** Fails unless both are alike; `promise` says what was promised, the values are added. */
+/** Fails unless both are alike; `promise` says what must hold; the values are added. */
 export function equals(actual: unknown, expected: unknown, promise: string): void {
   must(isDeepStrictEqual(actual, expected), `${promise}: expected ${show(expected)}, got ${show(actual)}`);
 }
@@ -162,7 +162,7 @@ export function sameIds(actual: readonly string[], expected: readonly string[], 
   const others = actual.filter((id) => !expected.includes(id));
   must(
     missing.length + others.length === 0,
-    `${promise}: of ${expected.length} sessions ${show(missing)} did not come, and ${show(others)} came that must not`,
+    `${promise}: of ${expected.length} sessions ${show(missing)} are missing, and ${show(others)} must not be there`,
   );
 }
 

@@ -258,7 +258,7 @@ export const wrongInExpiry: WrongStore[] = [
         }
       },
     ),
-    breaks: /^5 an expiry that is past ends/,
+    breaks: /^5 an expiry in the past ends/,
     says: /must end the session and resolve to undefined/,
   },
   {
@@ -271,7 +271,7 @@ export const wrongInExpiry: WrongStore[] = [
         }
       },
     ),
-    breaks: /^5 an expiry that is past/,
+    breaks: /^5 an expiry in the past/,
     says: /must end the session/,
   },
   {
@@ -288,7 +288,7 @@ export const wrongInExpiry: WrongStore[] = [
         },
       )();
     },
-    breaks: /^5 a create whose expiry is past/,
+    breaks: /^5 a create with an expiry in the past/,
     says: /must not keep its id in use/,
   },
   {
@@ -322,7 +322,7 @@ export const wrongInExpiry: WrongStore[] = [
   {
     name: 'has a clock that is ahead',
     make: twoOf(ClockedStore),
-    breaks: /^5 what has expired by the clock/,
+    breaks: /^5 a session that has expired by the clock/,
     says: /must be gone once `now` has reached its expiry/,
   },
   {
@@ -332,7 +332,7 @@ export const wrongInExpiry: WrongStore[] = [
         protected override offset = -HOUR;
       },
     ),
-    breaks: /^5 what has not expired by the clock/,
+    breaks: /^5 a session that has not expired by the clock/,
     says: /must be live until `now` has reached its expiry/,
   },
   {
@@ -342,7 +342,7 @@ export const wrongInExpiry: WrongStore[] = [
         protected override offset = 0.5;
       },
     ),
-    breaks: /^5 what has not expired by the clock/,
+    breaks: /^5 a session that has not expired by the clock/,
     says: /`now` must be in whole milliseconds/,
   },
 ];

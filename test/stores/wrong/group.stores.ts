@@ -45,7 +45,7 @@ export const wrongInGroups: WrongStore[] = [
     name: 'shows a join a while after it resolved',
     make: twoOf(LateIndexStore),
     breaks: /^7 (a session is in (its groups|a group) when|a join that resolved before)/,
-    says: /must have the session|must be seen by it/,
+    says: /must have the session|must be included in it/,
   },
   {
     name: 'clears a group without those who just joined',
@@ -68,7 +68,7 @@ export const wrongInGroups: WrongStore[] = [
       },
     ),
     breaks: /^7 a join that resolved before/,
-    says: /must be seen|must have all that joined/,
+    says: /must be included|must have all that joined/,
   },
   {
     name: 'never leaves a group',
@@ -148,7 +148,7 @@ export const wrongInGroups: WrongStore[] = [
         }
       },
     ),
-    breaks: /^7 a group that reads show/,
+    breaks: /^7 after racing joins/,
     says: /must have exactly those whose records show it/,
   },
   {

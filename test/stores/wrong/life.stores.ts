@@ -31,7 +31,7 @@ export const wrongInLife: WrongStore[] = [
   {
     name: 'keeps sessions to the process',
     make: () => [new MapStore(), new MapStore()],
-    breaks: /^1 what one node creates/,
+    breaks: /^1 a session that one node creates/,
     says: /seen by the other node/,
   },
   {
@@ -46,7 +46,8 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^1 what one node (updates|rotates|destroys|clears)/,
+    breaks:
+      /^1 (an update by|a rotation by|a session that one node destroys|the sessions that one node clears)/,
     says: /read by the other node|gone for every node/,
   },
   {
@@ -59,7 +60,7 @@ export const wrongInLife: WrongStore[] = [
       },
     ),
     breaks: /^1 an update resolves to/,
-    says: /must resolve to what the session has after it/,
+    says: /must resolve to the state of the session after it/,
   },
   {
     name: 'makes a session when it updates one that was never created',
@@ -92,7 +93,7 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^1 what one node destroys|^5 destroy of an expired session/,
+    breaks: /^1 a session that one node destroys|^5 destroy of an expired session/,
     says: /must resolve to false/,
   },
   {
@@ -137,7 +138,7 @@ export const wrongInLife: WrongStore[] = [
     says: /exactly one must succeed, but both did/,
   },
   {
-    name: 'writes a create again that was sent again',
+    name: 'writes a repeated create again',
     make: twoOf(
       class extends MapStore {
         override async create(...[record]: Create) {
@@ -147,8 +148,8 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^1 a create sent again/,
-    says: /sent again after an update must write nothing/,
+    breaks: /^1 a repeated create/,
+    says: /a repeated create after an update must write nothing/,
   },
   {
     name: 'revives on a late update',
@@ -231,7 +232,7 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^3 (two changes|a stale record|a hand-made record)/,
+    breaks: /^3 (two changes|a change based on)/,
     says: /both be kept|must be kept with it|alter nothing|must find the session/,
   },
   {
@@ -245,8 +246,8 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^3 of two changes to the same name/,
-    says: /of two changes to the same name from the same record, the later must win/,
+    breaks: /^3 the later of two changes to the same name/,
+    says: /the later of two changes to the same name from the same record must win/,
   },
   {
     name: 'loses one of two changes that race',
@@ -269,7 +270,7 @@ export const wrongInLife: WrongStore[] = [
         }
       },
     ),
-    breaks: /^3 a hand-made record/,
+    breaks: /^3 a change based on a hand-made record/,
     says: /must find the session/,
   },
   {

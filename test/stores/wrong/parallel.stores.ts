@@ -82,7 +82,7 @@ export const wrongInParallel: WrongStore[] = [
       },
     ),
     breaks: /^1 each of many parallel updates/,
-    says: /must resolve to what the session has after it: the expiry that it has set/,
+    says: /must resolve to the state of the session after it: the expiry that it set/,
   },
   {
     name: 'merges parallel updates, and goes on after one that ends the session',
@@ -99,7 +99,7 @@ export const wrongInParallel: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 delete wins when an expiry that is past races/,
+    breaks: /^2 delete wins when an expiry in the past races/,
     says: /must end the session for changes that race it; the id still read/,
   },
 ];

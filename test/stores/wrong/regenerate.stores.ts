@@ -25,7 +25,7 @@ export const wrongInRegeneration: WrongStore[] = [
       },
     ),
     breaks:
-      /^2 (the id of a session that has ended|after (a|an) .*, a session has no successor|a session that is destroyed while)/,
+      /^2 (the id of a session that has ended|after (a|an) .*, a request in progress|requests that regenerate a session while)/,
     says: /must (reject|resolve to false|have no successor|not be created once)/,
   },
   {
@@ -39,8 +39,8 @@ export const wrongInRegeneration: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 (the id of a session that has ended|after an expiry that is past, a session)/,
-    says: /after an expiry that is past must (reject|resolve to false)/,
+    breaks: /^2 (the id of a session that has ended|after an expiry in the past, a request in progress)/,
+    says: /after an expiry in the past must (reject|resolve to false)/,
   },
   {
     name: 'leaves no tombstone when it clears',
@@ -54,7 +54,7 @@ export const wrongInRegeneration: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 (the id of a session that has ended|after a clear of (its group|all), a session)/,
+    breaks: /^2 (the id of a session that has ended|after a clear of (its group|all), a request in progress)/,
     says: /after a clear of its group must (reject|resolve to false)|after a clear of all must resolve to false/,
   },
   {
@@ -68,7 +68,7 @@ export const wrongInRegeneration: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 (of two regenerates of one session|after a destroy, a session)/,
+    breaks: /^2 (two simultaneous regenerates|after a destroy, a request in progress)/,
     says: /must get both successors|must not count as ended|must resolve to true/,
   },
   {
@@ -124,7 +124,7 @@ export const wrongInRegeneration: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 after (a|an) .*, a session has no successor/,
+    breaks: /^2 after (a|an) .*, a request in progress/,
     says: /a regenerate after .* must resolve to false/,
   },
   {
@@ -138,7 +138,7 @@ export const wrongInRegeneration: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 after (a|an) .*, a session has no successor/,
+    breaks: /^2 after (a|an) .*, a request in progress/,
     says: /a second regenerate after .* must resolve to false/,
   },
   {
@@ -152,7 +152,7 @@ export const wrongInRegeneration: WrongStore[] = [
         }
       },
     ),
-    breaks: /^2 (after (a|an) .*, a session has no successor|a session that is destroyed while)/,
+    breaks: /^2 (after (a|an) .*, a request in progress|requests that regenerate a session while)/,
     says: /a create of a successor after .* must resolve to false|must not be created once/,
   },
   {

@@ -59,7 +59,7 @@ export const wrongInRotation: WrongStore[] = [
         }
       },
     ),
-    breaks: /^6 (of two racing rotations one wins|while the secret|a secret hash that is neither)/,
+    breaks: /^6 (of two racing rotations one wins|until the secret|a secret hash that is neither)/,
     says: /must resolve to (one secret hash|the current secret hash)/,
   },
   {
@@ -72,11 +72,11 @@ export const wrongInRotation: WrongStore[] = [
         grace,
       ),
     ),
-    breaks: /^6 (while the secret|of two racing rotations one wins)/,
+    breaks: /^6 (until the secret|of two racing rotations one wins)/,
     says: /within the grace of an unseen one|must resolve to one secret hash/,
   },
   {
-    name: 'writes a rotation again that was sent again',
+    name: 'writes a repeated rotation again',
     make: rotatesBy((record, presented, secretHash, grace) => {
       const again = secretHash === record.secretHash && record.previous;
       return again
@@ -91,7 +91,7 @@ export const wrongInRotation: WrongStore[] = [
     make: rotatesBy((record, presented, secretHash, grace) =>
       record.previous ? record : byTheRules(record, presented, secretHash, grace),
     ),
-    breaks: /^6 (once its secret was seen|after the grace of an unseen|a client that never saw)/,
+    breaks: /^6 (once the secret of a rotation|after the grace of an unseen|after the grace, a client)/,
     says: /must win/,
   },
   {
@@ -102,7 +102,7 @@ export const wrongInRotation: WrongStore[] = [
         ? { ...next, previous: { ...next.previous, hash: record.previous.hash } }
         : next;
     }),
-    breaks: /^6 (once its secret was seen|after the grace of an unseen)/,
+    breaks: /^6 (once the secret of a rotation|after the grace of an unseen)/,
     says: /`previous` must be the secret hash it replaced|rotated away must become `previous`/,
   },
   {
@@ -113,7 +113,7 @@ export const wrongInRotation: WrongStore[] = [
         ? { ...next, previous: { ...next.previous, validUntil: record.previous?.validUntil } }
         : next;
     }),
-    breaks: /^6 once its secret was seen/,
+    breaks: /^6 once the secret of a rotation/,
     says: /must be the secret hash it replaced, unseen/,
   },
   {
@@ -121,7 +121,7 @@ export const wrongInRotation: WrongStore[] = [
     make: rotatesBy((record, presented, secretHash, grace) =>
       presented === record.secretHash ? byTheRules(record, presented, secretHash, grace) : record,
     ),
-    breaks: /^6 (a client that never saw|of two racing rotations that heal)/,
+    breaks: /^6 (after the grace, a client|of two racing rotations that heal)/,
     says: /must win after (its|the) grace/,
   },
   {
@@ -143,7 +143,7 @@ export const wrongInRotation: WrongStore[] = [
       if (next.previous) delete next.previous.since;
       return next;
     }),
-    breaks: /^6 a client that never saw/,
+    breaks: /^6 after the grace, a client/,
     says: /and since when/,
   },
   {
@@ -152,7 +152,7 @@ export const wrongInRotation: WrongStore[] = [
       const heals = presented === record.previous?.hash && record.previous.validUntil === undefined;
       return byTheRules(record, heals ? record.secretHash : presented, secretHash, grace);
     }),
-    breaks: /^6 (a client that never saw|of two racing rotations that heal)/,
+    breaks: /^6 (after the grace, a client|of two racing rotations that heal)/,
     says: /must keep the secret hash the client holds as `previous`/,
   },
   {
