@@ -42,9 +42,9 @@ const handlers: Record<string, Handler> = {
 
 describe('the bounds of a session', () => {
   it.each([
-    ['/long', 'the name of a group has 513 bytes and may have 512'],
-    ['/groups', 'the session would be in 1001 groups and may be in 1000'],
-    ['/properties', 'the session would have 10001 properties and may have 10000'],
+    ['/long', 'a group name has 513 bytes; the maximum is 512'],
+    ['/groups', 'the session would be in 1001 groups; the maximum is 1000'],
+    ['/properties', 'the session would have 10001 properties; the maximum is 10000'],
   ])(
     '%s fails the request with an error that names the limit, and nothing is saved',
     async (path, problem) => {

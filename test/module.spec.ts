@@ -636,7 +636,7 @@ describe('SessionService', () => {
     ['data above maxSize', [{ text: 'x'.repeat(1000) }], SessionTooLargeError],
     ["a member's name in its data", [{ id: 'mine' }], /session.id is reserved/],
     ["another member's name in its data", [{ identity: 'mine' }], /session.identity is reserved/],
-    ['a value that JSON cannot hold', [{ big: 1n }], /JSON cannot hold its value/],
+    ['a value that cannot be serialized', [{ big: 1n }], /its value cannot be serialized as JSON/],
     ['a maxAge of 0', [{}, { maxAge: 0 }], /maxAge must be/],
     ['an infinite maxAge', [{}, { maxAge: Infinity }], /must be finite/],
     ['a group that is not a string', [{}, { groups: [5] }], TypeError],

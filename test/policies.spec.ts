@@ -192,7 +192,7 @@ describe('onReplacedToken', () => {
       await browser.get('/rotate');
       expect((await thief.get('/')).json()).toEqual({ user: null });
       expect((await browser.get('/')).json()).toEqual({ user });
-      expect(app.logged[0]).toContain('may be stolen');
+      expect(app.logged[0]).toContain('may have been stolen');
     },
   );
 
@@ -266,7 +266,7 @@ describe('maxSize', () => {
     const response = await browser.get(put('big', 5000));
     expect(response.json()).toEqual({
       error: 'SessionTooLargeError',
-      message: expect.stringContaining('would have 5009 bytes and may have 1000 (maxSize)') as string,
+      message: expect.stringContaining('would have 5009 bytes; the maximum is 1000 (maxSize)') as string,
     });
     expect(response.json()['message']).toContain('"big"');
     expect(response.json()['message']).not.toContain('xxx');

@@ -184,7 +184,7 @@ describe('a rotation', () => {
       pass(GRACE);
       expect((await thief.get('/')).setCookies).toHaveLength(1);
       expect(await userOf(owner)).toBe(null);
-      expect(app.logged).toEqual([expect.stringContaining('The token may be stolen')]);
+      expect(app.logged).toEqual([expect.stringContaining('The token may have been stolen')]);
       expect(await userOf(thief)).toBe(onReplacedToken === 'destroy' ? null : 'ann');
     },
   );

@@ -107,7 +107,7 @@ function regenerateInPlace(
     try {
       await unit.endForSuccessor(old, state);
     } catch (error) {
-      // Whatever was meant for the new session must not reach the old one, nor get lost unnoticed.
+      // Changes that were meant for the new session must not reach the old one, or be lost unnoticed.
       if (isStoreError(error)) for (const one of [state, old]) one.note({ type: 'unreachable', error });
       const isCurrent = LiveSession.stateOf(session) === state;
       const isEmpty = Object.keys(session).length === 1 && state.groups.names().length === joined;

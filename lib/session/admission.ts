@@ -3,17 +3,17 @@ import type { Token } from '../token/token.js';
 import { isTooOld } from './expiry.js';
 
 /**
- * What a token is for the record of its session.
+ * How a token relates to the record of its session.
  *
  * - `current`: its secret is the current one.
- * - `previous`: its secret was rotated away, and is still valid.
- * - `replaced`: it was rotated away, and is no longer valid. The token may be stolen.
+ * - `previous`: its secret was replaced by a rotation, and is still valid.
+ * - `replaced`: its secret was replaced by a rotation, and is no longer valid. The token may have been stolen.
  * - `too old`: the session is past its absolute timeout.
  * - `unreadable`: the record is damaged.
  */
 export type Admission = 'current' | 'previous' | 'replaced' | 'too old' | 'unreadable';
 
-/** Decides what a token with a valid signature is for the record that was read by its id. */
+/** Decides how a token with a valid signature relates to the record that was read by its id. */
 export function admissionOf(
   { id, secretHash }: Pick<Token, 'id' | 'secretHash'>,
   record: SessionRecord,

@@ -2,26 +2,26 @@ import { SessionTooLargeError } from '../contract/errors.js';
 import type { DataChange } from './data.js';
 import type { GroupChange } from './groups.js';
 
-/** How many bytes the name of a group may have, in UTF-8. */
+/** The maximum length of a group name, in bytes of UTF-8. */
 const LONGEST_GROUP = 512;
 
-/** How many groups a session may be in. */
+/** The maximum number of groups of a session. */
 const MOST_GROUPS = 1000;
 
-/** How many properties a session may have. */
+/** The maximum number of properties of a session. */
 const MOST_PROPERTIES = 10_000;
 
-/** What a session holds, as far as it is bounded. */
+/** The parts of a session that are bounded. */
 export interface Content {
-  /** Name → JSON text. */
+  /** Name → serialized value. */
   readonly data: Readonly<Record<string, string>>;
   readonly groups: readonly string[];
 }
 
 /**
- * Throws a `SessionTooLargeError` if a change would make a session exceed a bound, or `maxSize` bytes in the names and
- * texts of its data and the names of its groups. A session that exceeds a bound already may stay as it is in that
- * respect, and become smaller.
+ * Throws a `SessionTooLargeError` if a change would make a session exceed a bound, or `maxSize` bytes in its property
+ * names, serialized values and group names. A session that exceeds a bound already may stay as it is in that respect,
+ * and become smaller.
  */
 export function checkBounds(before: Content, change: DataChange & GroupChange, maxSize: number): void {
   if (change.join) checkGroups(before.groups, change);
@@ -34,13 +34,13 @@ export function checkBounds(before: Content, change: DataChange & GroupChange, m
 function checkGroups(before: readonly string[], change: GroupChange): void {
   const longest = change.join!.reduce((most, group) => Math.max(most, Buffer.byteLength(group)), 0);
   if (longest > LONGEST_GROUP) {
-    throw new SessionTooLargeError(`the name of a group has ${longest} bytes and may have ${LONGEST_GROUP}`, {
+    throw new SessionTooLargeError(`a group name has ${longest} bytes; the maximum is ${LONGEST_GROUP}`, {
       advice: 'Name groups by short ids, or by a hash',
     });
   }
   const count = groupsAfter(before, change).length;
   if (count <= MOST_GROUPS || count <= before.length) return;
-  throw new SessionTooLargeError(`the session would be in ${count} groups and may be in ${MOST_GROUPS}`, {
+  throw new SessionTooLargeError(`the session would be in ${count} groups; the maximum is ${MOST_GROUPS}`, {
     advice: 'Leave groups that are no longer needed, or put sessions that are ended together into one group',
   });
 }
@@ -49,7 +49,7 @@ function checkProperties(before: Content['data'], after: Content['data']): void 
   const count = propertiesOf(after);
   if (count <= MOST_PROPERTIES || count <= propertiesOf(before)) return;
   throw new SessionTooLargeError(
-    `the session would have ${count} properties and may have ${MOST_PROPERTIES}`,
+    `the session would have ${count} properties; the maximum is ${MOST_PROPERTIES}`,
     { advice: 'Remove those that are no longer needed, or keep a list in one property' },
   );
 }
@@ -64,9 +64,9 @@ function checkSize(before: Content, after: Content, maxSize: number): void {
   const largest =
     names.length === 0
       ? ''
-      : `, its largest property being ${JSON.stringify(names.reduce((a, b) => (data[a]!.length >= data[b]!.length ? a : b)))}`;
+      : `; its largest property is ${JSON.stringify(names.reduce((a, b) => (data[a]!.length >= data[b]!.length ? a : b)))}`;
   throw new SessionTooLargeError(
-    `the session would have ${size} bytes and may have ${maxSize} (maxSize)${largest}`,
+    `the session would have ${size} bytes; the maximum is ${maxSize} (maxSize)${largest}`,
     { size, maxSize },
   );
 }
@@ -84,7 +84,7 @@ function groupsAfter(before: readonly string[], { join = [], leave = [] }: Group
   return [...after];
 }
 
-/** How many properties data has. The attributes of the cookie are none. */
+/** How many properties the data has. The cookie is not one of them. */
 function propertiesOf(data: Content['data']): number {
   return Object.keys(data).length - (data['cookie'] === undefined ? 0 : 1);
 }

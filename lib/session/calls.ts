@@ -4,7 +4,7 @@ import { isStoreError } from '../contract/errors.js';
 export class Calls {
   #inFlight: Set<Promise<unknown>> | undefined;
   #last: Promise<unknown> | undefined;
-  /** Whether one has failed because the store did. */
+  /** Whether one has failed because the store failed. */
   storeHasFailed = false;
 
   /** Whether any have not settled. */
@@ -34,7 +34,7 @@ export class Calls {
     });
   }
 
-  /** Makes later calls wait for `work`, which is none of them. */
+  /** Makes later calls wait for `work`, which is not a call itself. */
   follow(work: Promise<unknown>): void {
     this.#last = work;
   }
@@ -44,7 +44,7 @@ export class Calls {
     if (this.#last === work) this.#last = undefined;
   }
 
-  /** Waits for those in flight. Rejects with the first error that counts. */
+  /** Waits for the calls in flight. Rejects with the first error that counts. */
   async settle(counts: (error: unknown) => boolean): Promise<void> {
     while (this.areInFlight) {
       for (const outcome of await Promise.allSettled(this.#inFlight!)) {

@@ -9,20 +9,20 @@ import { verdictOn } from './standing.js';
 import type { SessionState } from './state.js';
 
 const JOINED_BEFORE =
-  'joinGroup() was called before regenerate() for a group that the old session was in already, so the new session is not in it. Call joinGroup() after regenerate()';
+  'joinGroup() was called before regenerate() for a group that the old session was already in, so the new session is not in it. Call joinGroup() after regenerate()';
 
-/** How a session differs from what is stored of it. */
+/** How a session differs from its stored record. */
 export interface Changes {
-  /** The changed data, the text of the cookie included. */
+  /** The changed data, including the serialized cookie. */
   data: DataChange | undefined;
   groups: GroupChange | undefined;
   cookie: CookieChange | undefined;
 }
 
-/** How `session` differs from what is stored of it. Throws a `TypeError` for what cannot be stored. */
+/** How `session` differs from its stored record. Throws a `TypeError` for a value that cannot be stored. */
 export function changesOf(session: LiveSession, state: SessionState, config: SessionConfig): Changes {
   if (session.cookie !== state.cookie) {
-    // Passport copies all properties of a session, `cookie` included, when it keeps session data over a login.
+    // Passport copies all properties of a session, `cookie` included, when it keeps session data across a login.
     if (!(session.cookie instanceof Cookie)) {
       throw new TypeError(
         'session.cookie was replaced. Set its attributes instead: session.cookie.maxAge = …',
@@ -37,19 +37,19 @@ export function changesOf(session: LiveSession, state: SessionState, config: Ses
   return { data, groups: state.groups.change(), cookie };
 }
 
-/** Whether `session` has data or groups that could be stored and are not. */
+/** Whether `session` has unsaved data or groups that could be saved. */
 export function isUnsaved(session: LiveSession, state: SessionState, config: SessionConfig): boolean {
   if (state.standing.is === 'offline' || verdictOn('assign', state.standing) === 'does nothing') return false;
   try {
     const data = diffData(session, state.data.snapshot, config.reservedNames);
     return data !== undefined || state.groups.change() !== undefined;
   } catch {
-    // A value that JSON cannot hold.
+    // A value that cannot be serialized.
     return true;
   }
 }
 
-/** In development, logs what is set on a session and will not be there in the next request. */
+/** In development, logs data and joins that the next request will not see. */
 export function warnOfMistakes(
   session: LiveSession,
   state: SessionState,

@@ -1,7 +1,7 @@
 import { hashSecret, type Token } from '../token/token.js';
 import { isStampClose } from './expiry.js';
 
-/** What signs a token, with the instant at which its cookie expires, in epoch seconds. */
+/** Signs a token, with the instant at which its cookie expires, in epoch seconds. */
 interface Signer {
   sign(token: Pick<Token, 'id' | 'secret' | 'secretHash'>, stamp: number | undefined): string;
 }

@@ -1,10 +1,10 @@
 import type { ResolvedIdentity } from '../token/identity.js';
 
-/** What the session work must know of its client: that of a request, or of a message on a socket. */
+/** What the session work needs to know about its client: the client of a request, or of a message on a socket. */
 export interface Client {
-  /** The object that has the session at `session`. Handlers may delete or replace it. */
+  /** The object whose `session` property is the session. Handlers may delete or replace it. */
   readonly holder: { session?: unknown };
-  /** The identity of the client's token, or of a new session's. */
+  /** The identity of the client's token, or of the token of a new session. */
   readonly identity: ResolvedIdentity;
   /** Whether the client is connected over HTTPS, which decides what `secure: 'auto'` means. */
   readonly isSecure: boolean;
@@ -18,7 +18,8 @@ export interface Client {
  * Why a new token cannot reach the client.
  *
  * - `never`: there is no response that could carry it.
- * - `held`: the response has begun, and waits for the commit. It carries what the commit creates.
+ * - `held`: the response has begun, and waits for the commit. It can carry the token of a session that the commit
+ *   creates.
  * - `sent`: the headers were sent.
  */
 export type NoToken = 'never' | 'held' | 'sent';
@@ -27,7 +28,7 @@ export type NoToken = 'never' | 'held' | 'sent';
 const NEVER_ON_SOCKET =
   'a socket cannot give its client a token. Do it in an HTTP request, and connect the socket after that';
 
-/** The error of an operation that has to give the client a token, and cannot. */
+/** The error of an operation that must give the client a token, but cannot. */
 export function noTokenError(operation: string, reason: NoToken): Error {
   if (reason === 'never') return new Error(`${operation}: ${NEVER_ON_SOCKET}`);
   return new Error(

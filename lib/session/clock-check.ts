@@ -1,6 +1,6 @@
 import type { SessionConfig } from './config.js';
 
-/** By how much the clocks of this host and of the store may differ before that is logged, in milliseconds. */
+/** The difference between the clocks of this host and the store above which it is logged, in milliseconds. */
 const MOST = 60_000;
 
 /**

@@ -1,6 +1,6 @@
 import type { Calls } from './calls.js';
 
-/** Whether a commit has run, runs, or has failed. */
+/** Whether no commit runs, one runs, or one has failed. */
 type State =
   | { readonly is: 'idle' }
   | { readonly is: 'running'; readonly done: Promise<void> }
@@ -11,20 +11,21 @@ const IDLE: State = { is: 'idle' };
 /** Something that a commit must send to the store. */
 export type Due = () => Promise<unknown>;
 
-/** The commits of one unit of work: one at a time, after the handler's calls, and none after one that has failed. */
+/** The commits of one unit of work: one at a time, after the handler's calls, and none after a failed one. */
 export class Commits {
   #state: State = IDLE;
 
-  /** The error of the commit that has failed. */
+  /** The error of the failed commit. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#state.is === 'failed' ? this.#state : undefined;
   }
 
   /**
-   * Sends what is due once the calls in flight have settled. `undefined` if there is nothing to wait for. During a commit
-   * it returns that commit. After one that failed nothing is tried again.
+   * Sends what is due once the calls in flight have settled. Returns `undefined` if there is nothing to wait for.
+   * During a commit, returns that commit. After a failed commit, sends nothing.
    *
-   * @param due what must be sent now; `undefined` if nothing must. Throws if something must and cannot
+   * @param due returns what must be sent now; `undefined` if nothing must. Throws if something must be sent, but cannot
+   * be
    * @param counts whether the error of a call in flight fails the commit
    */
   run(

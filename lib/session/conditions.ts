@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { SessionLogger } from './logger.js';
 
-/** Something that lasts for many requests and is logged once. */
+/** A condition that spans many requests and is logged once. */
 export type Condition =
   /** The store cannot be read. */
   | 'unreachable'
@@ -23,7 +23,7 @@ const RARELY = 60_000;
 
 /** Logs a condition when a request first meets it, and again only if it has ended meanwhile. */
 export class Conditions {
-  /** The sessions that a warning was logged about lately. */
+  /** The sessions that a warning was logged about recently. */
   readonly #warnedOf = new LRUCache<string, true>({ max: 1000, ttl: RARELY });
   readonly #holding = new Set<Condition>();
 

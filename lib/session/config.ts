@@ -23,7 +23,7 @@ export interface SessionConfig {
   resave: boolean;
   /** Whether a new session is stored even if it is empty. */
   saveUninitialized: boolean;
-  /** What the removal of `req.session` does. */
+  /** What removing `req.session` does. */
   unset: 'keep' | 'destroy';
   genid: ((req: IncomingMessage) => string) | undefined;
   /** The names that data cannot have. `./express` sets express-session's alone. */
@@ -41,7 +41,7 @@ export interface SessionConfig {
   /** The request headers that responses name in `Vary`. */
   vary: readonly string[];
   logger: SessionLogger;
-  /** What lasts for many requests and is logged once. */
+  /** Conditions that span many requests and are logged once. */
   conditions: Conditions;
   /** Whether to log mistakes that cost time to find: `NODE_ENV` is `development` or not set. */
   isDevelopment: boolean;

@@ -35,7 +35,7 @@ function loaded(texts: Record<string, string>) {
 }
 
 describe('loading', () => {
-  it('makes a property of each text, and leaves reserved names and what is not JSON as they are', () => {
+  it('makes a property of each serialized value, and leaves reserved names and invalid JSON as they are', () => {
     const { session, unreadable, diff } = loaded({
       user: '"ann"',
       id: '1',
@@ -49,13 +49,13 @@ describe('loading', () => {
     expect(diff()).toBeUndefined();
   });
 
-  it('finds the text of the cookie', () => {
+  it('finds the serialized cookie', () => {
     expect(cookieTextIn({ cookie: '{"maxAge":1}' })).toBe('{"maxAge":1}');
     expect(cookieTextIn({})).toBeUndefined();
   });
 });
 
-describe('the difference from what is stored', () => {
+describe('the difference from the stored data', () => {
   type Change = (session: Record<PropertyKey, unknown>) => void;
   it.each<[string, Change, DataChange | undefined]>([
     ['nothing', () => {}, undefined],
@@ -77,7 +77,7 @@ describe('the difference from what is stored', () => {
     expect(diff()).toEqual(expected);
   });
 
-  it('has the text of the cookie, changed or removed', () => {
+  it('includes the serialized cookie, changed or removed', () => {
     const { session, diff } = loaded({ user: '"ann"', cookie: '{"maxAge":1}' });
     expect(diff({ stored: '{"maxAge":2}' })).toEqual({ set: { cookie: '{"maxAge":2}' } });
     expect(diff({ stored: undefined })).toEqual({ remove: ['cookie'] });
@@ -85,14 +85,14 @@ describe('the difference from what is stored', () => {
     expect(diff({ stored: '{}' })).toEqual({ set: { user: '"bob"', cookie: '{}' } });
   });
 
-  it('tells the properties of the app from the cookie', () => {
+  it('distinguishes the properties of the app from the cookie', () => {
     expect(changesProperties({ set: { cookie: '{}' } })).toBe(false);
     expect(changesProperties({ remove: ['cookie'] })).toBe(false);
     expect(changesProperties({ set: { cookie: '{}', user: '1' } })).toBe(true);
     expect(changesProperties({ set: { cookie: '{}' }, remove: ['user'] })).toBe(true);
   });
 
-  it('fails with the name of a property that is reserved, or that JSON cannot hold', () => {
+  it('fails with the name of a property that is reserved or cannot be serialized', () => {
     const { session, diff } = loaded({});
     session['id'] = 'x';
     expect(() => diff()).toThrow(/session.id is reserved/);
@@ -102,8 +102,8 @@ describe('the difference from what is stored', () => {
   });
 });
 
-describe('what was saved', () => {
-  it('is what later changes are compared with, the cookie included', () => {
+describe('saved data', () => {
+  it('is the base of later changes, including the cookie', () => {
     const { session, data, diff } = loaded({ user: '"ann"', old: '1' });
     session['user'] = 'bob';
     delete session['old'];

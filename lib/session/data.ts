@@ -3,7 +3,7 @@ import { rejectReserved } from './names.js';
 
 /** A session's data when it was loaded or last saved. */
 export interface Snapshot {
-  /** Name → JSON text, as stored. */
+  /** Name → serialized value, as stored. */
   texts: Record<string, string>;
   /** The names that became properties, in their order. */
   names: readonly string[];
@@ -21,16 +21,16 @@ export interface DataHolder {
 
 export const PARSE = Symbol('parse');
 
-/** How the data differs from a snapshot. The text of the cookie is data, under the name {@link COOKIE}. */
+/** How the data differs from a snapshot. The serialized cookie is data, under the name {@link COOKIE}. */
 export interface DataChange {
   set?: Record<string, string>;
   remove?: string[];
 }
 
-/** The name of the text in which a session keeps the attributes of its cookie, and its group name. */
+/** The name of the value that holds the attributes of a session's cookie, and its group name. */
 const COOKIE = 'cookie';
 
-/** The text of the cookie in stored data; `undefined` if the cookie has the defaults. */
+/** The serialized cookie in stored data; `undefined` if the cookie has the defaults. */
 export function cookieTextIn(data: Record<string, string>): string | undefined {
   return data[COOKIE];
 }
@@ -38,7 +38,7 @@ export function cookieTextIn(data: Record<string, string>): string | undefined {
 /** The stored data of one session, as far as the request knows. */
 export class StoredData {
   #snapshot: Snapshot = NO_SNAPSHOT;
-  /** The changes that were saved since the snapshot. Applied when it is next read: most requests never do. */
+  /** The changes that were saved since the snapshot. Applied when it is next read: most requests never read it. */
   #saved: DataChange[] | undefined;
 
   load(snapshot: Snapshot): void {
@@ -189,7 +189,7 @@ export function diffData(
   return set || remove ? { set, remove } : undefined;
 }
 
-/** Whether a change is one of the app's properties, and not of the cookie alone. */
+/** Whether a change affects the app's properties, and not only the cookie. */
 export function changesProperties({ set = {}, remove = [] }: DataChange): boolean {
   return remove.some((name) => name !== COOKIE) || Object.keys(set).some((name) => name !== COOKIE);
 }
@@ -210,14 +210,15 @@ export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange):
 }
 
 /**
- * The JSON text of one property; `undefined` for a value that JSON leaves out (`undefined`, a function or a symbol).
+ * The serialized value of one property; `undefined` for a value that JSON leaves out (`undefined`, a function or a
+ * symbol).
  */
 export function serialise(name: string, value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch (cause) {
     throw new TypeError(
-      `session[${JSON.stringify(name)}] cannot be saved: JSON cannot hold its value (a BigInt, a cycle, or a toJSON that throws). Store a plain value there`,
+      `session[${JSON.stringify(name)}] cannot be saved: its value cannot be serialized as JSON (a BigInt, a cycle, or a toJSON that throws). Store a plain value`,
       { cause },
     );
   }

@@ -8,7 +8,7 @@ import { originsAfter, type SessionState } from './state.js';
 /** The verified tokens that a request presents. */
 export interface PresentedTokens {
   readonly all: readonly Token[];
-  /** Those whose sessions `destroy` and `regenerate` end too, and that have not been ended yet. */
+  /** The tokens of other sessions, which `destroy` and `regenerate` end too. Those that were ended are removed. */
   others: readonly Token[];
 }
 
@@ -24,7 +24,7 @@ export async function destroySession(
   const { store } = config;
   const acts = state.acts('destroy');
   await endOthers(tokens, config, client, ({ id }) => store.destroy(id));
-  // A new session that is not stored yet has nothing to destroy but the right of the old one to have a successor.
+  // A new session that is not stored yet cannot be destroyed, but those that it came from must get no successor.
   if (!state.record) await Promise.all(state.origins.map((id) => store.destroy(id)));
   if (!acts) return;
   const wasLive = !state.record || (await store.destroy(state.id));
@@ -33,7 +33,7 @@ export async function destroySession(
 
 /**
  * Ends `old`, and the sessions of the other tokens, for a successor. Records the outcome in `old`. Rejects with a
- * `SessionGoneError` if others have ended it: it must not come back under a new id.
+ * `SessionGoneError` if it was ended elsewhere: it must not come back under a new id.
  */
 export async function endForSuccessor(
   old: SessionState,

@@ -1,7 +1,7 @@
 import { NEVER } from '../contract/record.js';
 import { LONGEST_AGE } from '../cookie/live-cookie.js';
 
-/** What moves a session's expiry, and when. Instants and durations are in milliseconds, stamps in epoch seconds. */
+/** When a session's expiry moves, and to what. Instants and durations are in milliseconds, stamps in epoch seconds. */
 
 /**
  * How far the stored expiry may differ from the one that was sent before it counts as another request's lifetime. Clocks
@@ -30,7 +30,7 @@ export function isTooOld(createdAt: number, absoluteTimeout: number, now: number
   return now >= createdAt + absoluteTimeout;
 }
 
-/** Whether an expiry is to be moved to `next`. */
+/** Whether an expiry is due to move to `next`. */
 export function isDue(expiresAt: number, next: number, lifetime: number): boolean {
   return Math.abs(next - expiresAt) > lifetime * DUE;
 }

@@ -9,9 +9,9 @@ export class SessionGroups {
   #stored: readonly string[] = [];
   #joins: Set<string> | undefined;
   #leaves: Set<string> | undefined;
-  /** Groups of the session that the request asked to join once more. */
+  /** Groups that the session was already in when the request joined them. */
   #rejoins: Set<string> | undefined;
-  /** The rejoins of the session that this one has replaced. */
+  /** The rejoins of the session that this one replaces. */
   #wanted: ReadonlySet<string> | undefined;
 
   /** Makes the groups of a stored record the base of later changes. */
@@ -43,13 +43,13 @@ export class SessionGroups {
     return this.#joins?.has(group) === true;
   }
 
-  /** Joins the groups that the request would have joined with the session that this one replaces. */
+  /** Takes over the unsaved joins of the session that this one replaces. */
   takeOver(old: SessionGroups): void {
     for (const group of old.#joins ?? []) this.join(group);
     this.#wanted = old.#rejoins;
   }
 
-  /** Whether the request joined a group that the replaced session was in, and not again after that. */
+  /** Whether the request joined a group that the replaced session was already in, and this session is not in it. */
   get missesOne(): boolean {
     if (!this.#wanted) return false;
     const names = this.names();

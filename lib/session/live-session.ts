@@ -6,7 +6,7 @@ import { LiveCookie } from '../cookie/live-cookie.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
 import type { SessionState } from './state.js';
 
-/** What a session object needs of its work. */
+/** The part of the session work that a session object uses. */
 export interface SessionActions {
   /** The request with this session. */
   readonly holder: object;
@@ -92,7 +92,7 @@ export class LiveSession implements Session, DataHolder {
     };
   }
 
-  /** The sessions whose place a new one takes that is not stored yet: their ids. None for anything else. */
+  /** The ids of the sessions that a new one, not stored yet, takes the place of. Empty for anything else. */
   static originsOf(value: unknown): readonly string[] {
     return LiveSession.isLive(value) ? value.#state.origins : [];
   }

@@ -33,8 +33,8 @@ export async function find(
 }
 
 /**
- * The state of the session for a client that presents `token`; why there is none if its secret is not valid, or the
- * record cannot be used.
+ * The state of the session for a client that presents `token`; the reason why there is none if its secret is not valid,
+ * or the record cannot be used.
  */
 export function admit(
   token: Token,
@@ -66,13 +66,13 @@ function presentsValid(presented: readonly Token[], record: SessionRecord, now: 
   return presented.some(({ id, secretHash }) => id === record.id && isValidHash(record, secretHash, now));
 }
 
-/** Does with a replaced token what `onReplacedToken` says. */
+/** Handles a replaced token as `onReplacedToken` says. */
 async function rejectReplaced({ id }: Token, config: SessionConfig): Promise<void> {
   const { store, onReplacedToken, conditions } = config;
   if (onReplacedToken === 'destroy') await store.destroy(id);
   const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
   conditions.warnOf(
     id,
-    `session ${id}: a replaced token was presented, and ${outcome}. The token may be stolen`,
+    `session ${id}: a replaced token was presented, and ${outcome}. The token may have been stolen`,
   );
 }

@@ -8,7 +8,7 @@ class Cart {
   }
 }
 
-describe('what JSON loses of a value', () => {
+describe('what JSON drops from a value', () => {
   it.each([
     [() => 1, 'a function'],
     [Symbol('s'), 'a symbol'],

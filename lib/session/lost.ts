@@ -1,6 +1,6 @@
 /**
- * Where JSON loses a part of a value: at a function, a symbol, or the content of a `Map` or a `Set`. `undefined` if it
- * loses none.
+ * Which part of a value JSON drops: a function, a symbol, or the content of a `Map` or a `Set`. `undefined` if it drops
+ * none.
  */
 export function lostIn(value: unknown): string | undefined {
   let lost: string | undefined;
@@ -14,7 +14,7 @@ export function lostIn(value: unknown): string | undefined {
       return lost === undefined ? one : undefined;
     });
   } catch {
-    // Its save fails with an error of its own.
+    // Saving the value fails with its own error.
   }
   return lost;
 }

@@ -12,7 +12,7 @@ export const EXPRESS_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The names of all members of the session object, with those that are planned: data of such a name would change its
+ * The names of all members of the session object, including planned ones: data with such a name would change its
  * meaning with a release. Names of data often come from clients, and `joinGroup` must stay a method.
  */
 export const MEMBER_NAMES: ReadonlySet<string> = new Set([
@@ -32,7 +32,7 @@ export const MEMBER_NAMES: ReadonlySet<string> = new Set([
 
 const BRAND = Symbol.for('nestjs-session-stores/reserved-name');
 
-/** Data has the name of a member of the session object. Nothing of the message is for the client. */
+/** Data has the name of a member of the session object. The message is not for the client. */
 class ReservedNameError extends TypeError {
   readonly [BRAND] = true;
 

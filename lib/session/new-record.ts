@@ -2,16 +2,16 @@ import type { SessionRecord } from '../contract/record.js';
 import type { DataChange } from './data.js';
 import type { GroupChange } from './groups.js';
 
-/** What a new session is made of. Instants are in epoch milliseconds. */
+/** The parts of a new session. Instants are in epoch milliseconds. */
 export interface NewSession {
   id: string;
   secretHash: string;
-  /** Its data, with the text of its cookie, as a change of no data. */
+  /** Its data, including the serialized cookie, as a change of an empty session. */
   data: DataChange | undefined;
   groups: GroupChange | undefined;
   createdAt: number;
   expiresAt: number;
-  /** The sessions that it came from: their ids. */
+  /** The ids of the sessions that it came from. */
   origins?: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 import type { SessionState } from './state.js';
 
-/** What a client must be told with its response: nothing, a token, or to forget the one that it has. */
+/** What a response must tell its client: nothing, a token that is not signed yet, or to forget the one that it has. */
 export type Notice =
   | { readonly is: 'nothing' }
   | { readonly is: 'token' | 'forget'; readonly of: SessionState };
@@ -18,13 +18,13 @@ export function giveToken(state: SessionState): Notice {
   return { is: 'token', of: state };
 }
 
-/** The client gets no token of `state`: others have replaced its secret meanwhile. */
+/** The client gets no token of `state`: another request has rotated its secret. */
 export function withoutTokenOf(state: SessionState, notice: Notice): Notice {
   return notice.is !== 'nothing' && notice.of === state ? NOTHING : notice;
 }
 
 /**
- * `state` has ended, so the client must forget its token, unless it gets that of a session which has taken the place of
+ * `state` has ended, so the client must forget its token, unless it gets the token of the session that replaced
  * `state`.
  *
  * @param hasToken whether the client has presented a token

@@ -34,7 +34,8 @@ export interface RecheckOptions {
 }
 
 /**
- * Checks the sessions of open streams and sockets, and ends those whose session has ended. Nothing else would notice.
+ * Checks the sessions of open streams and sockets, and closes those whose session has ended, which nothing else would
+ * detect.
  */
 export class SessionRecheck {
   readonly #store: RecheckOptions['store'];

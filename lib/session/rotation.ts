@@ -10,13 +10,13 @@ import { cookieTextIn } from './data.js';
 import type { Found } from './lookup.js';
 import type { SessionState } from './state.js';
 
-/** What a rotation has led to: the client gets the new secret, another rotation won, or the session has ended. */
+/** The outcome of a rotation: the client gets the new secret, another rotation won, or the session has ended. */
 export type Rotated = 'rotated' | 'superseded' | 'gone';
 
 /**
  * Rotates the secret of a session, and records the outcome in `state`.
  *
- * @param from the hash of the secret that is rotated away
+ * @param from the hash of the secret that is replaced
  * @param grace how long that one stays valid, in milliseconds
  */
 export async function rotate(
@@ -63,12 +63,12 @@ export async function heal(
 
 /**
  * Records that the client holds the current secret, so that the previous one stops being valid when its grace ends.
- * `undefined` if that is recorded already. If it fails, the next request tries again.
+ * Returns `undefined` if that is already recorded. If it fails, the next request tries again.
  */
 export function retirePrevious({ state, record }: Found, config: SessionConfig): Promise<void> | undefined {
   const { previous } = record;
   if (state.standing.is !== 'current' || !previous || previous.validUntil !== undefined) return undefined;
-  // A request with the old secret may have changed the cookie's attributes. It could not send them.
+  // A request with the old secret may have changed the cookie's attributes, but could not send them.
   state.cookieAsked = cookieTextIn(record.data) !== undefined;
   const retire = { secretHash: record.secretHash, validUntil: state.token!.graceEnds };
   return config.store.update(record, { retirePrevious: retire }).then(
@@ -96,7 +96,7 @@ export async function refreshCookie(
   }
 }
 
-/** Logs, once for an outage, that the store could not renew a session. The request is served. Throws other errors. */
+/** Logs, once per outage, that the store could not renew a session. The request is served. Throws other errors. */
 export function notRenewed(error: unknown, { conditions }: SessionConfig): void {
   if (!isStoreError(error)) throw error;
   conditions.begin(

@@ -8,11 +8,11 @@ import type { GroupChange } from './groups.js';
 export interface SaveFacts {
   /** When the session was stored first. `undefined` if it is not stored yet. */
   createdAt: number | undefined;
-  /** What has changed since the session was loaded or last saved. `data` includes the text of the cookie. */
+  /** What has changed since the session was loaded or last saved. `data` includes the serialized cookie. */
   data: DataChange | undefined;
   groups: GroupChange | undefined;
   cookie: CookieChange | undefined;
-  /** The expiry as it is stored, and the lifetime that it was made with. */
+  /** The stored expiry, and the lifetime that it was computed from. */
   expiresAt: number;
   storedLifetime: number;
   /** The lifetime that the session has now. */
@@ -38,7 +38,7 @@ export interface Save {
   cookie: CookieChange | undefined;
   lifetime: number;
   expiresAt: number;
-  /** What a stored session is updated by. */
+  /** The change with which a stored session is updated. */
   change: SessionChange;
 }
 

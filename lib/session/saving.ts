@@ -16,8 +16,8 @@ import type { SessionState } from './state.js';
 export type Reason = 'save()' | 'commit';
 
 /**
- * What a save of `session` sends; `undefined` if there is nothing to send. Throws if something must be saved and cannot
- * be. When there is something, {@link planSave} decides.
+ * What a save of `session` sends; `undefined` if there is nothing to send. Throws if something must be saved, but
+ * cannot be. {@link planSave} decides whether there is something to send.
  *
  * @param hasNotice whether the response already gives the client the session's token, or removes it
  */
@@ -61,7 +61,10 @@ export function saveOf(
   return save && (state.record || canCreate(state, isAsked, config, client)) ? save : undefined;
 }
 
-/** Whether a new session can be created, because its client can get its token. Throws if it must be. */
+/**
+ * Whether a new session can be created: its client must be able to get its token. Throws if it must be created, but
+ * cannot be.
+ */
 function canCreate(
   state: SessionState,
   isAsked: boolean,
@@ -79,7 +82,7 @@ function canCreate(
 }
 
 /**
- * Whether the client needs its cookie again although the session does not: it holds one that expires earlier than the
+ * Whether the client needs its cookie again although the session need not be saved: its cookie expires earlier than the
  * session by more than a tenth of the lifetime, because the response with a later one never reached it.
  */
 function isCookieDue(
@@ -103,7 +106,7 @@ function stampsCookies({ store }: SessionConfig, { identity }: Client): boolean 
   return identity.isCookie && store.capabilities.secrets;
 }
 
-/** When a cookie that is sent now expires, in epoch seconds. `undefined` if it has no age, or is no cookie. */
+/** When a cookie that is sent now expires, in epoch seconds. `undefined` if it has no age, or is not a cookie. */
 export function stampOf(
   { cookie, expiresAt }: SessionState,
   config: SessionConfig,
@@ -114,8 +117,8 @@ export function stampOf(
 }
 
 /**
- * What a save has led to: it is done, and the client is owed its token again or not; another request has rotated the
- * secret; the session has ended; or a new one may not take the place of the one that it came from.
+ * The outcome of a save: it is done, and the client needs its token again or not; another request has rotated the
+ * secret; the session has ended; or a new session must not take the place of the one that it came from.
  */
 export type Saved = 'owes token' | 'done' | 'superseded' | 'gone' | 'refused';
 
@@ -156,7 +159,7 @@ async function create(
   { data, groups, expiresAt }: Save,
   { store, signer }: SessionConfig,
 ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
-  // A create that failed may have acted, and is repeated with the same secret.
+  // A failed create may have taken effect, so it is repeated with the same secret.
   const { secretHash } = (state.token ??= new ClientToken(state.id, signer.newSecret()));
   const record = newRecord({
     id: state.id,

@@ -33,7 +33,7 @@ const STANDINGS = {
   'left, offline': left(offline),
   destroyed,
   regenerated,
-  'ended by others': gone,
+  'ended elsewhere': gone,
   'rejected at login': rejected,
 } satisfies Record<string, Standing>;
 type Name = keyof typeof STANDINGS;
@@ -50,7 +50,7 @@ describe('a call', () => {
     'left, offline': ['gone', 'gone', unreachable, unreachable, 'gone', unreachable, '-'],
     destroyed: ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
     regenerated: ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
-    'ended by others': ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
+    'ended elsewhere': ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
     'rejected at login': ['gone', 'gone', '-', 'acts', 'gone', 'acts', rejection],
   };
 
@@ -90,7 +90,7 @@ describe('an event', () => {
     left(standing),
     ...ENDINGS,
   ];
-  /** What has ended or was left stays so, but for being ended. */
+  /** A session that has ended or was left stays so, unless it is ended again. */
   const ofOver = (standing: Standing): Standing[] => [standing, standing, standing, standing, ...ENDINGS];
 
   it.each(

@@ -1,16 +1,16 @@
 import { SessionGoneError, type SessionStoreError } from '../contract/errors.js';
 
 /**
- * How a request stands with one session.
+ * The standing of one session in a request.
  *
  * - `new`: it is not stored yet.
  * - `current`: it is stored, and the client holds its current secret.
  * - `superseded`: the client holds the previous secret, or its rotation lost. The request works, and sends no token.
  * - `offline`: the store could not be read, or failed to regenerate the session. Every change fails with that error.
- * - `left`: the session lives on, but the handler wanted another one in its place, which cannot be had. What it assigns
- *   now was meant for that one, and is not saved.
- * - `ended`: this request has ended the session, or others have. After a login that was rejected because others had ended
- *   its session, what is assigned fails with the error of that login.
+ * - `left`: the session lives on, but the handler asked for a new one in its place, which was not possible. Later
+ *   assignments were meant for the new one, and are not saved.
+ * - `ended`: the session was ended, by this request or elsewhere. If a login was rejected because its session was ended
+ *   elsewhere, assignments fail with the error of that login.
  */
 export type Standing =
   | { readonly is: 'new' | 'current' | 'superseded' }
@@ -30,17 +30,17 @@ const ENDED_BY_OTHERS: Standing = { is: 'ended', by: 'others' };
 export type Event =
   /** The store has created the session, or rotated its secret to the one that the client gets. */
   | { readonly type: 'confirmed' }
-  /** The store says that another secret is the current one. */
+  /** The store reports another secret as the current one. */
   | { readonly type: 'superseded' }
   | { readonly type: 'unreachable'; readonly error: SessionStoreError }
-  /** The handler wanted another session in its place, which cannot be had. */
+  /** The handler asked for a new session in its place, which was not possible. */
   | { readonly type: 'left' }
   | { readonly type: 'destroyed' }
   | { readonly type: 'regenerated' }
-  /** Others have ended it. `rejection` is the error of a login that failed for that. */
+  /** It was ended elsewhere. `rejection` is the error of a login that was rejected because of that. */
   | { readonly type: 'gone'; readonly rejection?: SessionGoneError };
 
-/** How a request stands with a session after an event. */
+/** The standing of a session after an event. */
 export function after(event: Event, standing: Standing): Standing {
   switch (event.type) {
     case 'destroyed':
@@ -64,12 +64,12 @@ export function after(event: Event, standing: Standing): Standing {
 }
 
 /**
- * What a handler can do with a session. `group` is a join or leave, which only the next save sends to the store. `assign`
- * is a change that the commit saves.
+ * A call on a session. `group` is a join or leave, which the store gets only with the next save. `assign` is a change
+ * that the commit saves.
  */
 export type Call = 'save' | 'reload' | 'destroy' | 'regenerate' | 'rotate' | 'group' | 'assign';
 
-/** What a call does to a session as it stands: it acts, has nothing to do, or fails with an error. */
+/** What a call does in a standing: it acts, does nothing, or fails with an error. */
 export function verdictOn(call: Call, standing: Standing): 'acts' | 'does nothing' | Error {
   switch (standing.is) {
     case 'new':

@@ -6,9 +6,9 @@ import { StoredData, type Snapshot } from './data.js';
 import { SessionGroups } from './groups.js';
 import { after, NEW, verdictOn, type Call, type Event, type Standing } from './standing.js';
 
-/** What a request knows of one session: what is stored, and what the request will change. */
+/** What a request knows about one session: what is stored, and what the request will change. */
 export class SessionState {
-  /** How the request stands with the session. */
+  /** The standing of the session in this request. */
   standing: Standing = NEW;
   /** The client's token. Made when the session is first stored. */
   token: ClientToken | undefined;
@@ -16,15 +16,15 @@ export class SessionState {
   record: SessionRecord | undefined;
   readonly data = new StoredData();
   readonly groups = new SessionGroups();
-  /** When the session expires, as the store has it, in epoch milliseconds. */
+  /** The stored expiry, in epoch milliseconds. */
   expiresAt = 0;
-  /** The lifetime that `expiresAt` was made with, in milliseconds. */
+  /** The lifetime that `expiresAt` was computed from, in milliseconds. */
   lifetime: number;
   /** When the next save moves the expiry even if nothing else changes. After a failure this request does not try again. */
   renewal: 'if due' | 'asked' | 'failed' = 'if due';
   /** Whether the next save sends the cookie, because the client may not have its changed attributes. */
   cookieAsked = false;
-  /** The sessions that were regenerated, one after another, for this one, which is not stored yet: their ids. */
+  /** The ids of the sessions that were regenerated, one after another, into this one, which is not stored yet. */
   origins: readonly string[] = [];
 
   constructor(
@@ -42,7 +42,7 @@ export class SessionState {
     this.groups.load(record.groups);
   }
 
-  /** Takes over when the session expires, as the store has it, by the store's clock. */
+  /** Adopts the stored expiry. Both instants are by the store's clock. */
   moveExpiry(expiresAt: number, now: number): void {
     this.expiresAt = expiresAt;
     LiveCookie.expireIn(this.cookie, expiresAt - now);
@@ -70,7 +70,7 @@ export class SessionState {
     return verdict === 'acts';
   }
 
-  /** Throws a `TypeError` for what cannot be the name of a group. */
+  /** Throws a `TypeError` for an invalid group name. */
   joinGroup(group: string): void {
     checkGroup(group);
     this.acts('group');
@@ -83,7 +83,7 @@ export class SessionState {
     this.groups.leave(group);
   }
 
-  /** Joins `group`, and leaves the one that was set like this before. */
+  /** Joins `group`, and leaves the one that this method set before. */
   setGroupName(group: string): void {
     const before = LiveCookie.groupName(this.cookie);
     this.joinGroup(group);
@@ -91,7 +91,7 @@ export class SessionState {
     LiveCookie.setGroupName(this.cookie, group);
   }
 
-  /** Joins the groups that the request would have joined with the session that this one replaces. */
+  /** Takes over the unsaved joins of the session that this one replaces. */
   takeOverJoins(old: SessionState): void {
     this.groups.takeOver(old.groups);
     const name = LiveCookie.groupName(old.cookie);
@@ -99,10 +99,13 @@ export class SessionState {
   }
 }
 
-/** At most how many of the sessions that it came from a session names. */
+/** The maximum number of predecessors that a session names. */
 const MOST_ORIGINS = 20;
 
-/** The ids that a successor of this session names: its own, and those that it came from in the last ten minutes. */
+/**
+ * The ids that a successor of this session names: its own, and those of the sessions that it came from in the last ten
+ * minutes.
+ */
 export function originsAfter({ id, from = [], createdAt }: SessionRecord, now: number): string[] {
   const recent = createdAt > now - TOMBSTONE_LIFETIME ? from : [];
   return [...recent, id].slice(-MOST_ORIGINS);

@@ -14,16 +14,16 @@ import type { Save } from './save-plan.js';
 import { saveOf, sendSave, stampOf, type Reason } from './saving.js';
 import type { SessionState } from './state.js';
 
-/** The session of one request or message, what is done to it in the store, and what its client must be told of that. */
+/** The session of one request or message, the store calls for it, and what its client must be told. */
 export class SessionUnit {
   readonly calls = new Calls();
   #tokens: PresentedTokens = NO_TOKENS;
   #notice: Notice = NOTHING;
-  /** Why something that the handler has set is lost. */
+  /** Why something that the handler set is lost. */
   #lost: { error: unknown } | undefined;
-  /** The current session, or the last one that there was. */
+  /** The current session, or the last one. */
   #state: SessionState | undefined;
-  /** The error of the last login that was rejected because others have ended its session. */
+  /** The error of the last login that was rejected because its session was ended elsewhere. */
   #rejection: unknown;
   #isReplaced = false;
 
@@ -32,7 +32,7 @@ export class SessionUnit {
     readonly client: Client,
   ) {}
 
-  /** The state of the current session, or of the last one that there was. */
+  /** The state of the current session, or of the last one. */
   get state(): SessionState | undefined {
     return this.#state;
   }
@@ -43,7 +43,7 @@ export class SessionUnit {
   }
 
   /**
-   * Takes over the verified tokens that the client presented.
+   * Sets the verified tokens that the client presented.
    *
    * @param others those whose sessions end with the current one
    */
@@ -56,17 +56,17 @@ export class SessionUnit {
     this.#notice = giveToken(state);
   }
 
-  /** Records that something that the handler has set is lost, and why. */
+  /** Records that something that the handler set is lost, and why. */
   lose(error: unknown): void {
     this.#lost = { error };
   }
 
-  /** Throws if something that the handler has set is lost. */
+  /** Throws if something that the handler set is lost. */
   checkNothingIsLost(): void {
     if (this.#lost) throw this.#lost.error;
   }
 
-  /** Whether `error` is that of a login that was rejected. */
+  /** Whether `error` is the error of a login that was rejected. */
   isRejection(error: unknown): boolean {
     return error === this.#rejection;
   }
@@ -114,7 +114,9 @@ export class SessionUnit {
     );
   }
 
-  /** What a save of `session` sends; `undefined` if there is nothing to send. Throws if it must be saved and cannot be. */
+  /**
+   * What a save of `session` sends; `undefined` if there is nothing to send. Throws if it must be saved, but cannot be.
+   */
   saveOf(session: LiveSession, state: SessionState, reason: Reason): Save | undefined {
     const hasNotice = this.#notice.is !== 'nothing' && this.#notice.of === state;
     return saveOf(session, state, reason, hasNotice, this.config, this.client);
@@ -153,7 +155,7 @@ export class SessionUnit {
       case 'gone':
         return false;
       case 'refused':
-        // The client's token is dead, but by now it may have another one, which a removal would take.
+        // The client's token is dead, but it may have a new one by now, which a removal would delete.
         this.#notice = NOTHING;
         throw (this.#rejection = new SessionGoneError('regenerate'));
     }
@@ -180,7 +182,7 @@ export class SessionUnit {
     this.#notice = forgetToken(state, this.#notice, this.hasToken);
   }
 
-  /** What the response must tell its client. After that it is told. */
+  /** What the response must tell its client. Returned once. */
   takeNotice(): ClientNotice {
     const notice = this.#notice;
     this.#notice = NOTHING;

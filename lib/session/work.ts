@@ -39,7 +39,7 @@ export class SessionWork implements SessionActions {
     if (tokens.length > MOST_READ) {
       config.conditions.begin(
         'many tokens',
-        `a request presented ${tokens.length} tokens with a valid signature, of which ${MOST_READ} are read at most. Does another app, or another \`path\` or \`domain\`, use cookies of the same name?`,
+        `a request presented ${tokens.length} tokens with a valid signature, of which at most ${MOST_READ} are read. Does another app, or another \`path\` or \`domain\`, use cookies of the same name?`,
       );
     }
     for (const [index, token] of tokens.slice(0, MOST_READ).entries()) {
@@ -53,7 +53,7 @@ export class SessionWork implements SessionActions {
       return;
     }
     this.start();
-    // Any of those that were not read may be the one that the user knows, and wants to log out of.
+    // Any token that was not read may belong to the session that the user wants to log out of.
     this.#unit.present(tokens, tokens.slice(MOST_READ));
   }
 
@@ -83,20 +83,20 @@ export class SessionWork implements SessionActions {
     this.#unit.place(new LiveSession(this, state), state, record);
   }
 
-  /** Begins with a new session, which is not stored yet. */
+  /** Starts a new session, which is not stored yet. */
   start(): void {
     const state = this.#unit.newState();
     this.#unit.place(new LiveSession(this, state), state);
   }
 
-  /** Begins with an empty session that cannot be changed, because the store cannot be read. */
+  /** Starts an empty session that cannot be changed, because the store cannot be read. */
   startAnonymous(error: SessionStoreError): void {
     const state = newState(this.#config, this.#client, false);
     state.note({ type: 'unreachable', error });
     this.#unit.place(new LiveSession(this, state), state);
   }
 
-  /** The object that has the session at `session`. */
+  /** The object whose `session` property is the session. */
   get holder(): { session?: unknown } {
     return this.#client.holder;
   }
@@ -133,7 +133,7 @@ export class SessionWork implements SessionActions {
     this.#unit.unreadable(id, name);
   }
 
-  /** The id of the current session, or of the last one that there was. */
+  /** The id of the current session, or of the last one. */
   get id(): string {
     return this.#unit.state?.id ?? '';
   }
@@ -150,20 +150,22 @@ export class SessionWork implements SessionActions {
     return hasToken && state?.standing.is === 'ended';
   }
 
-  /** Whether the store could not be read, or a call of the handler failed because the store did. */
+  /** Whether the store could not be read, or a call of the handler failed because the store failed. */
   get storeHasFailed(): boolean {
     const { calls, state } = this.#unit;
     return calls.storeHasFailed || state?.standing.is === 'offline';
   }
 
-  /** Whether the handler has set something that is not stored, and no call of it is in flight. */
+  /** Whether the session has unsaved changes, and no call is in flight. */
   get isUnsaved(): boolean {
     const session = this.#unit.placed();
     if (!session || this.#unit.calls.areInFlight) return false;
     return isUnsaved(session, LiveSession.stateOf(session), this.#config);
   }
 
-  /** Whether a commit has something to store, or calls to wait for. Throws what the commit would fail with. */
+  /**
+   * Whether a commit has something to store, or calls to wait for. Throws the error that the commit would fail with.
+   */
   get hasUncommitted(): boolean {
     return this.#unit.calls.areInFlight || this.#pendingSave()?.save.changed === true;
   }
@@ -176,7 +178,8 @@ export class SessionWork implements SessionActions {
     return this.#commits.run(
       this.#unit.calls,
       () => this.#due(),
-      // A session that has ended does not fail the response, unless it is that of a login that nobody waited for.
+      // A session that has ended does not fail the response, unless a login that the handler did not await was
+      // rejected.
       (error) => this.#unit.isRejection(error) || !isGoneError(error),
     );
   }
@@ -186,7 +189,7 @@ export class SessionWork implements SessionActions {
     return this.#commits.failure;
   }
 
-  /** What a commit must send to the store now. Throws if something must be saved and cannot be. */
+  /** What a commit must send to the store now. Throws if something must be saved, but cannot be. */
   #due(): Due | undefined {
     const pending = this.#pendingSave();
     if (pending) return () => this.#unit.store(pending.state, pending.save);
@@ -194,7 +197,9 @@ export class SessionWork implements SessionActions {
     return unset && (() => this.#unit.destroy(unset));
   }
 
-  /** The save that is needed now. Throws too if what the handler has set got lost, because `regenerate` has failed. */
+  /**
+   * The save that is needed now. Also throws if something that the handler set is lost, because `regenerate` failed.
+   */
   #pendingSave(): { state: SessionState; save: Save } | undefined {
     this.#unit.checkNothingIsLost();
     const session = this.#unit.placed();
@@ -210,7 +215,7 @@ export class SessionWork implements SessionActions {
     return (state?.record || state?.standing.is === 'offline') && !state.isOver ? state : undefined;
   }
 
-  /** What the response must tell its client. Asked once, with the headers: after that it is told. */
+  /** What the response must tell its client. Returned once, when the headers are sent. */
   takeNotice(): ClientNotice {
     return this.#unit.takeNotice();
   }
