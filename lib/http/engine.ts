@@ -3,8 +3,8 @@ import type { Addressee } from './origins.js';
 
 /**
  * Whether a request is one of Socket.IO, on which its server runs the middleware of `io.engine.use`. engine.io puts the
- * parsed query there before that, for a handshake by polling and by WebSocket alike. What only a URL says, a page of
- * another site could say too, and have a request of the app lose its session.
+ * parsed query there before that, for a handshake by polling and by WebSocket alike. A URL alone is no proof: a page of
+ * another site could send the same query, and make a request of the app lose its session.
  */
 export function isEngineRequest(req: IncomingMessage): boolean {
   return '_query' in req;
@@ -22,7 +22,7 @@ export function isAllowedByCors({ headers }: IncomingMessage, res: ServerRespons
   );
 }
 
-/** Where a handshake was sent to, by its own headers. */
+/** The host that a handshake was sent to, by its own headers. */
 export function ownAddresseeOf({ headers, socket }: IncomingMessage): Addressee {
   return { host: headers.host, isEncrypted: (socket as { encrypted?: boolean }).encrypted === true };
 }

@@ -29,9 +29,9 @@ const UNSEALED =
 const CHANGED_LATE =
   'a session was changed after its response was sent, so the change is not saved. Change it before the response, or call session.save()';
 
-/** How a middleware has met a request. */
+/** What a middleware knows about a request. */
 export interface ExchangeOptions {
-  /** The identity of the request's token, or of a new session's. */
+  /** The identity of the request's token, or of the token of a new session. */
   identity: ResolvedIdentity;
   /** Whether the response can carry a token. One that opens a socket cannot. */
   carriesToken: boolean;
@@ -80,7 +80,9 @@ export class SessionExchange implements Client, SealedSession {
     return this.req.session;
   }
 
-  /** Whether `value` is a session object of ours, and not what a handler or another package put in its place. */
+  /**
+   * Whether `value` is a session object of this package, and not what a handler or another package put in its place.
+   */
   isOwn(value: unknown): boolean {
     return LiveSession.isLive(value);
   }
@@ -117,15 +119,15 @@ export class SessionExchange implements Client, SealedSession {
   }
 
   /**
-   * Runs a handler, and commits the session after it. Rejects if the handler does, or as soon as a commit fails. Whoever
-   * called this responds to a failed commit then, and nobody else.
+   * Runs a handler, and commits the session after it. Rejects if the handler does, or as soon as a commit fails. Then
+   * only the caller responds to a failed commit.
    */
   async handled<T>(handler: () => Promise<T>): Promise<T> {
     const failed = new Promise<never>((_, reject) => {
       this.#failHandler = reject;
     });
     try {
-      // A handler that streams into a response whose commit failed would wait for its end, and the end for a filter.
+      // A handler that streams into a response whose commit failed would wait for its end, which waits for a filter.
       const value = await Promise.race([handler(), failed]);
       await this.work.commit();
       return value;
@@ -190,7 +192,7 @@ export class SessionExchange implements Client, SealedSession {
 // Shared by all copies of this package: the middleware of one finds the session of another.
 const EXCHANGE = Symbol.for('nestjs-session-stores/exchange/1');
 
-/** An object that keeps the exchange of a request. */
+/** An object that holds the exchange of a request. */
 interface Keeper {
   [EXCHANGE]?: SessionExchange;
 }
@@ -218,8 +220,8 @@ export function exchangeOf(req: unknown): SessionExchange | undefined {
 }
 
 /**
- * What the session layer adds to a request besides `session`, which is a property of its own because apps delete it.
- * Requests without a session have none of it.
+ * The members that the session layer adds to a request, except `session`, which is an own property because apps delete
+ * it. Requests without a session have none of them.
  */
 const MEMBERS: PropertyDescriptorMap = {
   sessionID: requestProperty('sessionID', ({ work }) => work.id),

@@ -5,19 +5,19 @@ import { afterEnd, drop } from './held.js';
 import { METHODS, type Call, type Method, type Response } from './patch.js';
 import type { ResponseBefore } from './response-before.js';
 
-/** What an error response must know of the session whose commit has failed. */
+/** What an error response needs to know about the session whose commit has failed. */
 export interface FailedSession extends CarriesHeaders {
   readonly failure: { readonly error: unknown } | undefined;
   readonly isGuarded: boolean;
 }
 
-/** The error response to a failed commit. Calls of the handler that come late are dropped. */
+/** The error response to a failed commit. Late calls of the handler are dropped. */
 export class FailedResponse {
   readonly #res: Response;
   readonly #session: FailedSession;
-  /** Whether it takes the place of a response that the handler had begun. */
+  /** Whether it replaces a response that the handler had begun. */
   readonly #replaces: boolean;
-  /** Whether the handler had not ended that one, so that its rest may come yet. */
+  /** Whether the handler had not ended that response, so that the rest may still come. */
   #restMayCome = false;
   /** Whether a call is passed on. Node's methods call each other. */
   #isPassing = false;

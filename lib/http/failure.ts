@@ -5,13 +5,13 @@ import { isReservedNameError } from '../session/names.js';
 /** The `Retry-After` of a response to a failure of the store, in seconds. */
 const RETRY_AFTER = '1';
 
-/** What a client learns of an error. */
+/** The response to an error. */
 export interface Failure {
   statusCode: number;
   message: string;
 }
 
-/** What a client learns of an error of this package; `undefined` for any other error. */
+/** The response to an error of this package; `undefined` for any other error. */
 export function failureOf(error: unknown): Failure | undefined {
   if (isGoneError(error)) return { statusCode: error.statusCode, message: error.message };
   // These messages are for the log: they name stores, calls and properties.

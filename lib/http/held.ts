@@ -21,7 +21,7 @@ type HoldingSocket = Socket & { [HELD]?: Held | undefined };
 export class Held {
   readonly calls: Call[] = [];
   ended = false;
-  /** An error handler that finds a response under way destroys its socket, which would cut off a held response. */
+  /** An error handler that finds a response in progress destroys its socket, which would cut off a held response. */
   destroyAsked = false;
   readonly #res: Response;
   readonly #socket: HoldingSocket | null;

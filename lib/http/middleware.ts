@@ -23,7 +23,7 @@ export interface SessionMiddleware extends SessionHandler {
   close(): Promise<void>;
 }
 
-/** What responds if the commit of a sealed response fails: the next error handler, or the middleware itself. */
+/** The responder if the commit of a sealed response fails: the next error handler, or the middleware itself. */
 export type FailureTarget = 'next' | 'self';
 
 /** What happens to a request that has a session of another package: it fails, or it keeps that session. */
@@ -63,9 +63,9 @@ export interface MiddlewarePlace {
   failureGoesTo: FailureTarget;
   /** Awaited before the store is read. */
   ready?: () => Promise<void> | undefined;
-  /** Default `'reject'`. */
+  /** What to do with a request that has a session of another package; default `'reject'`. */
   foreign?: ForeignSession | undefined;
-  /** Reads where a handshake of Socket.IO was sent to; default: by its own headers. */
+  /** Returns the host that a handshake of Socket.IO was sent to; default: by its own headers. */
   addresseeOf?: (handshake: IncomingMessage) => Addressee;
 }
 
@@ -123,7 +123,7 @@ export function createMiddleware(
       if (isRefused) tokens = [];
       exchange = new SessionExchange(config, req, res, {
         identity: presented.by,
-        // A new session would replace the one that was refused, in the client's cookie.
+        // A new session would replace the one that was rejected, in the client's cookie.
         carriesToken: !opensSocket && !isRefused,
         next: failureGoesTo === 'next' ? next : undefined,
       });

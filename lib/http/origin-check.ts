@@ -39,7 +39,7 @@ export class OriginCheck {
     return false;
   }
 
-  /** What to log about a handshake that may not have its session. */
+  /** The warning about a handshake that may not have its session. */
   #warningOf(refusal: Refusal, headers: IncomingHttpHeaders, to: Addressee): string {
     if (refusal === 'script')
       return 'a socket by JSONP polling got no session, because a script element of any site can open one. Use the transport websocket, or polling by XMLHttpRequest';
@@ -54,7 +54,7 @@ function logged(value: unknown): string {
   return JSON.stringify(String(value).slice(0, LONGEST_LOGGED));
 }
 
-/** What to change if the origin is the app's own and a proxy has replaced the host. */
+/** Advice in case the origin is the app's own and a proxy has replaced the host. */
 function adviceFor(headers: IncomingHttpHeaders, { host }: Addressee): string {
   const forwarded = headers['x-forwarded-host'];
   if (forwarded !== undefined && forwarded !== host)

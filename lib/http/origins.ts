@@ -30,8 +30,9 @@ export class AllowedOrigins {
    * sent to. Siblings of the host must be listed, because `SameSite` does not keep cookies from the sockets that they
    * open.
    *
-   * A handshake without an `Origin` header comes from a program that is no browser, or from a browser that sends none:
-   * for a script element, which can read what JSONP polling returns, and for a request by `GET` to its own origin.
+   * A handshake without an `Origin` header comes from a client that is not a browser, or from a browser that sends
+   * none: for a script element, which can read what JSONP polling returns, and for a request by `GET` to its own
+   * origin.
    *
    * @param to where it was sent to; if that was not over TLS, a proxy may have terminated TLS
    */

@@ -56,7 +56,7 @@ const HEADER_METHODS = [
 interface Patch {
   /** How many responses are held. While none is, header methods skip the search for the seal of their response. */
   held: number;
-  /** How many middlewares need the patch. */
+  /** How many middleware functions need the patch. */
   users: number;
   /** How many responses with a seal are not closed. They need the patch too. */
   open: number;

@@ -50,7 +50,7 @@ function tokenHeaders(notice: ClientNotice, asked: Asked, config: SessionConfig)
   }
 }
 
-/** Whether a client keeps a cookie with these attributes; what it would drop is logged, once. */
+/** Whether a cookie with these attributes may be sent. One that clients would drop is logged, once. */
 function takesCookie(
   name: string,
   { secure, sameSite, partitioned }: LiveCookie,

@@ -21,7 +21,7 @@ export class ResponseBefore {
     return this.#res.writeHead !== this.#writeHead;
   }
 
-  /** A method without what middleware has put on the response since: only the header hooks of earlier middleware remain. */
+  /** A method without the hooks that middleware has added since: only the header hooks of earlier middleware remain. */
   methodOf(method: Method): AnyMethod {
     if (method === 'writeHead' && this.#isHooked) return this.#writeHead as AnyMethod;
     return methodOf(this.#res, method);

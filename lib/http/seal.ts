@@ -6,7 +6,7 @@ import { drop, Held } from './held.js';
 import { headersSent, putSeal, type AnyMethod, type Call, type Method, type Response } from './patch.js';
 import { ResponseBefore } from './response-before.js';
 
-/** What a sealed response needs of the request's session. */
+/** The part of the request's session that a sealed response uses. */
 export interface SealedSession {
   /** Saves the changes. `undefined` if there is nothing to wait for. */
   commit(): Promise<void> | undefined;
@@ -19,7 +19,7 @@ export interface SealedSession {
   takeHeaders(): ((res: ServerResponse) => void) | undefined;
   /** The commit failed before the first byte. Returns whether an error handler or filter responds to it. */
   failed(error: unknown): boolean;
-  /** Logs an error that no response can report any more. It is the commit's, unless `what` says otherwise. */
+  /** Logs an error that no response can report any more. `what` says what failed; default: the commit. */
   failedLate(error: unknown, what?: string): void;
   /**
    * Whether an exception filter will respond to a failed commit, so that the handler's further writes must be dropped.
@@ -114,8 +114,8 @@ export class Seal {
       result = this.#held.take(method, args, original);
       this.#phase = 'held';
     } catch (error) {
-      // The handler's arguments are invalid, or a hook of other middleware threw. The caller gets the error as without
-      // us, and the next call seals the response again.
+      // The handler's arguments are invalid, or a hook of other middleware threw. The caller gets the error, as it
+      // would without us, and the next call seals the response again.
       this.#stopHolding();
       this.#phase = 'open';
       commit.catch(() => {});
@@ -177,7 +177,8 @@ export class Seal {
     const res = this.#res;
     const session = this.#session;
     if (!session.isGuarded && this.#held!.status >= 500) {
-      // A response that reports a failure is true although nothing was saved, and no filter is there to replace it.
+      // A response that reports a failure is still true although nothing was saved, and no filter is there to replace
+      // it.
       session.failedLate(error);
       return this.#release();
     }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** A request, with what platforms say of its connection, each by its own setting for trusted proxies. */
+/** A request, with what each platform says about its connection, by its own setting for trusted proxies. */
 type Connected = Pick<IncomingMessage, 'headers' | 'socket'> & { secure?: boolean; protocol?: string };
 
 /**
@@ -15,7 +15,7 @@ export function isSecure(req: Connected, proxy: boolean | undefined): boolean {
   return proxy && forwardedProtocol(req) === 'https';
 }
 
-/** The protocol that the first proxy saw, if it says so. */
+/** The protocol that the first proxy saw; empty if it does not say. */
 export function forwardedProtocol({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const forwarded = String(headers['x-forwarded-proto'] ?? '');
   return forwarded.split(',', 1)[0]!.trim().toLowerCase();

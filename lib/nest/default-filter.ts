@@ -7,11 +7,11 @@ import { isReservedNameError } from '../session/names.js';
 const WRAPPED = Symbol.for('nestjs-session-stores/default-filter');
 
 /**
- * Makes Nest's default filter keep the messages of our errors from clients. It ignores `expose` before 11.2.8 and 12.2.0,
- * and sends the message of any error with a `statusCode`.
+ * Makes Nest's default filter keep the messages of our errors from clients. It ignores `expose` before 11.2.8 and
+ * 12.2.0, and sends the message of any error with a `statusCode`.
  *
- * A filter of our own could not do that: it would have to be asked after every filter of the app, and a filter of the
- * app that extends Nest's would still pass it our error.
+ * A filter of our own could not do that: it would have to run after every filter of the app, and a filter of the app
+ * that extends Nest's would still pass it our error.
  */
 export function hideMessages(): void {
   const filter = BaseExceptionFilter.prototype as BaseExceptionFilter & { [WRAPPED]?: boolean };

@@ -161,7 +161,7 @@ export class SessionService {
     return this.store.clear(group, idsOf(except));
   }
 
-  /** multi-process-session's name for `clearGroup`. */
+  /** An alias of `clearGroup`, named as in multi-process-session. */
   async clearGroupByName(name: string): Promise<number> {
     return this.clearGroup(name);
   }
@@ -200,7 +200,7 @@ function idsOf(except: ClearOptions['except']): Iterable<string> | undefined {
   // Only a session has an `id`. Ids are strings, alone or in an iterable.
   if (typeof except !== 'object' || except === null || !('id' in except)) return except;
   checkId(except.id);
-  // A session that takes the place of another one, and is not stored yet: its store does not know whose.
+  // A session that takes the place of another one, and is not stored yet: its store does not know which one.
   return [except.id, ...LiveSession.originsOf(except)];
 }
 

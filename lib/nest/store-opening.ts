@@ -23,7 +23,7 @@ export class StoreOpening {
     try {
       await store.open?.();
     } catch (error) {
-      // Anything else is a mistake in the app, which time does not mend.
+      // Anything else is a mistake in the app, which retrying does not fix.
       if (!isStoreError(error)) throw error;
       if (onStoreError === 'anonymous') {
         conditions.begin(

@@ -26,8 +26,8 @@ type Adapter = WebSocketAdapter & { dispose?: () => Promise<void> };
 const wrapped = new WeakSet<object>();
 
 /**
- * Gives the gateways of an adapter sessions: `app.useWebSocketAdapter(withSessions(new IoAdapter(app), app))`. Returns
- * the adapter. Throws a `TypeError` for invalid options, or if `SessionModule` is not imported.
+ * Adds sessions to the gateways of an adapter: `app.useWebSocketAdapter(withSessions(new IoAdapter(app), app))`.
+ * Returns the adapter. Throws a `TypeError` for invalid options, or if `SessionModule` is not imported.
  */
 export function withSessions<A extends WebSocketAdapter>(
   adapter: A,

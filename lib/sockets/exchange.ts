@@ -6,7 +6,7 @@ import { SessionWork } from '../session/work.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { randomName } from '../token/token.js';
 
-/** The handshake of a socket, as the object that has the session of one message at `session`. */
+/** The handshake of a socket, as the object whose `session` property is the session of one message. */
 export type MessageHolder = Pick<IncomingMessage, 'headers' | 'url' | 'method' | 'socket'> & {
   session?: unknown;
 };

@@ -26,7 +26,7 @@ export class Gatekeeper implements SocketHost {
   /** The handlers in flight. */
   readonly #busy = new Set<Promise<unknown>>();
 
-  /** @param addressee reads where a handshake was sent to */
+  /** @param addressee returns the host that a handshake was sent to */
   constructor(
     config: SessionConfig,
     recheck: SessionRecheck,

@@ -42,7 +42,7 @@ export interface Client {
   once(event: string, listener: () => void): void;
 }
 
-/** What a socket needs of its server. */
+/** The part of its server that a socket uses. */
 export interface SocketHost {
   /** Calls `end`, once, when the session of a token has ended. Returns a function that stops the watch. */
   watch(token: Token, end: () => void): () => void;

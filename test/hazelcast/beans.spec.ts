@@ -83,7 +83,7 @@ describe('replica maps', () => {
       ['a string', () => 'text' as unknown as object],
       ['an array', () => [1]],
       ['an object with its own version', () => ({ version: 1 })],
-      ['an object that JSON cannot hold', () => ({ big: 1n })],
+      ['an object that cannot be serialized as JSON', () => ({ big: 1n })],
     ])('or gives %s do not save either', (_, bean) =>
       withStores(
         async ([store]) => {

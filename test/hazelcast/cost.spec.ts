@@ -148,7 +148,7 @@ it('a write whose connection breaks is not resent, and rejects with an error tha
   proxy.cutAt('replaceIfSame');
   const trips = await proxy.roundTripsOf(() =>
     expect(store.update(record, { set: { b: '2' } })).rejects.toThrow(
-      'update: the connection to a member broke, so the call may or may not have acted',
+      'update: the connection to a member broke, so the call may or may not have taken effect',
     ),
   );
   expect(trips.flat().filter((call) => call === 'replaceIfSame')).toHaveLength(1);

@@ -163,7 +163,7 @@ describe.concurrent('an error that concerns TLS', () => {
       'a missing certificate of the client',
       { requestCert: true, ca: cert },
       { tls },
-      /requires a certificate of the client/,
+      /requires a client certificate/,
     ],
     [
       'a client without TLS',

@@ -39,7 +39,7 @@ function isSocket(request: object | undefined): boolean {
 }
 
 /**
- * Rethrows our errors as `HttpException`: GraphQL drivers send the message of any other error to the client as it is.
+ * Rethrows our errors as `HttpException`: GraphQL drivers send the message of any other error to the client unchanged.
  */
 function rethrowAsHttp(error: unknown): never {
   const failure = failureOf(error);

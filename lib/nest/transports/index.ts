@@ -4,7 +4,7 @@ import { http, NO_SESSION } from './http.js';
 import { sockets } from './sockets.js';
 import type { HandlerWork, Transport } from './transport.js';
 
-/** Nest's name for a kind of handlers → their transport. */
+/** Nest's context type → the transport of its handlers. */
 const TRANSPORTS = new Map<string, Transport<any>>([
   ['http', http],
   ['graphql', graphql],

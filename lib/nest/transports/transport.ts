@@ -6,7 +6,9 @@ import type { SessionRecheck } from '../../session/recheck.js';
 export interface HandlerWork {
   /** The session; `undefined` after it was destroyed. Throws for a message that is rejected. */
   readonly session: unknown;
-  /** Whether `value` is a session object of ours, and not what a handler or another package put in its place. */
+  /**
+   * Whether `value` is a session object of this package, and not what a handler or another package put in its place.
+   */
   isOwn(value: unknown): boolean;
 }
 
@@ -16,7 +18,7 @@ export interface Transport<Work extends HandlerWork = HandlerWork> {
   workOf(context: ExecutionContext): Work | undefined;
   /** Why a handler has no session, and what to do about it. */
   whyNone(context: ExecutionContext): string;
-  /** Runs a handler, and sees to it that a failed commit of its session reaches exception filters. */
+  /** Runs a handler. A failed commit of its session reaches exception filters. */
   settle(
     work: Work | undefined,
     handler: CallHandler,

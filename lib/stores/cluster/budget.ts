@@ -2,7 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { SessionStoreError } from '../../contract/errors.js';
 import type { SessionRecord } from '../../contract/record.js';
 
-/** How many bytes the sessions of a process may take by default: a quarter of what its heap may have. */
+/** The default of `maxBytes`, in bytes: a quarter of the heap limit. */
 export const DEFAULT_MAX_BYTES = Math.floor(getHeapStatistics().heap_size_limit / 4);
 
 // What each takes on the heap of Node 20 beside its text, measured with 100 000 of them and rounded up.
@@ -22,7 +22,7 @@ export class Budget {
     return this.used + bytes <= this.max;
   }
 
-  /** The error of a call for which there is no room. */
+  /** The error of a call that would exceed `max`. */
   exceeded(operation: 'create' | 'update'): SessionStoreError {
     return new SessionStoreError(
       'cluster',

@@ -1,7 +1,7 @@
 import type { SessionMap } from './map.js';
 import type { Tombstones } from './tombstones.js';
 
-/** The position from which a clear goes on, and the last position that it reaches. */
+/** The position after which a clear continues, and the last position that it reaches. */
 export interface ClearReach {
   after: number;
   until: number;
@@ -26,7 +26,7 @@ export class Clearing {
 
   /**
    * Destroys some of the sessions, except those with an id in `kept`. The first step has no `reach`. It limits the
-   * later ones to the positions that are taken then, so that the clear ends even while sessions keep joining.
+   * later steps to the positions that are taken by then, so that the clear ends even while sessions keep joining.
    */
   step(group: string | undefined, kept: ReadonlySet<string>, reach: ClearReach | undefined): ClearStep {
     const { map, tombstones } = this;
@@ -55,7 +55,7 @@ export class Clearing {
       : { ended };
   }
 
-  /** Makes ended sessions of the regenerated ones of a group, or of all, but not if a kept session came from them. */
+  /** Marks the regenerated sessions of a group, or of all, as ended, except those that a kept session came from. */
   private endRegenerated(group: string | undefined, kept: ReadonlySet<string>, now: number): void {
     const keptToo = new Set(kept);
     for (const id of kept)

@@ -4,8 +4,8 @@ import { ExpiryHeap, type MappedSession } from './heap.js';
 import { Ledger } from './ledger.js';
 
 /**
- * Sessions by id, by group and all in the order in which they were added, and by expiry. Every change changes all of
- * these, and counts the bytes in the budget.
+ * Sessions by id, by expiry, and in the order in which they were added, in total and per group. Every change updates
+ * all of these, and the bytes in the budget.
  */
 export class SessionMap {
   private readonly byId = new Map<string, MappedSession>();
@@ -51,7 +51,7 @@ export class SessionMap {
     return group === undefined ? this.all : this.groups.get(group);
   }
 
-  /** Adds a record that takes so many bytes. There must be none with its id. */
+  /** Adds a record of `bytes` bytes. Its id must not be in use. */
   add(record: SessionRecord, bytes: number): void {
     this.budget.used += bytes;
     const session: MappedSession = { record, bytes, slot: 0, place: ++this.position, places: [] };
@@ -61,7 +61,7 @@ export class SessionMap {
     this.heap(record).add(session);
   }
 
-  /** Puts a record that takes so many bytes more in the place of a session's. */
+  /** Replaces the record of a session. The new one takes `more` more bytes. */
   replace(session: MappedSession, next: SessionRecord, more: number): void {
     const { record } = session;
     this.heap(record).resize(session, more);
@@ -94,7 +94,7 @@ export class SessionMap {
     }
   }
 
-  /** Runs work that drops sessions in no group, but not this one. */
+  /** Runs work that drops sessions in no group, and keeps this one. */
   sparing(session: MappedSession, work: () => void): void {
     const heap = this.heap(session.record);
     heap.remove(session);
@@ -105,7 +105,7 @@ export class SessionMap {
     }
   }
 
-  /** Gives back the room. The sessions are freed with the last reference to this object. */
+  /** Takes the sessions out of the budget. They are freed with the last reference to this object. */
   close(): void {
     for (const { bytes } of this.byId.values()) this.budget.used -= bytes;
   }

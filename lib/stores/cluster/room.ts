@@ -3,7 +3,7 @@ import type { MappedSession } from './heap.js';
 import type { SessionMap } from './map.js';
 import type { Tombstones } from './tombstones.js';
 
-/** How many sessions of one name are held at most by default. */
+/** The default maximum number of sessions of one name. */
 export const DEFAULT_MAX_SESSIONS = 1_000_000;
 
 /** Makes room for sessions: drops others if there are too many, or if all of them take too many bytes. */
@@ -15,13 +15,13 @@ export class Room {
     public maxSessions: number,
   ) {}
 
-  /** Makes room for one more session of so many bytes. Throws if there cannot be enough. */
+  /** Makes room for one more session of `bytes` bytes. Throws if there cannot be enough. */
   makeFor(bytes: number, now: number): void {
     this.makePlace(now);
     this.makeBytes(bytes, 'create', now);
   }
 
-  /** Makes room for a session to take so many bytes more. It is not dropped itself. Throws if there cannot be enough. */
+  /** Makes room for a session to grow by `more` bytes. It is not dropped itself. Throws if there cannot be enough. */
   makeToGrow(session: MappedSession, more: number, now: number): void {
     if (more <= 0 || this.budget.hasRoomFor(more)) return;
     this.map.sparing(session, () => this.makeBytes(more, 'update', now));
@@ -42,8 +42,8 @@ export class Room {
   }
 
   /**
-   * Drops tombstones, then sessions in no group, until there is room for so many bytes. Throws, and drops no session, if
-   * that would not be enough.
+   * Drops tombstones, then sessions in no group, until there is room for `bytes` bytes. Throws, and drops no session,
+   * if that would not be enough.
    */
   private makeBytes(bytes: number, operation: 'create' | 'update', now: number): void {
     if (this.budget.hasRoomFor(bytes)) return;

@@ -59,7 +59,7 @@ export class Tombstones {
     }
   }
 
-  /** Makes ended sessions of the regenerated ones of a group, or of all, but for those that are kept. */
+  /** Marks the regenerated sessions of a group, or of all, as ended, except those that are kept. */
   end(group: string | undefined, kept: ReadonlySet<string>): void {
     for (const tombstone of this.members.get(group) ?? []) {
       if (kept.has(tombstone.id)) continue;

@@ -1,10 +1,10 @@
 import { NEVER, NO_SECRET_HASH, type SessionRecord } from '../../contract/record.js';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
 
-/** A session in our form and in express-session's: the hint of its record. */
+/** A session in this package's form and in express-session's: the hint of its record. */
 export interface Kept {
   record: SessionRecord;
-  /** As the store returned it. A store may rely on values in it that JSON cannot hold. */
+  /** As the store returned it. A store may rely on values in it that cannot be serialized as JSON. */
   session: Record<string, unknown>;
 }
 

@@ -248,7 +248,7 @@ class ExpressStore extends SessionStore {
       throw new SessionStoreError(
         this.storeName,
         operation,
-        'the store has emitted `disconnect`, and no `connect` after it. Is its backend running?',
+        'the store is disconnected: it emitted `disconnect`, and no `connect` since. Is its backend running?',
       );
     }
     return new Promise<T | null | undefined>((resolve, reject) => {

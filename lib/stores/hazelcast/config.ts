@@ -11,15 +11,15 @@ export function checkConfig(
   );
   if (cached) {
     throw new TypeError(
-      'nearCaches must not contain these maps, or ended sessions are shown: leave them out',
+      'nearCaches must not contain these maps, because they would show destroyed sessions: leave them out',
     );
   }
   if (network?.redoOperation) {
-    throw new TypeError('redoOperation must not be set, or writes may be done twice: leave it out');
+    throw new TypeError('redoOperation must not be set, because writes may be sent twice: leave it out');
   }
   if (connectionStrategy?.asyncStart) {
     throw new TypeError(
-      'asyncStart must not be set, or the client may keep only one connection: leave it out',
+      'asyncStart must not be set, because the client may keep only one connection: leave it out',
     );
   }
 }

@@ -117,7 +117,7 @@ export class HazelcastConnection {
     try {
       return await this.deadlines.run(
         () => given,
-        () => new Error('it did not settle'),
+        () => new Error('the promise did not settle'),
       );
     } catch (error) {
       throw problemOf(

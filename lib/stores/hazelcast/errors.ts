@@ -23,13 +23,13 @@ export function kindOf(error: unknown): string {
   return error instanceof Error ? error.constructor.name : '';
 }
 
-/** The client's errors, what they mean and what to do about them. */
+/** Explanations of the client's errors, with advice. */
 const PROBLEMS: [names: string[], problem: string][] = [
   [['ClientNotActiveError'], SHUT_DOWN],
   [['ClientOfflineError'], OFFLINE],
   [
     ['IOError', 'TargetDisconnectedError', 'TargetNotMemberError', 'MemberLeftError'],
-    'the connection to a member broke, so the call may or may not have acted. Try again',
+    'the connection to a member broke, so the call may or may not have taken effect. Try again',
   ],
   [
     ['AuthenticationError', 'ClientNotAllowedInClusterError'],
@@ -42,7 +42,7 @@ const PROBLEMS: [names: string[], problem: string][] = [
   [['OperationTimeoutError'], 'no member responded in time. Are the members running, and not overloaded?'],
   [
     ['SplitBrainProtectionError', 'NoDataMemberInClusterError'],
-    'too few members are left. Start the missing ones',
+    'too few members are running. Start the missing ones',
   ],
   [['ReachedMaxSizeError'], 'the map is full. Raise its limit, or shorten the lifetime of sessions'],
 ];

@@ -105,8 +105,8 @@ export class SessionLists {
   }
 
   /**
-   * Asks for the sessions that a predicate fits, by an index. While partitions move, which may have begun while it was
-   * asked, an index may miss some. Then asks again, and members check each session.
+   * Finds the sessions that match a predicate, by an index. While partitions move, an index may miss some, even if that
+   * began during the query. Then queries again, and members check each session.
    */
   private exactly<T>(
     operation: SessionStoreOperation,

@@ -22,7 +22,7 @@ export class JsonMap {
     return textOf(await this.map.putIfAbsent(key, json(text), ttl));
   }
 
-  /** Writes an entry, whatever it was. */
+  /** Writes an entry, whatever it was before. */
   async set(key: string, text: string, ttl: number): Promise<void> {
     await this.map.set(key, json(text), ttl);
   }
@@ -46,7 +46,7 @@ export class JsonMap {
     return { text: textOf(value), isThere };
   }
 
-  /** Writes an entry, whatever it was. Resolves to its text, if there was one. */
+  /** Writes an entry, whatever it was before. Resolves to its text, if there was one. */
   async put(key: string, text: string, ttl: number): Promise<string | undefined> {
     return textOf(await this.map.put(key, json(text), ttl));
   }

@@ -63,7 +63,7 @@ export class Replicas {
     for (const { mapName, bean, onBeanError } of options) {
       if (typeof bean !== 'function') {
         throw new TypeError(
-          `the map ${mapName} needs a bean: write a class or a function. Only the first map has none`,
+          `the map ${mapName} needs a bean: write a class or a function. Only the first map needs none`,
         );
       }
       if (onBeanError !== undefined && typeof onBeanError !== 'function') {
@@ -180,7 +180,7 @@ function project(
     const text = JSON.stringify(made) ?? 'null';
     const plain: unknown = JSON.parse(text);
     if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) {
-      throw new TypeError('a bean must return an object that JSON can hold, or undefined');
+      throw new TypeError('a bean must return an object that can be serialized as JSON, or undefined');
     }
     if (Object.hasOwn(plain, 'version') || Object.hasOwn(plain, 'expiresAt')) {
       throw new TypeError('a bean must not have `version` or `expiresAt`, which the store sets');

@@ -226,7 +226,7 @@ export class HazelcastStore extends SessionStore {
     const times = new JsonMap(await client.getMap(`${this.mapNames[0]}.clock`));
     // A member that does not respond delays the indexes and the clock, but must not delay `open`. Without indexes lists
     // are slower, but exact.
-    const isSlow = new Error('the indexes are not there yet');
+    const isSlow = new Error('the indexes do not exist yet');
     try {
       await new Deadlines(Math.ceil(this.timeout / 2)).run(
         async () => {

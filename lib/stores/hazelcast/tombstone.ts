@@ -17,7 +17,7 @@ const START = '{"tombstone":';
 /**
  * The text of a tombstone.
  *
- * @param listed what a clear finds it by. Without it, it is in no list.
+ * @param listed the place and the groups by which a clear finds it; without them it is in no list
  */
 export function tombstoneText(
   tombstone: Tombstone['tombstone'],

@@ -11,7 +11,7 @@ import type { Repairs } from './repair.js';
 import type { Projected, Replicas } from './replica.js';
 import { isEnded, tombstoneIn } from './tombstone.js';
 
-/** How long the loser of a race waits at most before it tries again, in milliseconds. */
+/** The longest wait of the loser of a race before it tries again, in milliseconds. */
 const LONGEST_PAUSE = 50;
 
 /** A call in flight. */
@@ -28,11 +28,11 @@ export interface Hint {
 }
 
 /**
- * Writes one session. A write replaces the entry only if it is still as it was read. If another writer was first, it
- * reads the entry and tries again, until its deadline.
+ * Writes one session. A write replaces the entry only if it is unchanged since it was read. If another writer was
+ * first, it reads the entry and tries again, until its deadline.
  */
 export class Writing {
-  /** @param late makes the error of a call that is out of time */
+  /** @param late makes the error of a call whose deadline is over */
   constructor(
     private readonly envelopes: Envelopes,
     private readonly replicas: Replicas,
@@ -71,7 +71,7 @@ export class Writing {
     return true;
   }
 
-  /** Reads a session, or takes it from a hint, applies writes to it, and writes it if it is still as it was read. */
+  /** Reads a session, or takes it from a hint, applies writes to it, and writes it if it is unchanged. */
   async revise(call: Call, turn: SessionWriteTurn): Promise<SessionWriteResult[]> {
     const { id, calls, operation } = turn;
     const hints = calls.map(({ ref }) => ref.hint).filter(isHint);
@@ -93,7 +93,7 @@ export class Writing {
       }
       if (deadline.isOver) await this.giveUp(operation, call, id);
       if (isLive(next, now)) {
-        // A bean that throws for one of the writes must fail it, even if a later one mends that.
+        // A bean that throws for one of the writes must fail it, even if a later one fixes that.
         if (!this.replicas.areNone) {
           for (const record of written.steps.slice(0, -1))
             this.replicas.project(operation, { ...next, record });
@@ -151,7 +151,8 @@ export class Writing {
   }
 
   /**
-   * Rejects as late. A call that did not act in time must not look as if it had acted, or as if the session were gone.
+   * Rejects with the error of a late call. A call that did not act in time must not look as if it had acted, or as if
+   * the session were gone.
    */
   private async giveUp(
     operation: SessionStoreOperation,

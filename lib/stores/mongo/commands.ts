@@ -60,8 +60,8 @@ export class Commands {
   }
 
   /**
-   * Changes a document, or replaces it. Resolves to what it is then, or, with `new: false`, to what it was; to
-   * `undefined` if none matched.
+   * Updates or replaces a document. Resolves to the new document, or, with `new: false`, to the old one; to `undefined`
+   * if none matched.
    */
   async findAndModify<T>(send: Send, command: Record<string, unknown>): Promise<T | undefined> {
     const { value } = await send({

@@ -49,7 +49,7 @@ interface DriverError extends Error {
   keyPattern?: Record<string, unknown>;
 }
 
-/** The errors of the server and the driver by name, what they mean and what to do about them. */
+/** Explanations of the errors of the server and the driver, by name, with advice. */
 const PROBLEMS: [names: RegExp, problem: string][] = [
   [
     /^(AuthenticationFailed|AtlasError)$/,

@@ -10,7 +10,7 @@ export interface IndexDescription {
   partialFilterExpression?: Record<string, unknown>;
 }
 
-/** What another program's index would do to sessions. `undefined` if it does no harm. */
+/** The harm that another program's index would do to sessions; `undefined` if it would do none. */
 export function harmOf(index: IndexDescription): string | undefined {
   if (!mayHold(index)) return undefined;
   const fields = Object.keys(index.key);
@@ -38,7 +38,7 @@ const FIELDS = new Set([
   'until',
 ]);
 
-/** Whether an index may hold sessions. One that asks for a field that no session has does not. */
+/** Whether an index may hold sessions. One that requires a field that no session has does not. */
 function mayHold({ key, sparse, partialFilterExpression = {} }: IndexDescription): boolean {
   if (sparse && !Object.keys(key).some(isOfSessions)) return false;
   return Object.keys(partialFilterExpression).every(isOfSessions);

@@ -68,7 +68,7 @@ class Content {
 class Expiry {
   /** Set by a change, whatever the expiry was. */
   private fixed: number | undefined;
-  /** Otherwise: what it becomes, by what it was. It stays any other. */
+  /** Otherwise: the expiry before → the expiry after. Any other expiry stays. */
   private readonly moves = new Map<number, number>();
 
   add({ expiresAt, touch }: SessionChange): void {

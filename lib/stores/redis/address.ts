@@ -51,7 +51,7 @@ function parameters(given: URLSearchParams, known: string[]): RedisOptions {
   for (const [name, value] of given) {
     if (!known.includes(name) || !/^\d+$/.test(value)) {
       throw new TypeError(
-        `url must have no options after a \`?\` but ${known.join(' and ')}: write them into redisOptions`,
+        `url must have no options after \`?\` except ${known.join(' and ')}: set them in redisOptions`,
       );
     }
   }

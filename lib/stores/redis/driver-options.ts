@@ -55,12 +55,12 @@ function patience(timeout: number): RedisOptions {
     sentinelCommandTimeout: timeout,
     // How long a server may take to close its end of a connection that we end.
     disconnectTimeout: LONGEST_PAUSE,
-    // How often a server that is loading its data is asked again.
+    // The longest interval between retries while a server is loading its data.
     maxLoadingRetryTime: LONGEST_PAUSE,
   };
 }
 
-/** What an app may decide otherwise in the options that it writes for the store. */
+/** Defaults that an app may override in the options that it writes for the store. */
 function serverPreferences(timeout: number): RedisOptions {
   return {
     ...patience(timeout),

@@ -1,12 +1,12 @@
 import { isFromReplica } from './problems.js';
 
-/** For how long a server is taken for a primary after it has run a write, in milliseconds. */
+/** How long a server counts as a primary after it has run a write, in milliseconds. */
 const PRIMARY_FOR = 1000;
 
 interface State {
-  /** Until when the server is taken for a primary, by `performance.now()`. */
+  /** Until when the server counts as a primary, by `performance.now()`. */
   until: number;
-  /** The check that is under way. */
+  /** The check in progress. */
   check: Promise<void> | undefined;
 }
 

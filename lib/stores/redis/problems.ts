@@ -1,4 +1,4 @@
-/** The server's errors, what they mean and what to do about them. */
+/** Explanations of the server's errors, with advice. */
 const PROBLEMS: [pattern: RegExp, problem: string | ((match: RegExpExecArray) => string)][] = [
   [/^NOAUTH|^ERR AUTH /, 'the server requires a login. Set user name and password'],
   [/^WRONGPASS/, 'the server rejected the login. Check user name and password'],
@@ -48,7 +48,7 @@ const PROBLEMS: [pattern: RegExp, problem: string | ((match: RegExpExecArray) =>
   [/^LOADING/, 'the server is still loading its data. Try again soon'],
   [
     /^CLUSTERDOWN/,
-    'the Redis Cluster does not serve all slots. Try again soon, and check CLUSTER INFO if it stays so',
+    'the Redis Cluster does not serve all slots. Try again soon, and check CLUSTER INFO if that persists',
   ],
   [/^TRYAGAIN/, 'the Redis Cluster is moving these keys to another node. Try again soon'],
   [/^WRONGTYPE/, 'a key with this prefix belongs to another program. Choose another prefix'],
@@ -80,11 +80,11 @@ const CONNECTION_PROBLEMS: [code: RegExp, problem: string][] = [
   ],
   [
     /CERTIFICATE_REQUIRED|ALERT_(HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA)/,
-    'the server requires a certificate of the client that it knows. Pass it as tls: { cert, key }',
+    'the server requires a client certificate that it trusts. Pass one as tls: { cert, key }',
   ],
   [
     /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)/,
-    'the server does not use TLS on this port, so it has no certificate. Connect with redis://, or to its port for TLS',
+    'the server does not use TLS on this port, so it has no certificate. Use redis://, or the port for TLS',
   ],
 ];
 

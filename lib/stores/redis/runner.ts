@@ -22,7 +22,7 @@ const MOVING =
 export class ScriptRunner {
   /** One clock per shard, because the shards of a Cluster are on several servers. */
   private readonly clocks: [ServerClock, ...ServerClock[]];
-  /** Hidden from whoever logs a store, because it has the password. */
+  /** Hidden when a store is logged, because it has the password. */
   readonly #connection: RedisConnection;
 
   /** @param late makes the error of a call that is out of time */

@@ -39,7 +39,7 @@ export interface SessionWriteSender {
   mayBeOfOne(error: unknown): boolean;
   /** Whether nothing can be sent together with a write, unless before it. Default: never. */
   isLast?(write: SessionWrite): boolean;
-  /** How many turns of one session may be under way in parallel. Default: 1. */
+  /** How many turns of one session may be in progress in parallel. Default: 1. */
   atOnce?: number;
 }
 
@@ -72,7 +72,7 @@ interface Line {
 
 /**
  * Lets the writes to one session queue within a process, for a store whose parallel writes to one session conflict. A
- * write that finds none under way is sent at once. Those that wait are sent together as soon as one is done.
+ * write that finds none in progress is sent at once. Those that wait are sent together as soon as one is done.
  *
  * Waiting counts towards the deadline of a call. A call whose deadline is over is not sent any more.
  */

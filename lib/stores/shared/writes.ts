@@ -16,10 +16,10 @@ export interface SessionRotation {
   grace: number;
 }
 
-/** What a write resolves to: what the session has after it, or `undefined` if it is gone. */
+/** What a write resolves to: the state of the session after it, or `undefined` if it is gone. */
 export type SessionWriteResult = SessionUpdate | undefined;
 
-/** What a session has after some writes. */
+/** The state of a session after some writes. */
 export interface AppliedWrites {
   record: SessionRecord;
   /** The record after each write. None for writes that found the session gone. */
