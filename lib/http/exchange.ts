@@ -136,8 +136,13 @@ export class SessionExchange implements Client, SealedSession {
       await this.work.commit()?.catch(() => {});
       throw error;
     } finally {
-      this.#failHandler = undefined;
+      this.abandonHandler();
     }
+  }
+
+  /** Nobody waits for the handler any more, so a failed commit is responded to as without it. */
+  abandonHandler(): void {
+    this.#failHandler = undefined;
   }
 
   commit(): Promise<void> | undefined {

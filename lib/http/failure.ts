@@ -44,6 +44,19 @@ export function sayWhenToRetryAfter(error: unknown, res: ServerResponse): void {
 }
 
 /**
+ * Keeps a handler's error beside that of its failed commit, which is the one that filters get: as its cause, or in the log
+ * if it has one.
+ */
+export function keepBoth(
+  ofCommit: unknown,
+  ofHandler: unknown,
+  log: (error: unknown, what: string) => void,
+): void {
+  if (ofCommit instanceof Error && ofCommit.cause === undefined) ofCommit.cause = ofHandler;
+  else log(ofHandler, 'a handler failed, and so did the save of its session');
+}
+
+/**
  * The error that a call rejected with, or a new one if a store rejected with a falsy value, which `next` would ignore.
  */
 export function reasonOf(error: unknown): unknown {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { dropLate, FailedResponse } from './failed-response.js';
 import { sayWhenToRetryAfter, sendFailure } from './failure.js';
-import { sendFirst } from './head.js';
+import { checkChunk, sendFirst } from './head.js';
 import { drop, Held } from './held.js';
 import { headersSent, putSeal, type AnyMethod, type Call, type Method, type Response } from './patch.js';
 import { ResponseBefore } from './response-before.js';
@@ -234,6 +234,13 @@ export class Seal {
     if (!commit) {
       this.#phase = 'done';
       return original.apply(res, args);
+    }
+    // Now, while there is a caller to throw at.
+    try {
+      checkChunk(args[0], args[1], true);
+    } catch (error) {
+      commit.catch(() => {});
+      throw error;
     }
     this.#phase = 'ending';
     commit.then(

@@ -33,7 +33,8 @@ export function reload(unit: SessionUnit, session: LiveSession, inPlace: boolean
     const record = await config.store.read(state.id);
     if (!record || !isUsable(record, state.id, config)) throw new SessionGoneError('reload');
 
-    if (LiveSession.stateOf(session) !== state) return;
+    // Another call has put another session into the object, or has removed it while this one ran.
+    if (LiveSession.stateOf(session) !== state || client.holder.session === undefined) return;
     const fresh = stateAgain(config, client, record, state);
     if (inPlace) {
       LiveSession.takeData(session);

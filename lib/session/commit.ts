@@ -33,7 +33,8 @@ export class Commits {
     due: () => Due | undefined,
     counts: (error: unknown) => boolean,
   ): Promise<void> | undefined {
-    if (this.#state.is === 'running') return this.#state.done;
+    // What has changed since that one began needs another.
+    if (this.#state.is === 'running') return this.#state.done.then(() => this.run(calls, due, counts));
     if (this.#state.is === 'failed') return undefined;
     let now: Due | undefined;
     if (!calls.areInFlight) {

@@ -39,7 +39,7 @@ export class SocketExchange implements Client {
   }
 
   /** Logs an error that no response can report any more. */
-  failedLate(error: unknown): void {
-    this.#config.logger.error('the session was not saved', error);
+  failedLate(error: unknown, what = 'the session was not saved'): void {
+    this.#config.logger.error(what, error);
   }
 }

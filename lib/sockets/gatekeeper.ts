@@ -50,18 +50,20 @@ export class Gatekeeper implements SocketHost {
   /** The tokens that a handshake presents, and the identity that decides about them. */
   #identify(handshake: IncomingMessage): Presented {
     const { identities, identitiesFor, signer, logger } = this.#config;
-    const to = this.#addressee(handshake);
+    let to: Addressee | undefined;
     let found: ReturnType<typeof identify>;
     try {
+      to = this.#addressee(handshake);
       found = identify(identitiesFor?.(handshake) ?? identities, handshake);
     } catch (error) {
-      // Nothing else would catch an error of the app's own `cookie` function or identity, and the process would end.
-      logger.error('a socket got no session, because an identity failed to read its handshake', error);
+      // Nothing else would catch an error of the app's own `cookie` function, identity or `trust proxy`, and the process
+      // would end.
+      logger.error('a socket got no session, because its handshake could not be read', error);
     }
     const { by, texts } = found ?? { by: identities[0]!, texts: [] };
     const tokens = signer.verified(texts);
     // Browsers send cookies, and nothing else, with every socket that a page opens. So only cookies need the check.
-    if (tokens.length === 0 || !by.isCookie) return { by, tokens };
+    if (tokens.length === 0 || !to || !by.isCookie) return { by, tokens };
     return { by, tokens: this.#origins.allows(handshake, to) ? tokens : [] };
   }
 

@@ -1,6 +1,18 @@
 import type { CallHandler } from '@nestjs/common';
-import { catchError, concatMap, concatWith, defer, EMPTY, from, mergeMap, of, type Observable } from 'rxjs';
+import {
+  catchError,
+  concatMap,
+  concatWith,
+  defer,
+  EMPTY,
+  finalize,
+  from,
+  mergeMap,
+  of,
+  type Observable,
+} from 'rxjs';
 import { runMessage, type GatewayMessage } from '../nest/transports/sockets.js';
+import { keepBoth } from '../http/failure.js';
 import { LiveSession } from '../session/live-session.js';
 import type { SessionWork } from '../session/work.js';
 import type { SocketExchange } from './exchange.js';
@@ -10,6 +22,8 @@ type Acknowledge = (...values: unknown[]) => void;
 
 /** One message's work on the session of its socket. Code that runs inside the message finds it by the socket. */
 export class SessionMessage implements GatewayMessage {
+  /** Whether the handler has ended. */
+  #isOver = false;
   /** Whether a failed commit was passed to exception filters: later responses are theirs. */
   #handed = false;
 
@@ -59,6 +73,9 @@ export class SessionMessage implements GatewayMessage {
       concatMap((response, index) => (index === 0 ? this.#afterCommit(of(response)) : of(response))),
       concatWith(this.#afterCommit(EMPTY)),
       catchError((error: unknown) => from(this.#failed(error))),
+      finalize(() => {
+        this.#isOver = true;
+      }),
     );
   }
 
@@ -67,13 +84,24 @@ export class SessionMessage implements GatewayMessage {
     return (...values) => {
       const commit = this.#work.commit();
       if (commit) {
-        // The end of the handler reports the failure.
         commit.then(
-          () => acknowledge(...values),
-          () => {},
+          () => this.#acknowledge(acknowledge, values),
+          (error: unknown) => {
+            // The end of the handler reports the failure, unless it is over.
+            if (this.#isOver) this.exchange.failedLate(error);
+          },
         );
       } else if (!this.#work.failure || this.#handed) acknowledge(...values);
     };
+  }
+
+  #acknowledge(acknowledge: Acknowledge, values: unknown[]): void {
+    try {
+      acknowledge(...values);
+    } catch (error) {
+      // A value that cannot be sent. The handler, which it would be thrown at, has gone on.
+      this.exchange.failedLate(error, 'an acknowledgement could not be sent');
+    }
   }
 
   /** Whether `error` says that the session was not saved. */
@@ -117,7 +145,7 @@ export class SessionMessage implements GatewayMessage {
     if (!failure || this.#handed) return;
     if (cause !== undefined) {
       this.#handed = true;
-      if (failure.error instanceof Error) failure.error.cause = cause;
+      keepBoth(failure.error, cause, (error, what) => this.exchange.failedLate(error, what));
     }
     throw failure.error;
   }

@@ -160,7 +160,9 @@ export class SessionSocket {
 
   async #load(work: SessionWork): Promise<void> {
     try {
-      if (await this.#take(work)) return;
+      const isTaken = await this.#take(work);
+      this.#config.conditions.end('unreachable');
+      if (isTaken) return;
     } catch (error) {
       if (this.#config.onStoreError === 'fail' || !isStoreError(error)) throw error;
       this.#config.conditions.begin(

@@ -70,6 +70,12 @@ class Second {
     await this.gates.pass('after');
   }
 
+  @SubscribeMessage('acknowledge-wrongly')
+  wrong(@Session() session: Bag, @Ack() ack: (value: unknown) => void): void {
+    session['acknowledged'] = true;
+    ack(1n);
+  }
+
   @UseFilters(Acknowledged)
   @SubscribeMessage('acknowledge-filtered')
   filtered(@Session() session: Bag, @Ack() ack: Callback): void {
@@ -139,6 +145,16 @@ describe('gateways on Socket.IO', () => {
     second.emit('acknowledge', () => (acknowledged = true));
     expect(await exception).toMatchObject({ message: 'Internal server error' });
     expect(acknowledged).toBe(false);
+  });
+
+  it('log an acknowledgement that cannot be sent after its changes are stored, and go on', async () => {
+    const { login, url, logged, sessions } = await serve();
+    const { browser, id } = await login();
+    const client = await connectIo(url, { cookie: cookieOf(browser) });
+    client.emit('acknowledge-wrongly', () => {});
+    await eventually(() => logged.includes('an acknowledgement could not be sent'));
+    expect((await sessions.find(id))?.data).toMatchObject({ acknowledged: true });
+    expect(await client.timeout(5000).emitWithAck('put', { deep: [1] })).toBe('put by ann');
   });
 
   it('in a namespace can use the session and rooms', async () => {

@@ -134,7 +134,7 @@ describe.each(Object.keys(protocols) as Protocol[])(
       const client = await connect(browser);
       client.send('user');
       expect(await client.next('user')).toBeNull();
-      expect(logged).toContainEqual(expect.stringContaining('an identity failed to read its handshake'));
+      expect(logged).toContainEqual(expect.stringContaining('its handshake could not be read'));
     });
   },
 );

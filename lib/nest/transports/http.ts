@@ -1,8 +1,8 @@
 import type { ExecutionContext } from '@nestjs/common';
-import { from, lastValueFrom, Observable, takeUntil } from 'rxjs';
+import { finalize, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isStoreError } from '../../contract/errors.js';
 import { exchangeOf, type SessionExchange } from '../../http/exchange.js';
-import { sayWhenToRetryAfter, sendFailure } from '../../http/failure.js';
+import { keepBoth, sayWhenToRetryAfter, sendFailure } from '../../http/failure.js';
 import type { SessionRecheck } from '../../session/recheck.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from '../fastify.js';
 import type { Transport } from './transport.js';
@@ -21,7 +21,9 @@ export const http: Transport<SessionExchange> = {
     if (!exchange) return handler.handle();
     if (isEventStream(context)) return handler.handle().pipe(takeUntil(endOf(exchange, recheck)));
     const run = (): Promise<unknown> => lastValueFrom(handler.handle(), { defaultValue: undefined });
-    return from(commitAfter(run, exchange, context.switchToHttp().getResponse<object>()));
+    const done = commitAfter(run, exchange, context.switchToHttp().getResponse<object>());
+    // An interceptor around this one, such as one with a timeout, may respond while the handler runs.
+    return from(done).pipe(finalize(() => exchange.abandonHandler()));
   },
 };
 
@@ -51,7 +53,8 @@ async function commitAfter(
     const { failure } = exchange;
     if (failure || isStoreError(error)) startOver(response, exchange, failure ? failure.error : error);
     if (!failure) throw error;
-    if (error !== failure.error && failure.error instanceof Error) failure.error.cause = error;
+    if (error !== failure.error)
+      keepBoth(failure.error, error, (late, what) => exchange.failedLate(late, what));
     // A filter only ends a reply that looks sent, which would be an empty 200.
     if (isHijacked(response)) sendFailure(exchange.res, failure.error);
     throw failure.error;
