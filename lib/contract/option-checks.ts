@@ -34,7 +34,11 @@ export function checkPrefix(prefix: unknown): void {
   }
 }
 
-/** @param hint what to write for no limit, or for the default */
+/**
+ * Checks a duration in milliseconds, which may be `Infinity`, and returns it. Throws a `TypeError` if it is not positive.
+ *
+ * @param hint what to write for no limit, or for the default
+ */
 export function checkLifetime(option: string, value: unknown, hint: string): number {
   if (typeof value !== 'number' || !(value > 0)) {
     throw new TypeError(`${option} must be a positive number of milliseconds: ${hint}`);
@@ -42,7 +46,11 @@ export function checkLifetime(option: string, value: unknown, hint: string): num
   return value;
 }
 
-/** @param also other values that the option may have, for the message */
+/**
+ * Checks that an option is a boolean, or absent. Throws a `TypeError` otherwise.
+ *
+ * @param also other values that the option may have, for the message
+ */
 export function checkFlag(option: string, value: unknown, also = ''): void {
   if (value !== undefined && typeof value !== 'boolean') {
     throw new TypeError(`${option} must be true or false${also}`);
