@@ -26,6 +26,8 @@ export default defineConfig({
   title: name,
   description,
   lang: 'en',
+  // No icon: without this line browsers ask for one.
+  head: [['link', { rel: 'icon', href: 'data:,' }]],
   srcDir: root,
   srcExclude: ['{bench,dist,lib,sample-app,test,tools,node_modules}/**', 'site/{dist,node_modules}/**'],
   rewrites,
@@ -47,7 +49,15 @@ export default defineConfig({
     ],
     sidebar: [...sidebarOf(readFileSync(`${root}docs/README.md`, 'utf8')), apiSidebar(`${root}site/api`)],
     outline: [2, 3],
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      options: {
+        // Pages that explain before lists of members, of which each store has the same.
+        miniSearch: {
+          searchOptions: { boostDocument: (id) => (id.startsWith('/api/') ? 0.2 : 1) },
+        },
+      },
+    },
   },
   buildEnd: ({ outDir }) => {
     for (const [from, to] of Object.entries(files)) copyFileSync(`${root}${from}`, `${outDir}/${to}`);
