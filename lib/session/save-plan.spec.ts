@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planSave, type SaveFacts } from './save-plan.js';
+import { pageNamed } from '../../test/docs/pages.js';
+import { planSave, type Save, type SaveFacts } from './save-plan.js';
 
 const MINUTE = 60_000;
 const LIFETIME = 100 * MINUTE;
@@ -87,3 +88,66 @@ describe('a stored session', () => {
     });
   });
 });
+
+/** The rows of the table in docs/explain/when-a-session-is-saved.md, each with what it describes. */
+const documented: [session: string, request: string, plan: Save | undefined][] = [
+  ['new', 'stores nothing', fresh()],
+  ['new', 'changes only the cookie', fresh({ data: { set: { cookie: '{}' } } })],
+  ['new', 'calls `touch()`', fresh({ renewal: 'asked' })],
+  ['new', 'sets a property', fresh({ data: { set } })],
+  ['new', 'joins a group', fresh({ groups: { join: ['g'] } })],
+  ['new', 'calls `save()`', fresh({ isWanted: true })],
+  ['stored', 'only reads, within a tenth of the lifetime', stored({ expiresAt: NOW + 91 * MINUTE })],
+  ['stored', 'only reads, after more than a tenth', stored({ expiresAt: NOW + 89 * MINUTE })],
+  [
+    'stored',
+    'only reads, and the browser needs its cookie again',
+    stored({ isCookieDue: true, expiresAt: NOW + 99 * MINUTE }),
+  ],
+  ['stored', 'calls `touch()`', stored({ renewal: 'asked', expiresAt: NOW + 99 * MINUTE })],
+  ['stored', 'sets a property', stored({ data: { set } })],
+  ['stored', 'removes a property', stored({ data: { remove: ['a'] } })],
+  ['stored', 'joins a group', stored({ groups: { join: ['g'] } })],
+  ['stored', 'leaves a group', stored({ groups: { leave: ['g'] } })],
+  [
+    'stored',
+    'sets a property, some time after the last renewal',
+    stored({ data: { set }, expiresAt: NOW + 99 * MINUTE }),
+  ],
+  ['stored', 'sets `cookie.maxAge`', stored({ data: { set: { cookie: '{}' } }, lifetime: MINUTE })],
+  [
+    'stored',
+    'only reads, and the renewal failed',
+    stored({ renewal: 'failed', expiresAt: NOW + 89 * MINUTE }),
+  ],
+];
+
+it('the table of docs/explain/when-a-session-is-saved.md says what each save sends', () => {
+  const { sections } = pageNamed('docs/explain/when-a-session-is-saved.md');
+  const { text } = sections.find(({ title }) => title === 'What one save sends')!;
+  const rows = text.split('\n').filter((line) => line.startsWith('| '));
+  expect(rows).toEqual([
+    '| the session is | the request | the save sends |',
+    '| --- | --- | --- |',
+    ...documented.map(([session, request, plan]) => `| ${session} | ${request} | ${sentBy(session, plan)} |`),
+  ]);
+});
+
+/** What a save sends, in the words of that table. */
+function sentBy(session: string, plan: Save | undefined): string {
+  if (plan === undefined) return 'nothing';
+  if (session === 'new') return 'a create';
+  const parts = [
+    plan.change.set && `the new value of ${named(Object.keys(plan.change.set))}`,
+    plan.change.remove && 'the removed name',
+    plan.change.join && 'the group to join',
+    plan.change.leave && 'the group to leave',
+    plan.change.expiresAt !== undefined && 'the new expiry',
+    plan.change.touch && 'the renewed expiry',
+  ].filter((part) => typeof part === 'string');
+  return `an update: ${parts.join(', ')}`;
+}
+
+function named(names: string[]): string {
+  return names.includes('cookie') ? 'the cookie' : 'the property';
+}
