@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { documentedRecord, jsonBlockUnder } from '../../../test/docs/stored.js';
 import { aRecord } from '../../../test/record.js';
 import { Envelopes } from './envelope.js';
 
@@ -7,6 +8,13 @@ const { text } = envelopes.first(aRecord('k', { groups: ['g'] }), Date.now());
 const written = JSON.parse(text) as Record<string, unknown>;
 
 describe('an envelope', () => {
+  it('is the one that docs/reference/stored-formats.md shows', () => {
+    const record = documentedRecord();
+    const sealed = new Envelopes('').first(record, record.createdAt);
+    expect(JSON.parse(sealed.text)).toEqual(jsonBlockUnder('Hazelcast'));
+    expect(new Envelopes('').read(record.id, sealed.text)?.record).toEqual(record);
+  });
+
   it('holds names as values, because Node 24 and 26 confuse keys that end in an escaped character', () => {
     const data = { '\\': '1', '"': '2', 'a\\': '3', 'a"': '4', 'a\t': '5', ['__proto__']: '6', '1': '7' };
     const sealed = envelopes.first(aRecord('k', { data }), 0);
