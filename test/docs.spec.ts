@@ -71,6 +71,14 @@ describe('links', () => {
   });
 });
 
+it('docs/README.md, which the sidebar of the site is made of, lists every other page of docs/ once', () => {
+  const listed = [...pageNamed('docs/README.md').text.matchAll(/^- \[.+\]\((.+)\)$/gm)].map(
+    ([, link]) => `docs/${link}`,
+  );
+  const expected = pages.map(({ path }) => path).filter((path) => /^docs\/(?!README)/.test(path));
+  expect(listed.toSorted()).toEqual(expected.toSorted());
+});
+
 function targetOf(path: string, link: string): { file: string; anchor: string | undefined } {
   const [to, anchor] = link.split('#', 2) as [string, string?];
   return { file: to === '' ? path : normalize(join(dirname(path), to)), anchor };
