@@ -15,7 +15,7 @@ function nameByImport(app) {
 /** @type {Partial<import('typedoc').TypeDocOptions> & Record<string, unknown>} */
 export default {
   plugin: ['typedoc-plugin-markdown', nameByImport],
-  tsconfig: '../tsconfig.build.json',
+  tsconfig: 'tsconfig.json',
   entryPoints: [
     '../lib/index.ts',
     '../lib/express/index.ts',
