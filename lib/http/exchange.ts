@@ -208,8 +208,9 @@ type Streamed = Keeper & { _readableState?: Keeper };
 /**
  * Ties a request to its exchange, so that `exchangeOf` finds it, and puts the session's id at `req.sessionID`.
  *
- * The exchange is kept in the state of the request's stream. A property on the request itself costs 2.6 µs once
- * Express has changed its prototype, because V8 then makes a new shape for each object; here it costs nothing.
+ * The exchange is kept in the private state of the request's stream. To keep it once and find it five times costs 2 µs
+ * there. A property on the request itself costs 6 µs once Express has changed its prototype, because V8 then makes a new
+ * shape for each object. A `WeakMap` costs 10 µs, because its entries survive minor garbage collections.
  */
 export function attach(exchange: SessionExchange): void {
   const { req } = exchange;
