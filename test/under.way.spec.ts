@@ -6,7 +6,7 @@ import type { Response } from 'express';
 import { randomUUID } from 'node:crypto';
 import { throwError, timeout } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Session, SessionModule } from 'nestjs-session-stores';
+import { Session, sessionMiddleware, SessionModule } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { Browser } from './http/browser.js';
 import { Gates } from './http/gates.js';
@@ -55,6 +55,35 @@ describe('a destroy that is called while the session is reloaded', () => {
     const browser = await loggedIn(app);
     expect((await browser.get('/logout')).json()).toEqual({ session: null });
     expect((await browser.get('/')).json()).toEqual({});
+  });
+});
+
+describe('a middleware that is closed while it opens its store', () => {
+  it('opens it again for the next request', async () => {
+    const gates = new Gates();
+    class SlowlyOpened extends RecordingStore {
+      override async open(): Promise<void> {
+        if (this.opened === 0) await gates.pass('open');
+        await super.open();
+      }
+    }
+    const store = new SlowlyOpened(new ClusterStore({ name: randomUUID() }));
+    const middleware = sessionMiddleware({ secret: 'under way', store });
+    const request = (): Promise<unknown> =>
+      new Promise((resolve) => {
+        const req = { headers: {}, url: '/' };
+        middleware(req, { getHeaders: () => ({}), on() {} }, () =>
+          resolve((req as { session?: unknown }).session),
+        );
+      });
+    const first = request();
+    await gates.reached('open');
+    await middleware.close();
+    gates.open('open');
+    await first;
+    await request();
+    expect(store.opened).toBe(2);
+    await middleware.close();
   });
 });
 

@@ -171,7 +171,8 @@ function opener({ store }: SessionConfig): {
       if (state === 'open') return undefined;
       state = 'opening';
       return Promise.resolve(store.open?.()).then(() => {
-        state = 'open';
+        // It may have been closed meanwhile.
+        if (state === 'opening') state = 'open';
       });
     },
     async close() {

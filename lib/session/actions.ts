@@ -20,7 +20,7 @@ export function save(unit: SessionUnit, session: LiveSession): Promise<void> {
     if (!state.isOver && LiveSession.stateOf(session) !== state) return;
     state.acts('save');
     const due = unit.saveOf(session, state, 'save()');
-    if (due && !(await unit.store(state, due))) throw new SessionGoneError('save');
+    if (due && !(await unit.send(state, due))) throw new SessionGoneError('save');
   });
 }
 

@@ -126,10 +126,10 @@ export class SessionUnit {
    * Sends a save to the store. Resolves to whether the session is live. A save that only renews it may fail: the next
    * request tries again.
    */
-  async store(state: SessionState, save: Save): Promise<boolean> {
+  async send(state: SessionState, save: Save): Promise<boolean> {
     if (state.isOver) return false;
     try {
-      if (save.expiresAt > this.config.store.now()) return await this.#send(state, save);
+      if (save.expiresAt > this.config.store.now()) return await this.#sendNow(state, save);
       // A `maxAge` of zero or less, or the absolute timeout is over: the session ends as if it were destroyed.
       await this.destroy(state);
       return false;
@@ -141,7 +141,7 @@ export class SessionUnit {
     }
   }
 
-  async #send(state: SessionState, save: Save): Promise<boolean> {
+  async #sendNow(state: SessionState, save: Save): Promise<boolean> {
     const outcome = await sendSave(state, save, this.config);
     switch (outcome) {
       case 'owes token':

@@ -192,7 +192,7 @@ export class SessionWork implements SessionActions {
   /** What a commit must send to the store now. Throws if something must be saved, but cannot be. */
   #due(): Due | undefined {
     const pending = this.#pendingSave();
-    if (pending) return () => this.#unit.store(pending.state, pending.save);
+    if (pending) return () => this.#unit.send(pending.state, pending.save);
     const unset = this.#unset();
     return unset && (() => this.#unit.destroy(unset));
   }

@@ -9,7 +9,7 @@ import type { SessionConfig } from '../session/config.js';
 import { SessionRecheck } from '../session/recheck.js';
 import type { Session } from '../session/session.js';
 import { Gatekeeper, socketOf } from './gatekeeper.js';
-import type { Client, Handlers } from './socket.js';
+import type { RawSocket, Handlers } from './socket.js';
 
 /** The options of `withSessions`. */
 export interface SocketSessionOptions {
@@ -48,12 +48,12 @@ export function withSessions<A extends WebSocketAdapter>(
   const { bindClientConnect, bindMessageHandlers, dispose, close } = adapter as Adapter;
   const added: Partial<Adapter> = {
     bindClientConnect(server, callback) {
-      return bindClientConnect.call(adapter, server, (client: Client, ...rest: unknown[]) => {
+      return bindClientConnect.call(adapter, server, (client: RawSocket, ...rest: unknown[]) => {
         gatekeeper.admit(client, client.request ?? (rest[0] as IncomingMessage));
         callback(client, ...rest);
       });
     },
-    bindMessageHandlers(client: Client, handlers: Handlers, transform) {
+    bindMessageHandlers(client: RawSocket, handlers: Handlers, transform) {
       const socket = socketOf(client);
       const ours = socket ? handlers.map((handler) => socket.wrap(handler)) : handlers;
       return bindMessageHandlers.call(adapter, client, ours, transform);

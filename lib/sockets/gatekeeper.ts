@@ -5,7 +5,7 @@ import type { SessionConfig } from '../session/config.js';
 import type { SessionRecheck } from '../session/recheck.js';
 import { identify } from '../token/presented.js';
 import type { Token } from '../token/token.js';
-import { LET_FINISH, SessionSocket, type Client, type Presented, type SocketHost } from './socket.js';
+import { LET_FINISH, SessionSocket, type RawSocket, type Presented, type SocketHost } from './socket.js';
 
 /** How an app lists the origins of its other sites. */
 const LIST_IT = "list it: withSessions(adapter, app, { origins: ['https://app.example.com'] })";
@@ -40,7 +40,7 @@ export class Gatekeeper implements SocketHost {
   }
 
   /** Admits a client. Called by each gateway of a server for each client; only the first call counts. */
-  admit(client: Client, handshake: IncomingMessage): void {
+  admit(client: RawSocket, handshake: IncomingMessage): void {
     if (sockets.has(client)) return;
     const socket = new SessionSocket(this, this.#config, client, handshake, this.#identify(handshake));
     sockets.set(client, socket);

@@ -33,7 +33,7 @@ export interface Presented {
 }
 
 /** A socket of Socket.IO or of `ws`. */
-export interface Client {
+export interface RawSocket {
   /** Socket.IO's handshake. */
   request?: IncomingMessage;
   /** Socket.IO's connection, which the sockets of all namespaces share. */
@@ -68,7 +68,7 @@ const TOO_MANY = 'too many messages at once. Wait for responses';
 export class SessionSocket {
   readonly #host: SocketHost;
   readonly #config: SessionConfig;
-  readonly #client: Client;
+  readonly #client: RawSocket;
   readonly #handshake: IncomingMessage;
   readonly #presented: Presented;
   #admitting: Promise<readonly Token[]> | undefined;
@@ -84,7 +84,7 @@ export class SessionSocket {
   constructor(
     host: SocketHost,
     config: SessionConfig,
-    client: Client,
+    client: RawSocket,
     handshake: IncomingMessage,
     presented: Presented,
   ) {
