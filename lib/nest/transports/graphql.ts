@@ -7,7 +7,7 @@ import { NO_SESSION } from './http.js';
 import type { Transport } from './transport.js';
 
 const NO_SESSION_ON_SOCKET =
-  'GraphQL over a WebSocket, as for subscriptions, has no session, because its operations have no HTTP requests of their own. Use the session in a query or mutation over HTTP, and pass a subscription what it needs in connectionParams';
+  'GraphQL over a WebSocket, as for subscriptions, has no session, because its operations have no HTTP requests of their own. Use the session in a query or mutation over HTTP, and give the client a ticket for its subscriptions there';
 
 /**
  * Resolvers of GraphQL over HTTP. Those of one operation share a session, which is committed once, before the operation's
