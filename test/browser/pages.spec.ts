@@ -268,8 +268,9 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
 
     const headers = { accept: 'text/html' };
     const nowhere = await context.request.get('/account?after=garbage', { headers });
-    expect(nowhere.status()).toBe(400);
-    expect(await nowhere.text()).toContain('The list has no such page.');
+    // A page of a group on Hazelcast may begin after any id.
+    expect(nowhere.status()).toBe(store === 'hazelcast' ? 200 : 400);
+    if (store !== 'hazelcast') expect(await nowhere.text()).toContain('The list has no such page.');
     const response = await context.request.get('/account');
     expect(response.headers()['content-security-policy']).toMatch(/default-src 'none';.*script-src 'self';/);
     expect(response.headers()['cache-control']).toBe('no-store');
