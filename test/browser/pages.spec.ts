@@ -47,7 +47,7 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
     expect(pathOf(page)).toBe('/admin/sign-in');
   });
 
-  it('keep both products that two tabs add at once, until they are ordered', async () => {
+  it.runIf(LONG)('keep both products that two tabs add at once, until they are ordered', async () => {
     const { page, context } = await stage.signedIn('/shop');
     await page.getByText('Nothing in it yet.').waitFor();
     const other = await context.newPage();
@@ -161,7 +161,7 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
     );
   });
 
-  it('say in every tab that the session was ended in another one', async () => {
+  it.runIf(LONG)('say in every tab that the session was ended in another one', async () => {
     const { page, context } = await stage.signedIn('/shop');
     const other = await context.newPage();
     await other.goto('/account');
@@ -174,24 +174,27 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
     expect(await page.content()).not.toContain(stage.user);
   });
 
-  it('work without scripts, and lead from a form of an ended session to the sign-in page', async () => {
-    const { page, context } = await stage.signedIn('/shop', { javaScriptEnabled: false });
-    await click(page, 'Add Wide bowl to the cart');
-    await page.getByLabel('1 in the cart').waitFor();
-    await stage.device();
-    await page.goto('/account');
-    await page.getByLabel('Light').check();
-    await click(page, 'Save theme');
-    await page.getByText('The theme is saved.').waitFor();
-    await click(page, 'Sign out curl');
-    await page.getByText('The device is signed out.').waitFor();
-    const other = await context.newPage();
-    await other.goto('/shop');
-    await click(page, 'Sign out');
-    await page.getByText('You are signed out.').waitFor();
-    await click(other, 'Add Morning mug to the cart');
-    await other.getByText('Please sign in to see that page.').waitFor();
-  });
+  it.runIf(LONG)(
+    'work without scripts, and lead from a form of an ended session to the sign-in page',
+    async () => {
+      const { page, context } = await stage.signedIn('/shop', { javaScriptEnabled: false });
+      await click(page, 'Add Wide bowl to the cart');
+      await page.getByLabel('1 in the cart').waitFor();
+      await stage.device();
+      await page.goto('/account');
+      await page.getByLabel('Light').check();
+      await click(page, 'Save theme');
+      await page.getByText('The theme is saved.').waitFor();
+      await click(page, 'Sign out curl');
+      await page.getByText('The device is signed out.').waitFor();
+      const other = await context.newPage();
+      await other.goto('/shop');
+      await click(page, 'Sign out');
+      await page.getByText('You are signed out.').waitFor();
+      await click(other, 'Add Morning mug to the cart');
+      await other.getByText('Please sign in to see that page.').waitFor();
+    },
+  );
 
   it.each([
     ['markup', `<script>alert(1)</script>" onfocus="alert(1)" x='`],
