@@ -16,7 +16,7 @@ declare module 'nestjs-session-stores' {
     language: string;
     /** Whether the admin's password was entered in this session. */
     admin: boolean;
-    /** When a page was last asked for, in epoch milliseconds. It may be behind by `SEEN_EVERY`. */
+    /** When the session last requested a page, in epoch milliseconds. It may be `SEEN_EVERY` old. */
     seenAt: number;
     csrfToken: string;
   }

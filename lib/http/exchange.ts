@@ -140,7 +140,7 @@ export class SessionExchange implements Client, SealedSession {
     }
   }
 
-  /** Nobody waits for the handler any more, so a failed commit is responded to as without it. */
+  /** Stops reporting a failed commit to the caller of `handled`, for example because an interceptor gave up on it. */
   abandonHandler(): void {
     this.#failHandler = undefined;
   }

@@ -44,9 +44,11 @@ function tokenHeaders(notice: ClientNotice, asked: Asked, config: SessionConfig)
       return undefined;
     case 'forget':
       return (res) => identity.remove(res, notice.session);
-    case 'token':
+    case 'token': {
       if (isCookie && !takesCookie(identity.name, notice.session.cookie, asked, config)) return undefined;
-      return (res) => identity.set(res, notice.token, notice.session);
+      const token = notice.sign();
+      return (res) => identity.set(res, token, notice.session);
+    }
   }
 }
 

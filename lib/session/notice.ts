@@ -7,10 +7,10 @@ export type Notice =
 
 export const NOTHING: { readonly is: 'nothing' } = { is: 'nothing' };
 
-/** What a response must tell its client: nothing, a signed token, or to forget the one that it has. */
+/** What a response must tell its client: nothing, a token that `sign` returns, or to forget the one that it has. */
 export type ClientNotice =
   | { readonly is: 'nothing' }
-  | { readonly is: 'token'; readonly token: string; readonly session: SessionState }
+  | { readonly is: 'token'; readonly session: SessionState; readonly sign: () => string }
   | { readonly is: 'forget'; readonly session: SessionState };
 
 /** The client gets the token of `state`. */

@@ -7,8 +7,8 @@ import { SessionGoneError, type SessionStoreError } from '../contract/errors.js'
  * - `current`: it is stored, and the client holds its current secret.
  * - `superseded`: the client holds the previous secret, or its rotation lost. The request works, and sends no token.
  * - `offline`: the store could not be read, or failed to regenerate the session. Every change fails with that error.
- * - `left`: the session lives on, but the handler asked for a new one in its place, which was not possible. Later
- *   assignments were meant for the new one, and are not saved.
+ * - `left`: the handler called `regenerate()`, which failed because the client cannot get a new token. The session is
+ *   still live, but later assignments were meant for the new one, so they are not saved.
  * - `ended`: the session was ended, by this request or elsewhere. If a login was rejected because its session was ended
  *   elsewhere, assignments fail with the error of that login.
  */
@@ -33,7 +33,7 @@ export type Event =
   /** The store reports another secret as the current one. */
   | { readonly type: 'superseded' }
   | { readonly type: 'unreachable'; readonly error: SessionStoreError }
-  /** The handler asked for a new session in its place, which was not possible. */
+  /** `regenerate()` failed, because the client cannot get a new token. */
   | { readonly type: 'left' }
   | { readonly type: 'destroyed' }
   | { readonly type: 'regenerated' }

@@ -190,7 +190,8 @@ export class SessionUnit {
     const { of: session } = notice;
     if (notice.is === 'forget') return { is: 'forget', session };
     if (session.standing.is === 'ended' || !session.token) return NOTHING;
+    const { token } = session;
     const stamp = stampOf(session, this.config, this.client);
-    return { is: 'token', token: session.token.signed(this.config.signer, stamp, session.lifetime), session };
+    return { is: 'token', session, sign: () => token.signed(this.config.signer, stamp, session.lifetime) };
   }
 }

@@ -29,7 +29,8 @@ export class AdminSignInController {
     if (!isSame(password, this.config.getOrThrow('ADMIN_PASSWORD'))) throw new BadRequestException();
     const { user, theme, language } = session;
     const { lines } = new Cart(session);
-    // More rights need a new session, so that nobody who holds the one before has them. What it keeps is copied.
+    // A new session, because a token of the old one may have leaked and must not gain admin rights. The cart and the
+    // preferences are copied.
     await session.regenerate();
     if (user !== undefined) {
       Object.assign(session, { user, theme, language });

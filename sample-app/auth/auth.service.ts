@@ -8,7 +8,7 @@ export class AuthService {
   constructor(private readonly sessions: SessionService) {}
 
   async signIn(session: SessionObject, user: string, userAgent: string | undefined): Promise<void> {
-    // A new session, so that nobody who planted the one before shares it.
+    // A new session prevents session fixation: an attacker may have planted the old one.
     await session.regenerate();
     session.user = user;
     session.userAgent = userAgent;

@@ -14,7 +14,7 @@ const TEXTS: Record<number, ErrorText> = {
   404: { title: 'There is no such page', text: 'It may have moved, or the address has a mistake.' },
   503: {
     title: 'The store does not respond',
-    text: 'Sessions cannot be read at the moment, so nobody is signed out, and nothing is shown that may be wrong.',
+    text: 'Sessions cannot be read at the moment. You stay signed in. Please try again soon.',
   },
 };
 

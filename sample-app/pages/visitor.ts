@@ -4,7 +4,7 @@ import type { SessionObject } from 'nestjs-session-stores';
 import { csrfTokenOf } from './csrf.js';
 import { noticeOf } from './notices.js';
 
-/** What a page knows of whoever asked for it. */
+/** The visitor of a page, as the page shows them. */
 export class Visitor {
   constructor(
     private readonly request: Request,

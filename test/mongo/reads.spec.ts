@@ -1,34 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import mongoose, { type Connection } from 'mongoose';
+import mongoose from 'mongoose';
 import { NEVER } from 'nestjs-session-stores/store';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
+import { connections } from './connections.js';
 import { aRecord } from '../record.js';
-import { startMongo } from '../servers/mongo.mjs';
 import type { Server } from '../servers/server.mjs';
 
 const { url } = inject('mongo');
 
-let connection: Connection;
-let alone: Server;
-let connectionToAlone: Connection;
-beforeAll(async () => {
-  alone = await startMongo();
-  connection = await mongoose.createConnection(url).asPromise();
-  connectionToAlone = await mongoose.createConnection(alone.url).asPromise();
-});
-afterAll(async () => {
-  await connection.destroy();
-  await connectionToAlone.destroy();
-  await alone.stop();
-});
+const mongo = connections();
 
 describe('many reads at once', () => {
   it('are combined, each with its own session, even if they do not fit into one response', async () => {
     const collection = `together-${randomUUID()}`;
-    const store = new MongoStore({ connection, collection, timeout: 10_000 });
+    const store = new MongoStore({ connection: mongo.shared, collection, timeout: 10_000 });
     await store.open();
     const sent: unknown[] = [];
     const watching = await mongoose.createConnection(url, { monitorCommands: true }).asPromise();
@@ -47,16 +35,16 @@ describe('many reads at once', () => {
     expect(sent.length).toBeLessThan(20);
     expect(sent).toContain('killCursors');
     await watching.destroy();
-    await connection.db!.dropCollection(collection);
+    await mongo.shared.db!.dropCollection(collection);
   });
 
   it('do not fail with the read of a damaged session, nor of an id that is too long for a command', async () => {
     const collection = `damaged-${randomUUID()}`;
-    const store = new MongoStore({ connection: connectionToAlone, collection });
+    const store = new MongoStore({ connection: mongo.alone, collection });
     await store.open();
     const record = aRecord('k');
     await store.create(record);
-    await insertDamaged(alone, collection, 'damaged');
+    await insertDamaged(mongo.server, collection, 'damaged');
     for (const [id, problem] of [
       ['damaged', 'a document of the collection is damaged. Remove it'],
       ['k'.repeat(17 * 2 ** 20), 'larger than the 16 MB'],
@@ -70,7 +58,7 @@ describe('many reads at once', () => {
 
   it('see all earlier writes', async () => {
     const collection = `fresh-${randomUUID()}`;
-    const store = new MongoStore({ connection, collection });
+    const store = new MongoStore({ connection: mongo.shared, collection });
     await store.open();
     const record = aRecord('k');
     await store.create(record);
@@ -80,7 +68,7 @@ describe('many reads at once', () => {
     const more = Array.from({ length: 50 }, () => store.read('k'));
     for (const read of await Promise.all(more)) expect(read!.data['written']).toBe('1');
     await Promise.all(others);
-    await connection.db!.dropCollection(collection);
+    await mongo.shared.db!.dropCollection(collection);
   });
 });
 

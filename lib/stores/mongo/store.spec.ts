@@ -3,29 +3,15 @@ import mongoose, { type Connection } from 'mongoose';
 import { NEVER, type SessionRecord } from 'nestjs-session-stores/store';
 import { MongoStore, type MongoStoreOptions } from 'nestjs-session-stores/stores/mongo';
 import { sessionStoreLaws, type SessionStoreLaw } from 'nestjs-session-stores/laws';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { Server } from '../../../test/servers/server.mjs';
+import { describe, expect, inject, it } from 'vitest';
+import { connections } from '../../../test/mongo/connections.js';
 import { aRecord } from '../../../test/record.js';
-import { startMongo } from '../../../test/servers/mongo.mjs';
 
 const { url } = inject('mongo');
 /** How often each law is run. */
 const TIMES = process.env['LONG'] ? 20 : 1;
 
-/** Connections that read the stored documents. */
-let connection: Connection;
-let alone: Server;
-let connectionToAlone: Connection;
-beforeAll(async () => {
-  alone = await startMongo();
-  connection = await mongoose.createConnection(url).asPromise();
-  connectionToAlone = await mongoose.createConnection(alone.url).asPromise();
-});
-afterAll(async () => {
-  await connection.destroy();
-  await connectionToAlone.destroy();
-  await alone.stop();
-});
+const mongo = connections();
 
 function keepsTheLaws(where: () => { options: MongoStoreOptions; seen: Connection }): void {
   for (const law of sessionStoreLaws) {
@@ -58,11 +44,11 @@ async function holds(
 }
 
 describe('two stores with their own connections to a replica set keep the law', () => {
-  keepsTheLaws(() => ({ options: { uri: url }, seen: connection }));
+  keepsTheLaws(() => ({ options: { uri: url }, seen: mongo.shared }));
 });
 
 describe('two stores with one given connection to a standalone server keep the law', () => {
-  keepsTheLaws(() => ({ options: { connection: connectionToAlone }, seen: connectionToAlone }));
+  keepsTheLaws(() => ({ options: { connection: mongo.alone }, seen: mongo.alone }));
 });
 
 describe('a store rejects', () => {
@@ -93,7 +79,7 @@ describe('a store rejects', () => {
 
 describe('a page', () => {
   it('is rejected after a string that no page returned', async () => {
-    const store = new MongoStore({ connection, collection: `paged-${randomUUID()}` });
+    const store = new MongoStore({ connection: mongo.shared, collection: `paged-${randomUUID()}` });
     await store.open();
     for (const group of [undefined, 'g']) {
       const page = store.page({ ...(group !== undefined && { group }), after: 'x', limit: 1 });
@@ -105,7 +91,7 @@ describe('a page', () => {
 describe('copies of sessions whose ids are not strings', () => {
   it('are on no page, hide no session from a clear, and stay as they are', async () => {
     const collection = `foreign-${randomUUID()}`;
-    const store = new MongoStore({ connection, collection });
+    const store = new MongoStore({ connection: mongo.shared, collection });
     await store.open();
     const foreign = [7, new mongoose.mongo.ObjectId(), true, new Date()].map((_id) => ({
       _id,
@@ -113,7 +99,7 @@ describe('copies of sessions whose ids are not strings', () => {
       groups: ['g'],
       expiresAt: new Date(NEVER),
     }));
-    const documents = connection.db!.collection<{ _id: unknown }>(collection);
+    const documents = mongo.shared.db!.collection<{ _id: unknown }>(collection);
     await documents.insertMany(foreign);
     for (const [group, ids] of [
       ['g', ['a', 'b']],
@@ -128,7 +114,7 @@ describe('copies of sessions whose ids are not strings', () => {
       expect(await store.read(ids[0])).toBeUndefined();
       expect(await documents.find({ nestjsSession: 1 }).sort({ _id: 1 }).toArray()).toEqual(foreign);
     }
-    await connection.db!.dropCollection(collection);
+    await mongo.shared.db!.dropCollection(collection);
   });
 });
 
@@ -139,23 +125,23 @@ describe('a session that has expired by the clock of this primary, and might be 
     ['regenerated', (store) => store.regenerate('expired'), true],
   ])('can be live no more when it is %s, and is not counted', async (_, end, outcome) => {
     const collection = `expired-${randomUUID()}`;
-    const store = new MongoStore({ connection, collection });
+    const store = new MongoStore({ connection: mongo.shared, collection });
     await store.open();
     for (const id of ['expired', 'live']) await store.create(aRecord(id, { groups: ['g'] }));
-    const documents = connection.db!.collection<{ _id: string }>(collection);
+    const documents = mongo.shared.db!.collection<{ _id: string }>(collection);
     await documents.updateOne({ _id: 'expired' }, { $set: { expiresAt: new Date(Date.now() - 1) } });
     expect(await end(store)).toBe(outcome);
     expect(await documents.findOne({ _id: 'expired' })).toEqual(
       expect.not.objectContaining({ expiresAt: expect.anything() as unknown }),
     );
-    await connection.db!.dropCollection(collection);
+    await mongo.shared.db!.dropCollection(collection);
   });
 });
 
 describe('a document', () => {
   it('has names that a path can reach, and all instants as dates', async () => {
     const collection = `seen-${randomUUID()}`;
-    const store = new MongoStore({ connection, collection });
+    const store = new MongoStore({ connection: mongo.shared, collection });
     await store.open();
     const names = [
       '',
@@ -176,7 +162,7 @@ describe('a document', () => {
     for (const name of names) Object.defineProperty(data, name, { value: '"$a"', enumerable: true });
     const record = aRecord('k', { data, groups: ['$g', 'a.b', '$g'], expiresAt: NEVER });
     await store.create(record);
-    const document = await connection.db!.collection<{ _id: string }>(collection).findOne({ _id: 'k' });
+    const document = await mongo.shared.db!.collection<{ _id: string }>(collection).findOne({ _id: 'k' });
     expect(Object.keys(document!).toSorted()).toEqual([
       '_id',
       'createdAt',
@@ -211,12 +197,12 @@ describe('a document', () => {
     );
     await store.update(record, { remove: names });
     expect((await store.read('k'))!.data).toEqual({});
-    await connection.db!.dropCollection(collection);
+    await mongo.shared.db!.dropCollection(collection);
   });
 
   it('is rejected if it is larger than MongoDB can store, and the error does not show its data', async () => {
     const collection = `large-${randomUUID()}`;
-    const store = new MongoStore({ connection, collection });
+    const store = new MongoStore({ connection: mongo.shared, collection });
     await store.open();
     const text = JSON.stringify('secret'.repeat(3 * 2 ** 20));
     const record = aRecord('k');
@@ -232,6 +218,6 @@ describe('a document', () => {
     expect(error.message).toMatch(/update: the session is larger than the 16 MB/);
     expect(String((error.cause as Error).stack)).not.toContain('secret');
     expect((await store.read('k'))!.data).toEqual(record.data);
-    await connection.db!.dropCollection(collection);
+    await mongo.shared.db!.dropCollection(collection);
   });
 });
