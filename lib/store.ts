@@ -2,6 +2,14 @@
 export * from './contract/store.js';
 export * from './contract/record.js';
 export * from './contract/decorator.js';
+export type {
+  SessionFeedEvent,
+  SessionFeedListener,
+  SessionFeedSink,
+  SessionFeedSource,
+  SessionWatch,
+} from './contract/feed.js';
+export { FEED_TIMEOUT } from './contract/feed-run.js';
 export * from './contract/checks.js';
 export * from './contract/errors.js';
 export { DEFAULT_TIMEOUT, NO_DEADLINE, type Deadline } from './contract/deadline.js';

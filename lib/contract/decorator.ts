@@ -8,6 +8,7 @@ import type {
 } from './record.js';
 import { checkRecord } from './checks.js';
 import { NO_DEADLINE, type Deadline } from './deadline.js';
+import type { SessionFeedListener, SessionWatch } from './feed.js';
 import { SessionStore, type SessionStoreCapabilities } from './store.js';
 
 /**
@@ -47,6 +48,10 @@ export class SessionStoreDecorator extends SessionStore {
       checkRecord(record);
       return this.doCreate(record);
     });
+  }
+
+  override watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    return this.call('watch', () => this.store.watch(listener));
   }
 
   /** Unlike in other stores, resolves as `create` does: the inner store rejects an id in use. */

@@ -11,6 +11,13 @@ import {
 } from './checks.js';
 import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
 import { NotOpenError, SessionStoreError, isStoreError, isTooLargeError } from './errors.js';
+import {
+  Feed,
+  type SessionFeedListener,
+  type SessionFeedSink,
+  type SessionFeedSource,
+  type SessionWatch,
+} from './feed.js';
 import { Opening } from './opening.js';
 import type {
   SessionChange,
@@ -30,6 +37,8 @@ export interface SessionStoreCapabilities {
   readonly secrets: boolean;
   /** Whether the store keeps the creation time of sessions. If not, `createdAt` is 0. */
   readonly createdAt: boolean;
+  /** Whether `watch` announces changes. If not, a sentence that says why not. */
+  readonly feed: true | string;
 }
 
 /** A public method of a store, as errors and logs name it. */
@@ -45,9 +54,14 @@ export type SessionStoreOperation =
   | 'haveEnded'
   | 'page'
   | 'count'
-  | 'clear';
+  | 'clear'
+  | 'watch';
 
-const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true, createdAt: true });
+const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
+  secrets: true,
+  createdAt: true,
+  feed: 'it does not announce changes',
+});
 
 /**
  * Where sessions live between requests. Inject it to use a store; extend it to write one.
@@ -67,6 +81,7 @@ export abstract class SessionStore {
   readonly #timeout: number;
   readonly #deadlines: Deadlines;
   readonly #opening = new Opening();
+  readonly #feed = new Feed((sink) => this.#openFeed(sink));
 
   /**
    * @param name the store's word in errors
@@ -113,6 +128,7 @@ export abstract class SessionStore {
 
   /** Closes what `open` opened, never a client or connection that was passed as an option. */
   close(): Promise<void> {
+    this.#feed.close();
     return this.#opening.close(() => this.call('close', () => this.disconnect()));
   }
 
@@ -259,6 +275,31 @@ export abstract class SessionStore {
   }
 
   /**
+   * Calls `listener` with every change to a session from now on, by any process. Resolves once the feed is live. An
+   * interruption is announced as `lost`. The feed then recovers by itself, and is `live` again.
+   *
+   * Rejects if the store has no feed (`capabilities.feed`). When the store is closed, the watch ends.
+   */
+  watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    return this.call('watch', () => {
+      if (typeof listener !== 'function')
+        throw new TypeError('watch needs a function that is called with each event');
+      const { feed } = this.capabilities;
+      if (feed !== true)
+        throw new SessionStoreError(this.storeName, 'watch', `the store has no feed: ${feed}`);
+      return this.#feed.watch(listener);
+    });
+  }
+
+  async #openFeed(sink: SessionFeedSink): Promise<SessionFeedSource> {
+    return this.within('watch', async (deadline) => {
+      const source = await this.doWatch(sink, deadline);
+      if (deadline.isOver) source.close();
+      return source;
+    });
+  }
+
+  /**
    * Connects to the backend. If it rejects, `disconnect` closes what was opened. Runs without a deadline: give each
    * step one with `within`. Default: nothing to do.
    */
@@ -327,6 +368,14 @@ export abstract class SessionStore {
     group: string | undefined,
     except: ReadonlySet<string>,
   ): number | PromiseLike<number>;
+
+  /**
+   * Opens the source of the feed, for the first watcher and after each `lost`. Called only if `capabilities.feed` is
+   * `true`. What was acknowledged before the first probe need not be announced.
+   */
+  protected async doWatch(_sink: SessionFeedSink, _deadline: Deadline): Promise<SessionFeedSource> {
+    throw new Error('a store whose capabilities include a feed must implement doWatch');
+  }
 
   /** One sentence that says what to check if a call times out. */
   protected get advice(): string {

@@ -6,6 +6,7 @@ import { dataLaws } from './data.js';
 import { deleteWinsLaws } from './delete-wins.js';
 import { expiredLaws } from './expired.js';
 import { expiryLaws } from './expiry.js';
+import { feedLaws } from './feed.js';
 import { groupLaws } from './group.js';
 import { pageLaws } from './page.js';
 import { parallelLaws } from './parallel.js';
@@ -42,4 +43,5 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...pageLaws,
   ...dataLaws,
   ...rejectedLaws,
+  ...feedLaws,
 ];

@@ -79,11 +79,15 @@ describe.each(around)('a decorator around the store %s', (_, make) => {
 describe('a decorator', () => {
   it('forwards the capabilities and the clock of the inner store, and its name in errors', async () => {
     const express = new CopyingStore(new LoggingStore(fromExpressStore(new MemoryStore())));
-    expect(express.capabilities).toEqual({ secrets: false, createdAt: false });
+    expect(express.capabilities).toEqual({
+      secrets: false,
+      createdAt: false,
+      feed: 'a store of express-session does not announce changes',
+    });
     const inside = new ClusterStore({ name: randomUUID() });
     vi.spyOn(inside, 'now').mockReturnValue(42);
     const store = new LoggingStore(inside);
-    expect(store.capabilities).toEqual({ secrets: true, createdAt: true });
+    expect(store.capabilities).toEqual({ secrets: true, createdAt: true, feed: true });
     expect(store.now()).toBe(42);
     await expect(store.read('k')).rejects.toThrow('[session:cluster] read: the store is not open');
   });

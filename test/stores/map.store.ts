@@ -5,10 +5,13 @@ import {
   applyRotation,
   copyData,
   type SessionChange,
+  type SessionFeedSink,
+  type SessionFeedSource,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
   type SessionRef,
+  type SessionStoreCapabilities,
 } from 'nestjs-session-stores/store';
 
 export interface Tombstone {
@@ -17,6 +20,9 @@ export interface Tombstone {
   until: number;
 }
 
+/** Where the stores that share a map announce its changes. */
+const listeners = new WeakMap<object, Set<SessionFeedSink>>();
+
 /** The smallest store that keeps every law: a ``Map`s, which all stores made with them share. */
 export class MapStore extends SessionStore {
   constructor(
@@ -24,6 +30,22 @@ export class MapStore extends SessionStore {
     protected readonly tombstones = new Map<string, Tombstone>(),
   ) {
     super('map');
+    if (!listeners.has(sessions)) listeners.set(sessions, new Set());
+  }
+
+  override get capabilities(): SessionStoreCapabilities {
+    return { secrets: true, createdAt: true, feed: true };
+  }
+
+  protected override async doWatch(sink: SessionFeedSink): Promise<SessionFeedSource> {
+    const all = listeners.get(this.sessions)!;
+    all.add(sink);
+    // Each change is announced before its call resolves.
+    return { probe: async () => {}, close: () => void all.delete(sink) };
+  }
+
+  protected announce(type: 'changed' | 'rotated' | 'ended', id: string): void {
+    for (const sink of listeners.get(this.sessions)!) sink.heard(type, [id]);
   }
 
   protected override doCreate(record: SessionRecord): boolean {
@@ -41,7 +63,7 @@ export class MapStore extends SessionStore {
 
   protected override doUpdate({ id }: SessionRef, change: SessionChange): SessionRecord | undefined {
     const found = this.live(id);
-    return found && this.keep(applyChange(found, change));
+    return found && this.keep(applyChange(found, change), 'changed');
   }
 
   protected override doRotate(
@@ -51,7 +73,9 @@ export class MapStore extends SessionStore {
     grace: number,
   ): string | undefined {
     const found = this.live(id);
-    return found && this.keep(applyRotation(found, presented, secretHash, grace, this.now()))?.secretHash;
+    if (!found) return undefined;
+    const next = applyRotation(found, presented, secretHash, grace, this.now());
+    return this.keep(next, next === found ? undefined : 'rotated')?.secretHash;
   }
 
   protected override doDestroy(id: string): boolean {
@@ -103,9 +127,10 @@ export class MapStore extends SessionStore {
     return undefined;
   }
 
-  protected keep(record: SessionRecord): SessionRecord | undefined {
+  protected keep(record: SessionRecord, as?: 'changed' | 'rotated'): SessionRecord | undefined {
     this.sessions.set(record.id, record);
     if (record.expiresAt <= this.now()) this.bury(record.id);
+    else if (as) this.announce(as, record.id);
     return this.live(record.id);
   }
 
@@ -116,6 +141,7 @@ export class MapStore extends SessionStore {
     for (const old of this.tombstones.keys()) if (this.tombstone(old)) break;
     this.tombstones.delete(id);
     this.tombstones.set(id, { isRegenerated: groups !== undefined, groups: groups ?? [], until });
+    this.announce('ended', id);
   }
 
   protected tombstone(id: string): Tombstone | undefined {

@@ -1,5 +1,6 @@
 import { wrongInData, wrongInRefusals } from './wrong/data.stores.js';
 import { wrongInExpiry } from './wrong/expiry.stores.js';
+import { wrongInFeeds } from './wrong/feed.stores.js';
 import { wrongInGroups } from './wrong/group.stores.js';
 import { wrongInLife } from './wrong/life.stores.js';
 import { wrongInPages } from './wrong/page.stores.js';
@@ -19,4 +20,5 @@ export const wrongStores: readonly WrongStore[] = [
   ...wrongInPages,
   ...wrongInData,
   ...wrongInRefusals,
+  ...wrongInFeeds,
 ];

@@ -50,7 +50,11 @@ export function fromExpressStore(store: AnyStore, options: ExpressStoreOptions =
   return new ExpressStore(store, options);
 }
 
-const CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: false, createdAt: false });
+const CAPABILITIES: SessionStoreCapabilities = Object.freeze({
+  secrets: false,
+  createdAt: false,
+  feed: 'a store of express-session does not announce changes',
+});
 
 class ExpressStore extends SessionStore {
   readonly #store: AnyStore;

@@ -1,0 +1,149 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Deadlines } from './deadline.js';
+import type { OpenFeed, SessionFeedEvent, SessionFeedSource } from './feed.js';
+
+/** How old `completeUntil` may be while a feed is live, in milliseconds. A probe without a response after that is lost. */
+export const FEED_TIMEOUT = 1000;
+
+/** How long after a probe the next one is sent, in milliseconds: four of them fit into a {@link FEED_TIMEOUT}. */
+const PROBE_EVERY = FEED_TIMEOUT / 4;
+
+/** The first and the longest pause before another attempt to open a source, in milliseconds. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 1000;
+
+/** Follows the feed of a store, over one source after another, until it is closed. */
+export class FeedRun {
+  /** Resolves once the feed is live. Rejects if the first source fails before that, which ends the run. */
+  readonly begun: Promise<void>;
+  /** When the newest answered probe was sent, by `performance.now()`. `-Infinity` unless the feed is live. */
+  completeUntil = -Infinity;
+  readonly #open: OpenFeed;
+  readonly #tell: (event: SessionFeedEvent) => void;
+  readonly #probes = new Deadlines(FEED_TIMEOUT);
+  #isClosed = false;
+  /** Gives the current source up. */
+  #leave: ((reason: string) => void) | undefined;
+
+  constructor(open: OpenFeed, tell: (event: SessionFeedEvent) => void) {
+    this.#open = open;
+    this.#tell = tell;
+    this.begun = new Promise((begin, fail) => void this.#follow(begin, fail));
+  }
+
+  get isLive(): boolean {
+    return this.completeUntil > -Infinity;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#leave?.('the feed was closed');
+  }
+
+  async #follow(begin: () => void, fail: (error: unknown) => void): Promise<void> {
+    let hasBegun = false;
+    let pause = FIRST_PAUSE;
+    do {
+      try {
+        await this.#listen(() => {
+          hasBegun = true;
+          pause = FIRST_PAUSE;
+          begin();
+        });
+      } catch (error) {
+        if (!hasBegun) return fail(error);
+      }
+      // Random, so that the processes of an app do not all come at once.
+      await wait(pause * (0.5 + Math.random() / 2), undefined, { ref: false });
+      pause = Math.min(LONGEST_PAUSE, 2 * pause);
+    } while (!this.#isClosed);
+  }
+
+  /** Listens to one source. Rejects when it is lost. */
+  async #listen(begin: () => void): Promise<never> {
+    const line = new Line((reason) => this.#lose(reason));
+    this.#leave = (reason) => line.break(reason);
+    try {
+      const source = await line.open(this.#open, (event) => {
+        if (this.isLive) this.#tell(event);
+      });
+      for (;;) {
+        const sentAt = performance.now();
+        await line.orBroken(this.#probes.run(() => source.probe(), lateProbe));
+        const isNew = !this.isLive;
+        this.completeUntil = sentAt;
+        if (isNew) {
+          this.#tell({ type: 'live' });
+          begin();
+        }
+        const left = sentAt + PROBE_EVERY - performance.now();
+        if (left > 0) await line.orBroken(wait(left, undefined, { ref: false }));
+      }
+    } catch (error) {
+      line.break(error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  }
+
+  #lose(reason: string): void {
+    if (!this.isLive) return;
+    this.completeUntil = -Infinity;
+    if (!this.#isClosed) this.#tell({ type: 'lost', reason });
+  }
+}
+
+/** The way from one source to the run, until it is broken. */
+class Line {
+  readonly #lose: (reason: string) => void;
+  #isBroken = false;
+  #source: SessionFeedSource | undefined;
+  /** Rejects what is awaited at the moment. */
+  #reject: ((error: Error) => void) | undefined;
+
+  constructor(lose: (reason: string) => void) {
+    this.#lose = lose;
+  }
+
+  open(open: OpenFeed, tell: (event: SessionFeedEvent) => void): Promise<SessionFeedSource> {
+    const opening = open({
+      heard: (type, ids) => {
+        if (!this.#isBroken && ids.length > 0) tell({ type, ids });
+      },
+      lost: (reason) => this.break(reason),
+    });
+    opening.then(
+      (source) => {
+        this.#source = source;
+        // It was opened too late.
+        if (this.#isBroken) source.close();
+      },
+      () => {},
+    );
+    return this.orBroken(opening);
+  }
+
+  /** Settles as a step does, or rejects when the line breaks. */
+  orBroken<T>(step: PromiseLike<T> | T): Promise<T> {
+    // Not `Promise.race`: what it adds to a promise that stays pending is kept as long as that.
+    return new Promise<T>((resolve, reject) => {
+      if (this.#isBroken) return reject(new Error(BROKEN));
+      this.#reject = reject;
+      Promise.resolve(step).then(resolve, reject);
+    });
+  }
+
+  break(reason: string): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    // At once, because from now on what a listener has read may be wrong.
+    this.#lose(reason);
+    this.#source?.close();
+    this.#reject?.(new Error(reason));
+  }
+}
+
+const BROKEN = 'the feed was lost';
+
+function lateProbe(): Error {
+  return new Error(`a probe had no response within ${FEED_TIMEOUT} ms`);
+}
