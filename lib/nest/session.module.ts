@@ -26,7 +26,7 @@ import { checkStore } from '../options/check-store.js';
 import { resolveOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
 import type { SessionConfig } from '../session/config.js';
-import { SessionRecheck } from '../session/recheck.js';
+import { OpenConnections } from '../session/connections.js';
 import { SessionService } from './session.service.js';
 import { StoreOpening } from './store-opening.js';
 import { SessionStore } from '../contract/store.js';
@@ -51,10 +51,10 @@ export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
         }),
     },
     {
-      provide: SessionRecheck,
+      provide: OpenConnections,
       inject: [SESSION_OPTIONS, SESSION_CONFIG],
       useFactory: ({ recheck }: SessionModuleOptions, { store, logger, absoluteTimeout }: SessionConfig) =>
-        new SessionRecheck({ store, logger, every: recheck, absoluteTimeout }),
+        new OpenConnections({ store, logger, every: recheck, absoluteTimeout }),
     },
     { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
     SessionService,
@@ -72,7 +72,7 @@ export class SessionModule
     @Inject(SESSION_MIDDLEWARE) private readonly middleware: ReturnType<typeof createMiddleware>,
     @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
     private readonly store: SessionStore,
-    private readonly recheck: SessionRecheck,
+    private readonly connections: OpenConnections,
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
@@ -131,7 +131,7 @@ export class SessionModule
 
   // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
   async onApplicationShutdown(): Promise<void> {
-    this.recheck.close();
+    this.connections.close();
     this.opening.close();
     openDefaults.delete(this.store);
     this.middleware.release();

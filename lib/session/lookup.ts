@@ -35,16 +35,21 @@ export async function find(
 /**
  * The state of the session for a client that presents `token`; the reason why there is none if its secret is not valid,
  * or the record cannot be used.
+ *
+ * @param isOpen whether the client presented the token when it opened a connection, which stays open while a rotation
+ *   replaces the secret
  */
 export function admit(
   token: Token,
   record: SessionRecord,
   config: SessionConfig,
   client: Client,
+  { isOpen = false } = {},
 ): SessionState | Exclude<Admission, 'current' | 'previous'> {
   const { store, logger, signer, absoluteTimeout } = config;
   const now = store.now();
-  const admission = admissionOf(token, record, absoluteTimeout, now);
+  let admission = admissionOf(token, record, absoluteTimeout, now);
+  if (admission === 'replaced' && isOpen) admission = 'previous';
   if (admission === 'unreadable') {
     logger.error(
       `session ${signer.nameOf(token.id)} cannot be read, because its record is damaged. The client gets a new session`,

@@ -11,7 +11,7 @@ import { LiveSession, type SessionActions } from './live-session.js';
 import { admit, find, type Found } from './lookup.js';
 import { newState } from './new-state.js';
 import type { ClientNotice } from './notice.js';
-import type { HeldSession } from './recheck.js';
+import type { HeldSession } from './connections.js';
 import { heal, retirePrevious } from './rotation.js';
 import type { Save } from './save-plan.js';
 import type { SessionState } from './state.js';
@@ -61,10 +61,10 @@ export class SessionWork implements SessionActions {
    * Uses the session of `record`, which was read for a token that was valid before and is checked again. `others` are the
    * other tokens that the client presented. Returns whether the client may use the session.
    */
-  take(token: Token, record: SessionRecord | undefined, others: readonly Token[]): boolean {
-    const state = record && admit(token, record, this.#config, this.#client);
+  take(token: Token, record: SessionRecord, others: readonly Token[]): boolean {
+    const state = admit(token, record, this.#config, this.#client, { isOpen: true });
     if (typeof state !== 'object') return false;
-    const found = { state, record: record! };
+    const found = { state, record };
     this.#retirePrevious(found);
     this.#use(found, [token, ...others], others);
     return true;

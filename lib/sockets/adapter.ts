@@ -6,7 +6,7 @@ import { AllowedOrigins } from '../http/origins.js';
 import { addresseeOf } from '../nest/handshake.js';
 import { SESSION_CONFIG } from '../nest/session.module-definition.js';
 import type { SessionConfig } from '../session/config.js';
-import { SessionRecheck } from '../session/recheck.js';
+import { OpenConnections } from '../session/connections.js';
 import type { Session } from '../session/session.js';
 import { Gatekeeper, socketOf } from './gatekeeper.js';
 import type { RawSocket, Handlers } from './socket.js';
@@ -40,7 +40,7 @@ export function withSessions<A extends WebSocketAdapter>(
   checkNoOthers('withSessions', others, 'origins');
   const gatekeeper = new Gatekeeper(
     ofModule<SessionConfig>(app, SESSION_CONFIG),
-    ofModule(app, SessionRecheck),
+    ofModule(app, OpenConnections),
     new AllowedOrigins(origins),
     (handshake) => addresseeOf(app.get(HttpAdapterHost, { strict: false }).httpAdapter, handshake),
   );

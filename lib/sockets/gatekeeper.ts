@@ -2,9 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { OriginCheck } from '../http/origin-check.js';
 import type { Addressee, AllowedOrigins } from '../http/origins.js';
 import type { SessionConfig } from '../session/config.js';
-import type { SessionRecheck } from '../session/recheck.js';
+import type { Connection, OpenConnection, OpenConnections } from '../session/connections.js';
 import { identify } from '../token/presented.js';
-import type { Token } from '../token/token.js';
 import { LET_FINISH, SessionSocket, type RawSocket, type Presented, type SocketHost } from './socket.js';
 
 /** How an app lists the origins of its other sites. */
@@ -21,7 +20,7 @@ export function socketOf(client: object): SessionSocket | undefined {
 export class Gatekeeper implements SocketHost {
   readonly #config: SessionConfig;
   readonly #origins: OriginCheck;
-  readonly #recheck: SessionRecheck;
+  readonly #connections: OpenConnections;
   readonly #addressee: (handshake: IncomingMessage) => Addressee;
   /** The handlers in flight. */
   readonly #busy = new Set<Promise<unknown>>();
@@ -29,12 +28,12 @@ export class Gatekeeper implements SocketHost {
   /** @param addressee returns the host that a handshake was sent to */
   constructor(
     config: SessionConfig,
-    recheck: SessionRecheck,
+    connections: OpenConnections,
     origins: AllowedOrigins,
     addressee: (handshake: IncomingMessage) => Addressee,
   ) {
     this.#config = config;
-    this.#recheck = recheck;
+    this.#connections = connections;
     this.#origins = new OriginCheck(origins, config.logger, LIST_IT);
     this.#addressee = addressee;
   }
@@ -67,8 +66,8 @@ export class Gatekeeper implements SocketHost {
     return { by, tokens: this.#origins.allows(handshake, to) ? tokens : [] };
   }
 
-  watch(token: Token, end: () => void): () => void {
-    return this.#recheck.watch(() => token, end);
+  register(connection: Connection, ids: readonly string[]): OpenConnection {
+    return this.#connections.register(connection, ids);
   }
 
   during(work: Promise<unknown>): void {

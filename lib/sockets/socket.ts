@@ -16,6 +16,7 @@ import { reasonIn } from '../session/conditions.js';
 import { isStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
 import type { SessionConfig } from '../session/config.js';
+import type { Connection, OpenConnection } from '../session/connections.js';
 import type { Session } from '../session/session.js';
 import type { SessionWork } from '../session/work.js';
 import type { ResolvedIdentity } from '../token/identity.js';
@@ -44,8 +45,8 @@ export interface RawSocket {
 
 /** The part of its server that a socket uses. */
 export interface SocketHost {
-  /** Calls `end`, once, when the session of a token has ended. Returns a function that stops the watch. */
-  watch(token: Token, end: () => void): () => void;
+  /** Closes a connection when its session has ended: one of these, which are read after this. */
+  register(connection: Connection, ids: readonly string[]): OpenConnection;
   /** Registers work that needs the store, so that the server waits for it before it closes. */
   during(work: Promise<unknown>): void;
 }
@@ -72,7 +73,9 @@ export class SessionSocket {
   readonly #handshake: IncomingMessage;
   readonly #presented: Presented;
   #admitting: Promise<readonly Token[]> | undefined;
-  #unwatch: (() => void) | undefined;
+  #open: OpenConnection | undefined;
+  /** The token of its session. */
+  #token: Token | undefined;
   #closed = false;
   /** Whether its session has ended: no message is handled any more. */
   #gone = false;
@@ -100,7 +103,7 @@ export class SessionSocket {
     if (this.#presented.tokens.length === 0) return;
     const forget = (): void => {
       this.#closed = true;
-      this.#unwatch?.();
+      this.#open?.release();
     };
     this.#client.once(this.#client.conn ? 'disconnect' : 'close', forget);
     // If the store is unreachable, the first message tries again.
@@ -118,12 +121,21 @@ export class SessionSocket {
   async #admit(): Promise<readonly Token[]> {
     const { tokens } = this.#presented;
     if (tokens.length === 0) return tokens;
+    if (this.#closed) return [];
+    this.#open ??= this.#host.register(
+      { held: () => this.#token, end: () => this.#close() },
+      tokens.map(({ id }) => id),
+    );
     const { work } = this.#exchange();
     await work.load(tokens);
     const { held } = work;
     const at = tokens.findIndex(({ id, secretHash }) => id === held?.id && secretHash === held.secretHash);
-    if (at < 0) return [];
-    if (!this.#closed) this.#unwatch = this.#host.watch(tokens[at]!, () => this.#close());
+    if (at < 0) {
+      this.#open.release();
+      return [];
+    }
+    this.#token = tokens[at];
+    this.#open.begin();
     return tokens.slice(at);
   }
 
@@ -179,7 +191,9 @@ export class SessionSocket {
   async #take(work: SessionWork): Promise<boolean> {
     const [token, ...others] = await this.#tokens();
     if (!token) return false;
-    if (work.take(token, await this.#read(token.id), others)) return true;
+    const record = await this.#read(token.id);
+    // A socket cannot present a new secret, and keeps its session through a rotation.
+    if (record && this.#open?.admits(record) && work.take(token, record, others)) return true;
     this.#gone = true;
     return false;
   }
@@ -289,7 +303,7 @@ export class SessionSocket {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#unwatch?.();
+    this.#open?.release();
     const { conn } = this.#client;
     if (conn) conn.close();
     else this.#client.close?.(POLICY_VIOLATION, ENDED);

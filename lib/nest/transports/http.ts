@@ -3,7 +3,7 @@ import { finalize, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isStoreError } from '../../contract/errors.js';
 import { exchangeOf, type SessionExchange } from '../../http/exchange.js';
 import { keepBoth, sayWhenToRetryAfter, sendFailure } from '../../http/failure.js';
-import type { SessionRecheck } from '../../session/recheck.js';
+import type { OpenConnections } from '../../session/connections.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from '../fastify.js';
 import type { Transport } from './transport.js';
 
@@ -17,9 +17,9 @@ export const NO_SESSION =
 export const http: Transport<SessionExchange> = {
   workOf: (context) => exchangeOf(rawRequest(context.switchToHttp().getRequest<object>())),
   whyNone: () => NO_SESSION,
-  settle(exchange, handler, { context, recheck }) {
+  settle(exchange, handler, { context, connections }) {
     if (!exchange) return handler.handle();
-    if (isEventStream(context)) return handler.handle().pipe(takeUntil(endOf(exchange, recheck)));
+    if (isEventStream(context)) return handler.handle().pipe(takeUntil(endOf(exchange, connections)));
     const run = (): Promise<unknown> => lastValueFrom(handler.handle(), { defaultValue: undefined });
     const done = commitAfter(run, exchange, context.switchToHttp().getResponse<object>());
     // An interceptor around this one, such as one with a timeout, may respond while the handler runs.
@@ -32,13 +32,12 @@ function isEventStream(context: ExecutionContext): boolean {
 }
 
 /** Emits when the session of a request has ended. */
-function endOf({ work }: SessionExchange, recheck: SessionRecheck): Observable<void> {
-  return new Observable((subscriber) =>
-    recheck.watch(
-      () => work.held,
-      () => subscriber.next(),
-    ),
-  );
+function endOf({ work }: SessionExchange, connections: OpenConnections): Observable<void> {
+  return new Observable((subscriber) => {
+    const open = connections.register({ held: () => work.held, end: () => subscriber.next() });
+    open.begin();
+    return () => open.release();
+  });
 }
 
 /** Runs the handler and commits the session. Rejects with the error of a failed commit, even if the handler threw. */

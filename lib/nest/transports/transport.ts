@@ -1,6 +1,6 @@
 import type { CallHandler, ExecutionContext } from '@nestjs/common';
 import type { Observable } from 'rxjs';
-import type { SessionRecheck } from '../../session/recheck.js';
+import type { OpenConnections } from '../../session/connections.js';
 
 /** The session for which a handler runs. */
 export interface HandlerWork {
@@ -22,6 +22,6 @@ export interface Transport<Work extends HandlerWork = HandlerWork> {
   settle(
     work: Work | undefined,
     handler: CallHandler,
-    about: { context: ExecutionContext; recheck: SessionRecheck },
+    about: { context: ExecutionContext; connections: OpenConnections },
   ): Observable<unknown>;
 }

@@ -15,6 +15,7 @@ import {
 import { gather } from './gather.js';
 import { PrimaryCheck } from './primary.js';
 import { connectionProblemOf, problemOf } from './problems.js';
+import { subscribe, type Subscriber } from './subscription.js';
 
 /** A command's arguments. */
 type Arguments = (string | number)[];
@@ -99,6 +100,11 @@ export class RedisConnection {
     const response = this.send(operation, name, args);
     if (check) return Promise.all([response, check]).then(([reply]) => reply);
     return this.spelling === 'upper' ? response : response.then((reply) => flat(operation, reply));
+  }
+
+  /** Subscribes to channels. Resolves to a function that ends the subscription. */
+  subscribe(operation: string, channels: readonly string[], subscriber: Subscriber): Promise<() => void> {
+    return subscribe(this.for(operation), channels, subscriber);
   }
 
   /** What to check if a call times out. */

@@ -1,4 +1,5 @@
 import { LISTS, SLOT } from './lists.js';
+import { announce } from './feed.scripts.js';
 import { acting, ON_PRIMARY, RETURN_INCOMPLETE } from './script.js';
 
 /** Counts all sessions of a shard. KEYS[1] is its list in order of expiry. ARGV: window, shard. */
@@ -94,7 +95,7 @@ end
 export const CLEAR_STEP = acting(
   WALK,
   `
-local spared, ended = {}, 0
+local spared, ended, gone = {}, 0, {}
 for at = further, #ARGV do spared[ARGV[at]] = true end
 for at = 1, #met, 2 do
   if moving and not kept[met[at]] and not isWhole(met[at], {}) then ${RETURN_INCOMPLETE} end
@@ -105,12 +106,14 @@ for at = 1, #met, 2 do
     local wasLive = finish(member, group)
     if wasLive then
       ended = ended + wasLive
+      table.insert(gone, member)
     elseif not spared[member] then
       if isRegenerated(member, group) then bury(member, 'ended') end
       redis.call('ZREM', KEYS[1], member)
     end
   end
 end
+if #gone > 0 then ${announce('ended', 'gone')} end
 return reply(ended)
 `,
 );

@@ -23,7 +23,7 @@ for _, call in ipairs({
   { 'ZSCORE', key, 'm' },
   -- Writes that do nothing, as there is no such key.
   { 'HDEL', key, 'f' }, { 'PEXPIREAT', key, 1 }, { 'SET', key, 'v', 'XX' }, { 'ZADD', key, 'XX', 0, 'm' },
-  { 'ZREM', key, 'm' },
+  { 'ZREM', key, 'm' }, { 'PUBLISH', key, '' },
 }) do try(unpack(call)) end
 -- The only command that cannot do nothing is tried only if the key can be removed again.
 if try('UNLINK', key) and try('HSET', key, 'f', 'v') then redis.call('UNLINK', key) end

@@ -7,6 +7,10 @@ const PROBLEMS: [pattern: RegExp, problem: string | ((match: RegExpExecArray) =>
     ([, name]) => `the user may not run ${upper(name)}. Allow it with ACL SETUSER: +${name}`,
   ],
   [
+    /\bchannels?\b/i,
+    'the user may not use the channels of the store. Allow those that start with its prefix with ACL SETUSER: & and the prefix and *',
+  ],
+  [
     /no permissions? to access|can't access at least one of the keys|access a key/i,
     'the user may not use the keys of the store. Allow those that start with its prefix with ACL SETUSER: ~ and the prefix and *',
   ],
@@ -136,6 +140,8 @@ export function problemOfProbe(refusals: Refusal[]): string | undefined {
   }
   const keys = refusals.find(({ message }) => isAboutKeys.test(message));
   if (keys) return problemOf(keys.message);
+  const channels = refusals.find(({ message }) => /\bchannels?\b/i.test(message));
+  if (channels) return problemOf(channels.message);
   const denied = named(isDenied);
   if (denied.length > 0) {
     return `the user may not run ${list(denied)}. Allow it with ACL SETUSER: ${denied.map((name) => `+${name.toLowerCase()}`).join(' ')}`;

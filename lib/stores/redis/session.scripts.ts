@@ -1,4 +1,5 @@
 import { MOST_GRACES } from '../../contract/record.js';
+import { announce } from './feed.scripts.js';
 import { LISTS, SLOT } from './lists.js';
 import { acting, ON_PRIMARY, RETURN_INCOMPLETE } from './script.js';
 
@@ -100,13 +101,18 @@ local expiresAt = tonumber(wanted)
 
 local sets, removals, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local firstJoin = 13 + sets + removals
+-- An expiry that is moved forward by a touch alone need not be announced.
+local isNews = sets + removals > 0 or ARGV[5] ~= '' or firstJoin <= #ARGV or expiresAt < tonumber(expires)
 
 local function change()
   set(13, sets)
   remove(13 + sets, removals)
   if ARGV[9] ~= '' and ARGV[8] == secretHash then
     local at, was = string.match(redis.call('HGET', hash, 'previous') or '', '^([-%d]+:%d+):(:.*)$')
-    if at then redis.call('HSET', hash, 'previous', at .. ':' .. ARGV[9] .. was) end
+    if at then
+      redis.call('HSET', hash, 'previous', at .. ':' .. ARGV[9] .. was)
+      isNews = true
+    end
   end
 end
 
@@ -114,6 +120,7 @@ end
 if wanted == expires and firstJoin > #ARGV then
   change()
   ${ON_PRIMARY}
+  if isNews then ${announce('changed', '{ id }')} end
   return { now, 1, expires, secretHash }
 end
 `,
@@ -134,6 +141,7 @@ if moving and not isWhole(id, joined) then ${RETURN_INCOMPLETE} end
 
 if expiresAt <= now then
   finish(id)
+  ${announce('ended', '{ id }')}
   return { now, 0 }
 end
 
@@ -175,6 +183,7 @@ if wanted ~= expires then
     for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
   end
 end
+if isNews then ${announce('changed', '{ id }')} end
 return { now, 1, wanted, secretHash }
 `,
 );
@@ -213,6 +222,7 @@ elseif grace == '0' then
 else
   redis.call('HSET', hash, 'previous', string.format('%.0f:%s:::%s', now, grace, presented))
 end
+${announce('rotated', '{ id }')}
 return { now, 1, secretHash }
 `,
 );
@@ -230,6 +240,7 @@ export const DESTROY = acting(
 if moving and redis.pcall('EXISTS', hash) == 1 and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
 local wasLive = finish(id)
 if not wasLive and redis.call('HGET', hash, 'ended') then bury(id, 'ended') end
+if wasLive == 1 then ${announce('ended', '{ id }')} end
 return { now, wasLive or 0 }
 `,
 );
@@ -259,6 +270,7 @@ if expires == NEVER then
   loosenAll()
   for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
 end
+${announce('ended', '{ id }')}
 return { now, 1 }
 `,
 );

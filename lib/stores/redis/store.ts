@@ -10,10 +10,16 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../../contract/record.js';
-import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import {
+  SessionStore,
+  type SessionStoreCapabilities,
+  type SessionStoreOperation,
+} from '../../contract/store.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';
+import { RedisFeed } from './feed.js';
 import { Layout, fieldsOf, noKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
 import { COUNT_ALL, COUNT_STEP } from './list.scripts.js';
 import { Pages } from './pages.js';
@@ -50,6 +56,8 @@ export class RedisStore extends SessionStore {
   private readonly layout: Layout;
   private readonly runner: ScriptRunner;
   private readonly pages: Pages;
+  /** Why changes cannot be announced. `undefined` if they can. */
+  private silence: string | undefined;
 
   constructor(options: RedisStoreOptions) {
     checkOptionsObject('RedisStore', options, 'new RedisStore({ url })');
@@ -65,6 +73,11 @@ export class RedisStore extends SessionStore {
     this.pages = new Pages(this.runner, this.layout, (id) => this.find('page', id));
   }
 
+  /** `feed` is known once the store is open: a user may lack the right to publish. */
+  override get capabilities(): SessionStoreCapabilities {
+    return { secrets: true, createdAt: true, feed: this.silence ?? true };
+  }
+
   /** The time of the server; in a Cluster, of the server with the first shard. */
   override now(): number {
     return this.runner.now();
@@ -76,6 +89,7 @@ export class RedisStore extends SessionStore {
 
   protected override async connect(): Promise<void> {
     await this.within('open', () => this.#connection.open());
+    this.silence = undefined;
     await Promise.all(this.layout.shards.map((_, shard) => this.probe(shard)));
   }
 
@@ -174,6 +188,12 @@ export class RedisStore extends SessionStore {
     return new Clearing(this.runner, this.layout, calls, { group, kept: [...except] }).run();
   }
 
+  protected override doWatch(sink: SessionFeedSink): Promise<SessionFeedSource> {
+    const inTime = async <T>(work: (deadline: Deadline) => Promise<T>): Promise<T> =>
+      this.within('watch', work);
+    return new RedisFeed(this.runner, this.layout, sink, inTime).open(this.#connection);
+  }
+
   protected override late(operation: SessionStoreOperation, deadline?: Deadline): SessionStoreError {
     return super.late(operation, deadline, this.#connection.trouble);
   }
@@ -199,7 +219,10 @@ export class RedisStore extends SessionStore {
         this.runner.evaluate('open', PROBE, key, []),
       ]),
     );
-    const refusals = refusalsIn(reply);
+    const all = refusalsIn(reply);
+    const refusals = all.filter(({ name }) => name !== 'PUBLISH');
+    // The store works without it, but has no feed.
+    if (all.length > refusals.length) this.silence = problemOfProbe(all) ?? 'the user may not publish';
     const problem = problemOfProbe(refusals);
     if (problem !== undefined) {
       const cause = new Error(refusals.map(({ name, message }) => `${name}: ${message}`).join('\n'));

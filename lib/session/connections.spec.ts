@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SessionRecheck, type HeldSession } from './recheck.js';
+import type { SessionFeedEvent, SessionFeedListener } from '../contract/feed.js';
+import { OpenConnections, type EndReason, type HeldSession } from './connections.js';
 import type { SessionRecord } from '../contract/record.js';
 
 const PERIOD = 30_000;
@@ -9,7 +10,9 @@ let readIds: string[];
 let logged: string[];
 let failing: boolean;
 let unreadable: (id: string) => boolean;
-let recheck: SessionRecheck;
+let onRead: (id: string) => void;
+let hears: SessionFeedListener | undefined;
+let connections: OpenConnections;
 
 function aSession(id: string, some: Partial<SessionRecord> = {}): void {
   const record = { id, secretHash: 'now', data: {}, groups: [], createdAt: Date.now(), expiresAt: 8.64e15 };
@@ -18,26 +21,43 @@ function aSession(id: string, some: Partial<SessionRecord> = {}): void {
 
 const log = (message: string): void => void logged.push(message);
 
-function start(options: { every?: number; absoluteTimeout?: number } = {}): SessionRecheck {
+function start(
+  options: { every?: number; absoluteTimeout?: number; hasFeed?: boolean } = {},
+): OpenConnections {
+  const { hasFeed = false, ...others } = options;
   const store = {
     now: () => Date.now(),
     async read(id: string): Promise<SessionRecord | undefined> {
       readIds.push(id);
+      onRead(id);
       if (failing || unreadable(id)) throw new Error('unreachable');
       return records.get(id);
     },
+    capabilities: { secrets: true, createdAt: true, feed: hasFeed || 'none' },
+    async watch(listener: SessionFeedListener) {
+      hears = listener;
+      hears({ type: 'live' });
+      return { completeUntil: 0, close: () => void (hears = undefined) };
+    },
   };
-  return new SessionRecheck({ store, logger: { warn: log, error: log }, ...options });
+  return new OpenConnections({ store, logger: { warn: log, error: log }, ...others });
 }
 
-/** Watches something that counts how often it was ended. */
-function open(held: HeldSession | (() => HeldSession | undefined)): { ended: number; forget: () => void } {
-  const opened = { ended: 0, forget: () => {} };
-  opened.forget = recheck.watch(
-    () => (typeof held === 'function' ? held() : held),
-    () => void opened.ended++,
+/** A connection that counts how often it was ended. */
+function open(held: HeldSession | (() => HeldSession | undefined), ids?: string[]) {
+  const opened = { ended: 0, reason: undefined as EndReason | undefined };
+  const registered = connections.register(
+    {
+      held: () => (typeof held === 'function' ? held() : held),
+      end: (reason) => {
+        opened.ended++;
+        opened.reason = reason;
+      },
+    },
+    ids,
   );
-  return opened;
+  if (!ids) registered.begin();
+  return Object.assign(opened, registered);
 }
 
 const aPeriod = (): Promise<unknown> => vi.advanceTimersByTimeAsync(PERIOD);
@@ -49,10 +69,12 @@ beforeEach(() => {
   logged = [];
   failing = false;
   unreadable = () => false;
-  recheck = start();
+  onRead = () => {};
+  hears = undefined;
+  connections = start();
 });
 afterEach(() => {
-  recheck.close();
+  connections.close();
   vi.useRealTimers();
 });
 
@@ -70,7 +92,10 @@ describe('a stream or socket with a session', () => {
   });
 
   it('is ended when its secret is no longer valid, but not during the grace of a previous secret', async () => {
-    aSession('a', { secretHash: 'now', previous: { hash: 'before', replacedAt: Date.now(), grace: PERIOD } });
+    aSession('a', {
+      secretHash: 'now',
+      previous: { hash: 'before', replacedAt: Date.now() - 1, grace: PERIOD },
+    });
     const [before, now] = [open({ id: 'a', secretHash: 'before' }), open({ id: 'a', secretHash: 'now' })];
     const stolen = open({ id: 'a', secretHash: 'long ago' });
     await aPeriod();
@@ -82,7 +107,7 @@ describe('a stream or socket with a session', () => {
   });
 
   it('is ended when the absolute timeout is over', async () => {
-    recheck = start({ absoluteTimeout: 1.5 * PERIOD });
+    connections = start({ absoluteTimeout: 1.5 * PERIOD });
     aSession('a');
     const one = open({ id: 'a', secretHash: 'now' });
     await aPeriod();
@@ -108,14 +133,13 @@ describe('a stream or socket with a session', () => {
 
   it('is not ended if its handler changes the session while the store is read', async () => {
     let held = { id: 'a', secretHash: 'now' };
-    const one = open(() => {
-      const previous = held;
+    const one = open(() => held);
+    onRead = () => {
       held = { id: 'b', secretHash: 'now' };
-      return previous;
-    });
+    };
     aSession('b');
     await aPeriod();
-    expect(readIds).toEqual(['a']);
+    expect(readIds).toEqual(['a', 'b']);
     expect(one.ended).toBe(0);
   });
 
@@ -126,11 +150,11 @@ describe('a stream or socket with a session', () => {
     expect(vi.getTimerCount()).toBe(1);
     await aPeriod();
     expect(readIds.toSorted()).toEqual(['a', 'b']);
-    for (const one of opened) one.forget();
+    for (const one of opened) one.release();
     expect(vi.getTimerCount()).toBe(0);
     open({ id: 'a', secretHash: 'now' });
     expect(vi.getTimerCount()).toBe(1);
-    recheck.close();
+    connections.close();
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -171,12 +195,13 @@ describe('a stream or socket with a session', () => {
   });
 
   it('does not keep others from being checked when closing it fails', async () => {
-    recheck.watch(
-      () => ({ id: 'a', secretHash: 'now' }),
-      () => {
+    const failing = connections.register({
+      held: () => ({ id: 'a', secretHash: 'now' }),
+      end: () => {
         throw new Error('closed already');
       },
-    );
+    });
+    failing.begin();
     const other = open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect(other.ended).toBe(1);
@@ -184,13 +209,13 @@ describe('a stream or socket with a session', () => {
   });
 
   it('is never checked with a period of Infinity', () => {
-    recheck = start({ every: Infinity });
+    connections = start({ every: Infinity });
     open({ id: 'a', secretHash: 'now' });
     expect(vi.getTimerCount()).toBe(0);
   });
 
   it('is not checked early if the period is longer than a timer can be', async () => {
-    recheck = start({ every: 2 ** 40 });
+    connections = start({ every: 2 ** 40 });
     const one = open({ id: 'a', secretHash: 'now' });
     expect(vi.getTimerCount()).toBe(1);
     await aPeriod();
@@ -200,5 +225,108 @@ describe('a stream or socket with a session', () => {
 
   it.each([0, -1, NaN, '5' as never])('cannot be checked with a period of %o', (every) => {
     expect(() => start({ every })).toThrow(/recheck/);
+  });
+});
+
+describe('a connection on a store with a feed', () => {
+  const soon = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
+  const hear = (event: SessionFeedEvent): void => hears?.(event);
+
+  beforeEach(() => {
+    connections = start({ every: Infinity, hasFeed: true });
+  });
+
+  it('is closed as soon as its session is announced as ended', async () => {
+    aSession('a');
+    aSession('b');
+    const [a, b] = [open({ id: 'a', secretHash: 'now' }), open({ id: 'b', secretHash: 'now' })];
+    await soon();
+    records.delete('a');
+    hear({ type: 'ended', ids: ['a', 'x'] });
+    await soon();
+    expect({ a: a.reason, b: b.reason }).toEqual({ a: 'ended', b: undefined });
+  });
+
+  it('is not read again for announcements of other sessions', async () => {
+    aSession('a');
+    open({ id: 'a', secretHash: 'now' });
+    await soon();
+    readIds = [];
+    hear({ type: 'ended', ids: ['x'] });
+    hear({ type: 'changed', ids: ['y'] });
+    await soon();
+    expect(readIds).toEqual([]);
+  });
+
+  it('is closed if its session ended while it was read for the connection', async () => {
+    aSession('a');
+    const held = open({ id: 'a', secretHash: 'now' }, ['a']);
+    await soon();
+    records.delete('a');
+    hear({ type: 'ended', ids: ['a'] });
+    await soon();
+    expect(held.ended).toBe(0);
+    held.begin();
+    await soon();
+    expect(held.ended).toBe(1);
+  });
+
+  it('is not read again if nothing was announced while its session was read', async () => {
+    aSession('a');
+    open({ id: 'x', secretHash: 'now' });
+    await soon();
+    readIds = [];
+    open({ id: 'a', secretHash: 'now' }, ['a']).begin();
+    await soon();
+    expect(readIds).toEqual([]);
+  });
+
+  it('stays open through a rotation with a grace, and is closed by one without', async () => {
+    aSession('a', { secretHash: 'first' });
+    const one = open({ id: 'a', secretHash: 'first' });
+    await soon();
+    aSession('a', { secretHash: 'second', previous: { hash: 'first', replacedAt: Date.now(), grace: 10 } });
+    hear({ type: 'rotated', ids: ['a'] });
+    await vi.advanceTimersByTimeAsync(PERIOD);
+    hear({ type: 'changed', ids: ['a'] });
+    await soon();
+    expect(one.ended).toBe(0);
+    aSession('a', { secretHash: 'third' });
+    hear({ type: 'rotated', ids: ['a'] });
+    await soon();
+    expect(one.reason).toBe('replaced');
+  });
+
+  it('is checked when the feed is live again', async () => {
+    aSession('a');
+    const one = open({ id: 'a', secretHash: 'now' });
+    await soon();
+    hear({ type: 'lost', reason: 'cut' });
+    records.delete('a');
+    await soon();
+    expect(one.ended).toBe(0);
+    hear({ type: 'live' });
+    await soon();
+    expect(one.ended).toBe(1);
+  });
+
+  it('is found by the session that its handler began later', async () => {
+    let held: HeldSession | undefined;
+    const one = open(() => held);
+    await soon();
+    held = { id: 'a', secretHash: 'now' };
+    hear({ type: 'ended', ids: ['a'] });
+    await soon();
+    expect(one.ended).toBe(1);
+  });
+
+  it('lets go of the feed half a minute after the last one is closed', async () => {
+    const one = open({ id: 'a', secretHash: 'now' });
+    await soon();
+    one.release();
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(hears).toBeDefined();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(hears).toBeUndefined();
   });
 });
