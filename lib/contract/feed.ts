@@ -85,8 +85,7 @@ export class Feed {
   }
 
   #tell(event: SessionFeedEvent): void {
-    // Listeners may add or remove watchers.
-    for (const watcher of [...this.#watchers]) watcher.hear(event);
+    for (const watcher of this.#watchers) watcher.hear(event);
   }
 
   #remove(watcher: Watcher): void {

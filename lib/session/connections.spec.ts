@@ -195,13 +195,13 @@ describe('a stream or socket with a session', () => {
   });
 
   it('does not keep others from being checked when closing it fails', async () => {
-    const failing = connections.register({
+    const wrong = connections.register({
       held: () => ({ id: 'a', secretHash: 'now' }),
       end: () => {
         throw new Error('closed already');
       },
     });
-    failing.begin();
+    wrong.begin();
     const other = open({ id: 'a', secretHash: 'now' });
     await aPeriod();
     expect(other.ended).toBe(1);

@@ -121,7 +121,7 @@ export class OpenConnections {
 
   /** Forgets all connections, which stay open. */
   close(): void {
-    for (const open of [...this.#index.all()]) this.#forget(open);
+    for (const open of this.#index.all()) this.#forget(open);
     this.#checks.clear();
     this.#feed.close();
   }
