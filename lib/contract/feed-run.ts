@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { Deadlines } from './deadline.js';
 import type { OpenFeed, SessionFeedEvent, SessionFeedSource } from './feed.js';
 
@@ -54,7 +53,7 @@ export class FeedRun {
         if (!hasBegun) return fail(error);
       }
       // Random, so that the processes of an app do not all come at once.
-      await wait(pause * (0.5 + Math.random() / 2), undefined, { ref: false });
+      await idle(pause * (0.5 + Math.random() / 2));
       pause = Math.min(LONGEST_PAUSE, 2 * pause);
     } while (!this.#isClosed);
   }
@@ -77,7 +76,7 @@ export class FeedRun {
           begin();
         }
         const left = sentAt + PROBE_EVERY - performance.now();
-        if (left > 0) await line.orBroken(wait(left, undefined, { ref: false }));
+        if (left > 0) await line.orBroken(idle(left));
       }
     } catch (error) {
       line.break(error instanceof Error ? error.message : String(error));
@@ -143,6 +142,11 @@ class Line {
 }
 
 const BROKEN = 'the feed was lost';
+
+/** Waits without keeping the process alive. */
+function idle(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, milliseconds).unref());
+}
 
 function lateProbe(): Error {
   return new Error(`a probe had no response within ${FEED_TIMEOUT} ms`);
