@@ -11,13 +11,7 @@ import {
 } from './checks.js';
 import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
 import { NotOpenError, SessionStoreError, isStoreError, isTooLargeError } from './errors.js';
-import {
-  Feed,
-  type SessionFeedListener,
-  type SessionFeedSink,
-  type SessionFeedSource,
-  type SessionWatch,
-} from './feed.js';
+import type { SessionFeedListener, SessionFeedSink, SessionFeedSource, SessionWatch } from './feed.js';
 import { Opening } from './opening.js';
 import type {
   SessionChange,
@@ -27,6 +21,7 @@ import type {
   SessionRef,
   SessionUpdate,
 } from './record.js';
+import { SharedFeed } from './shared-feed.js';
 
 /** Features that not every store has. */
 export interface SessionStoreCapabilities {
@@ -81,7 +76,7 @@ export abstract class SessionStore {
   readonly #timeout: number;
   readonly #deadlines: Deadlines;
   readonly #opening = new Opening();
-  readonly #feed = new Feed((sink) => this.#openFeed(sink));
+  readonly #feed = new SharedFeed((sink) => this.#openFeed(sink));
 
   /**
    * @param name the store's word in errors

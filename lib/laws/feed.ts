@@ -74,7 +74,7 @@ const ACTS: readonly Act[] = [
 
 export const feedLaws: SessionStoreLaw[] = [
   {
-    name: '10 whatever was acknowledged is announced to every watcher, before the watcher counts as complete',
+    name: '9 whatever was acknowledged is announced to every watcher, before the watcher counts as complete',
     holds: withFeed(async (stores) => {
       const ears = await each(stores, (store) => listen(store));
       for (const [here] of bothWays(stores)) {
@@ -93,7 +93,7 @@ export const feedLaws: SessionStoreLaw[] = [
     }),
   },
   {
-    name: '10 a clear announces each session that it ends',
+    name: '9 a clear announces each session that it ends',
     holds: withFeed(async (stores) => {
       const ear = await listen(stores[1]);
       for (const group of ['g', undefined]) {
@@ -111,7 +111,7 @@ export const feedLaws: SessionStoreLaw[] = [
     }),
   },
   {
-    name: '10 a listener that throws harms neither the write nor other listeners',
+    name: '9 a listener that throws harms neither the write nor other listeners',
     holds: withFeed(async (stores) => {
       const wrong = await stores[0].watch(() => {
         throw new Error('thrown by the listener of a law');
@@ -135,7 +135,7 @@ export const feedLaws: SessionStoreLaw[] = [
     }),
   },
   {
-    name: '10 a closed watch hears nothing',
+    name: '9 a closed watch hears nothing',
     holds: withFeed(async (stores) => {
       const closed = await listen(stores[0]);
       const open = await listen(stores[0]);
@@ -155,7 +155,7 @@ export const feedLaws: SessionStoreLaw[] = [
     }),
   },
   {
-    name: '10 a watch hears `live` first, and `lost` when its store is closed',
+    name: '9 a watch hears `live` first, and `lost` when its store is closed',
     holds: withFeed(async ([, store]) => {
       const ear = await listen(store);
       equals(ear.heard[0]?.type, 'live', 'the first event must be `live`');

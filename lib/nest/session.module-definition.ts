@@ -14,7 +14,8 @@ export interface SessionModuleOptions extends SessionOptions {
   exclude?: Parameters<Routes['exclude']> | undefined;
   /**
    * How often the sessions of open `@Sse()` streams and sockets are checked, in milliseconds; default 30 000,
-   * `Infinity` for never. A stream or socket is closed if its session has ended, or its secret was replaced.
+   * `Infinity` for never. A stream or socket is closed when its session has expired; and, on a store without a feed, when
+   * it was destroyed.
    */
   recheck?: number | undefined;
 }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { FEED_TIMEOUT } from './feed-run.js';
-import { Feed, type SessionFeedEvent, type SessionFeedSink, type SessionWatch } from './feed.js';
+import type { SessionFeedEvent, SessionFeedSink, SessionWatch } from './feed.js';
+import { SharedFeed } from './shared-feed.js';
 
 /** A source whose probes are answered by hand, or at once. */
 class Source {
@@ -22,7 +23,7 @@ class Source {
 let answersAtOnce: boolean;
 let sources: Source[];
 let open: (sink: SessionFeedSink) => Promise<Source>;
-let feed: Feed;
+let feed: SharedFeed;
 let heard: SessionFeedEvent[];
 
 const listener = (event: SessionFeedEvent): void => void heard.push(event);
@@ -39,7 +40,7 @@ beforeEach(() => {
     sources.push(new Source(sink));
     return source();
   };
-  feed = new Feed((sink) => open(sink));
+  feed = new SharedFeed((sink) => open(sink));
   onTestFinished(() => feed.close());
 });
 

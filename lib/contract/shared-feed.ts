@@ -1,0 +1,90 @@
+import type { OpenFeed, SessionFeedEvent, SessionFeedListener, SessionWatch } from './feed.js';
+import { FeedRun } from './feed-run.js';
+
+/** The feed of one store. It has a source from the first watcher to the last. */
+export class SharedFeed {
+  readonly #open: OpenFeed;
+  readonly #watchers = new Set<Watcher>();
+  #run: FeedRun | undefined;
+
+  constructor(open: OpenFeed) {
+    this.#open = open;
+  }
+
+  /** Resolves once the feed is live; at once if others watch already. Rejects if no source can be opened. */
+  async watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    const run = (this.#run ??= new FeedRun(this.#open, (event) => this.#tell(event)));
+    const watcher = new Watcher(listener, run, () => this.#remove(watcher));
+    this.#watchers.add(watcher);
+    try {
+      await run.begun;
+    } catch (error) {
+      this.#remove(watcher);
+      throw error;
+    }
+    watcher.begin();
+    return watcher;
+  }
+
+  /** Ends all watches, because the store closes. */
+  close(): void {
+    this.#tell({ type: 'lost', reason: 'the store was closed' });
+    for (const watcher of this.#watchers) this.#remove(watcher);
+  }
+
+  #tell(event: SessionFeedEvent): void {
+    for (const watcher of this.#watchers) watcher.hear(event);
+  }
+
+  #remove(watcher: Watcher): void {
+    watcher.end();
+    if (!this.#watchers.delete(watcher) || this.#watchers.size > 0) return;
+    this.#run?.close();
+    this.#run = undefined;
+  }
+}
+
+class Watcher implements SessionWatch {
+  readonly #listener: SessionFeedListener;
+  readonly #remove: () => void;
+  /** `undefined` once closed. */
+  #run: FeedRun | undefined;
+  /** What it was told last of the feed as a whole. `waiting` until the feed has begun. */
+  #heard: 'waiting' | 'live' | 'lost' = 'waiting';
+
+  constructor(listener: SessionFeedListener, run: FeedRun, remove: () => void) {
+    this.#listener = listener;
+    this.#run = run;
+    this.#remove = remove;
+  }
+
+  get completeUntil(): number {
+    return this.#heard === 'live' ? (this.#run?.completeUntil ?? -Infinity) : -Infinity;
+  }
+
+  /** The feed has begun. If it was lost again meanwhile, `live` comes later. */
+  begin(): void {
+    if (this.#heard === 'waiting' && this.#run?.isLive) this.hear({ type: 'live' });
+  }
+
+  hear(event: SessionFeedEvent): void {
+    if (!this.#run) return;
+    if (event.type === 'live') this.#heard = 'live';
+    // Before `live` there is nothing that could be lost.
+    else if (this.#heard !== 'live') return;
+    else if (event.type === 'lost') this.#heard = 'lost';
+    try {
+      this.#listener(event);
+    } catch (cause) {
+      process.emitWarning(new Error('a listener of a session feed threw. Its error is the cause', { cause }));
+    }
+  }
+
+  close(): void {
+    this.#remove();
+  }
+
+  end(): void {
+    this.#run = undefined;
+  }
+}
