@@ -1,4 +1,6 @@
 import type { Send } from './connection.js';
+import { EVENTS } from './events.js';
+import { positionOf, type Position } from './positions.js';
 
 /**
  * Reads return the newest data of the primary, which has every acknowledged write. `majority` returns what the primary
@@ -12,6 +14,15 @@ const READ = { readConcern: { level: 'local' } };
  * An acknowledged write survives a failover and a crash. `j`, because a set may be configured to acknowledge earlier.
  */
 const WRITE = { writeConcern: { w: 'majority', j: true } };
+
+/**
+ * A read that reflects all writes that were acknowledged before it. The primary writes to the oplog, and responds once a
+ * majority has that: one that has been replaced never does.
+ */
+const LINEARIZABLE = { readConcern: { level: 'linearizable' } };
+
+/** How many events a response has at most. */
+const EVENTS_AT_ONCE = 1000;
 
 /** The commands on the collection of the sessions. */
 export class Commands {
@@ -77,5 +88,44 @@ export class Commands {
   async updateAll(send: Send, q: Record<string, unknown>, u: Record<string, unknown>[]): Promise<number> {
     const { n } = await send({ update: this.collection, updates: [{ q, u, multi: true }], ...WRITE });
     return Number(n);
+  }
+
+  /** Resolves to a timestamp of the oplog that a majority has. It is not the newest. */
+  async committed(send: Send): Promise<unknown> {
+    const { lastWrite } = (await send({ hello: 1 })) as { lastWrite: { majorityOpTime: { ts: unknown } } };
+    return lastWrite.majorityOpTime.ts;
+  }
+
+  /** Resolves to a position of the oplog after everything that was acknowledged before the call. */
+  async latest(send: Send): Promise<Position> {
+    const { operationTime } = await send({
+      find: this.collection,
+      // No session has this id.
+      filter: { _id: '' },
+      limit: 1,
+      singleBatch: true,
+      ...LINEARIZABLE,
+    });
+    return positionOf(operationTime);
+  }
+
+  /** Opens a change stream: its cursor returns the events after a timestamp. */
+  changes(start: unknown): Record<string, unknown> {
+    return {
+      aggregate: this.collection,
+      pipeline: [{ $changeStream: { startAtOperationTime: start } }, ...EVENTS],
+      // Without events the response does not wait.
+      cursor: { batchSize: 0 },
+      readConcern: { level: 'majority' },
+    };
+  }
+
+  /** Reads a cursor of `changes`. The server waits for events, for `wait` milliseconds. */
+  more(cursor: bigint, wait: number): Record<string, unknown> {
+    return { getMore: cursor, collection: this.collection, batchSize: EVENTS_AT_ONCE, maxTimeMS: wait };
+  }
+
+  kill(cursor: bigint): Record<string, unknown> {
+    return { killCursors: this.collection, cursors: [cursor] };
   }
 }

@@ -3,6 +3,7 @@ import type { Connection, ConnectOptions } from 'mongoose';
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, NotOpenError } from '../../contract/errors.js';
 import { loadDriver } from '../shared/driver.js';
+import { LogicalSession } from './logical-session.js';
 
 /** Where the database is: `connection`, `uri`, or neither for mongoose's default connection. */
 export interface MongoConnectionOptions {
@@ -115,6 +116,11 @@ export class MongoConnection {
   /** Sends a command without a deadline. */
   async sendPatiently(operation: string, command: Record<string, unknown>): Promise<void> {
     acknowledged(await this.databaseFor(operation).command(command, { readPreference: 'primary' }));
+  }
+
+  /** Begins a session of the server. */
+  session(operation: string): LogicalSession {
+    return new LogicalSession(this.databaseFor(operation));
   }
 
   private databaseFor(operation: string): NonNullable<Connection['db']> {

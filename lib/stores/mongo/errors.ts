@@ -5,7 +5,10 @@ export function failed(operation: string, error: unknown, address: string): Erro
   const { codeName, name } = error as DriverError;
   if (TOO_LARGE.test(codeName ?? name))
     return tooLarge('mongo', operation, 'the 16 MB that MongoDB can store', withoutCommand(error));
-  const problem = rejectedBy(error) ?? PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
+  const problem =
+    rejectedBy(error) ??
+    deniedWatch(operation, codeName) ??
+    PROBLEMS.find(([names]) => names.test(codeName ?? name))?.[1];
   const unknown =
     codeName === undefined
       ? `no connection to a primary${operation === 'open' ? ` at ${address}` : ''}. Is the server running, is the address right, and does the replica set have a majority?`
@@ -23,6 +26,12 @@ export function mayBeOfOne(error: unknown): boolean {
 export function isIdInUse(error: unknown): boolean {
   const [field] = uniqueFields(error);
   return field === '_id';
+}
+
+/** What happened if the user may not watch, though perhaps everything else. */
+function deniedWatch(operation: string, codeName: string | undefined): string | undefined {
+  if (operation !== 'watch' || codeName !== 'Unauthorized') return undefined;
+  return 'the server denied the change stream. The user needs the actions `changeStream` and `find` on the collection, which the role readWrite contains';
 }
 
 /** What happened if another program's unique index rejected a session. */

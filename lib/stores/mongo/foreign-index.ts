@@ -44,6 +44,7 @@ function mayHold({ key, sparse, partialFilterExpression = {} }: IndexDescription
   return Object.keys(partialFilterExpression).every(isOfSessions);
 }
 
-function isOfSessions(path: string): boolean {
+/** Whether the field of a path is one of sessions or their tombstones. */
+export function isOfSessions(path: string): boolean {
   return FIELDS.has(path.split('.', 1)[0]!);
 }

@@ -9,7 +9,12 @@ import type {
   SessionUpdate,
 } from '../../contract/record.js';
 import { isStoreError } from '../../contract/errors.js';
-import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import {
+  SessionStore,
+  type SessionStoreCapabilities,
+  type SessionStoreOperation,
+} from '../../contract/store.js';
 import { ServerClock, type Window } from '../shared/clock.js';
 import { SessionWriteQueue } from '../shared/write-queue.js';
 import { Calls } from './calls.js';
@@ -20,6 +25,7 @@ import { checkCollection, codeOf } from './collection.js';
 import { Commands } from './commands.js';
 import { MARK, documentOf, type SessionDocument } from './document.js';
 import { failed, isIdInUse, mayBeOfOne } from './errors.js';
+import { feedOf, openFeed } from './feed.js';
 import { between } from './filters.js';
 import { BY_ID, makeIndexes } from './indexes.js';
 import { Pages } from './pages.js';
@@ -67,6 +73,7 @@ export class MongoStore extends SessionStore {
   private readonly clearing: Clearing;
   private readonly pages: Pages;
   private readonly reads: Reads;
+  private feed: true | string = true;
   private readonly writes = new SessionWriteQueue({
     send: (turn) => this.changes.send(turn),
     // What the store itself throws, it throws before it writes.
@@ -93,6 +100,11 @@ export class MongoStore extends SessionStore {
     this.pages = new Pages(this.commands);
   }
 
+  /** Whether there is a feed is known once the store is open. */
+  override get capabilities(): SessionStoreCapabilities {
+    return { ...super.capabilities, feed: this.feed };
+  }
+
   /** The time of the primary. */
   override now(): number {
     return this.clock.now();
@@ -111,6 +123,7 @@ export class MongoStore extends SessionStore {
     const hello = await this.calls.inTime('open', (send) => send({ hello: 1 }));
     this.clock.learn(sentAt, (hello['localTime'] as Date).getTime());
     this.#connection.checkServer(hello);
+    this.feed = feedOf(hello);
     const setUp = { connection: this.#connection, collection: this.collection, send: this.openingSend };
     await checkCollection(setUp);
     await makeIndexes(setUp, this.timeout);
@@ -216,6 +229,10 @@ export class MongoStore extends SessionStore {
 
   protected override doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     return this.clearing.clear(group, except);
+  }
+
+  protected override doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
+    return openFeed({ connection: this.#connection, commands: this.commands }, sink, deadline);
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {

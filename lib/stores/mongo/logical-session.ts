@@ -1,0 +1,38 @@
+import type { Connection } from 'mongoose';
+import type { Deadline } from '../../contract/deadline.js';
+import type { Response } from './connection.js';
+
+type Database = NonNullable<Connection['db']>;
+type ClientSession = ReturnType<Database['client']['startSession']>;
+
+/** A session of the server, as it calls them. A cursor is read in the one in which it was opened. */
+export class LogicalSession {
+  readonly #database: Database;
+  readonly #session: ClientSession;
+
+  constructor(database: Database) {
+    this.#database = database;
+    // With causal consistency the driver would add to the read concern of commands.
+    this.#session = database.client.startSession({ causalConsistency: false });
+  }
+
+  /** Sends a command to the primary as it is. Canceled after its deadline. */
+  async send(command: Record<string, unknown>, deadline: Deadline): Promise<Response> {
+    const call = new AbortController();
+    deadline.whenOver = () => call.abort();
+    if (deadline.isOver) call.abort();
+    try {
+      return await this.#database.command(command, {
+        readPreference: 'primary',
+        session: this.#session,
+        signal: call.signal,
+      });
+    } finally {
+      deadline.whenOver = undefined;
+    }
+  }
+
+  end(): void {
+    void this.#session.endSession().catch(() => {});
+  }
+}

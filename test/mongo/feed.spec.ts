@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import mongoose from 'mongoose';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { eventually } from '../eventually.js';
+import { aRecord } from '../record.js';
+import { command, startMongoSet } from '../servers/mongo.mjs';
+import type { Server } from '../servers/server.mjs';
+import { connections } from './connections.js';
+import { listening, opened } from './ear.js';
+
+const { url } = inject('mongo');
+const mongo = connections();
+
+describe('a watcher', () => {
+  it('hears of what other processes do, over its own connection or a given one', async () => {
+    const collection = randomUUID();
+    const writer = await opened({ uri: url, collection });
+    for (const options of [
+      { uri: url },
+      { connection: mongo.shared },
+      { connection: mongo.shared.useDb('test') },
+    ]) {
+      const ear = await listening(await opened({ ...options, collection }));
+      const record = aRecord(randomUUID(), { groups: ['g'] });
+      await writer.create(record);
+      await writer.update(record, { touch: { from: record.expiresAt, to: record.expiresAt + 1 } });
+      await writer.rotate(record, record.secretHash, 'next', 1_000);
+      await writer.regenerate(record.id);
+      await ear.complete();
+      const heard = ear.events.filter((event) => 'ids' in event && event.ids.includes(record.id));
+      expect(heard.map(({ type }) => type)).toEqual(['changed', 'rotated', 'ended']);
+    }
+    await mongo.shared.db!.dropCollection(collection);
+  });
+
+  it('hears nothing of new sessions, nor of documents of other programs', async () => {
+    const collection = randomUUID();
+    const store = await opened({ connection: mongo.shared, collection });
+    const ear = await listening(store);
+    const documents = mongo.shared.db!.collection<{ _id: string }>(collection);
+    await store.create(aRecord('new'));
+    await documents.insertOne({ _id: 'foreign' });
+    await documents.updateOne({ _id: 'foreign' }, { $set: { session: '{}', 'expires.at': 1 } });
+    await ear.complete();
+    expect(ear.events).toEqual([{ type: 'live' }]);
+    await documents.drop();
+  });
+
+  it('is sent no data of sessions', async () => {
+    const client = new mongoose.mongo.MongoClient(url, { monitorCommands: true });
+    const responses: string[] = [];
+    client.on('commandSucceeded', ({ commandName, reply }) => {
+      if (commandName === 'getMore') responses.push(JSON.stringify(reply));
+    });
+    await client.connect();
+    const connection = mongoose.createConnection().setClient(client);
+    onTestFinished(() => connection.destroy());
+    const collection = randomUUID();
+    const writer = await opened({ uri: url, collection });
+    const ear = await listening(await opened({ connection, collection }));
+    const record = aRecord(randomUUID(), { groups: ['g'] });
+    await writer.create(record);
+    await writer.update(record, { set: { nameOfData: '"valueOfData"' }, join: ['nameOfGroup'] });
+    await writer.update(record, { remove: ['nameOfData'], leave: ['g', 'nameOfGroup'] });
+    await writer.rotate(record, record.secretHash, 'hashOfSecret', 1_000);
+    await writer.destroy(record.id);
+    await ear.complete();
+    expect(responses.join()).toContain(record.id);
+    expect(responses.join()).not.toMatch(/OfData|OfGroup|OfSecret/);
+    await mongo.shared.db!.dropCollection(collection);
+  });
+
+  it('hears of a change of a session that is almost as large as MongoDB can store', async () => {
+    const collection = randomUUID();
+    const writer = await opened({ connection: mongo.shared, collection, timeout: 10_000 });
+    const ear = await listening(await opened({ uri: url, collection }));
+    await writer.create(aRecord('large'));
+    await writer.update(aRecord('large'), { set: { text: 'x'.repeat(16 * 2 ** 20 - 2_000) } });
+    await ear.complete();
+    expect(ear.events).toEqual([{ type: 'live' }, { type: 'changed', ids: ['large'] }]);
+    await mongo.shared.db!.dropCollection(collection);
+  });
+
+  it('loses the feed when the collection is dropped, and hears again of what comes after', async () => {
+    const collection = randomUUID();
+    const store = await opened({ connection: mongo.shared, collection });
+    const ear = await listening(store);
+    await store.create(aRecord('k'));
+    await mongo.shared.db!.dropCollection(collection);
+    await eventually(() => ear.reasons.length > 0);
+    expect(ear.reasons).toEqual(['[session:mongo] watch: the collection was dropped or renamed']);
+    await ear.complete();
+    await store.create(aRecord('k'));
+    await store.destroy('k');
+    ear.ended('k');
+    await ear.complete();
+    expect(ear.hasHeard('k')).toBe(true);
+    await mongo.shared.db!.dropCollection(collection);
+  });
+
+  it('leaves no cursor on the server, whether it or its store is closed', async () => {
+    const server = await startMongoSet();
+    onTestFinished(() => server.stop());
+    const connection = await mongoose.createConnection(server.url).asPromise();
+    onTestFinished(() => connection.destroy());
+    for (const options of [{ uri: server.url }, { connection }]) {
+      const store = await opened(options);
+      (await store.watch(() => {})).close();
+      await eventually(async () => (await cursorsOf(server.nodes[0]!)) === 0);
+      await store.watch(() => {});
+      expect(await cursorsOf(server.nodes[0]!)).toBe(1);
+      await store.close();
+      await eventually(async () => (await cursorsOf(server.nodes[0]!)) === 0);
+    }
+  });
+
+  it('is rejected on a standalone server, with what to do', async () => {
+    const store = new MongoStore({ connection: mongo.alone });
+    expect(store.capabilities.feed).toBe(true);
+    await store.open();
+    await expect(store.watch(() => {})).rejects.toMatchObject({
+      name: 'SessionStoreError',
+      message:
+        '[session:mongo] watch: the store has no feed: a standalone server has no change streams. ' +
+        'Convert it to a replica set, which may have a single member',
+    });
+  });
+});
+
+/** How many cursors are open that clients read. */
+async function cursorsOf(server: Server): Promise<number> {
+  const { cursors } = (await command(server.url, {
+    aggregate: 1,
+    pipeline: [
+      { $currentOp: { idleCursors: true } },
+      { $match: { $or: [{ type: 'idleCursor' }, { 'command.getMore': { $exists: true } }] } },
+      { $match: { ns: /[.]sessions$/ } },
+    ],
+    cursor: {},
+  }).then(({ cursor }) => ({ cursors: cursor.firstBatch }))) as { cursors: unknown[] };
+  return cursors.length;
+}
