@@ -21,6 +21,9 @@ export type Response = Record<string, unknown>;
 /** Sends a command to the primary. Canceled after the deadline of its call. */
 export type Send = (command: Record<string, unknown>) => Promise<Response>;
 
+/** How long `close` waits for the server to close cursors, in milliseconds. */
+const PARTING = 250;
+
 /**
  * The connection of one store. It sends plain commands. mongoose's collections queue calls while there is no server,
  * and the driver's collections send writes again after a failover: both could let a write act after its call has
@@ -31,6 +34,8 @@ export class MongoConnection {
   /** Controllers that no call has aborted, for reuse: to make one costs more than everything a call does with it. */
   private readonly unused: AbortController[] = [];
   private readonly closing: Deadlines;
+  private readonly parting = new Deadlines(PARTING);
+  private readonly sessions = new Set<LogicalSession>();
 
   constructor(
     private readonly options: MongoConnectionOptions,
@@ -84,12 +89,20 @@ export class MongoConnection {
     this.connection = undefined;
     if (this.options.uri === undefined || !connection) return;
     const isLate = new Error('not closed in time');
-    await Promise.resolve(
+    // The server would keep the cursors of a connection that has gone, for ten minutes by default.
+    const ended = [...this.sessions].map((session) => session.ended);
+    await settled(
+      this.parting.run(
+        () => Promise.all(ended),
+        () => isLate,
+      ),
+    );
+    await settled(
       this.closing.run(
         () => connection.destroy(true),
         () => isLate,
       ),
-    ).catch(() => {});
+    );
   }
 
   /** Runs the commands of one call. Cancels them after its deadline. */
@@ -120,7 +133,10 @@ export class MongoConnection {
 
   /** Begins a session of the server. */
   session(operation: string): LogicalSession {
-    return new LogicalSession(this.databaseFor(operation));
+    const session = new LogicalSession(this.databaseFor(operation));
+    this.sessions.add(session);
+    void session.ended.then(() => this.sessions.delete(session));
+    return session;
   }
 
   private databaseFor(operation: string): NonNullable<Connection['db']> {
@@ -150,6 +166,10 @@ export class MongoConnection {
       readPreference: 'primary',
     });
   }
+}
+
+async function settled(step: unknown): Promise<void> {
+  await Promise.allSettled([step]);
 }
 
 /** The response to a command. Throws for a failed write, or one that a majority has not acknowledged. */

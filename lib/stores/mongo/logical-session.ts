@@ -9,11 +9,17 @@ type ClientSession = ReturnType<Database['client']['startSession']>;
 export class LogicalSession {
   readonly #database: Database;
   readonly #session: ClientSession;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<void>;
+  #end: (() => void) | undefined;
 
   constructor(database: Database) {
     this.#database = database;
     // With causal consistency the driver would add to the read concern of commands.
     this.#session = database.client.startSession({ causalConsistency: false });
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
   }
 
   /** Sends a command to the primary as it is. Canceled after its deadline. */
@@ -33,6 +39,7 @@ export class LogicalSession {
   }
 
   end(): void {
+    this.#end?.();
     void this.#session.endSession().catch(() => {});
   }
 }
