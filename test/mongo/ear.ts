@@ -37,6 +37,7 @@ export class Ear {
   readonly #heard = new Set<string>();
   /** When ends were acknowledged of which it has not heard yet, by session id. */
   readonly #awaited = new Map<string, number>();
+  #liveSince = Infinity;
   #watch: SessionWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -48,17 +49,16 @@ export class Ear {
     return this.events.flatMap((event) => (event.type === 'lost' ? [event.reason] : []));
   }
 
-  get isLive(): boolean {
-    return this.events.findLast(({ type }) => type === 'live' || type === 'lost')?.type === 'live';
-  }
-
   hasHeard(id: string): boolean {
     return this.#heard.has(id);
   }
 
-  /** Called when the end of a session has been acknowledged. */
-  ended(id: string): void {
-    if (!this.#heard.has(id)) this.#awaited.set(id, performance.now());
+  /**
+   * Called when the end of a session has been acknowledged. A call that had begun before `live` may have ended the session
+   * before that, too: then whoever reads it after `live` does not find it, and need not hear of it.
+   */
+  ended(id: string, begun: number): void {
+    if (begun > this.#liveSince && !this.#heard.has(id)) this.#awaited.set(id, performance.now());
   }
 
   /** Waits until it counts as complete until now. */
@@ -76,8 +76,11 @@ export class Ear {
 
   #hear(event: SessionFeedEvent): void {
     this.events.push(event);
-    // Whoever hears `live` begins anew.
-    if (event.type === 'live') this.#awaited.clear();
+    if (event.type === 'live') this.#liveSince = performance.now();
+    if (event.type === 'lost') {
+      this.#liveSince = Infinity;
+      this.#awaited.clear();
+    }
     if (event.type !== 'ended') return;
     for (const id of event.ids) {
       this.#heard.add(id);

@@ -93,7 +93,6 @@ describe('a watcher', () => {
     await ear.complete();
     await store.create(aRecord('k'));
     await store.destroy('k');
-    ear.ended('k');
     await ear.complete();
     expect(ear.hasHeard('k')).toBe(true);
     await mongo.shared.db!.dropCollection(collection);

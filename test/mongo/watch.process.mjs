@@ -5,9 +5,10 @@ import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 const store = new MongoStore(JSON.parse(process.argv[2]));
 await store.open();
 let news = [];
-const watch = await store.watch((event) => news.push(event));
+const epoch = (instant) => performance.timeOrigin + instant;
+const watch = await store.watch((event) => news.push({ event, at: epoch(performance.now()) }));
 function report() {
-  process.send({ completeUntil: performance.timeOrigin + watch.completeUntil, news });
+  process.send({ completeUntil: epoch(watch.completeUntil), news });
   news = [];
 }
 setInterval(report, 5);
