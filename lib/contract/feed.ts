@@ -5,7 +5,7 @@ export type SessionFeedEvent =
        * - `ended`: the sessions were destroyed, cleared, regenerated, or given an expiry in the past. Natural expiry may
        *   be announced too, and late.
        * - `rotated`: their secret was replaced.
-       * - `changed`: anything else. A store that cannot tell what happened says `changed`, even of an end. A new session
+       * - `changed`: anything else; of a store whose feed is not exact, even an end. A new session
        *   is not announced, and neither need be an expiry that a `touch` moved forward.
        */
       readonly type: 'changed' | 'rotated' | 'ended';

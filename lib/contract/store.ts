@@ -34,6 +34,8 @@ export interface SessionStoreCapabilities {
   readonly createdAt: boolean;
   /** Whether `watch` announces changes. If not, a sentence that says why not. */
   readonly feed: true | string;
+  /** Whether the feed announces changes, rotations and ends as what they are; default `true`. If not, as `changed`. */
+  readonly exactFeed?: boolean;
 }
 
 /** A public method of a store, as errors and logs name it. */

@@ -86,7 +86,7 @@ export const feedLaws: SessionStoreLaw[] = [
         });
         for (const ear of ears) {
           await ear.complete();
-          for (const { act, id } of done) checkHeard(ear, act, id);
+          for (const { act, id } of done) checkHeard(ear, act, id, here);
         }
       }
       for (const { watch } of ears) watch.close();
@@ -207,11 +207,12 @@ async function listen(store: SessionStore): Promise<Ear> {
   };
 }
 
-function checkHeard(ear: Ear, { what, type }: Act, id: string): void {
+function checkHeard(ear: Ear, { what, type }: Act, id: string, { capabilities }: SessionStore): void {
   const types = ear.typesOf(id);
   must(types.length > 0, `${what} must be announced before the watch counts as complete: it was not`);
-  const wrong = types.filter((one) => one !== type && one !== 'changed');
-  equals(wrong, [], `${what} must be announced as \`${type}\` or \`changed\`, and as nothing else`);
+  const allowed = capabilities.exactFeed === false ? [type, 'changed'] : [type];
+  const wrong = types.filter((one) => !allowed.includes(one));
+  equals(wrong, [], `${what} must be announced as \`${allowed.join('` or `')}\`, and as nothing else`);
 }
 
 /** A law of stores that have a feed. A store without one must say so when it is watched. */

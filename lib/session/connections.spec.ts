@@ -22,9 +22,9 @@ function aSession(id: string, some: Partial<SessionRecord> = {}): void {
 const log = (message: string): void => void logged.push(message);
 
 function start(
-  options: { every?: number; absoluteTimeout?: number; hasFeed?: boolean } = {},
+  options: { every?: number; absoluteTimeout?: number; hasFeed?: boolean; exactFeed?: boolean } = {},
 ): OpenConnections {
-  const { hasFeed = false, ...others } = options;
+  const { hasFeed = false, exactFeed = true, ...others } = options;
   const store = {
     now: () => Date.now(),
     async read(id: string): Promise<SessionRecord | undefined> {
@@ -33,7 +33,7 @@ function start(
       if (failing || unreadable(id)) throw new Error('unreachable');
       return records.get(id);
     },
-    capabilities: { secrets: true, createdAt: true, feed: hasFeed || 'none' },
+    capabilities: { secrets: true, createdAt: true, feed: hasFeed || 'none', exactFeed },
     async watch(listener: SessionFeedListener) {
       hears = listener;
       hears({ type: 'live' });
@@ -258,6 +258,20 @@ describe('a connection on a store with a feed', () => {
     expect(readIds).toEqual([]);
   });
 
+  it.each([
+    { exactFeed: true, reads: 0 },
+    { exactFeed: false, reads: 1 },
+  ])('is read $reads times after a change if exactFeed is $exactFeed', async ({ exactFeed, reads }) => {
+    connections = start({ every: Infinity, hasFeed: true, exactFeed });
+    aSession('a');
+    open({ id: 'a', secretHash: 'now' });
+    await soon();
+    readIds = [];
+    hear({ type: 'changed', ids: ['a'] });
+    await soon();
+    expect(readIds).toHaveLength(reads);
+  });
+
   it('is closed if its session ended while it was read for the connection', async () => {
     aSession('a');
     const held = open({ id: 'a', secretHash: 'now' }, ['a']);
@@ -288,7 +302,7 @@ describe('a connection on a store with a feed', () => {
     aSession('a', { secretHash: 'second', previous: { hash: 'first', replacedAt: Date.now(), grace: 10 } });
     hear({ type: 'rotated', ids: ['a'] });
     await vi.advanceTimersByTimeAsync(PERIOD);
-    hear({ type: 'changed', ids: ['a'] });
+    hear({ type: 'rotated', ids: ['a'] });
     await soon();
     expect(one.ended).toBe(0);
     aSession('a', { secretHash: 'third' });

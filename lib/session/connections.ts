@@ -131,7 +131,8 @@ export class OpenConnections {
     if (!this.#index.has(open)) return;
     open.isBegun = true;
     const id = this.#place(open);
-    if (id !== undefined && open.isStale && this.#feed.isFollowed) this.#checks.name(id);
+    // Once the feed is live, all are checked.
+    if (id !== undefined && open.isStale && this.#feed.isLive) this.#checks.name(id);
   }
 
   /** Puts a connection under the id of its session. Returns the id. */
@@ -163,7 +164,7 @@ export class OpenConnections {
       for (const id of this.#index.ids()) this.#checks.name(id);
     } else if (event.type === 'lost') {
       for (const open of this.#index.all()) open.isStale ||= !open.isBegun;
-    } else {
+    } else if (event.type !== 'changed' || this.#store.capabilities?.exactFeed === false) {
       // Of these, a session may have been stored since.
       for (const open of this.#without) this.#place(open);
       for (const id of event.ids) this.#heard(id);

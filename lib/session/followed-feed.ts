@@ -25,10 +25,6 @@ export class FollowedFeed {
     this.#listener = listener;
   }
 
-  get isFollowed(): boolean {
-    return this.#watch !== undefined;
-  }
-
   /** Begins to follow the feed, unless it is followed already. If it cannot be, the next call tries again. */
   follow(): void {
     clearTimeout(this.#resting);

@@ -6,29 +6,33 @@ import { acting } from './script.js';
  */
 export const FEED = 'feed';
 
-/** The kinds of announcements, as messages have them. */
-export const KINDS = { changed: 'c', rotated: 'r', ended: 'e' } as const;
+/** The letters of announcements about one session. */
+const KINDS = { changed: 'c', rotated: 'r', ended: 'e' } as const;
 
 /**
- * Lua: announces what happened to the sessions in `ids`, an expression for a list of them, if somebody watches. The script
- * has `shard`. Comes after its writes.
+ * Lua: announces what happened to the session `id`, if somebody watches. The script has `shard` and `id`. Comes after its
+ * writes.
  *
- * `nothing` never exists, so that a node with a slot that is moving rejects the command. There the position may be on the
- * other node, and the announcement has none: its receivers know that they may have missed some.
+ * `nothing` never exists, so that a node with a slot that is moving rejects the first command. There the position may be
+ * on the other node, and the announcement has none: its receivers know that they may have missed some.
  *
- * Errors are ignored, because a user may lack the right to publish. The position has grown then, which watchers notice.
+ * An error of PUBLISH is ignored, because a user may lack the right. The position has grown then, which watchers notice.
  */
-export function announce(kind: keyof typeof KINDS, ids: string): string {
+export function announce(kind: keyof typeof KINDS): string {
+  return announcing(`'${KINDS[kind]}' .. id`);
+}
+
+/** Lua: announces that the sessions in the list `gone` have ended, with a letter of its own. */
+export const ANNOUNCE_GONE = announcing("'E' .. cjson.encode(gone)");
+
+function announcing(words: string): string {
   return `
 do
   local watched = redis.pcall('EXISTS', shard .. '${FEED}', shard .. 'nothing')
   if watched ~= 0 then
     local position = ''
-    if watched == 1 then
-      position = string.format('%.0f', redis.call('GET', shard .. '${FEED}') + 1)
-      redis.call('SET', shard .. '${FEED}', position, 'KEEPTTL')
-    end
-    redis.pcall('PUBLISH', shard .. '${FEED}', position .. '${KINDS[kind]}' .. cjson.encode(${ids}))
+    if watched == 1 then position = string.format('%.0f', redis.call('INCR', shard .. '${FEED}')) end
+    redis.pcall('PUBLISH', shard .. '${FEED}', position .. ${words})
   end
 end
 `;

@@ -3,7 +3,7 @@ import { FEED_TIMEOUT } from '../../contract/feed-run.js';
 import type { Deadline } from '../../contract/deadline.js';
 import type { RedisConnection } from './connection.js';
 import { FeedPosition } from './feed-position.js';
-import { FEED, KINDS, WATCH } from './feed.scripts.js';
+import { FEED, WATCH } from './feed.scripts.js';
 import type { Layout } from './layout.js';
 import type { ScriptRunner } from './runner.js';
 
@@ -12,7 +12,7 @@ const WATCHED_FOR = 3 * FEED_TIMEOUT;
 
 const MOVING = 'a slot is moving to another node of the Cluster';
 
-const TYPES = new Map(Object.entries(KINDS).map(([type, kind]) => [kind, type as keyof typeof KINDS]));
+const TYPES = { c: 'changed', r: 'rotated', e: 'ended' } as const;
 
 /**
  * Hears the announcements of all shards. Each has a position: the number of its announcements. Probes read the positions
@@ -60,10 +60,10 @@ export class RedisFeed implements SessionFeedSource {
   }
 
   private hear(shard: number, text: string): void {
-    const [, position, kind, ids] = /^(\d*)([cre])(.*)$/s.exec(text) ?? [];
-    const type = TYPES.get(kind as 'c');
-    if (type === undefined || ids === undefined) return this.sink.lost('an announcement could not be read');
-    this.sink.heard(type, JSON.parse(ids) as string[]);
+    const [, position, kind, rest] = /^(\d*)([creE])(.*)$/s.exec(text) ?? [];
+    if (kind === undefined || rest === undefined) return this.sink.lost('an announcement could not be read');
+    if (kind === 'E') this.sink.heard('ended', JSON.parse(rest) as string[]);
+    else this.sink.heard(TYPES[kind as keyof typeof TYPES], [rest]);
     const problem = position === '' ? MOVING : this.positions[shard]?.hear(Number(position));
     if (problem !== undefined) this.sink.lost(problem);
   }

@@ -1,5 +1,5 @@
 import { LISTS, SLOT } from './lists.js';
-import { announce } from './feed.scripts.js';
+import { ANNOUNCE_GONE } from './feed.scripts.js';
 import { acting, ON_PRIMARY, RETURN_INCOMPLETE } from './script.js';
 
 /** Counts all sessions of a shard. KEYS[1] is its list in order of expiry. ARGV: window, shard. */
@@ -113,7 +113,7 @@ for at = 1, #met, 2 do
     end
   end
 end
-if #gone > 0 then ${announce('ended', 'gone')} end
+if #gone > 0 then ${ANNOUNCE_GONE} end
 return reply(ended)
 `,
 );

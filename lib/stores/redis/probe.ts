@@ -25,8 +25,11 @@ for _, call in ipairs({
   { 'HDEL', key, 'f' }, { 'PEXPIREAT', key, 1 }, { 'SET', key, 'v', 'XX' }, { 'ZADD', key, 'XX', 0, 'm' },
   { 'ZREM', key, 'm' }, { 'PUBLISH', key, '' },
 }) do try(unpack(call)) end
--- The only command that cannot do nothing is tried only if the key can be removed again.
-if try('UNLINK', key) and try('HSET', key, 'f', 'v') then redis.call('UNLINK', key) end
+-- The commands that cannot do nothing are tried only if the key can be removed again.
+if try('UNLINK', key) then
+  if try('HSET', key, 'f', 'v') then redis.call('UNLINK', key) end
+  if try('INCR', key) then redis.call('UNLINK', key) end
+end
 
 table.insert(refusals, 1, now)
 return refusals

@@ -120,7 +120,7 @@ end
 if wanted == expires and firstJoin > #ARGV then
   change()
   ${ON_PRIMARY}
-  if isNews then ${announce('changed', '{ id }')} end
+  if isNews then ${announce('changed')} end
   return { now, 1, expires, secretHash }
 end
 `,
@@ -141,7 +141,7 @@ if moving and not isWhole(id, joined) then ${RETURN_INCOMPLETE} end
 
 if expiresAt <= now then
   finish(id)
-  ${announce('ended', '{ id }')}
+  ${announce('ended')}
   return { now, 0 }
 end
 
@@ -183,7 +183,7 @@ if wanted ~= expires then
     for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
   end
 end
-if isNews then ${announce('changed', '{ id }')} end
+if isNews then ${announce('changed')} end
 return { now, 1, wanted, secretHash }
 `,
 );
@@ -222,7 +222,7 @@ elseif grace == '0' then
 else
   redis.call('HSET', hash, 'previous', string.format('%.0f:%s:::%s', now, grace, presented))
 end
-${announce('rotated', '{ id }')}
+${announce('rotated')}
 return { now, 1, secretHash }
 `,
 );
@@ -240,7 +240,7 @@ export const DESTROY = acting(
 if moving and redis.pcall('EXISTS', hash) == 1 and not isWhole(id, {}) then ${RETURN_INCOMPLETE} end
 local wasLive = finish(id)
 if not wasLive and redis.call('HGET', hash, 'ended') then bury(id, 'ended') end
-if wasLive == 1 then ${announce('ended', '{ id }')} end
+if wasLive == 1 then ${announce('ended')} end
 return { now, wasLive or 0 }
 `,
 );
@@ -270,7 +270,7 @@ if expires == NEVER then
   loosenAll()
   for _, group in ipairs(groups) do loosen(shard .. 'g:' .. group) end
 end
-${announce('ended', '{ id }')}
+${announce('ended')}
 return { now, 1 }
 `,
 );

@@ -57,13 +57,19 @@ export const wrongInFeeds: WrongStore[] = [
     name: 'announces an end as a rotation',
     make: announcing((type) => (type === 'ended' ? 'rotated' : type)),
     breaks: LOUDLY,
-    says: /as `ended` or `changed`/,
+    says: /as `ended`, and as nothing else/,
   },
   {
     name: 'announces a change of data as an end',
     make: announcing((type) => (type === 'changed' ? 'ended' : type)),
     breaks: LOUDLY,
-    says: /as `changed` or `changed`/,
+    says: /as `changed`, and as nothing else/,
+  },
+  {
+    name: 'announces everything as a change, and calls its feed exact',
+    make: announcing(() => 'changed'),
+    breaks: LOUDLY,
+    says: /as `rotated`, and as nothing else/,
   },
   {
     name: 'counts as complete before it has heard everything',
