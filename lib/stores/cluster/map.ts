@@ -1,4 +1,5 @@
 import type { SessionRecord } from '../../contract/record.js';
+import type { Announcer } from './announcer.js';
 import type { Budget } from './budget.js';
 import { ExpiryHeap, type MappedSession } from './heap.js';
 import { Ledger } from './ledger.js';
@@ -16,7 +17,10 @@ export class SessionMap {
   private readonly grouped = new ExpiryHeap();
   private position = 0;
 
-  constructor(private readonly budget: Budget) {}
+  constructor(
+    private readonly budget: Budget,
+    private readonly announcer: Announcer,
+  ) {}
 
   get size(): number {
     return this.byId.size;
@@ -42,7 +46,7 @@ export class SessionMap {
   live(id: string, now: number): MappedSession | undefined {
     const session = this.byId.get(id);
     if (!session || session.record.expiresAt > now) return session;
-    this.remove(session);
+    this.takeOut(session);
     return undefined;
   }
 
@@ -76,21 +80,18 @@ export class SessionMap {
     if (next.groups !== record.groups) this.regroup(session, record.groups, next.groups);
   }
 
+  /** Removes a live session, and announces that it has ended. */
   remove(session: MappedSession): void {
-    const { record } = session;
-    this.budget.used -= session.bytes;
-    this.byId.delete(record.id);
-    this.all.remove(session.place);
-    this.regroup(session, record.groups, []);
-    this.heap(record).remove(session);
+    this.takeOut(session);
+    this.announcer.note('ended', session.record.id);
   }
 
-  /** Removes expired sessions, at most `limit`. */
+  /** Removes expired sessions, at most `limit`. That is not announced: the record says when it expires. */
   removeExpired(now: number, limit = Infinity): void {
     for (let removed = 0; removed < limit; removed++) {
       const session = this.nearest;
       if (!session || session.record.expiresAt > now) return;
-      this.remove(session);
+      this.takeOut(session);
     }
   }
 
@@ -108,6 +109,15 @@ export class SessionMap {
   /** Takes the sessions out of the budget. They are freed with the last reference to this object. */
   close(): void {
     for (const { bytes } of this.byId.values()) this.budget.used -= bytes;
+  }
+
+  private takeOut(session: MappedSession): void {
+    const { record } = session;
+    this.budget.used -= session.bytes;
+    this.byId.delete(record.id);
+    this.all.remove(session.place);
+    this.regroup(session, record.groups, []);
+    this.heap(record).remove(session);
   }
 
   private regroup(session: MappedSession, before: readonly string[], after: readonly string[]): void {

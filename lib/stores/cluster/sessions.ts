@@ -6,6 +6,8 @@ import {
   type SessionChange,
   type SessionRecord,
 } from '../../contract/record.js';
+import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import { Announcer, mustAnnounce, type Announced } from './announcer.js';
 import { Budget, bytesMore, bytesOf } from './budget.js';
 import { Clearing, type ClearReach, type ClearStep } from './clearing.js';
 import type { MappedSession } from './heap.js';
@@ -28,6 +30,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * makes a new one, so that a record that was read stays as it was.
  */
 export class Sessions {
+  private readonly announcer = new Announcer();
   private readonly map: SessionMap;
   private readonly tombstones: Tombstones;
   private readonly room: Room;
@@ -36,7 +39,7 @@ export class Sessions {
   private wakesAt = Infinity;
 
   constructor(maxSessions = DEFAULT_MAX_SESSIONS, budget = new Budget()) {
-    this.map = new SessionMap(budget);
+    this.map = new SessionMap(budget, this.announcer);
     this.tombstones = new Tombstones(budget);
     this.room = new Room(this.map, this.tombstones, budget, maxSessions);
     this.clearing = new Clearing(this.map, this.tombstones);
@@ -72,7 +75,11 @@ export class Sessions {
   update(id: string, change: SessionChange): SessionRecord | undefined {
     const now = Date.now();
     const session = this.map.live(id, now);
-    return session && this.replace(session, applyChange(session.record, change), now);
+    if (!session) return undefined;
+    const { record } = session;
+    const next = applyChange(record, change);
+    const isAnnounced = this.announcer.isHeard && mustAnnounce(record, next, change);
+    return this.replace(session, next, now, isAnnounced ? 'changed' : undefined);
   }
 
   rotate(id: string, presented: string, secretHash: string, grace: number): string | undefined {
@@ -80,7 +87,8 @@ export class Sessions {
     const session = this.map.live(id, now);
     return (
       session &&
-      this.replace(session, applyRotation(session.record, presented, secretHash, grace, now), now)?.secretHash
+      this.replace(session, applyRotation(session.record, presented, secretHash, grace, now), now, 'rotated')
+        ?.secretHash
     );
   }
 
@@ -132,6 +140,16 @@ export class Sessions {
     return this.clearing.step(group, kept, reach);
   }
 
+  /** Announces each change of a session to a sink, in the turn of the event loop in which it is made. */
+  watch(sink: SessionFeedSink): SessionFeedSource {
+    return this.announcer.watch(sink);
+  }
+
+  /** Announces at once what would be announced later in this turn. */
+  announce(): void {
+    this.announcer.announce();
+  }
+
   /** Stops the timer, and gives back the room. The sessions are freed with the last reference to this object. */
   close(): void {
     clearTimeout(this.timer);
@@ -139,16 +157,22 @@ export class Sessions {
     this.wakesAt = Infinity;
     this.map.close();
     this.tombstones.close();
+    this.announcer.close();
   }
 
   private add(record: SessionRecord, now: number): void {
     const bytes = bytesOf(record);
     this.room.makeFor(bytes, now);
     this.map.add(frozen(record), bytes);
-    this.watch(now);
+    this.wakeInTime(now);
   }
 
-  private replace(session: MappedSession, next: SessionRecord, now: number): SessionRecord | undefined {
+  private replace(
+    session: MappedSession,
+    next: SessionRecord,
+    now: number,
+    as: Announced | undefined,
+  ): SessionRecord | undefined {
     const { record } = session;
     if (next === record) return record;
     if (next.expiresAt <= now) {
@@ -159,12 +183,13 @@ export class Sessions {
     const more = bytesMore(record, next);
     this.room.makeToGrow(session, more, now);
     this.map.replace(session, frozen(next), more);
-    if (next.expiresAt !== record.expiresAt) this.watch(now);
+    if (as) this.announcer.note(as, record.id);
+    if (next.expiresAt !== record.expiresAt) this.wakeInTime(now);
     return next;
   }
 
   /** Sets the timer for the next expiry, unless it fires before that anyway. */
-  private watch(now: number): void {
+  private wakeInTime(now: number): void {
     const due = this.map.nearest?.record.expiresAt ?? NEVER;
     if (due === NEVER || due >= this.wakesAt) return;
     clearTimeout(this.timer);
@@ -177,7 +202,7 @@ export class Sessions {
   private wake(): void {
     this.wakesAt = Infinity;
     this.map.removeExpired(Date.now(), EXPIRED_PER_TURN);
-    this.watch(Date.now());
+    this.wakeInTime(Date.now());
   }
 }
 
