@@ -4,6 +4,9 @@ import { deserialize, serialize } from 'node:v8';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
 
 const stores = new Map();
+const watches = new Map();
+/** From an instant of `performance.now()` to one of the host's clock; too low by no more than an interruption. */
+const offset = hostTime() - performance.now();
 
 process.on('message', async (message) => {
   if (message?.drive === undefined) return;
@@ -13,6 +16,8 @@ process.on('message', async (message) => {
   const reply = (some) => process.send({ driven: serialize({ id, ...some }).toString('base64') });
   try {
     const store = method === 'serve' ? { serve: serveSessions } : await stores.get(number);
+    if (method === 'watch') return reply({ value: await watch(store, ...args) });
+    if (method === 'unwatch') return reply({ value: unwatch(...args) });
     if (method === 'countInTicks') return reply({ value: await countInTicks(store, ...args) });
     reply({ value: withoutPrototypes(await store[method](...args)) });
   } catch ({ name, message: reason, status, cause }) {
@@ -28,6 +33,36 @@ async function countInTicks(store, ticks) {
     await setImmediate();
   }
   return Promise.all(counts);
+}
+
+/** Watches a store. Sends each event, and how far the watch is complete, in this order on one channel. */
+async function watch(store, number) {
+  const send = (some) => process.send({ watched: serialize({ number, ...some }).toString('base64') });
+  let last = -Infinity;
+  let watching;
+  const report = () => {
+    const { completeUntil = -Infinity } = watching ?? {};
+    if (completeUntil !== last) send({ completeUntil: completeUntil + offset });
+    last = completeUntil;
+  };
+  watching = await store.watch((event) => {
+    send({ event, at: hostTime() });
+    report();
+  });
+  watches.set(number, { watching, timer: setInterval(report, 5) });
+  report();
+}
+
+function unwatch(number) {
+  const { watching, timer } = watches.get(number) ?? {};
+  watching?.close();
+  clearInterval(timer);
+  watches.delete(number);
+}
+
+/** The host's monotonic clock, which all processes share, in milliseconds. */
+function hostTime() {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 async function newStore(options, copy) {

@@ -5,11 +5,15 @@ import {
   NO_DEADLINE,
   SessionStore,
   type SessionChange,
+  type SessionFeedEvent,
+  type SessionFeedListener,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
   type SessionRef,
+  type SessionStoreCapabilities,
   type SessionUpdate,
+  type SessionWatch,
 } from 'nestjs-session-stores/store';
 import type { ClusterStoreOptions } from 'nestjs-session-stores/stores/cluster';
 
@@ -19,9 +23,20 @@ interface Driven {
   error?: { name: string; message: string; status?: number };
 }
 
+/** What a watch in a worker reports: an event, or how far it is complete. Instants are of the host's monotonic clock. */
+export interface Watched {
+  number: number;
+  event?: SessionFeedEvent;
+  /** When the event was heard. */
+  at?: number;
+  completeUntil?: number;
+}
+
 const waiting = new Map<number, (driven: Driven) => void>();
+const watching = new Map<number, (watched: Watched) => void>();
 let calls = 0;
 let stores = 0;
+let watches = 0;
 
 /** Forks a worker that runs `ClusterStore`s for `WorkerStore`, with `env` besides ours. Resolves when it is ready. */
 export async function forkWorker(settings: ClusterSettings = {}, env = {}): Promise<Worker> {
@@ -33,7 +48,11 @@ export async function forkWorker(settings: ClusterSettings = {}, env = {}): Prom
     ...settings,
   });
   const worker = cluster.fork(env);
-  worker.on('message', (message: { driven?: string }) => {
+  worker.on('message', (message: { driven?: string; watched?: string }) => {
+    if (typeof message?.watched === 'string') {
+      const watched = deserialize(Buffer.from(message.watched, 'base64')) as Watched;
+      watching.get(watched.number)?.(watched);
+    }
     if (typeof message?.driven !== 'string') return;
     const driven = deserialize(Buffer.from(message.driven, 'base64')) as Driven;
     waiting.get(driven.id)?.(driven);
@@ -62,6 +81,45 @@ export class WorkerStore extends SessionStore {
   ) {
     super('cluster', NO_DEADLINE);
     this.drive(0, 'new', [options, copy]);
+  }
+
+  override get capabilities(): SessionStoreCapabilities {
+    return { secrets: true, createdAt: true, feed: true };
+  }
+
+  /** Makes the worker watch. Its listener cannot be there, so an error that it throws ends here. */
+  override async watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    let completeUntil = -Infinity;
+    const close = await this.watchReports((watched) => {
+      // Not after `lost`: it may have been sent earlier.
+      if (watched.event?.type === 'lost') completeUntil = -Infinity;
+      completeUntil = watched.completeUntil ?? completeUntil;
+      try {
+        if (watched.event) listener(watched.event);
+      } catch (error) {
+        process.emitWarning(error as Error);
+      }
+    });
+    return {
+      get completeUntil() {
+        return completeUntil - OFFSET;
+      },
+      close() {
+        completeUntil = -Infinity;
+        close();
+      },
+    };
+  }
+
+  /** Makes the worker watch, and passes on all that it reports, in order. Resolves to a function that ends it. */
+  async watchReports(report: (watched: Watched) => void): Promise<() => void> {
+    const number = ++watches;
+    watching.set(number, report);
+    await this.ask('watch', number);
+    return () => {
+      watching.delete(number);
+      void this.ask('unwatch', number);
+    };
   }
 
   /** Makes the worker send `message` unchanged. */
@@ -160,6 +218,14 @@ export class WorkerStore extends SessionStore {
     this.worker.send({ drive }, () => {});
   }
 }
+
+/** The host's monotonic clock, which all processes share, in milliseconds. */
+export function hostTime(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** From an instant of `performance.now()` to one of the host's clock; too high by no more than an interruption. */
+const OFFSET = -(performance.now() - hostTime());
 
 /** Restores the null prototype, which the worker has checked and the message lost. */
 function withoutPrototype(record: SessionRecord | undefined): SessionRecord | undefined {

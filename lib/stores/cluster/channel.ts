@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 import type { Deadline } from '../../contract/deadline.js';
-import type { SessionChange, SessionRecord, SessionUpdate } from '../../contract/record.js';
+import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import { NEVER, type SessionChange, type SessionRecord, type SessionUpdate } from '../../contract/record.js';
 import {
   TAG,
+  UNKNOWN_OPERATION,
   decodeRecord,
   deliver,
   encodeChange,
@@ -17,6 +19,7 @@ import {
   type WireRecord,
 } from './messages.js';
 import type { ClearReach, ClearStep } from './clearing.js';
+import { RemoteFeeds } from './feed.js';
 import type { SessionSlice } from './sessions.js';
 
 interface Pending {
@@ -29,6 +32,11 @@ interface Pending {
 export class RemoteSessions {
   private readonly id = randomBytes(9).toString('base64url');
   private readonly pending = new Map<number, Pending>();
+  private readonly feeds = new RemoteFeeds({
+    watch: (number, deadline) => this.call(deadline, 'watch', number),
+    probe: (number, deadline) => this.call(deadline, 'probe', number),
+    unwatch: (number) => this.send([[++this.calls, NEVER, 'unwatch', number]]),
+  });
   private unsent: Call[] = [];
   private calls = GREETING;
   private served = false;
@@ -117,6 +125,19 @@ export class RemoteSessions {
     return this.call(deadline, 'clear', encodeGroup(group), [...kept], reach);
   }
 
+  async watch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
+    try {
+      return await this.feeds.open(sink, deadline);
+    } catch (error) {
+      throw isOfOlderPrimary(error) ? new SessionStoreError('cluster', 'watch', OLDER_PRIMARY) : error;
+    }
+  }
+
+  /** Passes a message about one of the feeds on to it. */
+  hear(feed: number, message: unknown): void {
+    this.feeds.hear(feed, message);
+  }
+
   /** Settles the calls that the primary has replied to. A reply to a call that was given up is dropped. */
   settle(replies: Reply[]): void {
     for (const reply of replies) {
@@ -134,8 +155,9 @@ export class RemoteSessions {
     this.schedule();
   }
 
-  /** Rejects all pending calls. */
+  /** Rejects all pending calls, and ends the feeds. */
   fail(problem: string): void {
+    this.feeds.loseAll(problem);
     this.unsent = [];
     for (const id of this.pending.keys()) this.reject(id, problem);
   }
@@ -206,6 +228,14 @@ const CALLS_PER_MESSAGE = 8;
 const GREETING = 0;
 const GONE = 'the channel to the primary is closed. Has the primary exited, or disconnected this worker?';
 
+const OLDER_PRIMARY =
+  'the primary runs an older version of this package, whose sessions have no feed. Restart the primary';
+
+function isOfOlderPrimary(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && cause.message.endsWith(UNKNOWN_OPERATION);
+}
+
 const remotes = new Map<string, RemoteSessions>();
 
 function listen(): void {
@@ -220,9 +250,11 @@ function stopListening(): void {
 
 function receive(message: unknown): void {
   if (!isOurs(message)) return;
-  const [, to, replies] = message;
+  const [, to, third, fourth] = message;
   if (message.length === 1) for (const remote of remotes.values()) remote.begin();
-  else if (typeof to === 'string' && Array.isArray(replies)) remotes.get(to)?.settle(replies);
+  else if (typeof to !== 'string') return;
+  else if (Array.isArray(third)) remotes.get(to)?.settle(third);
+  else if (typeof third === 'number') remotes.get(to)?.hear(third, fourth);
 }
 
 function failAll(): void {

@@ -1,10 +1,11 @@
 import { checkGroup } from '../../contract/checks.js';
 import type { SessionChange, SessionRecord } from '../../contract/record.js';
 import type { SessionStoreOperation } from '../../contract/store.js';
+import type { Announcements } from './backlog.js';
 import { fromPairs, toPairs, type Pairs } from '../shared/pairs.js';
 
 /** The operations that workers call. */
-export type Operation = Exclude<SessionStoreOperation, 'open' | 'close'>;
+export type Operation = Exclude<SessionStoreOperation, 'open' | 'close'> | 'probe' | 'unwatch';
 
 /** A call. It must not act after `deadline`, in epoch milliseconds. */
 export type Call = [id: number, deadline: number, operation: Operation, ...args: unknown[]];
@@ -14,6 +15,9 @@ export type Reply = [id: number, value: unknown, problem?: string];
 
 /** Marks our messages. The number is the version of the protocol. */
 export const TAG = 'nestjs-session-stores/cluster/1';
+
+/** The error of a call that the primary does not know, because its version of this package is older. */
+export const UNKNOWN_OPERATION = 'unknown operation';
 
 // Arrays, because a short message costs twice as much to write and to parse as an object.
 
@@ -25,6 +29,12 @@ export type RepliesMessage = [tag: typeof TAG, to: string, replies: Reply[]];
 
 /** From the primary: it serves sessions. */
 export type ReadyMessage = [tag: typeof TAG];
+
+/** From the primary: what happened to sessions that a store watches. `feed` is the number that its `watch` named. */
+export type EventsMessage = [tag: typeof TAG, to: string, feed: number, announcements: Announcements];
+
+/** From the primary: a feed is lost, and over. */
+export type LostMessage = [tag: typeof TAG, to: string, feed: number, reason: string];
 
 /** Whether a message has our tag. */
 export function isOurs(message: unknown): message is [tag: typeof TAG, ...rest: unknown[]] {

@@ -11,6 +11,7 @@ import {
 } from '../../contract/checks.js';
 import {
   TAG,
+  UNKNOWN_OPERATION,
   decodeChange,
   decodeGroup,
   decodeRecord,
@@ -31,6 +32,7 @@ import type { ClearReach } from './clearing.js';
 import { dropUnused, registry, sessionsOf } from './registry.js';
 import { DEFAULT_MAX_SESSIONS } from './room.js';
 import type { Sessions } from './sessions.js';
+import { WorkerFeeds } from './worker-feeds.js';
 import { defaultExport } from '../../contract/default-export.js';
 
 const cluster = defaultExport(clusterModule);
@@ -81,6 +83,7 @@ export function serveSessions({
 }
 
 const READY: ReadyMessage = [TAG];
+const feeds = new WorkerFeeds();
 
 function limitSessions(maxSessions: number, maxBytes: number): void {
   if (maxSessions !== Infinity && (!Number.isInteger(maxSessions) || maxSessions < 1)) {
@@ -97,8 +100,14 @@ function limitSessions(maxSessions: number, maxBytes: number): void {
 }
 
 function listen(): void {
+  const forget = (worker: Worker) => feeds.forget(worker);
   cluster.on('message', receive);
-  registry.stopListening = () => cluster.off('message', receive);
+  cluster.on('disconnect', forget);
+  registry.stopListening = () => {
+    cluster.off('message', receive);
+    cluster.off('disconnect', forget);
+    feeds.loseAll('the primary stopped serving sessions');
+  };
 }
 
 function receive(worker: Worker, message: unknown): void {
@@ -110,8 +119,11 @@ function receive(worker: Worker, message: unknown): void {
   const now = Date.now();
   const replies: Reply[] = [];
   for (const call of calls) {
-    if (Array.isArray(call) && call[1] >= now) replies.push(reply(sessions, call));
+    if (Array.isArray(call) && call[1] >= now) replies.push(reply(sessions, call, worker, from));
   }
+  // What was done is announced before it is acknowledged.
+  sessions.announce();
+  feeds.flush(worker);
   deliver(
     replies,
     (some) => send(worker, [TAG, from, some]),
@@ -124,16 +136,22 @@ function isCalls(message: [string, ...unknown[]]): message is CallsMessage {
   return typeof from === 'string' && typeof name === 'string' && Array.isArray(calls);
 }
 
-function reply(sessions: Sessions, [id, , operation, ...args]: Call): Reply {
+function reply(sessions: Sessions, [id, , operation, ...args]: Call, worker: Worker, from: string): Reply {
   try {
-    return [id, perform(sessions, operation, args)];
+    return [id, perform(sessions, operation, args, worker, from)];
   } catch (error) {
     return [id, null, String(error)];
   }
 }
 
 /** Performs a call. Checks its arguments again, because a faulty worker must not damage the sessions of all others. */
-function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unknown {
+function perform(
+  sessions: Sessions,
+  operation: Call[2],
+  args: unknown[],
+  worker: Worker,
+  from: string,
+): unknown {
   switch (operation) {
     case 'create': {
       const record = decodeRecord(args[0] as WireRecord);
@@ -177,8 +195,14 @@ function perform(sessions: Sessions, operation: Call[2], args: unknown[]): unkno
       const [group, kept, reach] = args as [unknown, string[], ClearReach | null];
       return sessions.clear(decodeGroup(group), exceptIds(kept), reach ?? undefined);
     }
+    case 'watch':
+      return feeds.watch(worker, from, args[0], sessions);
+    case 'probe':
+      return feeds.probe(worker, from, args[0], sessions);
+    case 'unwatch':
+      return feeds.unwatch(worker, from, args[0]);
     default:
-      throw new TypeError('unknown operation');
+      throw new TypeError(UNKNOWN_OPERATION);
   }
 }
 

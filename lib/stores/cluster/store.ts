@@ -2,6 +2,7 @@ import * as clusterModule from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, NotOpenError } from '../../contract/errors.js';
+import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import type {
   SessionChange,
@@ -11,7 +12,11 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../../contract/record.js';
-import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import {
+  SessionStore,
+  type SessionStoreCapabilities,
+  type SessionStoreOperation,
+} from '../../contract/store.js';
 import { RemoteSessions } from './channel.js';
 import { pm2Instance } from './pm2.js';
 import { closeSessions, openSessions } from './registry.js';
@@ -46,6 +51,10 @@ export class ClusterStore extends SessionStore {
     checkNoOthers('ClusterStore', others, 'name, timeout');
     if (typeof name !== 'string') throw new TypeError('name must be a string');
     this.name = name;
+  }
+
+  override get capabilities(): SessionStoreCapabilities {
+    return CAPABILITIES;
   }
 
   protected override get advice(): string {
@@ -139,11 +148,17 @@ export class ClusterStore extends SessionStore {
     return ended;
   }
 
+  protected override async doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
+    return this.opened('watch').watch(sink, deadline);
+  }
+
   private opened(operation: SessionStoreOperation): Sessions | RemoteSessions {
     if (this.sessions) return this.sessions;
     throw new NotOpenError('cluster', operation);
   }
 }
+
+const CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true, createdAt: true, feed: true });
 
 const SEVERAL_UNDER_PM2 =
   "the primary is PM2's daemon, which cannot serve sessions to several instances. Use RedisStore, MongoStore or HazelcastStore; or run one instance (instances: 1); or set exec_mode: 'fork', and fork workers with node:cluster";
