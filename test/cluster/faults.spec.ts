@@ -153,6 +153,10 @@ describe('messages of other code', () => {
     [1, 9e15, 'clear'],
     [1, 9e15, 'clear', null, []],
     [1, 9e15, 'clear', true, 5],
+    [1, 9e15, 'watch'],
+    [1, 9e15, 'watch', {}],
+    [1, 9e15, 'probe', 7],
+    [1, 9e15, 'unwatch', null],
     [1, 'later', 'clear', true, []],
   ];
 
