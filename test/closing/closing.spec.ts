@@ -90,8 +90,7 @@ class App {
 
   /** Opens a connection of a kind for each token. Resolves once each has got an event. */
   async connect(kind: Kind, tokens: string[]): Promise<void> {
-    for (const token of tokens)
-      this[kind](`connect.sid=${encodeURIComponent(`s:${token}`)}`, () => this.served[kind]++);
+    for (const token of tokens) this[kind](`sid=${token}`, () => this.served[kind]++);
     await eventually(() => this.served[kind] === tokens.length, { within: 60_000 });
   }
 

@@ -1,0 +1,63 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { expect, it, describe } from 'vitest';
+import { eventually } from '../eventually.js';
+import { everyStore } from '../stores/every.store.js';
+import { RecordingStore } from '../stores/recording.store.js';
+import { protocols, serveGateways, type Protocol, type SocketClient } from './gateway.app.js';
+
+const isLong = process.env['LONG'] !== undefined;
+const HANDSHAKES = isLong ? 1000 : 100;
+/** How many handshakes are in progress at a time. */
+const AT_ONCE = 25;
+/** The last point of a handshake at which its session is destroyed, in milliseconds after its start. */
+const LAST_POINT = 40;
+
+const CASES = (Object.keys(protocols) as Protocol[]).flatMap((protocol, at) =>
+  everyStore
+    .filter(([word], store) => isLong || (store === at && word !== 'mongo'))
+    .map(([word, makeStore]) => [protocol, word, makeStore] as const),
+);
+
+@WebSocketGateway()
+class Silent {
+  @SubscribeMessage('nothing')
+  nothing(): void {}
+}
+
+describe.each(CASES)(
+  'handshakes over %s, on the %s store',
+  { timeout: 180_000 },
+  (protocol, _, makeStore) => {
+    it(`leave no socket open whose session was destroyed at any point of them (${HANDSHAKES})`, async () => {
+      const { connect, sessions } = await serveGateways(protocol, [Silent], {
+        store: new RecordingStore(makeStore()),
+        recheck: Infinity,
+      });
+      const clients: SocketClient[] = [];
+      const aSession = async (): Promise<{ cookie: string; id: string }> => {
+        const { session, token } = await sessions.create();
+        return { cookie: `sid=${token}`, id: session.id };
+      };
+      // The feed is followed from the first socket on.
+      const kept = await connect(undefined, { cookie: (await aSession()).cookie });
+
+      async function handshake(number: number): Promise<void> {
+        const { cookie, id } = await aSession();
+        const connecting = connect(undefined, { cookie }).then((client) => clients.push(client));
+        await wait((LAST_POINT * number) / HANDSHAKES);
+        await sessions.destroy(id);
+        await connecting;
+      }
+
+      for (let from = 0; from < HANDSHAKES; from += AT_ONCE) {
+        await Promise.all(Array.from({ length: AT_ONCE }, (__, at) => handshake(from + at)));
+      }
+      expect(clients).toHaveLength(HANDSHAKES);
+      await eventually(() => expect(clients.filter(({ isOpen }) => isOpen)).toHaveLength(0), {
+        within: 1000,
+      });
+      expect(kept.isOpen).toBe(true);
+    });
+  },
+);
