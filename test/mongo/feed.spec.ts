@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import mongoose from 'mongoose';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -79,6 +80,30 @@ describe('a watcher', () => {
     await writer.update(aRecord('large'), { set: { text: 'x'.repeat(16 * 2 ** 20 - 2_000) } });
     await ear.complete();
     expect(ear.events).toEqual([{ type: 'live' }, { type: 'changed', ids: ['large'] }]);
+    await mongo.shared.db!.dropCollection(collection);
+  });
+
+  it('does not count as complete before it has heard what reaches it late', async () => {
+    const connection = await mongoose.createConnection(url).asPromise();
+    onTestFinished(() => connection.destroy());
+    const db = connection.db!;
+    const send = db.command.bind(db);
+    db.command = async (document, options) => {
+      const response = await send(document, options);
+      if ('getMore' in document) await wait(300);
+      return response;
+    };
+    const collection = randomUUID();
+    const writer = await opened({ uri: url, collection });
+    const ear = await listening(await opened({ connection, collection }));
+    for (let time = 0; time < 3; time++) {
+      await writer.create(aRecord(`${time}`));
+      const begun = performance.now();
+      await writer.destroy(`${time}`);
+      ear.ended(`${time}`, begun);
+      await ear.complete();
+    }
+    expect({ skipped: ear.skipped, reasons: ear.reasons }).toEqual({ skipped: [], reasons: [] });
     await mongo.shared.db!.dropCollection(collection);
   });
 

@@ -16,8 +16,8 @@ const READ = { readConcern: { level: 'local' } };
 const WRITE = { writeConcern: { w: 'majority', j: true } };
 
 /**
- * A read that reflects all writes that were acknowledged before it. The primary writes to the oplog, and responds once a
- * majority has that: one that has been replaced never does.
+ * A read that reflects all writes that were acknowledged before it. The primary writes a no-op to the oplog, and responds
+ * once a majority has it. A primary that has been replaced cannot do that, even if it does not know yet.
  */
 const LINEARIZABLE = { readConcern: { level: 'linearizable' } };
 
@@ -53,7 +53,7 @@ export class Commands {
       ...READ,
     })) as { cursor: { id: unknown; firstBatch: T[] } };
     const isCut = Number(cursor.id) !== 0;
-    if (isCut) await send({ killCursors: this.collection, cursors: [cursor.id] });
+    if (isCut) await send(this.kill(cursorIdOf(cursor.id)));
     return { found: cursor.firstBatch, isCut };
   }
 
@@ -90,13 +90,19 @@ export class Commands {
     return Number(n);
   }
 
-  /** Resolves to a timestamp of the oplog that a majority has. It is not the newest. */
+  /**
+   * Resolves to the timestamp of a write that a majority has. From there on the oplog is the same on all members, also after
+   * a rollback. A change stream starts there, or it could start after writes that its member has alone.
+   */
   async committed(send: Send): Promise<unknown> {
     const { lastWrite } = (await send({ hello: 1 })) as { lastWrite: { majorityOpTime: { ts: unknown } } };
     return lastWrite.majorityOpTime.ts;
   }
 
-  /** Resolves to a position of the oplog after everything that was acknowledged before the call. */
+  /**
+   * Resolves to a position of the oplog after everything that was acknowledged before the call: that of the no-op, or a
+   * later one.
+   */
   async latest(send: Send): Promise<Position> {
     const { operationTime } = await send({
       find: this.collection,
@@ -109,7 +115,7 @@ export class Commands {
     return positionOf(operationTime);
   }
 
-  /** Opens a change stream: its cursor returns the events after a timestamp. */
+  /** Opens a change stream: its cursor returns the events from a timestamp on. */
   changes(start: unknown): Record<string, unknown> {
     return {
       aggregate: this.collection,
@@ -128,4 +134,9 @@ export class Commands {
   kill(cursor: bigint): Record<string, unknown> {
     return { killCursors: this.collection, cursors: [cursor] };
   }
+}
+
+/** The id of a cursor. The driver returns a small one as a number, which it would not send as the `long` that it is. */
+export function cursorIdOf(id: unknown): bigint {
+  return BigInt(String(id));
 }

@@ -88,21 +88,9 @@ export class MongoConnection {
     const { connection } = this;
     this.connection = undefined;
     if (this.options.uri === undefined || !connection) return;
-    const isLate = new Error('not closed in time');
     // The server would keep the cursors of a connection that has gone, for ten minutes by default.
-    const ended = [...this.sessions].map((session) => session.ended);
-    await settled(
-      this.parting.run(
-        () => Promise.all(ended),
-        () => isLate,
-      ),
-    );
-    await settled(
-      this.closing.run(
-        () => connection.destroy(true),
-        () => isLate,
-      ),
-    );
+    await atMost(this.parting, () => Promise.all([...this.sessions].map(({ ended }) => ended)));
+    await atMost(this.closing, () => connection.destroy(true));
   }
 
   /** Runs the commands of one call. Cancels them after its deadline. */
@@ -168,8 +156,9 @@ export class MongoConnection {
   }
 }
 
-async function settled(step: unknown): Promise<void> {
-  await Promise.allSettled([step]);
+/** Waits for work, but not beyond a deadline. Resolves even if it fails. */
+async function atMost(deadlines: Deadlines, work: () => Promise<unknown>): Promise<void> {
+  await Promise.allSettled([deadlines.run(work, () => new Error('not done in time'))]);
 }
 
 /** The response to a command. Throws for a failed write, or one that a majority has not acknowledged. */

@@ -73,6 +73,10 @@ const PROBLEMS: [names: RegExp, problem: string][] = [
     /^(MaxTimeMSExpired|ExceededTimeLimit|WriteConcernFailed|WriteConcernTimeout)$/,
     'the server was too slow. Is it blocked by slow queries, or cut off from the majority of its replica set?',
   ],
+  [
+    /^(CursorNotFound|CursorKilled|QueryPlanKilled|CappedPositionLost|ChangeStreamHistoryLost)$/,
+    'the cursor is gone, because another member is primary now, or because it was not read for long',
+  ],
   [DAMAGED, 'a document of the collection is damaged. Remove it'],
   [
     /^DocumentValidationFailure$/,

@@ -2,7 +2,7 @@ import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { SessionStoreError } from '../../contract/errors.js';
 import { FEED_TIMEOUT } from '../../contract/feed-run.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
-import type { Commands } from './commands.js';
+import { cursorIdOf, type Commands } from './commands.js';
 import type { MongoConnection, Response } from './connection.js';
 import { failed } from './errors.js';
 import { announced, isEnd, type ChangeEvent } from './events.js';
@@ -31,8 +31,8 @@ export async function openFeed(
   const start = await connection.call('watch', deadline, (send) => commands.committed(send));
   const session = connection.session('watch');
   try {
-    const opened = await session.send(commands.changes(start), deadline);
-    return new ChangeStream(backend, session, (opened as unknown as CursorResponse).cursor, sink);
+    const { cursor } = await session.send<CursorResponse>(commands.changes(start), deadline);
+    return new ChangeStream(backend, session, cursor, sink);
   } catch (error) {
     session.end();
     throw error;
@@ -47,12 +47,13 @@ interface CursorResponse {
 }
 
 /**
- * The change stream of a collection, read with plain commands. The driver's own class resumes a stream that fails, and
- * hides that it did.
+ * The change stream of a collection, read with plain commands. The driver's own class hides that it has resumed a stream,
+ * and stays with a member that is no longer primary. Each of these commands goes to the member that is primary now, which
+ * does not know the cursor of another one.
  *
  * A probe asks the primary for a position after everything that was acknowledged (`Commands.latest`), and waits until the
- * stream has passed it. A stream returns what a majority has, in one order on all members. So it does not matter which
- * member it is read from: one that is no longer primary and lags does not reach the position in time.
+ * stream has reached it. A stream returns what a majority has, in the order of the oplog, which is the same on all members.
+ * So a stream that has reached the position is complete, and one of a member that lags does not reach it in time.
  */
 class ChangeStream implements SessionFeedSource {
   readonly #backend: Backend;
@@ -60,7 +61,7 @@ class ChangeStream implements SessionFeedSource {
   readonly #cursor: bigint;
   readonly #sink: SessionFeedSink;
   readonly #deadlines = new Deadlines(FEED_TIMEOUT);
-  /** Everything before it was returned. */
+  /** Everything before it was heard. */
   #position: Position;
   /** What the probe waits for. */
   #wanted: { position: Position; reached: () => void } | undefined;
@@ -74,8 +75,7 @@ class ChangeStream implements SessionFeedSource {
   ) {
     this.#backend = backend;
     this.#session = session;
-    // The driver returns a small one as a number, which it would not send as the integer of 64 bits that it is.
-    this.#cursor = BigInt(String(id));
+    this.#cursor = cursorIdOf(id);
     this.#sink = sink;
     this.#position = positionOfBatch(postBatchResumeToken);
     void this.#follow();
@@ -108,12 +108,9 @@ class ChangeStream implements SessionFeedSource {
   }
 
   async #next(): Promise<CursorResponse['cursor']> {
-    const { cursor } = await this.#explained(
-      (deadline) =>
-        this.#session.send(
-          this.#backend.commands.more(this.#cursor, AWAIT),
-          deadline,
-        ) as Promise<unknown> as Promise<CursorResponse>,
+    const more = this.#backend.commands.more(this.#cursor, AWAIT);
+    const { cursor } = await this.#explained((deadline) =>
+      this.#session.send<CursorResponse>(more, deadline),
     );
     return cursor;
   }

@@ -1,6 +1,5 @@
 import type { Connection } from 'mongoose';
 import type { Deadline } from '../../contract/deadline.js';
-import type { Response } from './connection.js';
 
 type Database = NonNullable<Connection['db']>;
 type ClientSession = ReturnType<Database['client']['startSession']>;
@@ -22,17 +21,17 @@ export class LogicalSession {
     });
   }
 
-  /** Sends a command to the primary as it is. Canceled after its deadline. */
-  async send(command: Record<string, unknown>, deadline: Deadline): Promise<Response> {
+  /** Sends a command to the primary, and sets no limit of time for the server. Canceled after its deadline. */
+  async send<T>(command: Record<string, unknown>, deadline: Deadline): Promise<T> {
     const call = new AbortController();
     deadline.whenOver = () => call.abort();
     if (deadline.isOver) call.abort();
     try {
-      return await this.#database.command(command, {
+      return (await this.#database.command(command, {
         readPreference: 'primary',
         session: this.#session,
         signal: call.signal,
-      });
+      })) as T;
     } finally {
       deadline.whenOver = undefined;
     }
