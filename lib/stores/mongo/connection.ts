@@ -121,7 +121,9 @@ export class MongoConnection {
 
   /** Begins a session of the server. */
   session(operation: string): LogicalSession {
-    const session = new LogicalSession(this.databaseFor(operation));
+    const database = this.databaseFor(operation);
+    // Without a connection there is no database.
+    const session = new LogicalSession(this.connection!.getClient(), database);
     this.sessions.add(session);
     void session.ended.then(() => this.sessions.delete(session));
     return session;

@@ -2,20 +2,20 @@ import type { Connection } from 'mongoose';
 import type { Deadline } from '../../contract/deadline.js';
 
 type Database = NonNullable<Connection['db']>;
-type ClientSession = ReturnType<Database['client']['startSession']>;
+type Client = ReturnType<Connection['getClient']>;
 
 /** A session of the server, as it calls them. A cursor is read in the one in which it was opened. */
 export class LogicalSession {
   readonly #database: Database;
-  readonly #session: ClientSession;
+  readonly #session: ReturnType<Client['startSession']>;
   /** Resolves when it has ended. */
   readonly ended: Promise<void>;
   #end: (() => void) | undefined;
 
-  constructor(database: Database) {
+  constructor(client: Client, database: Database) {
     this.#database = database;
     // With causal consistency the driver would add to the read concern of commands.
-    this.#session = database.client.startSession({ causalConsistency: false });
+    this.#session = client.startSession({ causalConsistency: false });
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
