@@ -7,6 +7,7 @@ import { driver, load } from './driver.js';
 import { OFFLINE, SHUT_DOWN, kindOf, problemOf } from './errors.js';
 import { closeBrokenConnections } from './guard.js';
 import { Partitions } from './partitions.js';
+import { membersOf, ownersOf } from './topology.js';
 
 export type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
@@ -97,19 +98,16 @@ export class HazelcastConnection {
     if (this.client.getLocalEndpoint().localAddress === null) throw problemOf(operation, OFFLINE);
   }
 
+  /** The client. Call `check` first. */
+  get opened(): HazelcastClient {
+    return this.client!;
+  }
+
   /** Whether no partition moves, so that a query that uses an index is exact. */
   areSettled(): boolean {
     const { client } = this;
     if (!client) return false;
-    const members = client.getCluster().getMembers();
-    const service = client.getPartitionService();
-    const owners = Array.from({ length: service.getPartitionCount() }, (_, partition) =>
-      nameOf(service.getPartitionOwner(partition)),
-    );
-    return this.partitions.areSettled(
-      members.filter(({ liteMember }) => !liteMember).map(({ uuid }) => nameOf(uuid) as string),
-      owners,
-    );
+    return this.partitions.areSettled(membersOf(client), ownersOf(client));
   }
 
   private async given(): Promise<HazelcastClient> {
@@ -206,14 +204,4 @@ function notConnected(error: unknown, { network }: ClientConfig): Error {
   const { clusterMembers = ['127.0.0.1:5701'] } = network ?? {};
   const problem = `could not connect to ${clusterMembers.join(', ')}. Are members running, and are network.clusterMembers and clusterName right?`;
   return problemOf('open', problem, error);
-}
-
-/** The text of each member's id, because it takes longer to make than to keep. */
-const names = new WeakMap<object, string>();
-
-function nameOf(uuid: object | null | undefined): string | undefined {
-  if (!uuid) return undefined;
-  const known = names.get(uuid) ?? uuid.toString();
-  names.set(uuid, known);
-  return known;
 }

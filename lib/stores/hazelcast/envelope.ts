@@ -35,6 +35,11 @@ export class Envelopes {
     return this.prefix === '' ? escaped(id) : this.ours + id;
   }
 
+  /** Whether a key is that of a session of this prefix. */
+  isOurs(key: unknown): key is string {
+    return typeof key === 'string' && (this.prefix === '' ? !key.includes('/') : key.startsWith(this.ours));
+  }
+
   /** The id of the session with a key. */
   idOf(key: string): string {
     return this.prefix === '' ? key.replace(/%2[5F]/g, decodeURIComponent) : key.slice(this.ours.length);

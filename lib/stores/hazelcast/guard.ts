@@ -1,13 +1,4 @@
-/** The private parts of a client that the guard needs. They are the same in hazelcast-client 5.3 to 5.7. */
-interface Connection {
-  close(reason: string, cause: Error): void;
-  writer: { close(cause: Error): void };
-}
-interface ConnectionManager {
-  getConnectionRegistry(): { getConnections(): Connection[] };
-  on(event: 'connectionAdded', listener: (connection: Connection) => void): unknown;
-  off(event: 'connectionAdded', listener: (connection: Connection) => void): unknown;
-}
+import { managerOf, type Connection, type ConnectionManager } from './internals.js';
 
 const guarded = new WeakSet<Connection>();
 /** How many stores watch for new connections of a client. */
@@ -49,16 +40,4 @@ function guard(connection: Connection): void {
     // Does nothing if the connection itself is closing the writer.
     connection.close('A write failed', cause);
   };
-}
-
-function managerOf(client: object): ConnectionManager | undefined {
-  const { getConnectionManager } = client as { getConnectionManager?: () => unknown };
-  if (typeof getConnectionManager !== 'function') return undefined;
-  const manager = getConnectionManager.call(client) as Partial<ConnectionManager> | undefined;
-  const isKnown =
-    typeof manager?.on === 'function' &&
-    typeof manager.off === 'function' &&
-    typeof manager.getConnectionRegistry === 'function' &&
-    typeof manager.getConnectionRegistry().getConnections === 'function';
-  return isKnown ? (manager as ConnectionManager) : undefined;
 }

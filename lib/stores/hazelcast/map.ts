@@ -1,4 +1,4 @@
-import type { Aggregators, HazelcastJsonValue, IMap, Predicates } from 'hazelcast-client';
+import type { Aggregators, HazelcastJsonValue, IMap, MapListener, Predicates } from 'hazelcast-client';
 import { driver } from './driver.js';
 
 /** A map of JSON texts. `ttl` is how long an entry lives, in milliseconds; 0 means forever. */
@@ -93,6 +93,20 @@ export class JsonMap {
     await this.map.addIndex({ type, attributes });
   }
 
+  /** Listens to the keys of all entries. Resolves to the id of the listener. */
+  async listen(listener: MapListener<string, unknown>): Promise<string> {
+    return this.map.addEntryListener(listener);
+  }
+
+  /** Listens to the entries that match a predicate, with their values. Resolves to the id of the listener. */
+  async listenTo(predicate: Predicate, listener: MapListener<string, unknown>): Promise<string> {
+    return this.map.addEntryListenerWithPredicate(listener, predicate, undefined, true);
+  }
+
+  async unlisten(id: string): Promise<void> {
+    await this.map.removeEntryListener(id);
+  }
+
   /**
    * Sets the lifetime of an entry right after a replace, which has given it the default lifetime of the map: a call that
    * follows at once, to the same partition, runs right after it.
@@ -113,7 +127,7 @@ export type Predicate = ReturnType<typeof Predicates.and>;
 type Aggregator = ReturnType<typeof Aggregators.count>;
 
 /** The text of a value. A client may return it parsed; serialized again, it is the text that was written. */
-function textOf(value: unknown): string | undefined {
+export function textOf(value: unknown): string | undefined {
   if (value === null || value === undefined) return undefined;
   return value instanceof driver().HazelcastJsonValue ? value.toString() : JSON.stringify(value);
 }

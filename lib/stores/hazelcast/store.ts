@@ -1,6 +1,7 @@
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { isStoreError } from '../../contract/errors.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
+import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type {
   SessionChange,
   SessionPage,
@@ -17,6 +18,7 @@ import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOpti
 import { Endings } from './endings.js';
 import { Envelopes, isLive } from './envelope.js';
 import { failed } from './errors.js';
+import { openFeed } from './feed.js';
 import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
 import { readPortion } from './portions.js';
@@ -126,6 +128,10 @@ export class HazelcastStore extends SessionStore {
     );
   }
 
+  override get capabilities(): SessionStore['capabilities'] {
+    return { secrets: true, createdAt: true, feed: true };
+  }
+
   /** The time of this host, corrected to a second if it differs from the members'. */
   override now(): number {
     return this.clock.now();
@@ -212,6 +218,11 @@ export class HazelcastStore extends SessionStore {
 
   protected override doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     return this.clearing.clear(group, except);
+  }
+
+  protected override async doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
+    const { sessions } = this.begin('watch', deadline);
+    return openFeed(this.#connection.opened, sessions, this.envelopes, sink);
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
