@@ -71,10 +71,15 @@ export class HazelcastProxy {
     this.#cut = name;
   }
 
+  /** Cuts all connections. */
+  cut() {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   async close() {
     const closed = once(this.#listener, 'close');
     this.#listener.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.cut();
     await closed;
   }
 

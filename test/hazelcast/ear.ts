@@ -1,0 +1,77 @@
+import type { SessionFeedEvent, SessionStore, SessionWatch } from 'nestjs-session-stores/store';
+import { eventually } from '../eventually.js';
+
+/**
+ * A watcher of a store. It checks all the time that it counts as complete only until the first end, acknowledged while it
+ * was live, of which it has not heard. The end of a session that was not changed before may be announced as a change.
+ */
+export class Ear {
+  static async of(store: SessionStore): Promise<Ear> {
+    const ear = new Ear();
+    ear.#watch = await store.watch((event) => ear.#hear(event));
+    ear.#timer = setInterval(() => ear.#check(), 5);
+    return ear;
+  }
+
+  readonly events: SessionFeedEvent[] = [];
+  /** The ends of which it had not heard when it counted as complete. */
+  readonly skipped: string[] = [];
+  readonly #heard = new Set<string>();
+  /** When ends were acknowledged of which it has not heard yet, by session id. */
+  readonly #awaited = new Map<string, number>();
+  #watch: SessionWatch | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  get watch(): SessionWatch {
+    return this.#watch!;
+  }
+
+  get reasons(): string[] {
+    return this.events.flatMap((event) => (event.type === 'lost' ? [event.reason] : []));
+  }
+
+  hasHeard(id: string): boolean {
+    return this.#heard.has(id);
+  }
+
+  /** As what a session was announced, in order. */
+  typesOf(id: string): string[] {
+    return this.events.flatMap((event) => ('ids' in event && event.ids.includes(id) ? [event.type] : []));
+  }
+
+  /** Called when the end of a session has been acknowledged. */
+  ended(id: string): void {
+    if (!this.#heard.has(id)) this.#awaited.set(id, performance.now());
+  }
+
+  /** Waits until it counts as complete until now. */
+  async complete(): Promise<void> {
+    const now = performance.now();
+    await eventually(() => this.watch.completeUntil > now, { within: 60_000 });
+    this.#check();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#watch?.close();
+  }
+
+  #hear(event: SessionFeedEvent): void {
+    this.events.push(event);
+    // Whoever hears `live` begins anew.
+    if (event.type === 'live') this.#awaited.clear();
+    if (!('ids' in event)) return;
+    for (const id of event.ids) {
+      this.#heard.add(id);
+      this.#awaited.delete(id);
+    }
+  }
+
+  #check(): void {
+    for (const [id, at] of this.#awaited) {
+      if (this.watch.completeUntil <= at) continue;
+      this.skipped.push(id);
+      this.#awaited.delete(id);
+    }
+  }
+}

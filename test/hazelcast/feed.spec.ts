@@ -1,0 +1,395 @@
+import { execFile, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { FEED_TIMEOUT, type SessionFeedEvent } from 'nestjs-session-stores/store';
+import { HazelcastStore, type HazelcastStoreOptions } from 'nestjs-session-stores/stores/hazelcast';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { eventually } from '../eventually.js';
+import { aRecord } from '../record.js';
+import { startHazelcast } from '../servers/hazelcast.mjs';
+import { HazelcastProxy } from '../servers/hazelcast.proxy.mjs';
+import { connect, type HazelcastClient } from './client.js';
+import { Ear } from './ear.js';
+import { twoClients } from './two.clients.js';
+
+const LONG = process.env['LONG'] !== undefined;
+const { config, clients, withStores } = twoClients();
+
+async function opened(options: HazelcastStoreOptions): Promise<HazelcastStore> {
+  const store = new HazelcastStore(options);
+  onTestFinished(() => store.close());
+  await eventually(() => store.open(), { within: 30_000 });
+  return store;
+}
+
+async function listening(store: HazelcastStore): Promise<Ear> {
+  const ear = await eventually(() => Ear.of(store), { within: 30_000 });
+  onTestFinished(() => ear.close());
+  return ear;
+}
+
+/** A map of its own, which is destroyed after the test. */
+function ownMaps(): { mapName: string; maps: [{ mapName: string }] } {
+  const mapName = randomUUID();
+  onTestFinished(async () => {
+    for (const name of [mapName, `${mapName}.feed`]) await (await clients[0].getMap(name)).destroy();
+  });
+  return { mapName, maps: [{ mapName }] };
+}
+
+describe('a watcher', () => {
+  it('hears of what another client does, in order', () =>
+    withStores(async ([store, writer]) => {
+      const ear = await listening(store);
+      const record = aRecord(randomUUID(), { groups: ['g'] });
+      await writer.create(record);
+      await writer.update(record, { set: { b: '2' } });
+      await writer.rotate(record, record.secretHash, 'next', 1000);
+      await writer.regenerate(record.id);
+      await writer.destroy(record.id);
+      await ear.complete();
+      expect(ear.typesOf(record.id)).toEqual(['changed', 'changed', 'changed', 'changed']);
+    }));
+
+  it('hears that the tombstone of an expired session is removed', () =>
+    withStores(async ([store, writer]) => {
+      const ear = await listening(store);
+      const record = aRecord(randomUUID(), { expiresAt: Date.now() + 100 });
+      await writer.create(record);
+      await wait(150);
+      await writer.destroy(record.id);
+      await ear.complete();
+      expect(ear.typesOf(record.id)).toEqual(['changed', 'ended']);
+    }));
+
+  it.runIf(LONG)('hears of the end of a session when its entry expires', () =>
+    withStores(async ([store, writer]) => {
+      const ear = await listening(store);
+      const record = aRecord(randomUUID(), { expiresAt: Date.now() + 100 });
+      await writer.create(record);
+      await eventually(() => ear.typesOf(record.id).includes('ended'));
+    }),
+  );
+
+  it('hears nothing of new sessions, of other prefixes, and of entries of other programs', async () => {
+    const { mapName, maps } = ownMaps();
+    const stores = ['', 'a', 'a/b'].map((prefix) => new HazelcastStore({ client: clients[0], prefix, maps }));
+    const ears: Ear[] = [];
+    for (const store of stores) {
+      onTestFinished(() => store.close());
+      await store.open();
+      ears.push(await listening(store));
+    }
+    for (const store of stores) await store.create(aRecord('k'));
+    await stores[1]!.update(aRecord('k'), { set: { b: '2' } });
+    const map = await clients[0].getMap<unknown, unknown>(mapName);
+    for (const key of [7, 'c/k']) {
+      await map.put(key, 1);
+      await map.put(key, 2);
+      await map.delete(key);
+    }
+    for (const ear of ears) await ear.complete();
+    expect(ears.map(({ events }) => events)).toEqual([
+      [{ type: 'live' }],
+      [{ type: 'live' }, { type: 'changed', ids: ['k'] }],
+      [{ type: 'live' }],
+    ]);
+  });
+
+  it.each(['clear', 'evictAll', 'destroy'] as const)(
+    'loses the feed at a `%s` of the map, and hears again of what comes after',
+    async (how) => {
+      const { mapName, maps } = ownMaps();
+      const store = await opened({ client: clients[0], maps });
+      const ear = await listening(store);
+      await store.create(aRecord('k'));
+      await (await clients[1].getMap(mapName))[how]();
+      await eventually(() => ear.reasons.length > 0);
+      expect(ear.reasons[0]).toMatch(/^the map of the sessions was (cleared|destroyed, with all listeners)$/);
+      await ear.complete();
+      await store.create(aRecord('l'));
+      await store.destroy('l');
+      await ear.complete();
+      expect(ear.hasHeard('l')).toBe(true);
+    },
+  );
+
+  it('of a given client leaves it open and without listeners, whether it or its store is closed', async () => {
+    const client = await connect();
+    onTestFinished(() => client.shutdown());
+    const store = await opened({ client, prefix: randomUUID() });
+    const before = listenersOf(client);
+    const watch = await store.watch(() => {});
+    expect(listenersOf(client)).not.toEqual(before);
+    watch.close();
+    expect(listenersOf(client)).toEqual(before);
+    await store.watch(() => {});
+    const ear = await listening(store);
+    await (await client.getMap('Sessions')).clear();
+    await eventually(() => ear.reasons.length > 0);
+    await ear.complete();
+    await store.close();
+    expect(listenersOf(client)).toEqual(Object.fromEntries(Object.keys(before).map((name) => [name, 0])));
+    expect(client.getLifecycleService().isRunning()).toBe(true);
+  });
+
+  it.runIf(LONG)('leaves no entry behind', async () => {
+    const { mapName, maps } = ownMaps();
+    const ear = await listening(await opened({ client: clients[0], maps }));
+    await ear.complete();
+    const map = await clients[0].getMap(`${mapName}.feed`);
+    expect(await map.size()).toBe(10);
+    ear.close();
+    await eventually(async () => (await map.size()) === 0);
+  });
+});
+
+/** How many listeners a client has, by their kind. */
+function listenersOf(client: HazelcastClient): Record<string, number> {
+  const { connectionManager, listenerService, clusterService } = client as unknown as {
+    connectionManager: { listenerCount(event: string): number };
+    listenerService: { registrations: Map<string, unknown> };
+    clusterService: { listeners: Map<string, unknown> };
+  };
+  return {
+    // Two of the client itself.
+    added: connectionManager.listenerCount('connectionAdded'),
+    removed: connectionManager.listenerCount('connectionRemoved'),
+    entries: listenerService.registrations.size,
+    members: clusterService.listeners.size,
+  };
+}
+
+/** Destroys sessions one after another, and tells ears of each that was acknowledged. */
+class Endings {
+  acknowledged = 0;
+  #isOver = false;
+  readonly #done: Promise<unknown>;
+
+  constructor(
+    private readonly store: HazelcastStore,
+    private readonly ears: Ear[],
+  ) {
+    this.#done = Promise.all([1, 2, 3, 4].map(() => this.#client()));
+  }
+
+  /** Waits for some more. */
+  async more(count: number): Promise<void> {
+    const before = this.acknowledged;
+    await eventually(() => this.acknowledged >= before + count, { within: 60_000 });
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#done;
+  }
+
+  async #client(): Promise<void> {
+    while (!this.#isOver) {
+      const id = randomUUID();
+      try {
+        await this.store.create(aRecord(id));
+        await this.store.destroy(id);
+      } catch {
+        await wait(1);
+        continue;
+      }
+      for (const ear of this.ears) ear.ended(id);
+      this.acknowledged++;
+    }
+  }
+}
+
+/** Asserts that watchers miss no acknowledged end during a fault, unless they have lost the feed. */
+async function missNothing(
+  writer: HazelcastStore,
+  ears: Ear[],
+  fault: (endings: Endings) => Promise<void>,
+): Promise<void> {
+  const endings = new Endings(writer, ears);
+  const complete = (): Promise<unknown> => Promise.all(ears.map((ear) => ear.complete()));
+  try {
+    await endings.more(20);
+    await fault(endings);
+    await complete();
+    await endings.more(20);
+  } finally {
+    await endings.stop();
+  }
+  await complete();
+  expect(ears.flatMap(({ skipped }) => skipped)).toEqual([]);
+  const id = randomUUID();
+  await writer.create(aRecord(id));
+  await writer.destroy(id);
+  await complete();
+  expect(ears.map((ear) => ear.hasHeard(id))).toEqual(ears.map(() => true));
+}
+
+describe('a watcher misses no end, unless it loses the feed,', () => {
+  it('when one of its two connections breaks', () =>
+    withStores(async ([writer], prefix) => {
+      const client = await connect();
+      onTestFinished(() => client.shutdown());
+      const ear = await listening(await opened({ client, prefix }));
+      const rounds = LONG ? 20 : 2;
+      await missNothing(writer, [ear], async (endings) => {
+        for (let round = 0; round < rounds; round++) {
+          connectionsOf(client)[round % 2]!.close('cut', new Error('cut'));
+          await endings.more(20);
+          await ear.complete();
+        }
+      });
+      expect(ear.reasons.length).toBeGreaterThanOrEqual(rounds);
+      expect(ear.reasons).toContain('a connection to a member was lost');
+    }));
+
+  it('when the connection of a client with one connection is cut', () =>
+    withStores(async ([writer], prefix) => {
+      const proxy = await HazelcastProxy.to(inject('hazelcast').members[0]!);
+      const client = await connect({ clusterMembers: [proxy.address], smartRouting: false });
+      onTestFinished(async () => {
+        await client.shutdown();
+        await proxy.close();
+      });
+      const ear = await listening(await opened({ client, prefix }));
+      await missNothing(writer, [ear], async (endings) => {
+        proxy.cut();
+        await endings.more(20);
+        await eventually(() => ear.reasons.length > 0);
+      });
+      expect(ear.reasons).toContain('a connection to a member was lost');
+    }));
+});
+
+/** The connections of a client to members. */
+function connectionsOf(client: HazelcastClient): { close(reason: string, cause: Error): void }[] {
+  const { connectionManager } = client as unknown as {
+    connectionManager: {
+      getConnectionRegistry(): { getConnections(): { close(reason: string, cause: Error): void }[] };
+    };
+  };
+  return connectionManager.getConnectionRegistry().getConnections();
+}
+
+describe.runIf(LONG)('a watcher misses no end, unless it loses the feed, in a cluster of two members', () => {
+  let cluster: Awaited<ReturnType<typeof startHazelcast>>;
+  beforeAll(async () => {
+    cluster = await startHazelcast({ members: 2 });
+  });
+  afterAll(() => cluster?.stop());
+
+  /** A writer, and two watchers with their own clients. */
+  async function aStage(): Promise<{ writer: HazelcastStore; ears: Ear[] }> {
+    const { clusterName, addresses: clusterMembers } = cluster;
+    const prefix = randomUUID();
+    const options = { config: { ...config, clusterName, network: { clusterMembers } }, prefix };
+    const writer = await opened(options);
+    return {
+      writer,
+      ears: [await listening(await opened(options)), await listening(await opened(options))],
+    };
+  }
+
+  it.each([1, 2, 3])(
+    'when one is killed and comes back: time %i',
+    async () => {
+      const { writer, ears } = await aStage();
+      const [, member] = cluster.members;
+      await missNothing(writer, ears, async (endings) => {
+        await member!.kill();
+        await endings.more(100);
+        await Promise.all(ears.map((ear) => ear.complete()));
+        await member!.start({ empty: true });
+        await endings.more(200);
+        await eventually(() => ears.every(({ reasons }) => reasons.includes('a member joined')));
+      });
+      for (const ear of ears) expect(ear.reasons.length).toBeGreaterThanOrEqual(2);
+    },
+    90_000,
+  );
+
+  it.each([1, 2])(
+    'when one is frozen: time %i',
+    async () => {
+      const { writer, ears } = await aStage();
+      const [, member] = cluster.members;
+      await missNothing(writer, ears, async (endings) => {
+        await member!.freeze();
+        try {
+          await eventually(() => ears.every(({ reasons }) => reasons.length > 0));
+        } finally {
+          await member!.thaw();
+        }
+        await endings.more(50);
+      });
+    },
+    90_000,
+  );
+});
+
+/** By how much the clocks of two processes may differ, in milliseconds. */
+const CLOCKS = 5;
+
+const epoch = (): number => performance.timeOrigin + performance.now();
+
+describe('a process that watches', () => {
+  it.runIf(LONG)(
+    'and is stopped for a while never counts as complete beyond what it has heard',
+    () =>
+      withStores(async ([writer, other], prefix) => {
+        const child = fork(
+          new URL('watch.process.mjs', import.meta.url),
+          [JSON.stringify({ config, prefix })],
+          { execArgv: [] },
+        );
+        onTestFinished(() => void child.kill('SIGKILL'));
+        const acknowledged = new Map<string, number>();
+        const skipped = new Set<string>();
+        const seen = { completeUntil: -Infinity, lost: 0 };
+        child.on('message', (report: { completeUntil: number | null; news: SessionFeedEvent[] }) => {
+          for (const event of report.news) {
+            if (event.type === 'live') acknowledged.clear();
+            if (event.type === 'lost') seen.lost++;
+            if ('ids' in event) for (const id of event.ids) acknowledged.delete(id);
+          }
+          // JSON has no -Infinity.
+          seen.completeUntil = report.completeUntil ?? -Infinity;
+          for (const [id, at] of acknowledged) if (seen.completeUntil > at + CLOCKS) skipped.add(id);
+        });
+        const ear = await listening(other);
+        const end = async (): Promise<void> => {
+          const id = randomUUID();
+          await writer.create(aRecord(id));
+          await writer.destroy(id);
+          acknowledged.set(id, epoch());
+        };
+        await eventually(() => seen.completeUntil > -Infinity);
+        for (let time = 0; time < 3; time++) {
+          child.kill('SIGSTOP');
+          const until = epoch() + 3 * FEED_TIMEOUT;
+          while (epoch() < until) await end();
+          child.kill('SIGCONT');
+          const now = epoch();
+          while (seen.completeUntil < now) await end();
+        }
+        expect([...skipped]).toEqual([]);
+        // It was stopped for longer than a probe may take.
+        expect(seen.lost).toBeGreaterThan(0);
+        // Watchers of other processes are not disturbed.
+        expect(ear.reasons).toEqual([]);
+      }),
+    60_000,
+  );
+
+  it('ends by itself if nothing else keeps it', async () => {
+    const script = `
+      import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+      const store = new HazelcastStore({ config: ${JSON.stringify(config)} });
+      await store.open();
+      await store.watch(() => {});
+      await store.close();
+    `;
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 10_000 });
+  });
+});

@@ -1,0 +1,12 @@
+// A watcher in a separate process. It reports all the time until when it counts as complete, and what it has heard.
+// Instants are epoch milliseconds, because every process has its own `performance.now()`.
+import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+
+const store = new HazelcastStore(JSON.parse(process.argv[2]));
+await store.open();
+let news = [];
+const watch = await store.watch((event) => news.push(event));
+setInterval(() => {
+  process.send({ completeUntil: performance.timeOrigin + watch.completeUntil, news });
+  news = [];
+}, 5);
