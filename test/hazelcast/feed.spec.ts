@@ -85,8 +85,8 @@ describe('a watcher', () => {
     await stores[1]!.update(aRecord('k'), { set: { b: '2' } });
     const map = await clients[0].getMap<unknown, unknown>(mapName);
     for (const key of [7, 'c/k']) {
-      await map.put(key, 1);
-      await map.put(key, 2);
+      await map.put(key, { a: 1 });
+      await map.put(key, { a: 2 });
       await map.delete(key);
     }
     for (const ear of ears) await ear.complete();
@@ -118,7 +118,9 @@ describe('a watcher', () => {
   it('of a given client leaves it open and without listeners, whether it or its store is closed', async () => {
     const client = await connect();
     onTestFinished(() => client.shutdown());
-    const store = await opened({ client, prefix: randomUUID() });
+    const { mapName, maps } = ownMaps();
+    const unused = listenersOf(client);
+    const store = await opened({ client, maps });
     const before = listenersOf(client);
     const watch = await store.watch(() => {});
     expect(listenersOf(client)).not.toEqual(before);
@@ -126,11 +128,11 @@ describe('a watcher', () => {
     expect(listenersOf(client)).toEqual(before);
     await store.watch(() => {});
     const ear = await listening(store);
-    await (await client.getMap('Sessions')).clear();
+    await (await client.getMap(mapName)).clear();
     await eventually(() => ear.reasons.length > 0);
     await ear.complete();
     await store.close();
-    expect(listenersOf(client)).toEqual(Object.fromEntries(Object.keys(before).map((name) => [name, 0])));
+    expect(listenersOf(client)).toEqual(unused);
     expect(client.getLifecycleService().isRunning()).toBe(true);
   });
 
@@ -153,7 +155,6 @@ function listenersOf(client: HazelcastClient): Record<string, number> {
     clusterService: { listeners: Map<string, unknown> };
   };
   return {
-    // Two of the client itself.
     added: connectionManager.listenerCount('connectionAdded'),
     removed: connectionManager.listenerCount('connectionRemoved'),
     entries: listenerService.registrations.size,

@@ -1,7 +1,9 @@
 import type { EntryEvent, MapListener } from 'hazelcast-client';
+import { isStoreError } from '../../contract/errors.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type { HazelcastClient } from './connection.js';
 import type { Envelopes } from './envelope.js';
+import { failed, problemOf } from './errors.js';
 import { connectedOf, forgetListener, observeConnections } from './internals.js';
 import { JsonMap } from './map.js';
 import { Probes } from './probes.js';
@@ -44,11 +46,15 @@ export async function openFeed(
     });
     listening(sessions, await sessions.listen(announcing(envelopes, sink)));
     listening(map, await probes.listen());
-    return { probe: () => probes.send(), close };
+    return { probe: () => probes.send().catch(fail), close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+function fail(error: unknown): never {
+  throw isStoreError(error) ? error : failed('watch', error);
 }
 
 /**
@@ -60,7 +66,7 @@ function checkConnections(client: HazelcastClient): void {
   const connected = connectedOf(client);
   const all = client.getCluster().getMembers();
   if (!all.every(({ uuid }) => connected.includes(uuid.toString()))) {
-    throw new Error('the client is not connected to every member yet');
+    throw problemOf('watch', 'the client is not connected to every member yet');
   }
 }
 

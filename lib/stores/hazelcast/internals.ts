@@ -1,3 +1,5 @@
+import { problemOf } from './errors.js';
+
 /** The private parts of a client that the store needs. They are the same in hazelcast-client 5.3 to 5.7. */
 export interface Connection {
   close(reason: string, cause: Error): void;
@@ -42,7 +44,8 @@ const observing = new WeakMap<ConnectionManager, { observers: Set<Observer>; sto
  */
 export function observeConnections(client: object, changed: Observer): () => void {
   const manager = managerOf(client);
-  if (!manager) throw new Error('this version of hazelcast-client does not tell when it loses a connection');
+  if (!manager)
+    throw problemOf('watch', 'this version of hazelcast-client does not tell when it loses a connection');
   const all = observing.get(manager) ?? observe(manager);
   observing.set(manager, all);
   all.observers.add(changed);

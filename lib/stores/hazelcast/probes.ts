@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { EntryEvent } from 'hazelcast-client';
 import type { HazelcastClient } from './connection.js';
 import { driver } from './driver.js';
+import { problemOf } from './errors.js';
 import { textOf, type JsonMap } from './map.js';
-import { areInPlace, probesFor, type Probe } from './stripes.js';
-import { membersOf, nameOf, ownersOf } from './topology.js';
+import { probeKeys } from './stripes.js';
+import { membersOf, ownersOf } from './topology.js';
 
 /** How long the entries of a watcher stay after its last probe, in milliseconds. */
 const LIFETIME = 5000;
@@ -12,10 +13,9 @@ const LIFETIME = 5000;
 /** A probe whose echoes are awaited. */
 interface Round {
   value: string;
-  /** The members from which an echo is missing, by the keys. */
-  missing: Map<string, string>;
+  /** The keys without an echo. */
+  missing: Set<string>;
   resolve(): void;
-  reject(error: Error): void;
 }
 
 /**
@@ -25,15 +25,24 @@ interface Round {
 export class Probes {
   /** The start of the keys of this watcher, and of no other. */
   private readonly name = `${randomUUID()}:`;
-  private probes: Probe[] = [];
+  private readonly keys: string[];
+  /** The members and their partitions when the keys were chosen. */
+  private readonly layout: string;
   private count = 0;
   private round: Round | undefined;
 
-  /** @param map holds probes of all watchers, and nothing else */
+  /**
+   * Throws if a member cannot be probed yet.
+   *
+   * @param map holds probes of all watchers, and nothing else
+   */
   constructor(
     private readonly client: HazelcastClient,
     private readonly map: JsonMap,
-  ) {}
+  ) {
+    this.layout = layoutOf(client);
+    this.keys = probeKeys(this.name, membersOf(client), ownersOf(client));
+  }
 
   /** Resolves to the id of the listener. */
   listen(): Promise<string> {
@@ -42,27 +51,29 @@ export class Probes {
     return this.map.listenTo(Predicates.like('__key', `${this.name}%`), { added: echo, updated: echo });
   }
 
-  /** Resolves once every member has echoed. Rejects if that cannot be found out. */
+  /** Resolves once every member has echoed. Rejects if a partition has moved, so that a member may not have been probed. */
   async send(): Promise<void> {
-    const members = membersOf(this.client);
-    const owners = ownersOf(this.client);
-    if (!areInPlace(this.probes, members, owners)) this.probes = probesFor(this.name, members, owners);
+    this.check();
     const value = String(++this.count);
-    const echoed = new Promise<void>((resolve, reject) => {
-      const missing = new Map(this.probes.map(({ key, member }) => [key, member]));
-      this.round = { value, missing, resolve, reject };
+    const echoed = new Promise<void>((resolve) => {
+      this.round = { value, missing: new Set(this.keys), resolve };
     });
-    await Promise.all([echoed, ...this.probes.map(({ key }) => this.map.set(key, value, LIFETIME))]);
+    await Promise.all([echoed, ...this.keys.map((key) => this.map.set(key, value, LIFETIME))]);
+    this.check();
   }
 
-  private echo({ key, value, member }: EntryEvent<string, unknown>): void {
+  private check(): void {
+    if (layoutOf(this.client) !== this.layout) throw problemOf('watch', 'partitions moved to other members');
+  }
+
+  private echo({ key, value }: EntryEvent<string, unknown>): void {
     const { round } = this;
     if (!round || textOf(value) !== round.value) return;
-    const expected = round.missing.get(key);
-    if (expected === undefined) return;
-    // The partition has moved, so that the member for which the probe was meant has not been probed.
-    if (nameOf(member?.uuid) !== expected) round.reject(new Error('a partition moved to another member'));
     round.missing.delete(key);
     if (round.missing.size === 0) round.resolve();
   }
+}
+
+function layoutOf(client: HazelcastClient): string {
+  return `${membersOf(client).join()}:${ownersOf(client).join()}`;
 }

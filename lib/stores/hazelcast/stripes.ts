@@ -1,3 +1,5 @@
+import { problemOf } from './errors.js';
+
 /** The default of `hazelcast.event.thread.count`: how many threads of a member send its events. */
 const STRIPES = 5;
 /** The least common multiple of all numbers of threads up to {@link STRIPES}. */
@@ -6,16 +8,8 @@ const PERIOD = 60;
 /** How many keys are tried, for each partition. One in twelve belongs to a thread that is needed. */
 const TRIED = 4 * PERIOD;
 
-/** An entry that is written to find out whether a member sends its events. */
-export interface Probe {
-  key: string;
-  /** The member that has the entry. */
-  member: string;
-  partition: number;
-}
-
 /**
- * Entries of a watcher such that each member has one for each of its event threads.
+ * Keys of a watcher's probes: each member has one for each of its event threads.
  *
  * A member hands the event of an entry to the thread `|hash of the key| % threads`, whatever the map (`EventServiceImpl`
  * and `StripedExecutor` of Hazelcast 5.6). That thread sends its events in order. So an event that was handed over
@@ -28,32 +22,23 @@ export interface Probe {
  * @param members those that may own partitions
  * @param owners the owner of each partition; `undefined` for one that has none
  */
-export function probesFor(name: string, members: string[], owners: (string | undefined)[]): Probe[] {
+export function probeKeys(name: string, members: string[], owners: (string | undefined)[]): string[] {
   if (members.length === 0 || !members.every((member) => owners.includes(member)))
-    throw new Error('a member owns no partition yet');
-  const probes: Probe[] = [];
+    throw problemOf('watch', 'a member owns no partition yet');
+  const keys: string[] = [];
   const missing = new Map(members.map((member) => [member, new Set(Array(STRIPES).keys())]));
   for (let count = 0; count < TRIED * owners.length && missing.size > 0; count++) {
     const key = `${name}${count}`;
     const hash = Math.abs(hashOf(key));
     if (hash % PERIOD >= STRIPES) continue;
-    const partition = hash % owners.length;
-    const member = owners[partition];
-    const stripes = member === undefined ? undefined : missing.get(member);
-    if (member === undefined || !stripes?.delete(hash % PERIOD)) continue;
-    probes.push({ key, member, partition });
+    const member = owners[hash % owners.length] ?? '';
+    const stripes = missing.get(member);
+    if (!stripes?.delete(hash % PERIOD)) continue;
+    keys.push(key);
     if (stripes.size === 0) missing.delete(member);
   }
-  if (missing.size > 0) throw new Error('a member owns too few partitions to be probed');
-  return probes;
-}
-
-/** Whether each member still has its probes. */
-export function areInPlace(probes: Probe[], members: string[], owners: (string | undefined)[]): boolean {
-  return (
-    probes.length === members.length * STRIPES &&
-    probes.every(({ member, partition }) => owners[partition] === member && members.includes(member))
-  );
+  if (missing.size > 0) throw problemOf('watch', 'a member owns too few partitions to be probed');
+  return keys;
 }
 
 /** The hash by which members spread keys: MurmurHash3 of a key as a client serializes it. The key must be ASCII. */

@@ -17,7 +17,7 @@ export function ownersOf(client: HazelcastClient): (string | undefined)[] {
 /** The text of each member's id, because it takes longer to make than to keep. */
 const names = new WeakMap<object, string>();
 
-export function nameOf(uuid: object | null | undefined): string | undefined {
+function nameOf(uuid: object | null | undefined): string | undefined {
   if (!uuid) return undefined;
   const known = names.get(uuid) ?? uuid.toString();
   names.set(uuid, known);
