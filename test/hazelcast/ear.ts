@@ -19,6 +19,7 @@ export class Ear {
   readonly #heard = new Set<string>();
   /** When ends were acknowledged of which it has not heard yet, by session id. */
   readonly #awaited = new Map<string, number>();
+  #liveSince = Infinity;
   #watch: SessionWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -39,9 +40,13 @@ export class Ear {
     return this.events.flatMap((event) => ('ids' in event && event.ids.includes(id) ? [event.type] : []));
   }
 
-  /** Called when the end of a session has been acknowledged. */
-  ended(id: string): void {
-    if (!this.#heard.has(id)) this.#awaited.set(id, performance.now());
+  /**
+   * Called when the end of a session has been acknowledged.
+   *
+   * @param begun when the call began. One that began before the watcher was live may have acted before that
+   */
+  ended(id: string, begun: number): void {
+    if (!this.#heard.has(id) && begun > this.#liveSince) this.#awaited.set(id, performance.now());
   }
 
   /** Waits until it counts as complete until now. */
@@ -58,8 +63,12 @@ export class Ear {
 
   #hear(event: SessionFeedEvent): void {
     this.events.push(event);
-    // Whoever hears `live` begins anew.
-    if (event.type === 'live') this.#awaited.clear();
+    if (event.type === 'live') this.#liveSince = performance.now();
+    // Whoever hears `lost` forgets what it knows.
+    if (event.type === 'lost') {
+      this.#liveSince = Infinity;
+      this.#awaited.clear();
+    }
     if (!('ids' in event)) return;
     for (const id of event.ids) {
       this.#heard.add(id);
