@@ -8,11 +8,11 @@ import { Server } from './server.mjs';
 /**
  * Starts a cluster with a unique name, and waits until its members have found each other.
  *
- * @param {{ members?: 1 | 2, heap?: string }} [options] `heap` in the format of Java's -Xmx. The default holds some
- *   100 000 small sessions.
+ * @param {{ members?: 1 | 2, heap?: string, eventThreads?: number }} [options] `heap` in the format of Java's -Xmx. The
+ *   default holds some 100 000 small sessions.
  * @returns {Promise<{ clusterName: string, addresses: string[], members: Server[], stop(): Promise<void> }>}
  */
-export async function startHazelcast({ members: count = 1, heap = '256m' } = {}) {
+export async function startHazelcast({ members: count = 1, heap = '256m', eventThreads = 1 } = {}) {
   const clusterName = `sessions-${crypto.randomUUID()}`;
   const program = await hazelcastProgram();
   for (let attempt = 1; ; attempt++) {
@@ -21,7 +21,7 @@ export async function startHazelcast({ members: count = 1, heap = '256m' } = {})
     const addresses = ports.map((port) => `127.0.0.1:${port}`);
     const kind = {
       program,
-      args: ({ port, folder }) => memberArgs(port, folder, heap),
+      args: ({ port, folder }) => memberArgs(port, folder, heap, eventThreads),
       url: (port) => `127.0.0.1:${port}`,
       files: (port) => ({ 'hazelcast.yaml': memberConfig(clusterName, port, addresses) }),
     };
@@ -54,7 +54,7 @@ async function hasLogged(folder, pattern) {
   return pattern.test(await readFile(join(folder, '../output'), 'utf8'));
 }
 
-function memberArgs(port, folder, heap) {
+function memberArgs(port, folder, heap, eventThreads) {
   const internals = [
     ['--add-modules', 'java.se'],
     ['--add-exports', 'java.base/jdk.internal.ref=ALL-UNNAMED'],
@@ -78,7 +78,7 @@ function memberArgs(port, folder, heap) {
     'hazelcast.partition.count': 31,
     'hazelcast.operation.thread.count': 2,
     'hazelcast.io.thread.count': 1,
-    'hazelcast.event.thread.count': 1,
+    'hazelcast.event.thread.count': eventThreads,
     'hazelcast.health.monitoring.level': 'OFF',
     'hazelcast.logging.type': 'jdk',
     // Expired entries are removed at once, so that specs can observe it.
