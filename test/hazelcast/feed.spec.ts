@@ -338,7 +338,7 @@ describe.runIf(LONG)('a watcher misses no end, unless it loses the feed, in a cl
 
 /** A store whose source can be probed as often as a spec likes. */
 class ProbedStore extends HazelcastStore {
-  source(sink: SessionFeedSink): Promise<SessionFeedSource> {
+  async source(sink: SessionFeedSink): Promise<SessionFeedSource> {
     return this.within('watch', (deadline) => this.doWatch(sink, deadline));
   }
 }

@@ -129,7 +129,7 @@ export class HazelcastStore extends SessionStore {
   }
 
   override get capabilities(): SessionStore['capabilities'] {
-    return { secrets: true, createdAt: true, feed: true };
+    return { secrets: true, createdAt: true, feed: true, exactFeed: false };
   }
 
   /** The time of this host, corrected to a second if it differs from the members'. */
