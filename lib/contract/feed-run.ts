@@ -7,6 +7,9 @@ export const FEED_TIMEOUT = 1000;
 /** How long after a probe the next one is sent, in milliseconds: four of them fit into a {@link FEED_TIMEOUT}. */
 const PROBE_EVERY = FEED_TIMEOUT / 4;
 
+/** How many ids of early events are kept. */
+const MOST_EARLY = 10_000;
+
 /** The first and the longest pause before another attempt to open a source, in milliseconds. */
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1000;
@@ -63,8 +66,14 @@ export class FeedRun {
     const line = new Line((reason) => this.#lose(reason));
     this.#leave = (reason) => line.break(reason);
     try {
+      // An end may be announced before the feed is live, and acknowledged after that.
+      const early: SessionFeedEvent[] = [];
+      let ids = 0;
       const source = await line.open(this.#open, (event) => {
-        if (this.isLive) this.#tell(event);
+        if (this.isLive) return this.#tell(event);
+        early.push(event);
+        if ('ids' in event) ids += event.ids.length;
+        if (ids > MOST_EARLY) line.break('too many changes while it began');
       });
       for (;;) {
         const sentAt = performance.now();
@@ -73,6 +82,7 @@ export class FeedRun {
         this.completeUntil = sentAt;
         if (isNew) {
           this.#tell({ type: 'live' });
+          for (const event of early.splice(0)) this.#tell(event);
           begin();
         }
         const left = sentAt + PROBE_EVERY - performance.now();

@@ -16,7 +16,7 @@ export type SessionFeedEvent =
   /** From now on everything is announced. The first event, and the one after each `lost`. */
   | { readonly type: 'live' };
 
-/** Called with each event. Must not block. An error that it throws becomes a warning of the process. */
+/** Called with each event. Must not block. The first error that it throws becomes a warning of the process. */
 export type SessionFeedListener = (event: SessionFeedEvent) => void;
 
 /** A listener's place at the feed of a store. */

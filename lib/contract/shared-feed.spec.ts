@@ -57,6 +57,27 @@ describe('a feed', () => {
     expect(watch?.completeUntil).toBe(performance.now() - 10);
   });
 
+  it('tells after `live` of what it heard before, because that may be acknowledged later', async () => {
+    answersAtOnce = false;
+    const first = feed.watch(listener);
+    await vi.advanceTimersByTimeAsync(0);
+    source().sink.heard('ended', ['a']);
+    expect(heard).toEqual([]);
+    source().pending.shift()?.resolve();
+    await first;
+    expect(heard).toEqual([{ type: 'live' }, { type: 'ended', ids: ['a'] }]);
+  });
+
+  it('begins again if it hears more before it is live than it keeps', async () => {
+    answersAtOnce = false;
+    const first = feed.watch(listener);
+    first.catch(() => {});
+    await vi.advanceTimersByTimeAsync(0);
+    for (let number = 0; number <= 10_000; number++) source().sink.heard('changed', [`${number}`]);
+    await expect(first).rejects.toThrow('too many changes');
+    expect(source().isClosed).toBe(true);
+  });
+
   it('is complete until its newest answered probe was sent', async () => {
     const watch = await feed.watch(listener);
     const begun = watch.completeUntil;

@@ -44,6 +44,8 @@ export class SharedFeed {
   }
 }
 
+const THREW = 'a listener of a session feed threw. Its error is the cause';
+
 class Watcher implements SessionWatch {
   readonly #listener: SessionFeedListener;
   readonly #remove: () => void;
@@ -51,6 +53,7 @@ class Watcher implements SessionWatch {
   #run: FeedRun | undefined;
   /** What it was told last of the feed as a whole. `waiting` until the feed has begun. */
   #heard: 'waiting' | 'live' | 'lost' = 'waiting';
+  #hasThrown = false;
 
   constructor(listener: SessionFeedListener, run: FeedRun, remove: () => void) {
     this.#listener = listener;
@@ -76,7 +79,9 @@ class Watcher implements SessionWatch {
     try {
       this.#listener(event);
     } catch (cause) {
-      process.emitWarning(new Error('a listener of a session feed threw. Its error is the cause', { cause }));
+      // Once, because it may throw at every event.
+      if (!this.#hasThrown) process.emitWarning(new Error(THREW, { cause }));
+      this.#hasThrown = true;
     }
   }
 
