@@ -356,15 +356,14 @@ it.runIf(LONG)(
     const heard = new Set<string>();
     const lost: string[] = [];
     const source = await store.source({
-      heard: (_, ids) => ids.forEach((id) => heard.add(id)),
+      heard: (_, some) => some.forEach((id) => heard.add(id)),
       lost: (reason) => lost.push(reason),
     });
     const acknowledged: string[] = [];
-    const work = { left: 20_000 };
+    const ids = Array.from({ length: 20_000 }, () => randomUUID());
     const writing = Promise.all(
       Array.from({ length: 8 }, async () => {
-        while (work.left-- > 0) {
-          const id = randomUUID();
+        for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
           await writer.create(aRecord(id));
           await writer.destroy(id);
           acknowledged.push(id);
@@ -372,7 +371,7 @@ it.runIf(LONG)(
       }),
     );
     const late: string[] = [];
-    while (work.left > 0) {
+    while (ids.length > 0) {
       const before = acknowledged.splice(0);
       await source.probe();
       late.push(...before.filter((id) => !heard.has(id)));
