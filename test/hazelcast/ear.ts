@@ -1,4 +1,6 @@
 import type { SessionFeedEvent, SessionStore, SessionWatch } from 'nestjs-session-stores/store';
+import { HazelcastStore, type HazelcastStoreOptions } from 'nestjs-session-stores/stores/hazelcast';
+import { onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 
 /**
@@ -83,4 +85,19 @@ export class Ear {
       this.#awaited.delete(id);
     }
   }
+}
+
+/** A store that is closed after the test. */
+export async function opened(options: HazelcastStoreOptions): Promise<HazelcastStore> {
+  const store = new HazelcastStore(options);
+  onTestFinished(() => store.close());
+  await eventually(() => store.open(), { within: 30_000 });
+  return store;
+}
+
+/** A watcher that is closed after the test. */
+export async function listening(store: HazelcastStore): Promise<Ear> {
+  const ear = await eventually(() => Ear.of(store), { within: 30_000 });
+  onTestFinished(() => ear.close());
+  return ear;
 }
