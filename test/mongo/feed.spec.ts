@@ -10,6 +10,7 @@ import type { Server } from '../servers/server.mjs';
 import { connections } from './connections.js';
 import { listening, opened } from './ear.js';
 
+const LONG = process.env['LONG'] !== undefined;
 const { url } = inject('mongo');
 const mongo = connections();
 
@@ -72,7 +73,7 @@ describe('a watcher', () => {
     await mongo.shared.db!.dropCollection(collection);
   });
 
-  it('hears of a change of a session that is almost as large as MongoDB can store', async () => {
+  it.runIf(LONG)('hears of a change of a session that is almost as large as MongoDB can store', async () => {
     const collection = randomUUID();
     const writer = await opened({ connection: mongo.shared, collection, timeout: 10_000 });
     const ear = await listening(await opened({ uri: url, collection }));
@@ -83,7 +84,7 @@ describe('a watcher', () => {
     await mongo.shared.db!.dropCollection(collection);
   });
 
-  it('does not count as complete before it has heard what reaches it late', async () => {
+  it.runIf(LONG)('does not count as complete before it has heard what reaches it late', async () => {
     const connection = await mongoose.createConnection(url).asPromise();
     onTestFinished(() => connection.destroy());
     const db = connection.db!;
@@ -123,7 +124,7 @@ describe('a watcher', () => {
     await mongo.shared.db!.dropCollection(collection);
   });
 
-  it('leaves no cursor on the server, whether it or its store is closed', async () => {
+  it.runIf(LONG)('leaves no cursor on the server, whether it or its store is closed', async () => {
     const server = await startMongoSet();
     onTestFinished(() => server.stop());
     const connection = await mongoose.createConnection(server.url).asPromise();
