@@ -26,7 +26,7 @@ describe('a store rejects', () => {
   });
 
   it('an open when the server is unreachable, with advice and the cause', async () => {
-    const store = new MongoStore({ uri: 'mongodb://127.0.0.1:1/', timeout: 300 });
+    const store = new MongoStore({ uri: 'mongodb://127.0.0.1:1/', timeout: 1500 });
     await expect(store.open()).rejects.toMatchObject({
       name: 'SessionStoreError',
       store: 'mongo',
