@@ -43,6 +43,8 @@ export interface OpenConnectionsOptions {
 
 /** A connection that was registered. */
 export interface OpenConnection {
+  /** Whether one of its sessions was named by the feed since it was registered. */
+  readonly isNamed: boolean;
   /** Its session was read. Whatever was announced of it since it was registered is checked now. */
   begin(): void;
   /** Whether the connection may stay open, by a newer record of its session. */
@@ -56,7 +58,8 @@ interface Open {
   /** When it was registered, by the store's clock. */
   readonly since: number;
   isBegun: boolean;
-  /** Whether its session may have changed since it was read. */
+  isNamed: boolean;
+  /** Whether its session may have ended since it was read. */
   isStale: boolean;
   secret?: FollowedSecret;
 }
@@ -107,12 +110,15 @@ export class OpenConnections {
    */
   register(connection: Connection, ids: readonly string[] = []): OpenConnection {
     const isStale = ids.length === 0 || !this.#feed.isLive;
-    const open: Open = { connection, since: this.#store.now(), isBegun: false, isStale };
+    const open: Open = { connection, since: this.#store.now(), isBegun: false, isNamed: false, isStale };
     this.#index.place(open, ids);
     this.#feed.follow();
     if (this.#every !== Infinity)
       this.#timer ??= setInterval(() => this.#round(), Math.min(this.#every, LONGEST)).unref();
     return {
+      get isNamed() {
+        return open.isNamed;
+      },
       begin: () => this.#begin(open),
       admits: (record) => this.#admits(open, record, connection.held()),
       release: () => this.#forget(open),
@@ -173,7 +179,7 @@ export class OpenConnections {
 
   #heard(id: string): void {
     const opens = this.#index.of(id);
-    for (const open of opens) if (!open.isBegun) open.isStale = true;
+    for (const open of opens) if (!open.isBegun) open.isNamed = open.isStale = true;
     if (opens.some(({ isBegun }) => isBegun)) this.#checks.name(id);
   }
 
