@@ -23,8 +23,9 @@ const ROOMS: Record<string, readonly string[]> = {
   options: ['contract', 'cookie', 'token', 'session'],
   http: ['contract', 'cookie', 'token', 'session', 'options'],
   express: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'stores/express'],
-  nest: ['contract', 'cookie', 'token', 'session', 'options', 'http'],
-  sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'nest'],
+  handshake: ['contract', 'cookie', 'token', 'session', 'options', 'http'],
+  nest: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake'],
+  sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // For what goes around any store and ships with this package, such as a cache.
   decorators: ['contract'],
 };

@@ -13,6 +13,7 @@ import { hideMessages } from './default-filter.js';
 import { mountOn, prepareFastify } from './fastify.js';
 import { addresseeOf } from './handshake.js';
 import { SessionInterceptor } from './session.interceptor.js';
+import { SocketSessions } from '../handshake/socket-sessions.js';
 import { createMiddleware } from '../http/middleware.js';
 import {
   ASYNC_OPTIONS_TYPE,
@@ -43,18 +44,23 @@ export const SESSION_MIDDLEWARE = Symbol('SESSION_MIDDLEWARE');
     { provide: SESSION_CONFIG, inject: [SESSION_OPTIONS, SessionStore], useFactory: configOf },
     {
       provide: SESSION_MIDDLEWARE,
-      inject: [SESSION_CONFIG, HttpAdapterHost],
-      useFactory: (config: SessionConfig, adapterHost: HttpAdapterHost) =>
-        createMiddleware(config, {
-          failureGoesTo: 'self',
-          addresseeOf: (handshake) => addresseeOf(adapterHost.httpAdapter, handshake),
-        }),
+      inject: [SESSION_CONFIG, SocketSessions],
+      useFactory: (config: SessionConfig, { addresseeOf: addressee }: SocketSessions) =>
+        createMiddleware(config, { failureGoesTo: 'self', addresseeOf: addressee }),
     },
     {
       provide: OpenConnections,
       inject: [SESSION_OPTIONS, SESSION_CONFIG],
       useFactory: ({ recheck }: SessionModuleOptions, { store, logger, absoluteTimeout }: SessionConfig) =>
         new OpenConnections({ store, logger, every: recheck, absoluteTimeout }),
+    },
+    {
+      provide: SocketSessions,
+      inject: [SESSION_CONFIG, OpenConnections, HttpAdapterHost],
+      useFactory: (config: SessionConfig, connections: OpenConnections, adapterHost: HttpAdapterHost) =>
+        new SocketSessions(config, connections, (handshake) =>
+          addresseeOf(adapterHost.httpAdapter, handshake),
+        ),
     },
     { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
     SessionService,
@@ -73,6 +79,7 @@ export class SessionModule
     @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
     private readonly store: SessionStore,
     private readonly connections: OpenConnections,
+    private readonly sockets: SocketSessions,
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
@@ -131,6 +138,7 @@ export class SessionModule
 
   // Not earlier: handlers in flight finish between `beforeApplicationShutdown` and this.
   async onApplicationShutdown(): Promise<void> {
+    await this.sockets.finish();
     this.connections.close();
     this.opening.close();
     openDefaults.delete(this.store);

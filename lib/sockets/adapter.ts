@@ -1,15 +1,14 @@
-import type { INestApplicationContext, Type, WebSocketAdapter } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import type { INestApplicationContext, WebSocketAdapter } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { checkNoOthers } from '../contract/option-checks.js';
+import { Gatekeeper } from '../handshake/gatekeeper.js';
+import { SocketSessions } from '../handshake/socket-sessions.js';
 import { AllowedOrigins } from '../http/origins.js';
-import { addresseeOf } from '../nest/handshake.js';
-import { SESSION_CONFIG } from '../nest/session.module-definition.js';
-import type { SessionConfig } from '../session/config.js';
-import { OpenConnections } from '../session/connections.js';
 import type { Session } from '../session/session.js';
-import { Gatekeeper, socketOf } from './gatekeeper.js';
-import type { RawSocket, Handlers } from './socket.js';
+import { openSocket, socketOf, type RawSocket, type Handlers } from './socket.js';
+
+/** How an app lists the origins of its other sites. */
+const LIST_IT = "list it: withSessions(adapter, app, { origins: ['https://app.example.com'] })";
 
 /** The options of `withSessions`. */
 export interface SocketSessionOptions {
@@ -38,18 +37,14 @@ export function withSessions<A extends WebSocketAdapter>(
     throw new TypeError('withSessions was called twice with the same adapter. Call it once');
   const { origins, ...others } = options;
   checkNoOthers('withSessions', others, 'origins');
-  const gatekeeper = new Gatekeeper(
-    ofModule<SessionConfig>(app, SESSION_CONFIG),
-    ofModule(app, OpenConnections),
-    new AllowedOrigins(origins),
-    (handshake) => addresseeOf(app.get(HttpAdapterHost, { strict: false }).httpAdapter, handshake),
-  );
+  const sessions = socketSessionsOf(app);
+  const gatekeeper = new Gatekeeper(sessions, new AllowedOrigins(origins), LIST_IT);
   wrapped.add(adapter);
   const { bindClientConnect, bindMessageHandlers, dispose, close } = adapter as Adapter;
   const added: Partial<Adapter> = {
     bindClientConnect(server, callback) {
       return bindClientConnect.call(adapter, server, (client: RawSocket, ...rest: unknown[]) => {
-        gatekeeper.admit(client, client.request ?? (rest[0] as IncomingMessage));
+        openSocket(client, client.request ?? (rest[0] as IncomingMessage), gatekeeper, sessions);
         callback(client, ...rest);
       });
     },
@@ -63,13 +58,13 @@ export function withSessions<A extends WebSocketAdapter>(
   // server.
   if (dispose) {
     added.dispose = async () => {
-      await gatekeeper.finish();
+      await sessions.finish();
       return dispose.call(adapter);
     };
   } else {
     added.close = async (server) => {
       await close.call(adapter, server);
-      await gatekeeper.finish();
+      await sessions.finish();
     };
   }
   return Object.assign(adapter, added);
@@ -90,10 +85,9 @@ export async function sessionOfSocket(client: object): Promise<Session | undefin
   return socket.session();
 }
 
-/** A provider of `SessionModule`. */
-function ofModule<T>(app: INestApplicationContext, token: Type<T> | symbol): T {
+function socketSessionsOf(app: INestApplicationContext): SocketSessions {
   try {
-    return app.get<T>(token, { strict: false });
+    return app.get(SocketSessions, { strict: false });
   } catch (cause) {
     throw new TypeError(
       'withSessions(adapter, app) needs SessionModule in the app. Import SessionModule.forRoot({ secret }) in the root module',

@@ -11,11 +11,10 @@ import {
   of,
   type Observable,
 } from 'rxjs';
+import type { SocketExchange } from '../handshake/exchange.js';
 import { runMessage, type GatewayMessage } from '../nest/transports/sockets.js';
 import { keepBoth } from '../http/failure.js';
-import { LiveSession } from '../session/live-session.js';
 import type { SessionWork } from '../session/work.js';
-import type { SocketExchange } from './exchange.js';
 
 /** An acknowledgement function of Socket.IO. */
 type Acknowledge = (...values: unknown[]) => void;
@@ -40,11 +39,11 @@ export class SessionMessage implements GatewayMessage {
 
   get session(): unknown {
     if (this.rejection) throw this.rejection.error;
-    return this.exchange.holder.session;
+    return this.exchange.session;
   }
 
   isOwn(value: unknown): boolean {
-    return LiveSession.isLive(value);
+    return this.exchange.isOwn(value);
   }
 
   get #work(): SessionWork {
@@ -107,11 +106,6 @@ export class SessionMessage implements GatewayMessage {
   /** Whether `error` says that the session was not saved. */
   isFailure(error: unknown): boolean {
     return this.#work.failure?.error === error;
-  }
-
-  /** Whether the session has ended, as far as this message knows. */
-  get sessionEnded(): boolean {
-    return this.#work.hasEnded;
   }
 
   /** Saves the changes when no response can be sent. */

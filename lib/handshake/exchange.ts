@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isSecure } from '../http/secure.js';
 import type { Client, NoToken } from '../session/client.js';
 import type { SessionConfig } from '../session/config.js';
+import { LiveSession } from '../session/live-session.js';
 import { SessionWork } from '../session/work.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { randomName } from '../token/token.js';
@@ -28,6 +29,17 @@ export class SocketExchange implements Client {
     this.holder = { headers, url, method, socket };
     this.isSecure = isSecure(this.holder, config.proxy);
     this.work = new SessionWork(config, this);
+  }
+
+  get session(): unknown {
+    return this.holder.session;
+  }
+
+  /**
+   * Whether `value` is a session object of this package, and not what a handler or another package put in its place.
+   */
+  isOwn(value: unknown): boolean {
+    return LiveSession.isLive(value);
   }
 
   canGiveToken(): NoToken {
