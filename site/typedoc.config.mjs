@@ -20,6 +20,7 @@ export default {
     '../lib/index.ts',
     '../lib/express/index.ts',
     '../lib/sockets/index.ts',
+    '../lib/graphql/index.ts',
     '../lib/store.ts',
     '../lib/stores/*/index.ts',
     '../lib/laws/index.ts',

@@ -135,7 +135,7 @@ function namedSections(page: string, title?: string): Map<string, Section[]> {
   const end = title === undefined ? -1 : sections.findIndex((one, at) => at >= from && one.level <= 2);
   const named = new Map<string, Section[]>();
   for (const section of sections.slice(from, end === -1 ? undefined : end)) {
-    const [, name] = /^`(\w+)(?:\(.*\))?`$/.exec(section.title) ?? [];
+    const [, name] = /^`([\w-]+)(?:\(.*\))?`$/.exec(section.title) ?? [];
     if (section.level === 3 && name !== undefined) named.set(name, [...(named.get(name) ?? []), section]);
   }
   return named;

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Controller, Get, Injectable } from '@nestjs/common';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import {
@@ -11,13 +10,11 @@ import {
   Query,
   ResolveField,
   Resolver,
-  Subscription,
 } from '@nestjs/graphql';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import type { INestApplication } from '@nestjs/common';
-import { WebSocket } from 'ws';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Session, SessionModule, type SessionModuleOptions } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
@@ -104,13 +101,6 @@ class BasketResolver {
     }
     return true;
   }
-
-  @Subscription(() => String)
-  events(@Session() session: Session): AsyncIterator<unknown> {
-    return (async function* () {
-      yield { events: session.id };
-    })();
-  }
 }
 
 @Controller()
@@ -125,7 +115,6 @@ let names = 0;
 
 interface Running {
   app: INestApplication;
-  url: string;
   store: RecordingStore;
   browser: Browser;
   ask(query: string): Promise<ReceivedResponse>;
@@ -168,7 +157,7 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
     onTestFinished(() => app.close());
     const browser = new Browser(await app.getUrl());
     const ask = (query: string): Promise<ReceivedResponse> => browser.post(path, { query });
-    return { app, url: browser.url, store, browser, ask };
+    return { app, store, browser, ask };
   }
 
   it('the queries of one operation, resolved in parallel, share a session that is committed once', async () => {
@@ -281,23 +270,5 @@ describe.each(PLATFORMS)('GraphQL on %s', (_, adapter) => {
         { message: expect.stringContaining('has ended meanwhile'), extensions: { code: 'UNAUTHENTICATED' } },
       ],
     });
-  });
-
-  it('subscriptions, and queries over the same WebSocket, have no session, and the error says so', async () => {
-    const { url } = await run({ graphql: { subscriptions: { 'graphql-ws': true } } });
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
-    onTestFinished(() => socket.terminate());
-    await once(socket, 'open');
-    const next = async (): Promise<Bag> => {
-      const [message] = (await once(socket, 'message')) as [Buffer];
-      return JSON.parse(message.toString()) as Bag;
-    };
-    socket.send(JSON.stringify({ type: 'connection_init' }));
-    expect((await next())['type']).toBe('connection_ack');
-    for (const query of ['subscription { events }', '{ value(name: "user") }']) {
-      socket.send(JSON.stringify({ id: query, type: 'subscribe', payload: { query } }));
-      const response = JSON.stringify(await next());
-      expect(response).toContain('GraphQL over a WebSocket, as for subscriptions, has no session');
-    }
   });
 });

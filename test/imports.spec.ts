@@ -26,6 +26,7 @@ const ROOMS: Record<string, readonly string[]> = {
   handshake: ['contract', 'cookie', 'token', 'session', 'options', 'http'],
   nest: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake'],
   sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
+  graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // For what goes around any store and ships with this package, such as a cache.
   decorators: ['contract'],
 };
@@ -178,17 +179,27 @@ describe('the imports between rooms', () => {
     expect(circles).toEqual([]);
   });
 
-  it('an entry point for apps loads no driver, . nothing of sockets, and ./express nothing of Nest', () => {
+  it('an entry point for apps loads no driver, . nothing of sockets and GraphQL, and ./express nothing of Nest', () => {
     const drivers = Object.values(DRIVERS).filter((driver) => driver !== undefined);
     const loaded = (entry: string): string[] => [...loadedBy(entry)];
-    expect(loaded('lib/index.ts').filter((one) => [...drivers, '@nestjs/websockets'].includes(one))).toEqual(
-      [],
-    );
+    expect(
+      loaded('lib/index.ts').filter(
+        (one) => drivers.includes(one) || /^(@nestjs\/(websockets|graphql)|graphql)/.test(one),
+      ),
+    ).toEqual([]);
     expect(
       loaded('lib/express/index.ts').filter(
         (one) => drivers.includes(one) || /^(@nestjs|rxjs|reflect)/.test(one),
       ),
     ).toEqual([]);
+  });
+
+  it('./graphql loads graphql alone of its packages, and nothing of gateways', () => {
+    const loaded = [...loadedBy('lib/graphql/index.ts')];
+    expect(loaded.filter((one) => /^(graphql|@nestjs\/(websockets|graphql|apollo))/.test(one))).toEqual([
+      'graphql',
+    ]);
+    expect(loaded.filter((one) => one.startsWith('lib/sockets/'))).toEqual([]);
   });
 
   it('files outside lib/ import the package by its name, and so do specs except for the pure file beside them', () => {

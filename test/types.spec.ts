@@ -144,6 +144,7 @@ const OPTIONS: Record<string, string[]> = {
   ],
   '/express': ['ExpressSessionOptions', 'ToExpressStoreOptions', 'ExpressStoreOptions'],
   '/sockets': ['SocketSessionOptions'],
+  '/graphql': ['SubscriptionSessionOptions'],
   '/store': ['SessionPageOptions'],
   '/stores/cluster': ['ClusterStoreOptions', 'ServeSessionsOptions'],
   '/stores/redis': ['RedisStoreOptions', "RedisStoreOptions['cluster'] & object"],
@@ -184,6 +185,7 @@ describe('under exactOptionalPropertyTypes an app may pass undefined for each of
     const exported = exportsOf(files).filter((name) => name.endsWith('Options'));
     expect(exported.filter((one) => !types.some(({ name }) => name === one))).toEqual([
       'CookieOptions', // of express-session
+      'GraphqlWsOptions', // of graphql-ws
       'RedisConnectionOptions',
       'MongoConnectionOptions',
       'HazelcastConnectionOptions',

@@ -19,13 +19,18 @@ export function failureOf(error: unknown): Failure | undefined {
   return isReservedNameError(error) ? hidden(500) : undefined;
 }
 
+/** The response to any error: to one of another package, it is a 500 without its message. */
+export function responseTo(error: unknown): Failure {
+  return failureOf(error) ?? hidden(500);
+}
+
 function hidden(statusCode: number): Failure {
   return { statusCode, message: STATUS_CODES[statusCode]! };
 }
 
 /** Sends the response to a failed save, where no error handler or filter does. */
 export function sendFailure(res: ServerResponse, error: unknown): void {
-  const failure = failureOf(error) ?? hidden(500);
+  const failure = responseTo(error);
   const body = JSON.stringify(failure);
   res.statusCode = failure.statusCode;
   res.setHeader('Content-Type', 'application/json; charset=utf-8');

@@ -9,9 +9,11 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import type { Server } from 'node:http';
 import { hideMessages } from './default-filter.js';
 import { mountOn, prepareFastify } from './fastify.js';
 import { addresseeOf } from './handshake.js';
+import { provideUpgrades } from './upgrades.js';
 import { SessionInterceptor } from './session.interceptor.js';
 import { SocketSessions } from '../handshake/socket-sessions.js';
 import { createMiddleware } from '../http/middleware.js';
@@ -105,6 +107,7 @@ export class SessionModule
   configure(consumer: MiddlewareConsumer): void {
     const { forRoutes, exclude = [] } = this.options;
     prepareFastify(this.adapterHost.httpAdapter);
+    provideUpgrades(this.adapterHost.httpAdapter.getHttpServer() as Server | undefined, this.sockets);
     if (forRoutes === undefined && exclude.length === 0) {
       const adapter = this.adapterHost.httpAdapter;
       if (onAllPaths.has(adapter)) {

@@ -15,6 +15,7 @@ export interface Documented {
 const IMPORTS = `
 import type { CookieIdentityOptions, HeaderIdentityOptions, Session, SessionIdentity, SessionModule, SessionService } from 'nestjs-session-stores';
 import type { ExpressSessionOptions, ExpressStoreOptions, ToExpressStoreOptions } from 'nestjs-session-stores/express';
+import type { SubscriptionSessionOptions } from 'nestjs-session-stores/graphql';
 import type { SocketSessionOptions } from 'nestjs-session-stores/sockets';
 import type { ClusterStoreOptions, ServeSessionsOptions } from 'nestjs-session-stores/stores/cluster';
 import type { HazelcastStoreOptions, ReplicaMap } from 'nestjs-session-stores/stores/hazelcast';
@@ -52,7 +53,18 @@ const PLACES: Omit<Documented, 'name'>[] = [
     type: 'SessionIdentity',
     has: [/^[A-Z]/m],
   },
-  { page: 'reference/sockets.md', type: 'SocketSessionOptions', has: OPTION },
+  {
+    page: 'reference/sockets.md',
+    title: '`withSessions(adapter, app, options)`',
+    type: 'SocketSessionOptions',
+    has: OPTION,
+  },
+  {
+    page: 'reference/sockets.md',
+    title: '`subscriptionsWithSessions(options)`',
+    type: 'SubscriptionSessionOptions',
+    has: OPTION,
+  },
   {
     page: 'reference/express.md',
     title: 'Options of `session()`',

@@ -1,29 +1,45 @@
 import { HttpException, type ExecutionContext } from '@nestjs/common';
 import { catchError } from 'rxjs';
-import { exchangeOf, type SessionExchange } from '../../http/exchange.js';
+import { exchangeOf } from '../../http/exchange.js';
 import { failureOf } from '../../http/failure.js';
 import { rawRequest } from '../fastify.js';
 import { NO_SESSION } from './http.js';
-import type { Transport } from './transport.js';
+import type { HandlerWork, Transport } from './transport.js';
 
 const NO_SESSION_ON_SOCKET =
-  'GraphQL over a WebSocket, as for subscriptions, has no session, because its operations have no HTTP requests of their own. Use the session in a query or mutation over HTTP, and give the client a ticket for its subscriptions there';
+  'This GraphQL operation has no session. Over a WebSocket, write subscriptions: subscriptionsWithSessions() in GraphQLModule.forRoot, with subscriptionsWithSessions from nestjs-session-stores/graphql. If you set `context`, return the req that it is called with';
+
+/** The context of an operation over a WebSocket → the work on its session. */
+const operations = new WeakMap<object, HandlerWork>();
+
+/** Whether an operation has this context already. */
+export function isOperation(context: object): boolean {
+  return operations.has(context);
+}
+
+/** Lets the resolvers of an operation over a WebSocket find its session by their context. */
+export function addOperation(context: object, work: HandlerWork): void {
+  operations.set(context, work);
+}
 
 /**
- * Resolvers of GraphQL over HTTP. Those of one operation share a session, which is committed once, before the operation's
- * response.
+ * Resolvers of GraphQL. Those of one operation share a session, which is committed once, before the operation's response.
  */
-export const graphql: Transport<SessionExchange> = {
-  workOf: (context) => exchangeOf(requestOf(context)),
+export const graphql: Transport = {
+  workOf: (context) => operations.get(contextOf(context)) ?? exchangeOf(requestOf(context)),
   whyNone: (context) =>
     isSubscription(context) || isSocket(requestOf(context)) ? NO_SESSION_ON_SOCKET : NO_SESSION,
   settle: (_, handler) => handler.handle().pipe(catchError(rethrowAsHttp)),
 };
 
+/** The context of an operation. The arguments of a resolver are parent, arguments, context and info. */
+function contextOf(context: ExecutionContext): { req?: object } {
+  return context.getArgByIndex<{ req?: object } | undefined>(2) ?? {};
+}
+
 /** Node's request of an operation; `undefined` if its context has none. */
 function requestOf(context: ExecutionContext): object | undefined {
-  // The arguments of a resolver are parent, arguments, context and info.
-  const { req } = (context.getArgByIndex(2) ?? {}) as { req?: object };
+  const { req } = contextOf(context);
   return req && rawRequest(req);
 }
 
@@ -32,10 +48,10 @@ function isSubscription(context: ExecutionContext): boolean {
   return info?.operation?.operation === 'subscription';
 }
 
-/** Whether this is the upgraded request of a WebSocket, or the object that graphql-ws puts in a request's place. */
+/** Whether this is the upgraded request of a WebSocket, or no request, such as what graphql-ws puts in its place. */
 function isSocket(request: object | undefined): boolean {
-  const { extra, headers } = (request ?? {}) as { extra?: unknown; headers?: { upgrade?: string } };
-  return extra !== undefined || headers?.upgrade !== undefined;
+  const { headers } = (request ?? {}) as { headers?: { upgrade?: string } };
+  return headers === undefined || headers.upgrade !== undefined;
 }
 
 /**

@@ -1,0 +1,5 @@
+export {
+  subscriptionsWithSessions,
+  type GraphqlWsOptions,
+  type SubscriptionSessionOptions,
+} from './subscriptions.js';
