@@ -1,230 +1,35 @@
-import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
-import {
-  Injectable,
-  UseGuards,
-  type CanActivate,
-  type ExecutionContext,
-  type INestApplication,
-} from '@nestjs/common';
-import { Args, GraphQLModule, Mutation, Query, Resolver, Subscription } from '@nestjs/graphql';
+import type { EventEmitter } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Test } from '@nestjs/testing';
 import { execute, subscribe } from 'graphql';
-import { createClient, type ClientOptions, type FormattedExecutionResult } from 'graphql-ws';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { WebSocket } from 'ws';
-import {
-  Session,
-  sessionOf,
-  SessionModule,
-  SessionService,
-  type SessionModuleOptions,
-} from 'nestjs-session-stores';
 import { subscriptionsWithSessions } from 'nestjs-session-stores/graphql';
 import { eventually } from './eventually.js';
-import { Browser, type ReceivedResponse } from './http/browser.js';
+import {
+  connect,
+  serveSubscriptions,
+  type Bag,
+  type SubscriptionAppOptions,
+} from './graphql/subscription.app.js';
 import { Gates } from './http/gates.js';
+import { cert, key } from './redis/certificate.js';
 import { cookieOf } from './sockets/gateway.app.js';
-import { MapStore } from './stores/map.store.js';
-import { RecordingStore } from './stores/recording.store.js';
-
-type Bag = Session & Record<string, unknown>;
-type Result = FormattedExecutionResult<Record<string, unknown>>;
-
-@Injectable()
-class HasUser implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
-    return (sessionOf(context) as Bag | undefined)?.['user'] !== undefined;
-  }
-}
-
-/** Fails with the store's own error, which Nest passes to no interceptor. */
-@Injectable()
-class Saves implements CanActivate {
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const session = sessionOf(context) as Bag;
-    session['guarded'] = true;
-    await session.save();
-    return true;
-  }
-}
-
-@Injectable()
-class Events extends Gates {
-  /** How many subscriptions have ended. */
-  ended = 0;
-
-  /** Emits the values of a list, then one when the gate opens. */
-  async *emit(name: string, values: unknown[], gate: string): AsyncGenerator<Record<string, unknown>> {
-    try {
-      for (const value of values) yield { [name]: value };
-      await this.pass(gate);
-      yield { [name]: 'after the gate' };
-    } finally {
-      this.ended++;
-    }
-  }
-}
-
-@Resolver()
-class Account {
-  constructor(private readonly events: Events) {}
-
-  @Query(() => String, { nullable: true })
-  user(@Session('user') user?: string): string | undefined {
-    return user;
-  }
-
-  @Query(() => String)
-  @UseGuards(Saves)
-  guardedBySave(): string {
-    return 'saved';
-  }
-
-  @Query(() => String, { nullable: true })
-  value(@Session() session: Bag, @Args('name') name: string): string | undefined {
-    return session[name] as string | undefined;
-  }
-
-  @Mutation(() => String)
-  async login(@Session() session: Bag, @Args('user') user: string): Promise<string> {
-    await session.regenerate();
-    session['user'] = user;
-    return session.id;
-  }
-
-  @Mutation(() => Boolean)
-  set(@Session() session: Bag, @Args('name') name: string, @Args('value') value: string): boolean {
-    session[name] = value;
-    return true;
-  }
-
-  @Mutation(() => Boolean)
-  async setSlowly(@Session() session: Bag, @Args('name') name: string): Promise<boolean> {
-    await this.events.pass(name);
-    session[name] = 'set';
-    return true;
-  }
-
-  @Mutation(() => Boolean)
-  async rotate(@Session() session: Bag, @Args('grace') grace: number): Promise<boolean> {
-    await session.rotate({ grace });
-    return true;
-  }
-
-  @Mutation(() => Boolean)
-  async logout(@Session() session: Bag): Promise<boolean> {
-    await session.destroy();
-    return true;
-  }
-
-  /** Emits the user, then a value when the gate `events` opens. */
-  @Subscription(() => String, { nullable: true })
-  userEvents(@Session() session: Bag) {
-    return this.events.emit('userEvents', [session['user'] ?? 'nobody'], 'events');
-  }
-
-  @Subscription(() => String)
-  @UseGuards(HasUser)
-  guardedEvents(@Session('user') user: string) {
-    return this.events.emit('guardedEvents', [user], 'events');
-  }
-
-  /** Changes the session, and emits at once. */
-  @Subscription(() => String)
-  changing(@Session() session: Bag) {
-    session['subscribed'] = 'yes';
-    return this.events.emit('changing', ['changed'], 'events');
-  }
-}
-
-interface Connected {
-  /** Resolves to the only result of a query or mutation. */
-  ask(query: string): Promise<Result>;
-  /** The results of a subscription, which end when the connection does. */
-  events(query: string): AsyncIterableIterator<Result>;
-  /** How the server closed the connection; `undefined` while it is open. */
-  closed(): { code: number; reason: string } | undefined;
-  close(): void;
-}
 
 const PLATFORMS = [
   ['Express', () => new ExpressAdapter()],
-  ['Fastify', () => new FastifyAdapter()],
+  ['Fastify', (options?: object) => new FastifyAdapter(options)],
 ] as const;
 
 afterEach(() => vi.restoreAllMocks());
 
 describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
-  async function run({
-    graphql,
-    subscriptions = subscriptionsWithSessions(),
-    hasModule = true,
-    before,
-    host = '127.0.0.1',
-    options,
-  }: {
-    graphql?: Partial<ApolloDriverConfig>;
-    subscriptions?: NonNullable<ApolloDriverConfig['subscriptions']>;
-    hasModule?: boolean;
-    before?: (app: INestApplication) => void;
-    host?: string;
-    options?: Partial<SessionModuleOptions>;
-  } = {}) {
-    const store = new RecordingStore(new MapStore());
-    const logged: string[] = [];
-    const log = (message: string): void => void logged.push(message);
-    const testing = await Test.createTestingModule({
-      imports: [
-        ...(hasModule
-          ? [
-              SessionModule.forRoot({
-                secret: 'graphql',
-                store,
-                recheck: Infinity,
-                logger: { warn: log, error: log },
-                ...options,
-              }),
-            ]
-          : []),
-        GraphQLModule.forRoot<ApolloDriverConfig>({
-          driver: ApolloDriver,
-          autoSchemaFile: true,
-          graphiql: false,
-          subscriptions,
-          ...graphql,
-        }),
-      ],
-      providers: [Account, Events],
-    }).compile();
-    const app = testing.createNestApplication(adapter(), { logger: false });
-    before?.(app);
-    await app.listen(0, host);
-    onTestFinished(() => app.close());
-    const { port } = app.getHttpServer().address() as { port: number };
-    const url = `http://${host}:${port}`;
-    const browser = new Browser(url);
-    const ask = (query: string): Promise<ReceivedResponse> => browser.post('/graphql', { query });
-    return {
-      app,
-      url,
-      store,
-      logged,
-      browser,
-      /** Sends an operation over HTTP. */
-      ask,
-      events: app.get(Events),
-      sessions: hasModule ? app.get(SessionService) : (undefined as never),
-      async login(): Promise<string> {
-        return (await ask('mutation { login(user: "ann") }')).json<{ data: { login: string } }>().data.login;
-      },
-      connect: (headers: Record<string, string> = { cookie: cookieOf(browser) }) => connect(url, headers),
-    };
-  }
+  const run = (options: SubscriptionAppOptions = {}, platform: object = {}) =>
+    serveSubscriptions(adapter(platform), options);
 
   it('has the session of the handshake in queries, mutations and subscriptions, read again for each', async () => {
-    const { login, connect: open, ask } = await run();
+    const { login, open, ask } = await run();
     await login();
     const client = open();
     expect(await client.ask('{ user }')).toEqual({ data: { user: 'ann' } });
@@ -235,7 +40,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('saves the changes of an operation once, before its result', async () => {
-    const { login, connect: open, sessions, store } = await run();
+    const { login, open, sessions, store } = await run();
     const id = await login();
     const client = open();
     await client.ask('{ user }');
@@ -247,14 +52,17 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('saves the changes of a subscribe resolver before the first event', async () => {
-    const { login, connect: open, sessions, store } = await run();
+    const { login, open, sessions, store } = await run();
     const id = await login();
     const gates = new Gates();
     store.before = async (operation) => (operation === 'update' ? gates.pass('update') : undefined);
-    const first = open().events('subscription { changing }').next();
+    const client = open();
+    const first = client.events('subscription { changing }').next();
     let hasCome = false;
     void first.then(() => (hasCome = true));
     await gates.reached('update');
+    // Whatever was sent before this response has come by now.
+    await client.ask('{ user }');
     expect(hasCome).toBe(false);
     gates.open('update');
     expect((await first).value).toEqual({ data: { changing: 'changed' } });
@@ -262,7 +70,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('gives parallel operations a session object each, and keeps all changes', async () => {
-    const { login, connect: open, sessions, events } = await run();
+    const { login, open, sessions, events } = await run();
     const id = await login();
     const client = open();
     const both = ['a', 'b'].map((name) => client.ask(`mutation { setSlowly(name: "${name}") }`));
@@ -276,7 +84,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('runs guards that use the session', async () => {
-    const { login, connect: open } = await run();
+    const { login, open } = await run();
     await login();
     const events = open().events('subscription { guardedEvents }');
     expect((await events.next()).value).toEqual({ data: { guardedEvents: 'ann' } });
@@ -287,7 +95,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('has an empty session without a cookie, which cannot be saved', async () => {
-    const { connect: open, store, logged } = await run();
+    const { open, store, logged } = await run();
     const client = open({});
     expect(await client.ask('{ user }')).toEqual({ data: { user: null } });
     expect(await client.ask('mutation { set(name: "user", value: "ann") }')).toEqual({
@@ -298,13 +106,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('has an empty session for a page of a foreign origin, unless it is listed', async () => {
-    const {
-      login,
-      connect: open,
-      browser,
-      logged,
-      url,
-    } = await run({
+    const { login, open, browser, logged, url } = await run({
       subscriptions: subscriptionsWithSessions({ origins: ['https://app.example.com'] }),
     });
     await login();
@@ -319,22 +121,23 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('compares the origin with the forwarded host of a trusted proxy', async () => {
-    const forwarded = { 'x-forwarded-host': 'shop.example.com', 'x-forwarded-proto': 'https' };
-    const origin = 'https://shop.example.com';
-    const trusting = await run({
-      before: (app) => {
-        const platform = app.getHttpAdapter();
-        if (platform.getType() === 'express') (platform as ExpressAdapter).set('trust proxy', true);
+    const headers = { 'x-forwarded-host': 'shop.example.com', 'x-forwarded-proto': 'https' };
+    const { login, open, browser } = await run(
+      {
+        before: (app) => {
+          const platform = app.getHttpAdapter();
+          if (platform instanceof ExpressAdapter) platform.set('trust proxy', true);
+        },
       },
-    });
-    await trusting.login();
-    const client = trusting.connect({ cookie: cookieOf(trusting.browser), ...forwarded, origin });
-    const isTrusted = trusting.app.getHttpAdapter().getType() === 'express';
-    expect((await client.ask('{ user }')).data).toEqual({ user: isTrusted ? 'ann' : null });
+      { trustProxy: true },
+    );
+    await login();
+    const client = open({ cookie: cookieOf(browser), origin: 'https://shop.example.com', ...headers });
+    expect(await client.ask('{ user }')).toEqual({ data: { user: 'ann' } });
   });
 
   it('closes a connection with 4401 at once after a logout over HTTP, without further events', async () => {
-    const { login, connect: open, ask, events } = await run();
+    const { login, open, ask, events } = await run();
     await login();
     const client = open();
     const results = client.events('subscription { userEvents }');
@@ -347,7 +150,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('closes a connection without any operation too', async () => {
-    const { login, connect: open, sessions, store } = await run();
+    const { login, open, sessions, store } = await run();
     const id = await login();
     store.take();
     const client = open();
@@ -357,7 +160,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('closes a connection with 4403 after a rotation without a grace, and not after one with a grace', async () => {
-    const { login, connect: open, ask, events } = await run();
+    const { login, open, ask, events } = await run();
     await login();
     const client = open();
     const results = client.events('subscription { userEvents }');
@@ -390,7 +193,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('runs no operation after the session has ended, and closes the connection', async () => {
-    const { login, connect: open, sessions, store } = await run();
+    const { login, open, sessions, store } = await run();
     const id = await login();
     const client = open();
     await client.ask('{ user }');
@@ -402,7 +205,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('sends the result of an operation that ends the session itself, and then closes the connection', async () => {
-    const { login, connect: open, sessions } = await run();
+    const { login, open, sessions } = await run();
     const id = await login();
     const client = open();
     expect(await client.ask('mutation { logout }')).toEqual({ data: { logout: true } });
@@ -411,7 +214,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('reports a failed save as the error of the operation, without data and details', async () => {
-    const { login, connect: open, sessions, store, events, logged } = await run();
+    const { login, open, sessions, store, events, logged } = await run();
     const id = await login();
     const client = open();
     store.failing = ['update'];
@@ -430,7 +233,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('rejects an operation while the store is unreachable, without details', async () => {
-    const { login, connect: open, store, logged } = await run();
+    const { login, open, store, logged } = await run();
     await login();
     const client = open();
     await client.ask('{ user }');
@@ -442,12 +245,17 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it("keeps the store's message from clients if a guard fails with it", async () => {
-    const { login, connect: open, store } = await run();
+    const { login, open, store } = await run();
     await login();
     const client = open();
     await client.ask('{ user }');
-    store.failing = ['update'];
+    let updates = 0;
+    // The guard's own save fails, and the one at the end does not.
+    store.before = async (operation) => {
+      if (operation === 'update') store.failing = ++updates === 1 ? ['update'] : false;
+    };
     const { errors } = await client.ask('{ guardedBySave }');
+    expect(updates).toBe(2);
     expect(errors).toMatchObject([{ message: 'Service Unavailable' }]);
   });
 
@@ -462,7 +270,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
       }),
     ],
   ])('finds the session if `context` is %s', async (_what, context) => {
-    const { login, connect: open } = await run({ graphql: { context } });
+    const { login, open } = await run({ graphql: { context } });
     await login();
     const client = open();
     const results = await Promise.all([client.ask('{ user }'), client.ask('{ user }')]);
@@ -470,34 +278,25 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('finds the session if graphql-ws uses one context for all operations of a connection', async () => {
-    const {
-      login,
-      connect: open,
-      events,
-      sessions,
-    } = await run({
+    const { login, open, events, sessions } = await run({
       subscriptions: subscriptionsWithSessions({
         'graphql-ws': { context: (context) => context as object as Bag },
       }),
     });
     const id = await login();
     const client = open();
-    const slow = client.ask('mutation { setSlowly(name: "a") }');
+    const slow = client.ask('mutation { setSlowly(name: "a") set(name: "c", value: "1") }');
     await events.reached('a');
     expect(await client.ask('mutation { set(name: "b", value: "1") }')).toEqual({ data: { set: true } });
     expect((await sessions.find(id))?.data).not.toHaveProperty('a');
     events.open('a');
-    expect(await slow).toEqual({ data: { setSlowly: true } });
-    expect((await sessions.find(id))?.data).toMatchObject({ a: 'set', b: '1' });
+    expect(await slow).toEqual({ data: { setSlowly: true, set: true } });
+    expect((await sessions.find(id))?.data).toMatchObject({ a: 'set', b: '1', c: '1' });
   });
 
   it("calls the app's own onConnect, execute and subscribe", async () => {
     const called: string[] = [];
-    const {
-      login,
-      connect: open,
-      url,
-    } = await run({
+    const { login, open, url } = await run({
       subscriptions: subscriptionsWithSessions({
         'graphql-ws': {
           onConnect: ({ connectionParams }) => {
@@ -524,10 +323,25 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
     await expect(rejected.ask('{ user }')).rejects.toMatchObject({ code: 4403 });
   });
 
-  it('works on the host localhost, for which Fastify listens on several addresses', async () => {
-    const { login, connect: open } = await run({ host: 'localhost' });
+  it('works through a further server that passes its upgrades on, as Fastify has for localhost', async () => {
+    const { app, login, browser } = await run();
     await login();
-    expect(await open().ask('{ user }')).toEqual({ data: { user: 'ann' } });
+    const main = app.getHttpServer() as EventEmitter;
+    const further = createServer();
+    further.on('upgrade', main.emit.bind(main, 'upgrade'));
+    await new Promise<void>((resolve) => further.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void further.close());
+    const { port } = further.address() as AddressInfo;
+    const client = connect(`http://127.0.0.1:${port}`, { cookie: cookieOf(browser) });
+    expect(await client.ask('{ user }')).toEqual({ data: { user: 'ann' } });
+  });
+
+  it('works over HTTPS', async () => {
+    const https = { cert, key };
+    const { sessions, url } = await run({ https }, { https });
+    const { token } = await sessions.create({ user: 'ann' });
+    const client = connect(url, { cookie: `sid=${token}`, origin: url });
+    expect(await client.ask('{ user }')).toEqual({ data: { user: 'ann' } });
   });
 
   it('works under a global prefix', async () => {
@@ -539,7 +353,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
   });
 
   it('saves the changes of operations in flight before a closing app closes its store', async () => {
-    const { app, login, connect: open, store, events } = await run();
+    const { app, login, open, store, events } = await run();
     await login();
     const client = open();
     client.ask('mutation { setSlowly(name: "late") }').catch(() => {});
@@ -554,7 +368,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
 
   it('closes connections with 4500 without SessionModule, and the error says what to do', async () => {
     const error = vi.spyOn(console, 'error').mockImplementation(() => {});
-    const { connect: open } = await run({ hasModule: false });
+    const { open } = await run({ hasModule: false });
     await expect(open({}).ask('{ __typename }')).rejects.toMatchObject({ code: 4500 });
     expect(String(error.mock.calls[0]?.[1])).toContain('Import SessionModule.forRoot({ secret })');
   });
@@ -563,7 +377,7 @@ describe.each(PLATFORMS)('GraphQL over WebSockets on %s', (_, adapter) => {
     ['the driver has no subscriptionsWithSessions()', {}, { 'graphql-ws': true }],
     ['`context` hides the request', { context: () => ({ req: {} }) }, subscriptionsWithSessions()],
   ])('throws an error that says what to write if %s', async (_case, graphql, subscriptions) => {
-    const { connect: open } = await run({ graphql, subscriptions });
+    const { open } = await run({ graphql, subscriptions });
     const client = open({});
     for (const query of ['{ value(name: "user") }', 'subscription { changing }']) {
       const { errors } = await client.ask(query);
@@ -590,44 +404,3 @@ describe('subscriptionsWithSessions', () => {
     expect(options).toMatchObject({ path: '/subscriptions', connectionInitWaitTimeout: 10 });
   });
 });
-
-/** Connects a client of graphql-ws, which is closed after the test. */
-function connect(
-  url: string,
-  headers: Record<string, string> | (() => Record<string, string>),
-  options: Partial<ClientOptions> = {},
-): Connected {
-  class WithHeaders extends WebSocket {
-    constructor(address: string, protocols: string) {
-      super(address, protocols, { headers: typeof headers === 'function' ? headers() : headers });
-    }
-  }
-  let closed: { code: number; reason: string } | undefined;
-  const client = createClient({
-    url: `${url.replace(/^http/, 'ws')}/graphql`,
-    webSocketImpl: WithHeaders,
-    lazy: false,
-    retryAttempts: 0,
-    onNonLazyError: () => {},
-    on: {
-      closed: (event) => {
-        const { code, reason } = event as { code: number; reason: string };
-        closed = { code, reason };
-      },
-    },
-    ...options,
-  });
-  onTestFinished(() => void client.dispose());
-  const events = (query: string): AsyncIterableIterator<Result> =>
-    client.iterate<Record<string, unknown>>({ query }) as AsyncIterableIterator<Result>;
-  return {
-    events,
-    async ask(query) {
-      const all = events(query);
-      const { value } = (await all.next()) as { value: Result };
-      return value;
-    },
-    closed: () => closed,
-    close: () => void client.dispose(),
-  };
-}

@@ -55,13 +55,13 @@ const PLACES: Omit<Documented, 'name'>[] = [
   },
   {
     page: 'reference/sockets.md',
-    title: '`withSessions(adapter, app, options)`',
+    title: 'Options of `withSessions()`',
     type: 'SocketSessionOptions',
     has: OPTION,
   },
   {
     page: 'reference/sockets.md',
-    title: '`subscriptionsWithSessions(options)`',
+    title: 'Options of `subscriptionsWithSessions()`',
     type: 'SubscriptionSessionOptions',
     has: OPTION,
   },
