@@ -15,12 +15,15 @@ import {
   WebSocketServer,
 } from '@nestjs/websockets';
 import { Test } from '@nestjs/testing';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Server, Socket } from 'socket.io';
 import { describe, expect, it } from 'vitest';
 import { Session, SessionModule } from 'nestjs-session-stores';
 import { withSessions } from 'nestjs-session-stores/sockets';
 import { eventually } from '../eventually.js';
 import { Gates } from '../http/gates.js';
+import { MapStore } from '../stores/map.store.js';
+import { RecordingStore } from '../stores/recording.store.js';
 import { connectIo, connectWs } from './clients.js';
 import { cookieOf, serveGateways, type Bag } from './gateway.app.js';
 
@@ -100,6 +103,14 @@ class OnAPath {
   @SubscribeMessage('user')
   user(@Session('user') user?: string) {
     return { event: 'user', data: user ?? null };
+  }
+
+  /** Ends its session, and responds after the store has announced that. */
+  @SubscribeMessage('leave')
+  async leave(@Session() session: Bag) {
+    await session.destroy();
+    await wait(100);
+    return { event: 'left', data: true };
   }
 }
 
@@ -239,6 +250,20 @@ describe('gateways on ws', () => {
       code: 1008,
       reason: 'the session has ended, or its secret was replaced. Connect again',
     });
+  });
+});
+
+describe('gateways on a store that announces changes', () => {
+  it('respond to a message that ends its session itself, and then close the socket', async () => {
+    const store = new RecordingStore(new MapStore());
+    const { login, url } = await serveGateways('ws', [OnAPath], { store, recheck: Infinity });
+    const client = await connectWs(url, { cookie: cookieOf((await login()).browser) }, '/events');
+    const received: string[] = [];
+    client.on('message', (text) => received.push(String(text)));
+    client.on('close', (code) => received.push(`closed with ${code}`));
+    client.send(JSON.stringify({ event: 'leave' }));
+    await eventually(() => received.length === 2);
+    expect(received).toEqual([JSON.stringify({ event: 'left', data: true }), 'closed with 1008']);
   });
 });
 
