@@ -82,8 +82,8 @@ export class GraphqlConnection {
       const rejection = await this.#begin(exchange);
       if (rejection) return rejection;
       const result = await this.#saved(() => run(withSession(args, exchange)), exchange);
-      if (isIterable(result) || !exchange.work.hasEnded) return result;
-      // It has ended its own session, such as a logout.
+      if (isIterable(result) || !(exchange.work.hasEnded || session.isEnding)) return result;
+      // It may be what ended the session, such as a logout.
       isLast = true;
       return lastResult(result, () => session.finish(exchange));
     } finally {

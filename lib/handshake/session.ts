@@ -16,6 +16,12 @@ export interface Presented {
   tokens: readonly Token[];
 }
 
+/**
+ * How long a message may take to its first response once the session of its socket has ended, in milliseconds. It may be
+ * the message that cleared the user's sessions.
+ */
+const LET_RESPOND = 150;
+
 /** How many messages of one socket may wait for the store. Further ones are rejected. */
 const MOST_WAITING = 1000;
 
@@ -45,8 +51,8 @@ export class SocketSession {
   #ended: EndReason | undefined;
   /** Whether the socket is closed, by us or by its client. */
   #isClosed = false;
-  /** The messages without a response. */
-  readonly #unfinished = new Set<SocketExchange>();
+  /** The messages without a first response. */
+  readonly #unanswered = new Set<SocketExchange>();
   /** How many messages wait for the store. */
   #waiting = 0;
   #lastRead: Promise<unknown> = Promise.resolve();
@@ -71,6 +77,11 @@ export class SocketSession {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Whether the session has ended, and the socket is closed after the responses in progress. */
+  get isEnding(): boolean {
+    return this.#ended !== undefined;
   }
 
   /** Looks up the session, so that its end closes the socket before the first message too. */
@@ -109,7 +120,7 @@ export class SocketSession {
    * the error of the store. Call `finish` after either.
    */
   async begin(exchange: SocketExchange): Promise<void> {
-    this.#unfinished.add(exchange);
+    this.#unanswered.add(exchange);
     if (this.#ended) throw new RejectedMessage('ended');
     if (this.#waiting >= MOST_WAITING) throw new RejectedMessage('too many');
     const loading = this.#load(exchange.work);
@@ -124,9 +135,15 @@ export class SocketSession {
     work.then(done, done);
   }
 
-  /** The response to a message was sent. Closes the socket if the session has ended, by this message or otherwise. */
+  /** The first response to a message was sent. More may follow, unless the session has ended by another message. */
+  answered(exchange: SocketExchange): void {
+    this.#unanswered.delete(exchange);
+    if (this.#ended && !exchange.work.hasEnded) this.#end(this.#ended);
+  }
+
+  /** All responses to a message were sent. Closes the socket if the session has ended, by this message or otherwise. */
   finish(exchange: SocketExchange): void {
-    this.#unfinished.delete(exchange);
+    this.#unanswered.delete(exchange);
     if (exchange.work.hasEnded) this.#end('ended');
     else if (this.#ended) this.#end(this.#ended);
   }
@@ -180,7 +197,9 @@ export class SocketSession {
     const { held } = work;
     const at = tokens.findIndex(({ id, secretHash }) => id === held?.id && secretHash === held.secretHash);
     if (at < 0) {
-      this.#open.release();
+      // The handshake began with a session. If it had ended before, the socket would go on without one.
+      if (this.#open.isNamed) this.#end('ended');
+      else this.#open.release();
       return [];
     }
     this.#token = tokens[at];
@@ -203,11 +222,15 @@ export class SocketSession {
     return read;
   }
 
-  /** Closes the socket, but not before the response to a message that has itself ended the session. */
+  /**
+   * Closes the socket: at once, or after the first responses to the messages in progress, for which it waits a moment. It
+   * waits longer for a message that has itself ended the session.
+   */
   #end(reason: EndReason): void {
     this.#ended ??= reason;
-    if (![...this.#unfinished].some(({ work }) => work.hasEnded)) return this.#closeNow();
-    setTimeout(() => this.#closeNow(), LET_FINISH).unref();
+    if (this.#unanswered.size === 0) return this.#closeNow();
+    const endedIt = [...this.#unanswered].some(({ work }) => work.hasEnded);
+    setTimeout(() => this.#closeNow(), endedIt ? LET_FINISH : LET_RESPOND).unref();
   }
 
   #closeNow(): void {

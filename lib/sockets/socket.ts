@@ -112,8 +112,9 @@ export class GatewaySocket {
           handling = begun.run(() =>
             this.#handled(handler, begun, args).subscribe({
               next: (response) => {
-                responded = true;
                 client.next(response);
+                if (!responded) this.#session.answered(exchange);
+                responded = true;
                 if (client.closed) stop();
               },
               error: (error: unknown) => client.error(error),

@@ -84,7 +84,7 @@ describe('keys of other programs', () => {
     const handshake = 'hello client|setinfo info'.split(' ');
     const sent = 'evalsha eval hgetall hmget'.split(' ');
     const scripted =
-      'time pttl pexpireat exists unlink get set hget hset hdel zadd zrem zrange zrangebyscore zscore zcount zrandmember'.split(
+      'time pttl pexpireat exists unlink get set incr publish hget hset hdel zadd zrem zrange zrangebyscore zscore zcount zrandmember'.split(
         ' ',
       );
     expect(run.filter((name) => !handshake.concat(sent, scripted).includes(name))).toEqual([]);

@@ -10,7 +10,7 @@ const isLong = process.env['LONG'] !== undefined;
 const HANDSHAKES = isLong ? 1000 : 100;
 /** How many handshakes are in progress at a time. */
 const AT_ONCE = 25;
-/** The last point of a handshake at which its session is destroyed, in milliseconds after its start. */
+/** The last point at which a session is destroyed, in milliseconds after the app began to read it. */
 const LAST_POINT = 40;
 
 const CASES = (Object.keys(protocols) as Protocol[]).flatMap((protocol, at) =>
@@ -30,24 +30,37 @@ describe.each(CASES)(
   { timeout: 180_000 },
   (protocol, _, makeStore) => {
     it(`leave no socket open whose session was destroyed at any point of them (${HANDSHAKES})`, async () => {
-      const { connect, sessions } = await serveGateways(protocol, [Silent], {
-        store: new RecordingStore(makeStore()),
-        recheck: Infinity,
-      });
-      const clients: SocketClient[] = [];
+      const store = new RecordingStore(makeStore());
+      const { connect, sessions } = await serveGateways(protocol, [Silent], { store, recheck: Infinity });
       const aSession = async (): Promise<{ cookie: string; id: string }> => {
         const { session, token } = await sessions.create();
         return { cookie: `sid=${token}`, id: session.id };
       };
       // The feed is followed from the first socket on.
       const kept = await connect(undefined, { cookie: (await aSession()).cookie });
+      await eventually(() => store.watched === 'live');
+
+      /** Called when the app is about to read a session. */
+      const onRead = new Map<string, () => Promise<unknown>>();
+      store.before = async (operation, id) => {
+        if (operation === 'read') await onRead.get(id!)?.();
+      };
+      const clients: SocketClient[] = [];
 
       async function handshake(number: number): Promise<void> {
         const { cookie, id } = await aSession();
-        const connecting = connect(undefined, { cookie }).then((client) => clients.push(client));
-        await wait((LAST_POINT * number) / HANDSHAKES);
-        await sessions.destroy(id);
-        await connecting;
+        const point = (LAST_POINT * number) / HANDSHAKES;
+        const destroyed = new Promise((resolve) => {
+          onRead.set(id, async () => {
+            onRead.delete(id);
+            const done = wait(point).then(() => sessions.destroy(id));
+            resolve(done);
+            // Every third session is destroyed before it is read.
+            if (number % 3 === 0) await done;
+          });
+        });
+        clients.push(await connect(undefined, { cookie }));
+        await destroyed;
       }
 
       for (let from = 0; from < HANDSHAKES; from += AT_ONCE) {

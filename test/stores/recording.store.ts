@@ -3,11 +3,13 @@ import {
   SessionStoreError,
   type Deadline,
   type SessionChange,
+  type SessionFeedListener,
   type SessionPage,
   type SessionPageOptions,
   type SessionRecord,
   type SessionRef,
   type SessionUpdate,
+  type SessionWatch,
 } from 'nestjs-session-stores/store';
 
 /** One call that reached a store. */
@@ -24,9 +26,11 @@ export class RecordingStore extends SessionStoreDecorator {
   /** The operations that change something and that the store inside has done. */
   done: string[] = [];
   /** Waited for before each call, when set. */
-  before: ((operation: string) => Promise<void>) | undefined;
+  before: ((operation: string, id?: string) => Promise<void>) | undefined;
   /** The operations that fail; `true` for all. */
   failing: boolean | readonly string[] = false;
+  /** Whether its feed is watched; while it begins, the sessions of open connections are read again. */
+  watched: 'not' | 'beginning' | 'live' = 'not';
   opened = 0;
   closed = 0;
 
@@ -105,6 +109,14 @@ export class RecordingStore extends SessionStoreDecorator {
     return super.doClear(group, except);
   }
 
+  override watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    this.watched = 'beginning';
+    return super.watch((event) => {
+      listener(event);
+      if (event.type === 'live') this.watched = 'live';
+    });
+  }
+
   async #do<T>(operation: string, work: Promise<T>): Promise<T> {
     const result = await work;
     this.done.push(operation);
@@ -113,7 +125,7 @@ export class RecordingStore extends SessionStoreDecorator {
 
   async #pass(call: RecordedCall): Promise<void> {
     this.calls.push(call);
-    await this.before?.(call.operation);
+    await this.before?.(call.operation, call.id);
     const { failing } = this;
     if (failing === true || (failing !== false && failing.includes(call.operation))) {
       throw new SessionStoreError('recording', call.operation, 'made to fail: set failing to false', {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
 import { everyStore } from '../stores/every.store.js';
 import { RecordingStore } from '../stores/recording.store.js';
 import { accountOf, RejectedCall, sessionsOf, type Transport, type TransportApp } from './transport.js';
@@ -45,6 +46,7 @@ export function expectSessions(transport: Transport): void {
       const server = await start();
       const ann = server.client();
       const id = await ann.login('ann');
+      await eventually(() => server.store.watched !== 'beginning');
       server.store.take();
       await ann.put('theme', 'dark');
       expect(server.store.take()).toEqual(['read', 'update']);
