@@ -3,12 +3,13 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { FEED_TIMEOUT } from 'nestjs-session-stores/store';
+import { FEED_TIMEOUT, type SessionStore } from 'nestjs-session-stores/store';
 import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
-import { Audit } from './audit.js';
+import { Endings } from '../stores/endings.js';
+import { FeedLedger } from '../stores/feed.ledger.js';
 import { WorkerStore, forkWorker, killWorker } from './worker.store.js';
 
 const LONG = process.env['LONG'] !== undefined;
@@ -45,11 +46,17 @@ async function change(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await setImmediate();
 }
 
-async function watching(): Promise<Audit> {
-  const audit = new Audit();
-  await store.watchReports(audit.add);
-  return audit;
+/** A watcher in a worker, and what ends sessions of the same store. */
+async function watching(
+  watched = store,
+  writer: SessionStore = here,
+): Promise<{ ledger: FeedLedger; endings: Endings }> {
+  const ledger = await FeedLedger.ofReports((report) => watched.watchReports(report), watched.capabilities);
+  return { ledger, endings: new Endings(writer, [ledger]) };
 }
+
+/** Leaves the primary time for its worker. */
+const PACE = { pause: 5 };
 
 describe('the primary', () => {
   it('sends nothing to a worker that does not watch', async () => {
@@ -156,49 +163,47 @@ describe('the primary', () => {
 
 describe('a worker that watches', () => {
   it('hears `lost` when the primary stops serving, and `live` once it serves again', async () => {
-    const audit = await watching();
-    const finish = audit.keepEnding(here);
-    await eventually(() => audit.ends > 5);
-    stop();
-    await eventually(() => expect(audit.course).toEqual(['live', 'lost']));
-    expect(audit.reasons).toEqual(['the primary stopped serving sessions']);
-    const ends = audit.ends;
-    await eventually(() => audit.ends > ends + 5);
-    stop = serveSessions();
-    await eventually(() => expect(audit.course).toEqual(['live', 'lost', 'live']));
-    await finish();
-    await audit.end(here);
-    await eventually(() => audit.isComplete);
-    expect(audit.missed).toEqual([]);
-    expect(audit.heard).toContain(`ended-${audit.ends - 1}`);
+    const { ledger, endings } = await watching();
+    const stopAndServe = async () => {
+      await endings.more(5);
+      stop();
+      await eventually(() => expect(ledger.course).toEqual(['live', 'lost']));
+      expect(ledger.losses).toEqual(['the primary stopped serving sessions']);
+      await endings.more(5);
+      stop = serveSessions();
+      await eventually(() => expect(ledger.course).toEqual(['live', 'lost', 'live']));
+    };
+    await endings.during(stopAndServe(), PACE);
+    const last = await endings.end();
+    await ledger.expectNothingSkipped();
+    expect(ledger.hasHeard(last)).toBe(true);
   });
 
   it('hears `lost` if the primary is frozen for longer than a probe may take, and misses nothing', async () => {
-    const audit = await watching();
-    for (let time = 0; time < 20; time++) await audit.end(here);
+    const { ledger, endings } = await watching();
+    for (let time = 0; time < 20; time++) await endings.end();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1.5 * FEED_TIMEOUT);
-    await audit.end(here);
-    await eventually(() => audit.isComplete);
-    expect(audit.course).toEqual(['live', 'lost', 'live']);
-    expect(audit.reasons).toEqual([`a probe had no response within ${FEED_TIMEOUT} ms`]);
-    expect(audit.missed).toEqual([]);
+    await endings.end();
+    await ledger.expectNothingSkipped();
+    expect(ledger.course).toEqual(['live', 'lost', 'live']);
+    expect(ledger.losses).toEqual([`a probe had no response within ${FEED_TIMEOUT} ms`]);
   });
 
   it.runIf(LONG)('misses nothing while it is stopped', async () => {
-    const audit = await watching();
-    const finish = audit.keepEnding(here);
-    for (const milliseconds of [FEED_TIMEOUT / 2, 3 * FEED_TIMEOUT, 3 * FEED_TIMEOUT]) {
-      await wait(500);
-      worker.process.kill('SIGSTOP');
-      await wait(milliseconds);
-      worker.process.kill('SIGCONT');
-    }
-    await wait(2 * FEED_TIMEOUT);
-    await finish();
-    await eventually(() => audit.isComplete);
-    expect(audit.ends).toBeGreaterThan(500);
-    expect(audit.missed).toEqual([]);
-    expect(audit.course.at(-1)).toBe('live');
+    const { ledger, endings } = await watching();
+    const stopAndContinue = async () => {
+      for (const milliseconds of [FEED_TIMEOUT / 2, 3 * FEED_TIMEOUT, 3 * FEED_TIMEOUT]) {
+        await wait(500);
+        worker.process.kill('SIGSTOP');
+        await wait(milliseconds);
+        worker.process.kill('SIGCONT');
+      }
+      await wait(2 * FEED_TIMEOUT);
+    };
+    await endings.during(stopAndContinue(), PACE);
+    await ledger.expectNothingSkipped();
+    expect(endings.acknowledged).toBeGreaterThan(500);
+    expect(ledger.course.at(-1)).toBe('live');
   });
 
   it('hears `lost` at once if the primary disconnects it', async () => {
@@ -229,12 +234,12 @@ describe('a worker that watches', () => {
 
   it('hears `lost` if a message about its feed is malformed', async () => {
     const seen = once(cluster, 'message') as Promise<[Worker, [string, string, string, unknown[][]]]>;
-    const audit = await watching();
+    const { ledger } = await watching();
     const [, [, from, , [call]]] = await seen;
     const feed = call?.at(-1);
     for (const other of [feed, 99]) worker.send([TAG, from, other, [['k'], 'x', []]]);
-    await eventually(() => expect(audit.course).toEqual(['live', 'lost', 'live']));
-    expect(audit.reasons).toEqual(['a message of the primary was malformed']);
+    await eventually(() => expect(ledger.course).toEqual(['live', 'lost', 'live']));
+    expect(ledger.losses).toEqual(['a message of the primary was malformed']);
   });
 
   it('cannot watch the sessions of a primary with an older version of this package', async () => {
@@ -263,12 +268,10 @@ describe('a worker that watches', () => {
     try {
       const own = new WorkerStore(only);
       await own.open();
-      const audit = new Audit();
-      await own.watchReports(audit.add);
-      await audit.end(own);
-      await eventually(() => audit.isComplete);
-      expect(audit.missed).toEqual([]);
-      expect(audit.heard).toEqual(new Set(['ended-0']));
+      const { ledger, endings } = await watching(own, own);
+      const last = await endings.end();
+      await ledger.expectNothingSkipped();
+      expect(ledger.events).toEqual([{ type: 'live' }, { type: 'ended', ids: [last] }]);
     } finally {
       await killWorker(only);
     }

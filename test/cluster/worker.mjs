@@ -2,11 +2,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
+import { watchReports } from '../stores/feed.reports.mjs';
 
 const stores = new Map();
+/** By their number, what ends them. */
 const watches = new Map();
-/** From an instant of `performance.now()` to one of the host's clock; too low by no more than an interruption. */
-const offset = hostTime() - performance.now();
 
 process.on('message', async (message) => {
   if (message?.drive === undefined) return;
@@ -35,34 +35,15 @@ async function countInTicks(store, ticks) {
   return Promise.all(counts);
 }
 
-/** Watches a store. Sends each event, and how far the watch is complete, in this order on one channel. */
+/** Watches a store, and sends what the watcher reports, in order on one channel. */
 async function watch(store, number) {
-  const send = (some) => process.send({ watched: serialize({ number, ...some }).toString('base64') });
-  let last = -Infinity;
-  let watching;
-  const report = () => {
-    const { completeUntil = -Infinity } = watching ?? {};
-    if (completeUntil !== last) send({ completeUntil: completeUntil + offset });
-    last = completeUntil;
-  };
-  watching = await store.watch((event) => {
-    send({ event, at: hostTime() });
-    report();
-  });
-  watches.set(number, { watching, timer: setInterval(report, 5) });
-  report();
+  const send = (report) => process.send({ watched: serialize({ number, ...report }).toString('base64') });
+  watches.set(number, await watchReports(store, send));
 }
 
 function unwatch(number) {
-  const { watching, timer } = watches.get(number) ?? {};
-  watching?.close();
-  clearInterval(timer);
+  watches.get(number)?.();
   watches.delete(number);
-}
-
-/** The host's monotonic clock, which all processes share, in milliseconds. */
-function hostTime() {
-  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 async function newStore(options, copy) {

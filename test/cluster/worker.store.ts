@@ -5,7 +5,6 @@ import {
   NO_DEADLINE,
   SessionStore,
   type SessionChange,
-  type SessionFeedEvent,
   type SessionFeedListener,
   type SessionPage,
   type SessionPageOptions,
@@ -16,6 +15,7 @@ import {
   type SessionWatch,
 } from 'nestjs-session-stores/store';
 import type { ClusterStoreOptions } from 'nestjs-session-stores/stores/cluster';
+import { hostTime, type FeedReport } from '../stores/feed.reports.mjs';
 
 interface Driven {
   id: number;
@@ -23,14 +23,8 @@ interface Driven {
   error?: { name: string; message: string; status?: number };
 }
 
-/** What a watch in a worker reports: an event, or how far it is complete. Instants are of the host's monotonic clock. */
-export interface Watched {
-  number: number;
-  event?: SessionFeedEvent;
-  /** When the event was heard. */
-  at?: number;
-  completeUntil?: number;
-}
+/** What a watch in a worker reports, with the number of the watch. */
+type Watched = FeedReport & { number: number };
 
 const waiting = new Map<number, (driven: Driven) => void>();
 const watching = new Map<number, (watched: Watched) => void>();
@@ -90,12 +84,12 @@ export class WorkerStore extends SessionStore {
   /** Makes the worker watch. Its listener cannot be there, so an error that it throws ends here. */
   override async watch(listener: SessionFeedListener): Promise<SessionWatch> {
     let completeUntil = -Infinity;
-    const close = await this.watchReports((watched) => {
+    const close = await this.watchReports((report) => {
+      if ('completeUntil' in report) return void (completeUntil = report.completeUntil);
       // Not after `lost`: it may have been sent earlier.
-      if (watched.event?.type === 'lost') completeUntil = -Infinity;
-      completeUntil = watched.completeUntil ?? completeUntil;
+      if (report.event.type === 'lost') completeUntil = -Infinity;
       try {
-        if (watched.event) listener(watched.event);
+        listener(report.event);
       } catch (error) {
         process.emitWarning(error as Error);
       }
@@ -112,7 +106,7 @@ export class WorkerStore extends SessionStore {
   }
 
   /** Makes the worker watch, and passes on all that it reports, in order. Resolves to a function that ends it. */
-  async watchReports(report: (watched: Watched) => void): Promise<() => void> {
+  async watchReports(report: (report: FeedReport) => void): Promise<() => void> {
     const number = ++watches;
     watching.set(number, report);
     await this.ask('watch', number);
@@ -217,11 +211,6 @@ export class WorkerStore extends SessionStore {
     const drive = serialize({ id, store: this.store, method, args }).toString('base64');
     this.worker.send({ drive }, () => {});
   }
-}
-
-/** The host's monotonic clock, which all processes share, in milliseconds. */
-export function hostTime(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** From an instant of `performance.now()` to one of the host's clock; too high by no more than an interruption. */

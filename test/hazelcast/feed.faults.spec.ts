@@ -1,100 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
-import { aRecord } from '../record.js';
 import { startHazelcast } from '../servers/hazelcast.mjs';
 import { HazelcastProxy } from '../servers/hazelcast.proxy.mjs';
+import { expectNothingSkipped } from '../stores/endings.js';
+import type { FeedLedger } from '../stores/feed.ledger.js';
 import { connect, type HazelcastClient } from './client.js';
-import { listening, opened, type Ear } from './ear.js';
+import { listening, opened } from './opened.js';
 import { twoClients } from './two.clients.js';
 
 const LONG = process.env['LONG'] !== undefined;
 const { config, withStores } = twoClients();
-
-/** Destroys sessions one after another, and tells ears of each that was acknowledged. */
-class Endings {
-  acknowledged = 0;
-  #isOver = false;
-  readonly #done: Promise<unknown>;
-
-  constructor(
-    private readonly store: HazelcastStore,
-    private readonly ears: Ear[],
-  ) {
-    this.#done = Promise.all([1, 2, 3, 4].map(() => this.#client()));
-  }
-
-  /** Waits for some more. */
-  async more(count: number): Promise<void> {
-    const before = this.acknowledged;
-    await eventually(() => this.acknowledged >= before + count, { within: 60_000 });
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#done;
-  }
-
-  async #client(): Promise<void> {
-    while (!this.#isOver) {
-      const id = randomUUID();
-      try {
-        await this.store.create(aRecord(id));
-        const begun = performance.now();
-        await this.store.destroy(id);
-        for (const ear of this.ears) ear.ended(id, begun);
-      } catch {
-        await wait(1);
-        continue;
-      }
-      this.acknowledged++;
-    }
-  }
-}
-
-/** Asserts that watchers miss no acknowledged end during a fault, unless they have lost the feed. */
-async function missNothing(
-  writer: HazelcastStore,
-  ears: Ear[],
-  fault: (endings: Endings) => Promise<void>,
-): Promise<void> {
-  const endings = new Endings(writer, ears);
-  const complete = (): Promise<unknown> => Promise.all(ears.map((ear) => ear.complete()));
-  try {
-    await endings.more(20);
-    await fault(endings);
-    await complete();
-    await endings.more(20);
-  } finally {
-    await endings.stop();
-  }
-  await complete();
-  expect(ears.flatMap(({ skipped }) => skipped)).toEqual([]);
-  const id = randomUUID();
-  await writer.create(aRecord(id));
-  await writer.destroy(id);
-  await complete();
-  expect(ears.map((ear) => ear.hasHeard(id))).toEqual(ears.map(() => true));
-}
 
 describe('a watcher misses no end, unless it loses the feed,', () => {
   it('when one of its two connections breaks', () =>
     withStores(async ([writer], prefix) => {
       const client = await connect();
       onTestFinished(() => client.shutdown());
-      const ear = await listening(await opened({ client, prefix }));
+      const ledger = await listening(await opened({ client, prefix }));
       const rounds = LONG ? 20 : 1;
-      await missNothing(writer, [ear], async (endings) => {
+      await expectNothingSkipped(writer, [ledger], async (endings) => {
         for (let round = 0; round < rounds; round++) {
           connectionsOf(client)[round % 2]!.close('cut', new Error('cut'));
           await endings.more(20);
-          await ear.complete();
+          await ledger.complete();
         }
       });
-      expect(ear.reasons.length).toBeGreaterThanOrEqual(rounds);
-      expect(ear.reasons).toContain('a connection to a member was lost');
+      expect(ledger.losses.length).toBeGreaterThanOrEqual(rounds);
+      expect(ledger.losses).toContain('a connection to a member was lost');
     }));
 
   it('when the connection of a client with one connection is cut', () =>
@@ -105,13 +39,13 @@ describe('a watcher misses no end, unless it loses the feed,', () => {
         await client.shutdown();
         await proxy.close();
       });
-      const ear = await listening(await opened({ client, prefix }));
-      await missNothing(writer, [ear], async (endings) => {
+      const ledger = await listening(await opened({ client, prefix }));
+      await expectNothingSkipped(writer, [ledger], async (endings) => {
         proxy.cut();
         await endings.more(20);
-        await eventually(() => ear.reasons.length > 0);
+        await eventually(() => ledger.losses.length > 0);
       });
-      expect(ear.reasons).toContain('a connection to a member was lost');
+      expect(ledger.losses).toContain('a connection to a member was lost');
     }));
 });
 
@@ -133,31 +67,31 @@ describe.runIf(LONG)('a watcher misses no end, unless it loses the feed, in a cl
   afterAll(() => cluster?.stop());
 
   /** A writer, and two watchers with their own clients. */
-  async function aStage(): Promise<{ writer: HazelcastStore; ears: Ear[] }> {
+  async function aStage(): Promise<{ writer: HazelcastStore; ledgers: FeedLedger[] }> {
     const { clusterName, addresses: clusterMembers } = cluster;
     const prefix = randomUUID();
     const options = { config: { ...config, clusterName, network: { clusterMembers } }, prefix };
     const writer = await opened(options);
     return {
       writer,
-      ears: [await listening(await opened(options)), await listening(await opened(options))],
+      ledgers: [await listening(await opened(options)), await listening(await opened(options))],
     };
   }
 
   it.each([1, 2, 3])(
     'when one is killed and comes back: time %i',
     async () => {
-      const { writer, ears } = await aStage();
+      const { writer, ledgers } = await aStage();
       const [, member] = cluster.members;
-      await missNothing(writer, ears, async (endings) => {
+      await expectNothingSkipped(writer, ledgers, async (endings) => {
         await member!.kill();
         await endings.more(100);
-        await Promise.all(ears.map((ear) => ear.complete()));
+        await Promise.all(ledgers.map((ledger) => ledger.complete()));
         await member!.start({ empty: true });
         await endings.more(200);
-        await eventually(() => ears.every(({ reasons }) => reasons.includes('a member joined')));
+        await eventually(() => ledgers.every(({ losses }) => losses.includes('a member joined')));
       });
-      for (const ear of ears) expect(ear.reasons.length).toBeGreaterThanOrEqual(2);
+      for (const ledger of ledgers) expect(ledger.losses.length).toBeGreaterThanOrEqual(2);
     },
     90_000,
   );
@@ -165,12 +99,12 @@ describe.runIf(LONG)('a watcher misses no end, unless it loses the feed, in a cl
   it.each([1, 2])(
     'when one is frozen: time %i',
     async () => {
-      const { writer, ears } = await aStage();
+      const { writer, ledgers } = await aStage();
       const [, member] = cluster.members;
-      await missNothing(writer, ears, async (endings) => {
+      await expectNothingSkipped(writer, ledgers, async (endings) => {
         await member!.freeze();
         try {
-          await eventually(() => ears.every(({ reasons }) => reasons.length > 0));
+          await eventually(() => ledgers.every(({ losses }) => losses.length > 0));
         } finally {
           await member!.thaw();
         }

@@ -1,20 +1,18 @@
-import { execFile, fork } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import {
-  FEED_TIMEOUT,
-  type SessionFeedEvent,
-  type SessionFeedSink,
-  type SessionFeedSource,
-} from 'nestjs-session-stores/store';
+import type { SessionFeedSink, SessionFeedSource } from 'nestjs-session-stores/store';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
 import { startHazelcast } from '../servers/hazelcast.mjs';
+import { Endings } from '../stores/endings.js';
+import type { FeedLedger } from '../stores/feed.ledger.js';
+import { expectNothingSkippedWhileStopped } from '../stores/stopped.watcher.js';
 import { connect, type HazelcastClient } from './client.js';
-import { listening, opened, type Ear } from './ear.js';
+import { listening, opened } from './opened.js';
 import { twoClients } from './two.clients.js';
 
 const LONG = process.env['LONG'] !== undefined;
@@ -32,45 +30,45 @@ function ownMaps(): { mapName: string; maps: [{ mapName: string }] } {
 describe('a watcher', () => {
   it('hears of what another client does, in order', () =>
     withStores(async ([store, writer]) => {
-      const ear = await listening(store);
+      const ledger = await listening(store);
       const record = aRecord(randomUUID(), { groups: ['g'] });
       await writer.create(record);
       await writer.update(record, { set: { b: '2' } });
       await writer.rotate(record, record.secretHash, 'next', 1000);
       await writer.regenerate(record.id);
       await writer.destroy(record.id);
-      await ear.complete();
-      expect(ear.typesOf(record.id)).toEqual(['changed', 'changed', 'changed', 'changed']);
+      await ledger.complete();
+      expect(ledger.typesOf(record.id)).toEqual(['changed', 'changed', 'changed', 'changed']);
     }));
 
   it('hears that the tombstone of an expired session is removed', () =>
     withStores(async ([store, writer]) => {
-      const ear = await listening(store);
+      const ledger = await listening(store);
       const record = aRecord(randomUUID(), { expiresAt: Date.now() + 100 });
       await writer.create(record);
       await wait(150);
       await writer.destroy(record.id);
-      await ear.complete();
-      expect(ear.typesOf(record.id)).toEqual(['changed', 'ended']);
+      await ledger.complete();
+      expect(ledger.typesOf(record.id)).toEqual(['changed', 'ended']);
     }));
 
   it.runIf(LONG)('hears of the end of a session when its entry expires', () =>
     withStores(async ([store, writer]) => {
-      const ear = await listening(store);
+      const ledger = await listening(store);
       const record = aRecord(randomUUID(), { expiresAt: Date.now() + 100 });
       await writer.create(record);
-      await eventually(() => ear.typesOf(record.id).includes('ended'));
+      await eventually(() => ledger.typesOf(record.id).includes('ended'));
     }),
   );
 
   it('hears nothing of new sessions, of other prefixes, and of entries of other programs', async () => {
     const { mapName, maps } = ownMaps();
     const stores = ['', 'a', 'a/b'].map((prefix) => new HazelcastStore({ client: clients[0], prefix, maps }));
-    const ears: Ear[] = [];
+    const ledgers: FeedLedger[] = [];
     for (const store of stores) {
       onTestFinished(() => store.close());
       await store.open();
-      ears.push(await listening(store));
+      ledgers.push(await listening(store));
     }
     for (const store of stores) await store.create(aRecord('k'));
     await stores[1]!.update(aRecord('k'), { set: { b: '2' } });
@@ -80,8 +78,8 @@ describe('a watcher', () => {
       await map.put(key, { a: 2 });
       await map.delete(key);
     }
-    for (const ear of ears) await ear.complete();
-    expect(ears.map(({ events }) => events)).toEqual([
+    for (const ledger of ledgers) await ledger.complete();
+    expect(ledgers.map(({ events }) => events)).toEqual([
       [{ type: 'live' }],
       [{ type: 'live' }, { type: 'changed', ids: ['k'] }],
       [{ type: 'live' }],
@@ -93,16 +91,17 @@ describe('a watcher', () => {
     async (how) => {
       const { mapName, maps } = ownMaps();
       const store = await opened({ client: clients[0], maps });
-      const ear = await listening(store);
+      const ledger = await listening(store);
       await store.create(aRecord('k'));
       await (await clients[1].getMap(mapName))[how]();
-      await eventually(() => ear.reasons.length > 0);
-      expect(ear.reasons[0]).toMatch(/^the map of the sessions was (cleared|destroyed, with all listeners)$/);
-      await ear.complete();
-      await store.create(aRecord('l'));
-      await store.destroy('l');
-      await ear.complete();
-      expect(ear.hasHeard('l')).toBe(true);
+      await eventually(() => ledger.losses.length > 0);
+      expect(ledger.losses[0]).toMatch(
+        /^the map of the sessions was (cleared|destroyed, with all listeners)$/,
+      );
+      await ledger.complete();
+      const last = await new Endings(store, [ledger]).end();
+      await ledger.expectNothingSkipped();
+      expect(ledger.hasHeard(last)).toBe(true);
     },
   );
 
@@ -118,11 +117,11 @@ describe('a watcher', () => {
     watch.close();
     expect(listenersOf(client)).toEqual(before);
     await store.watch(() => {});
-    const ear = await listening(store);
+    const ledger = await listening(store);
     await store.create(aRecord('k'));
     await (await client.getMap(mapName)).clear();
-    await eventually(() => ear.reasons.length > 0);
-    await ear.complete();
+    await eventually(() => ledger.losses.length > 0);
+    await ledger.complete();
     await store.close();
     expect(listenersOf(client)).toEqual(unused);
     expect(client.getLifecycleService().isRunning()).toBe(true);
@@ -130,11 +129,11 @@ describe('a watcher', () => {
 
   it.runIf(LONG)('leaves no entry behind', async () => {
     const { mapName, maps } = ownMaps();
-    const ear = await listening(await opened({ client: clients[0], maps }));
-    await ear.complete();
+    const ledger = await listening(await opened({ client: clients[0], maps }));
+    await ledger.complete();
     const map = await clients[0].getMap(`${mapName}.feed`);
     expect(await map.size()).toBe(10);
-    ear.close();
+    ledger.close();
     await eventually(async () => (await map.size()) === 0);
   });
 });
@@ -202,61 +201,15 @@ it.runIf(LONG)(
   120_000,
 );
 
-/** The time in milliseconds by a clock that all processes of this host share. */
-const sharedTime = (): number => Number(process.hrtime.bigint()) / 1e6;
-
 describe('a process that watches', () => {
   it.runIf(LONG)(
     'and is stopped for a while never counts as complete beyond what it has heard',
     () =>
       withStores(async ([writer, other], prefix) => {
-        const child = fork(
-          new URL('watch.process.mjs', import.meta.url),
-          [JSON.stringify({ config, prefix })],
-          { execArgv: [] },
-        );
-        onTestFinished(() => void child.kill('SIGKILL'));
-        const acknowledged = new Map<string, number>();
-        const heard = new Set<string>();
-        const skipped = new Set<string>();
-        const seen = { completeUntil: -Infinity, liveSince: Infinity };
-        child.on('message', (report: { completeUntil: number | null; news: SessionFeedEvent[] }) => {
-          for (const event of report.news) {
-            if (event.type === 'live') seen.liveSince = sharedTime();
-            if (event.type === 'lost') {
-              seen.liveSince = Infinity;
-              acknowledged.clear();
-            }
-            for (const id of 'ids' in event ? event.ids : []) {
-              heard.add(id);
-              acknowledged.delete(id);
-            }
-          }
-          // JSON has no -Infinity.
-          seen.completeUntil = report.completeUntil ?? -Infinity;
-          for (const [id, at] of acknowledged) if (seen.completeUntil > at) skipped.add(id);
-        });
-        const ear = await listening(other);
-        const end = async (): Promise<void> => {
-          const id = randomUUID();
-          await writer.create(aRecord(id));
-          const begun = sharedTime();
-          await writer.destroy(id);
-          // A call that began before the watcher was live may have acted before that.
-          if (begun > seen.liveSince && !heard.has(id)) acknowledged.set(id, sharedTime());
-        };
-        await eventually(() => seen.completeUntil > -Infinity);
-        for (let time = 0; time < 3; time++) {
-          child.kill('SIGSTOP');
-          const until = sharedTime() + 3 * FEED_TIMEOUT;
-          while (sharedTime() < until) await end();
-          child.kill('SIGCONT');
-          const now = sharedTime();
-          while (seen.completeUntil < now) await end();
-        }
-        expect([...skipped]).toEqual([]);
+        const ledger = await listening(other);
+        await expectNothingSkippedWhileStopped('hazelcast', { config, prefix }, writer);
         // Watchers of other processes are not disturbed.
-        expect(ear.reasons).toEqual([]);
+        expect(ledger.losses).toEqual([]);
       }),
     60_000,
   );

@@ -7,8 +7,10 @@ import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
 import { command, startMongoSet } from '../servers/mongo.mjs';
 import type { Server } from '../servers/server.mjs';
+import { Endings } from '../stores/endings.js';
+import { FeedLedger } from '../stores/feed.ledger.js';
 import { connections } from './connections.js';
-import { listening, opened } from './ear.js';
+import { opened } from './opened.js';
 
 const LONG = process.env['LONG'] !== undefined;
 const { url } = inject('mongo');
@@ -23,15 +25,14 @@ describe('a watcher', () => {
       { connection: mongo.shared },
       { connection: mongo.shared.useDb('test') },
     ]) {
-      const ear = await listening(await opened({ ...options, collection }));
+      const ledger = await FeedLedger.of(await opened({ ...options, collection }));
       const record = aRecord(randomUUID(), { groups: ['g'] });
       await writer.create(record);
       await writer.update(record, { touch: { from: record.expiresAt, to: record.expiresAt + 1 } });
       await writer.rotate(record, record.secretHash, 'next', 1_000);
       await writer.regenerate(record.id);
-      await ear.complete();
-      const heard = ear.events.filter((event) => 'ids' in event && event.ids.includes(record.id));
-      expect(heard.map(({ type }) => type)).toEqual(['changed', 'rotated', 'ended']);
+      await ledger.complete();
+      expect(ledger.typesOf(record.id)).toEqual(['changed', 'rotated', 'ended']);
     }
     await mongo.shared.db!.dropCollection(collection);
   });
@@ -39,13 +40,13 @@ describe('a watcher', () => {
   it('hears nothing of new sessions, nor of documents of other programs', async () => {
     const collection = randomUUID();
     const store = await opened({ connection: mongo.shared, collection });
-    const ear = await listening(store);
+    const ledger = await FeedLedger.of(store);
     const documents = mongo.shared.db!.collection<{ _id: string }>(collection);
     await store.create(aRecord('new'));
     await documents.insertOne({ _id: 'foreign' });
     await documents.updateOne({ _id: 'foreign' }, { $set: { session: '{}', 'expires.at': 1 } });
-    await ear.complete();
-    expect(ear.events).toEqual([{ type: 'live' }]);
+    await ledger.complete();
+    expect(ledger.events).toEqual([{ type: 'live' }]);
     await documents.drop();
   });
 
@@ -60,14 +61,14 @@ describe('a watcher', () => {
     onTestFinished(() => connection.destroy());
     const collection = randomUUID();
     const writer = await opened({ uri: url, collection });
-    const ear = await listening(await opened({ connection, collection }));
+    const ledger = await FeedLedger.of(await opened({ connection, collection }));
     const record = aRecord(randomUUID(), { groups: ['g'] });
     await writer.create(record);
     await writer.update(record, { set: { nameOfData: '"valueOfData"' }, join: ['nameOfGroup'] });
     await writer.update(record, { remove: ['nameOfData'], leave: ['g', 'nameOfGroup'] });
     await writer.rotate(record, record.secretHash, 'hashOfSecret', 1_000);
     await writer.destroy(record.id);
-    await ear.complete();
+    await ledger.complete();
     expect(responses.join()).toContain(record.id);
     expect(responses.join()).not.toMatch(/OfData|OfGroup|OfSecret/);
     await mongo.shared.db!.dropCollection(collection);
@@ -76,11 +77,11 @@ describe('a watcher', () => {
   it.runIf(LONG)('hears of a change of a session that is almost as large as MongoDB can store', async () => {
     const collection = randomUUID();
     const writer = await opened({ connection: mongo.shared, collection, timeout: 10_000 });
-    const ear = await listening(await opened({ uri: url, collection }));
+    const ledger = await FeedLedger.of(await opened({ uri: url, collection }));
     await writer.create(aRecord('large'));
     await writer.update(aRecord('large'), { set: { text: 'x'.repeat(16 * 2 ** 20 - 2_000) } });
-    await ear.complete();
-    expect(ear.events).toEqual([{ type: 'live' }, { type: 'changed', ids: ['large'] }]);
+    await ledger.complete();
+    expect(ledger.events).toEqual([{ type: 'live' }, { type: 'changed', ids: ['large'] }]);
     await mongo.shared.db!.dropCollection(collection);
   });
 
@@ -96,31 +97,28 @@ describe('a watcher', () => {
     };
     const collection = randomUUID();
     const writer = await opened({ uri: url, collection });
-    const ear = await listening(await opened({ connection, collection }));
+    const ledger = await FeedLedger.of(await opened({ connection, collection }));
+    const endings = new Endings(writer, [ledger]);
     for (let time = 0; time < 3; time++) {
-      await writer.create(aRecord(`${time}`));
-      const begun = performance.now();
-      await writer.destroy(`${time}`);
-      ear.ended(`${time}`, begun);
-      await ear.complete();
+      await endings.end();
+      await ledger.expectNothingSkipped();
     }
-    expect({ skipped: ear.skipped, reasons: ear.reasons }).toEqual({ skipped: [], reasons: [] });
+    expect(ledger.losses).toEqual([]);
     await mongo.shared.db!.dropCollection(collection);
   });
 
   it('loses the feed when the collection is dropped, and hears again of what comes after', async () => {
     const collection = randomUUID();
     const store = await opened({ connection: mongo.shared, collection });
-    const ear = await listening(store);
+    const ledger = await FeedLedger.of(store);
     await store.create(aRecord('k'));
     await mongo.shared.db!.dropCollection(collection);
-    await eventually(() => ear.reasons.length > 0);
-    expect(ear.reasons).toEqual(['[session:mongo] watch: the collection was dropped or renamed']);
-    await ear.complete();
-    await store.create(aRecord('k'));
-    await store.destroy('k');
-    await ear.complete();
-    expect(ear.hasHeard('k')).toBe(true);
+    await eventually(() => ledger.losses.length > 0);
+    expect(ledger.losses).toEqual(['[session:mongo] watch: the collection was dropped or renamed']);
+    await ledger.complete();
+    const last = await new Endings(store, [ledger]).end();
+    await ledger.expectNothingSkipped();
+    expect(ledger.hasHeard(last)).toBe(true);
     await mongo.shared.db!.dropCollection(collection);
   });
 

@@ -1,17 +1,15 @@
-import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import type { SessionStore } from 'nestjs-session-stores';
-import { FEED_TIMEOUT } from 'nestjs-session-stores/store';
 import { RedisStore, type RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
 import { startRedis, startRedisCluster, startRedisSentinel } from '../servers/redis.mjs';
 import { RedisProxy } from '../servers/redis.proxy.mjs';
+import { Endings } from '../stores/endings.js';
 import { FeedLedger } from '../stores/feed.ledger.js';
+import { expectNothingSkippedWhileStopped } from '../stores/stopped.watcher.js';
 import { SlotMove } from './slot.move.js';
 
 const { url } = inject('redis');
@@ -26,18 +24,14 @@ async function aStore(options: RedisStoreOptions): Promise<RedisStore> {
   return store;
 }
 
-async function aLedger(watched: SessionStore, writer: SessionStore): Promise<FeedLedger> {
-  const ledger = await FeedLedger.of(watched, writer);
-  onTestFinished(() => ledger.close());
-  return ledger;
-}
-
 /** A watch of one store, while another one with the same prefix writes. */
 async function watching({ watched, writer }: { watched: RedisStoreOptions; writer: RedisStoreOptions }) {
   const prefix = `${randomUUID()}:`;
+  const ledger = await FeedLedger.of(await aStore({ prefix, ...watched }));
   return {
     prefix,
-    ledger: await aLedger(await aStore({ prefix, ...watched }), await aStore({ prefix, ...writer })),
+    ledger,
+    endings: new Endings(await aStore({ prefix, ...writer }), [ledger]),
   };
 }
 
@@ -50,38 +44,38 @@ async function aClient(address = url): Promise<Redis> {
 describe('the feed of a Redis store', () => {
   it('leaves no key three seconds after the last watch, and none while nobody watches', async () => {
     const client = await aClient();
-    const { prefix, ledger } = await watching({ watched: { url }, writer: { url } });
+    const { prefix, ledger, endings } = await watching({ watched: { url }, writer: { url } });
     const keys = () => client.keys(`${prefix}{18}:feed`);
     expect(await keys()).toHaveLength(1);
     ledger.close();
     await eventually(async () => (await keys()).length === 0);
-    await ledger.end();
+    await endings.end();
     expect(await keys()).toEqual([]);
   });
 
   it('announces nothing of a session that is only created, read or touched forward', async () => {
     const prefix = `${randomUUID()}:`;
     const store = await aStore({ url, prefix });
-    const ledger = await aLedger(store, store);
+    const ledger = await FeedLedger.of(store);
     const record = aRecord('k', { expiresAt: Date.now() + 60_000 });
     await store.create(record);
     await store.read('k');
     await store.update(record, {});
     await store.update(record, { touch: { from: record.expiresAt, to: record.expiresAt + 60_000 } });
     await ledger.complete();
-    expect(ledger.types).toEqual(['live']);
+    expect(ledger.events).toEqual([{ type: 'live' }]);
   });
 
   it('is lost when another program flushes the database, also if many changes follow at once', async () => {
     const server = await startRedis();
     onTestFinished(() => server.stop());
-    const { ledger } = await watching({ watched: { url: server.url }, writer: { url: server.url } });
+    const { ledger, endings } = await watching({ watched: { url: server.url }, writer: { url: server.url } });
     const client = await aClient(server.url);
-    await ledger.end();
+    await endings.end();
     await client.flushall();
-    for (let more = 0; more < 5; more++) await ledger.end();
+    for (let more = 0; more < 5; more++) await endings.end();
     await ledger.expectNothingSkipped();
-    expect(ledger.types.filter((type) => type === 'lost')).toHaveLength(1);
+    expect(ledger.losses).toHaveLength(1);
   });
 
   it('is lost when an announcement does not arrive', async () => {
@@ -100,7 +94,7 @@ describe('the feed of a Redis store', () => {
     proxy.cutAll();
     await eventually(() => ledger.losses.length === 1, { within: 500 });
     await ledger.expectNothingSkipped();
-    expect(ledger.types.slice(0, 3)).toEqual(['live', 'lost', 'live']);
+    expect(ledger.course.slice(0, 3)).toEqual(['live', 'lost', 'live']);
   });
 
   it.each([
@@ -132,11 +126,11 @@ describe('the feed of a Redis store', () => {
     const client = await aClient();
     const username = randomUUID();
     await client.acl('SETUSER', username, 'on', '>p', '~*', '&*', '+@all', '-publish');
-    const { ledger } = await watching({
+    const { ledger, endings } = await watching({
       watched: { url },
       writer: { url, redisOptions: { username, password: 'p' } },
     });
-    await ledger.end();
+    await endings.end();
     await ledger.expectNothingSkipped();
     expect(ledger.losses).toHaveLength(1);
   });
@@ -158,11 +152,11 @@ describe.runIf(isLong)('the feed of a Redis store skips nothing without saying t
   it('while the server is frozen', async () => {
     const server = await startRedis();
     onTestFinished(() => server.stop());
-    const { ledger } = await watching({ watched: { url: server.url }, writer: { url: server.url } });
+    const { ledger, endings } = await watching({ watched: { url: server.url }, writer: { url: server.url } });
     for (const time of [300, 900, 1500, 4000]) {
       await server.freeze();
-      await ledger.endDuring(wait(time).then(() => server.thaw()));
-      await ledger.endDuring(wait(300));
+      await endings.during(wait(time).then(() => server.thaw()));
+      await endings.during(wait(300));
       await ledger.expectNothingSkipped();
     }
   });
@@ -170,11 +164,10 @@ describe.runIf(isLong)('the feed of a Redis store skips nothing without saying t
   it('while one connection at a time is cut', async () => {
     const proxy = await RedisProxy.to(shared);
     onTestFinished(() => proxy.close());
-    const { ledger } = await watching({ watched: { url: proxy.url }, writer: { url } });
+    const { ledger, endings } = await watching({ watched: { url: proxy.url }, writer: { url } });
     for (let round = 0; round < 10; round++) {
       const cut = proxy.cut({ command: 1 + (round % 3) });
-      const ended = await ledger.endDuring(cut);
-      expect(ended).toBeGreaterThanOrEqual(0);
+      await endings.during(cut);
       await ledger.expectNothingSkipped();
     }
     expect(ledger.losses.length).toBeGreaterThan(0);
@@ -185,8 +178,8 @@ describe.runIf(isLong)('the feed of a Redis store skips nothing without saying t
     onTestFinished(() => set.stop());
     const sentinels = set.sentinels.map(({ host, port }) => ({ host, port }));
     const options = { redisOptions: { name: set.name, sentinels } };
-    const { ledger } = await watching({ watched: options, writer: options });
-    await ledger.endDuring(set.primary.kill().then(() => untilWritable(ledger)));
+    const { ledger, endings } = await watching({ watched: options, writer: options });
+    await endings.during(set.primary.kill().then(() => untilWritable(endings)));
     await ledger.expectNothingSkipped();
     expect(ledger.losses.length).toBeGreaterThan(0);
   });
@@ -195,13 +188,13 @@ describe.runIf(isLong)('the feed of a Redis store skips nothing without saying t
     const cluster = await startRedisCluster();
     onTestFinished(() => cluster.stop());
     const options = { cluster: { nodes: addresses(cluster.nodes) } };
-    const { ledger } = await watching({ watched: options, writer: options });
-    await ledger.endDuring(wait(300));
+    const { ledger, endings } = await watching({ watched: options, writer: options });
+    await endings.during(wait(300));
     await ledger.expectNothingSkipped();
     expect(ledger.losses).toEqual([]);
     const gone = cluster.primaries[0]!.kill();
-    await ledger.endDuring(gone.then(() => eventually(() => ledger.losses.length > 0)));
-    await ledger.endDuring(ledger.complete(60_000));
+    await endings.during(gone.then(() => eventually(() => ledger.losses.length > 0)));
+    await endings.during(ledger.complete(60_000));
     await ledger.expectNothingSkipped();
   });
 
@@ -209,12 +202,12 @@ describe.runIf(isLong)('the feed of a Redis store skips nothing without saying t
     const cluster = await startRedisCluster();
     onTestFinished(() => cluster.stop());
     const options = { cluster: { nodes: addresses(cluster.nodes) } };
-    const { ledger } = await watching({ watched: options, writer: options });
+    const { ledger, endings } = await watching({ watched: options, writer: options });
     for (const slot of [511, 1535, 511, 6655]) {
       const move = await SlotMove.begin(slot, cluster.primaries);
-      await ledger.endDuring(wait(200));
-      await ledger.endDuring(move.finish());
-      await ledger.endDuring(wait(200));
+      await endings.during(wait(200));
+      await endings.during(move.finish());
+      await endings.during(wait(200));
       await ledger.expectNothingSkipped();
     }
     expect(ledger.losses.length).toBeGreaterThan(0);
@@ -223,34 +216,12 @@ describe.runIf(isLong)('the feed of a Redis store skips nothing without saying t
   it('while its own process is stopped', async () => {
     const prefix = `${randomUUID()}:`;
     const writer = await aStore({ url, prefix });
-    const child = fork(new URL('feed.process.mjs', import.meta.url), [url, prefix], { execArgv: [] });
-    onTestFinished(() => void child.kill('SIGKILL'));
-    await once(child, 'message');
-    for (const time of [500, 1500, 3 * FEED_TIMEOUT + 500]) {
-      process.kill(child.pid!, 'SIGSTOP');
-      const record = aRecord(randomUUID());
-      await writer.create(record);
-      await writer.destroy(record.id);
-      await wait(time);
-      process.kill(child.pid!, 'SIGCONT');
-      child.send(record.id);
-      const [{ age, heard, wasLost }] = (await once(child, 'message')) as [Report];
-      // Either it has heard of the end by now, or it does not claim to know about the time in which it was stopped.
-      expect(heard || wasLost || age >= time, JSON.stringify({ time, age, heard, wasLost })).toBe(true);
-    }
+    await expectNothingSkippedWhileStopped('redis', { url, prefix }, writer);
   });
 });
 
-/** What a watching process says right after it was continued. */
-interface Report {
-  /** How long ago it was complete, in milliseconds. */
-  age: number;
-  heard: boolean;
-  wasLost: boolean;
-}
-
-function untilWritable(ledger: FeedLedger): Promise<unknown> {
-  return eventually(async () => (await ledger.end()) !== undefined, { within: 60_000 });
+function untilWritable(endings: Endings): Promise<unknown> {
+  return eventually(() => endings.end(), { within: 60_000 });
 }
 
 function addresses(nodes: { host: string; port: number }[]): { host: string; port: number }[] {
