@@ -1,5 +1,5 @@
-// An app with open connections of every kind: `node app.process.mjs <store> <options>`. It says at which port it listens,
-// and then does what it is told: see `tasks`.
+// An app with open connections of every kind: `node app.process.mjs <store> <options> <port>`. It says when it listens, and
+// then does what it is told: see `tasks`.
 import 'reflect-metadata';
 import { ApolloDriver } from '@nestjs/apollo';
 import { Controller, Module, Sse } from '@nestjs/common';
@@ -94,8 +94,9 @@ function onConnect({ extra: { socket } }) {
   const { close, send } = socket;
   let isClosed = false;
   socket.close = (...args) => {
+    // graphql-ws closes it once more.
+    if (!isClosed) closed.subscription.push(Date.now());
     isClosed = true;
-    closed.subscription.push(Date.now());
     return close.apply(socket, args);
   };
   socket.send = (...args) => {
@@ -104,7 +105,7 @@ function onConnect({ extra: { socket } }) {
   };
 }
 
-const [word, options] = process.argv.slice(2);
+const [word, options, port] = process.argv.slice(2);
 const Store = await stores[word]();
 
 class AppModule {}
@@ -127,7 +128,7 @@ Module({
 
 const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
 app.useWebSocketAdapter(withSessions(new IoAdapter(app), app));
-await app.listen(0, '127.0.0.1');
+await app.listen(port, '127.0.0.1');
 const sessions = app.get(SessionService);
 
 const tasks = {
@@ -150,4 +151,4 @@ process.on('message', async ({ id, task, args }) => {
   process.send({ id, result: await tasks[task](args) });
 });
 process.on('disconnect', () => process.exit());
-process.send({ port: app.getHttpServer().address().port });
+process.send({ listens: true });

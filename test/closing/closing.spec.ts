@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import cluster from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
 import { get, type IncomingMessage } from 'node:http';
 import { createClient, type Client } from 'graphql-ws';
@@ -8,6 +8,7 @@ import { io, type Socket } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
+import { freePort } from '../servers/ports.mjs';
 
 const isLong = process.env['LONG'] !== undefined;
 /** How many connections of each kind each process has. */
@@ -61,18 +62,20 @@ class App {
   ) {}
 
   static async start(word: string, options: object): Promise<App> {
-    const args = [word, JSON.stringify(options)];
-    let child: ChildProcess;
+    // Of its own, because the workers of a cluster share a port.
+    const port = await freePort();
+    const args = [word, JSON.stringify(options), String(port)];
+    let child: ChildProcess | Worker;
     if (word === 'cluster') {
       cluster.setupPrimary({ args });
-      child = cluster.fork().process as ChildProcess;
+      child = cluster.fork();
     } else child = fork(program, args, { execArgv: [] });
     onTestFinished(() => void child.kill('SIGKILL'));
     return new Promise((resolve, reject) => {
       let app: App | undefined;
       child.on('exit', (code) => reject(new Error(`the app ended with ${code}`)));
-      child.on('message', (message: { port?: number; id?: number; result?: unknown }) => {
-        if (message.port !== undefined) resolve((app = new App((one) => child.send(one), message.port)));
+      child.on('message', (message: { listens?: true; id?: number; result?: unknown }) => {
+        if (message.listens) resolve((app = new App((one) => void child.send(one), port)));
         else if (message.id !== undefined) app?.waiting.get(message.id)?.(message.result);
       });
     });

@@ -1,13 +1,13 @@
-import type { HazelcastClient } from './connection.js';
+import type { Client } from 'hazelcast-client';
 
 /** The members of a cluster that may own partitions. */
-export function membersOf(client: HazelcastClient): string[] {
+export function membersOf(client: Client): string[] {
   const members = client.getCluster().getMembers();
   return members.filter(({ liteMember }) => !liteMember).map(({ uuid }) => nameOf(uuid) as string);
 }
 
 /** The owner of each partition, as a client knows it; `undefined` for one that has none. */
-export function ownersOf(client: HazelcastClient): (string | undefined)[] {
+export function ownersOf(client: Client): (string | undefined)[] {
   const service = client.getPartitionService();
   return Array.from({ length: service.getPartitionCount() }, (_, partition) =>
     nameOf(service.getPartitionOwner(partition)),
