@@ -148,6 +148,8 @@ const tasks = {
 };
 
 process.on('message', async ({ id, task, args }) => {
+  // The store of a worker gets messages too.
+  if (!Object.hasOwn(tasks, task ?? '')) return;
   process.send({ id, result: await tasks[task](args) });
 });
 process.on('disconnect', () => process.exit());
