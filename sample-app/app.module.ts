@@ -24,8 +24,6 @@ import { createStore } from './store/stores.js';
         secret: config.getOrThrow<string>('SESSION_SECRET'),
         cookie: { maxAge: MAX_AGE },
         store: new OutageStore(await createStore(config), outage),
-        // How soon an open page learns that it was signed out elsewhere.
-        recheck: 2_000,
       }),
     }),
     ApiModule,

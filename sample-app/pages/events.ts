@@ -5,8 +5,8 @@ import { NEVER, Subject, concat, of, takeUntil, type Observable } from 'rxjs';
 const RETRY = 300;
 
 /**
- * The streams of pages. When a session ends, `recheck` closes its stream, the page connects again, and is told that it
- * is signed out.
+ * The streams of pages. When a session ends, its stream is closed at once, the page connects again, and is told that it is
+ * signed out.
  */
 @Injectable()
 export class PageEvents implements OnModuleDestroy {
