@@ -197,9 +197,8 @@ export class SocketSession {
     const { held } = work;
     const at = tokens.findIndex(({ id, secretHash }) => id === held?.id && secretHash === held.secretHash);
     if (at < 0) {
-      // The handshake began with a session. If it had ended before, the socket would go on without one.
-      if (this.#open.isNamed) this.#end('ended');
-      else this.#open.release();
+      // If the session ended during the handshake, the feed says so, perhaps only now. Otherwise the socket has none.
+      this.#open.miss();
       return [];
     }
     this.#token = tokens[at];

@@ -285,6 +285,23 @@ describe('a connection on a store with a feed', () => {
     expect(held.ended).toBe(1);
   });
 
+  it.each(['before', 'after'])(
+    'is closed if its session was not found, and its end is announced %s that',
+    async (when) => {
+      open({ id: 'x', secretHash: 'now' });
+      await soon();
+      const one = open(() => undefined, ['a']);
+      if (when === 'before') hear({ type: 'ended', ids: ['a'] });
+      expect(one.ended).toBe(0);
+      one.miss();
+      if (when === 'after') {
+        expect(one.ended).toBe(0);
+        hear({ type: 'ended', ids: ['a'] });
+      }
+      expect(one.ended).toBe(1);
+    },
+  );
+
   it('is not read again if nothing was announced while its session was read', async () => {
     aSession('a');
     open({ id: 'x', secretHash: 'now' });

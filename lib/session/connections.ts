@@ -43,8 +43,8 @@ export interface OpenConnectionsOptions {
 
 /** A connection that was registered. */
 export interface OpenConnection {
-  /** Whether one of its sessions was named by the feed since it was registered. */
-  readonly isNamed: boolean;
+  /** None of its sessions was found. Closes the connection if one of them is named, because it ended just now. */
+  miss(): void;
   /** Its session was read. Whatever was announced of it since it was registered is checked now. */
   begin(): void;
   /** Whether the connection may stay open, by a newer record of its session. */
@@ -58,6 +58,9 @@ interface Open {
   /** When it was registered, by the store's clock. */
   readonly since: number;
   isBegun: boolean;
+  /** Whether none of its sessions was found. */
+  isMissed: boolean;
+  /** Whether the feed has named one of its sessions. */
   isNamed: boolean;
   /** Whether its session may have ended since it was read. */
   isStale: boolean;
@@ -110,15 +113,20 @@ export class OpenConnections {
    */
   register(connection: Connection, ids: readonly string[] = []): OpenConnection {
     const isStale = ids.length === 0 || !this.#feed.isLive;
-    const open: Open = { connection, since: this.#store.now(), isBegun: false, isNamed: false, isStale };
+    const open: Open = {
+      connection,
+      since: this.#store.now(),
+      isBegun: false,
+      isMissed: false,
+      isNamed: false,
+      isStale,
+    };
     this.#index.place(open, ids);
     this.#feed.follow();
     if (this.#every !== Infinity)
       this.#timer ??= setInterval(() => this.#round(), Math.min(this.#every, LONGEST)).unref();
     return {
-      get isNamed() {
-        return open.isNamed;
-      },
+      miss: () => this.#miss(open),
       begin: () => this.#begin(open),
       admits: (record) => this.#admits(open, record, connection.held()),
       release: () => this.#forget(open),
@@ -139,6 +147,12 @@ export class OpenConnections {
     const id = this.#place(open);
     // Once the feed is live, all are checked.
     if (id !== undefined && open.isStale && this.#feed.isLive) this.#checks.name(id);
+  }
+
+  #miss(open: Open): void {
+    if (!this.#index.has(open)) return;
+    open.isMissed = true;
+    if (open.isNamed) this.#end(open, 'ended');
   }
 
   /** Puts a connection under the id of its session. Returns the id. */
@@ -179,7 +193,10 @@ export class OpenConnections {
 
   #heard(id: string): void {
     const opens = this.#index.of(id);
-    for (const open of opens) if (!open.isBegun) open.isNamed = open.isStale = true;
+    for (const open of opens) {
+      if (open.isMissed) this.#end(open, 'ended');
+      else if (!open.isBegun) open.isNamed = open.isStale = true;
+    }
     if (opens.some(({ isBegun }) => isBegun)) this.#checks.name(id);
   }
 

@@ -18,6 +18,11 @@ import {
   SessionService,
   SessionStoreError,
 } from 'nestjs-session-stores';
+import type {
+  SessionFeedListener,
+  SessionStoreCapabilities,
+  SessionWatch,
+} from 'nestjs-session-stores/store';
 import { sessionOfSocket } from 'nestjs-session-stores/sockets';
 import { eventually } from '../eventually.js';
 import { Gates } from '../http/gates.js';
@@ -52,6 +57,22 @@ class StoreFilter implements WsExceptionFilter {
     const data = { name: error.name };
     if (client.readyState === undefined) client.emit!('sorry', data);
     else client.send(JSON.stringify({ event: 'sorry', data }));
+  }
+}
+
+/** A store without a feed. */
+class Feedless extends RecordingStore {
+  override get capabilities(): SessionStoreCapabilities {
+    return { ...super.capabilities, feed: 'it is switched off' };
+  }
+}
+
+/** A store whose feed is cut once it is live, which its watchers do not notice. */
+class Silenced extends RecordingStore {
+  override watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    return super.watch((event) => {
+      if (event.type === 'live') listener(event);
+    });
   }
 }
 
@@ -510,6 +531,20 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     stays.send('me');
     expect(await stays.next('reply')).toMatchObject({ user: 'ann' });
     expect(bare.isOpen).toBe(true);
+  });
+
+  it.each([
+    { title: 'has no feed', Store: Feedless },
+    { title: 'has a feed that says nothing more', Store: Silenced },
+  ])('are not needed to close a socket within the recheck period if the store $title', async ({ Store }) => {
+    const store = new Store(makeStore());
+    const { login, connect, sessions } = await serve({ store, recheck: 50 });
+    const { browser, id } = await login();
+    const client = await connect(browser);
+    client.send('me');
+    await client.next('reply');
+    await sessions.destroy(id);
+    await closed(client);
   });
 
   it('that are pending are saved before a closing app closes its store', async () => {
