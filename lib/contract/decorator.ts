@@ -51,7 +51,10 @@ export class SessionStoreDecorator extends SessionStore {
   }
 
   override watch(listener: SessionFeedListener): Promise<SessionWatch> {
-    return this.call('watch', () => this.store.watch(listener));
+    return this.call('watch', () => {
+      this.checkWatch(listener);
+      return this.store.watch(listener);
+    });
   }
 
   /** Unlike in other stores, resolves as `create` does: the inner store rejects an id in use. */

@@ -16,7 +16,7 @@ export type SessionFeedEvent =
   /** From now on everything is announced. The first event, and the one after each `lost`. */
   | { readonly type: 'live' };
 
-/** Called with each event. Must not block. The first error that it throws becomes a warning of the process. */
+/** Called with each event. Must not block. Its first error, or rejection, becomes a warning of the process. */
 export type SessionFeedListener = (event: SessionFeedEvent) => void;
 
 /** A listener's place at the feed of a store. */
@@ -27,7 +27,9 @@ export interface SessionWatch {
    * was stopped finds it in the past, whatever it received meanwhile.
    */
   readonly completeUntil: number;
-  /** Stops listening. The listener hears nothing any more. */
+  /** Whether it hears nothing any more: it was closed, or its store was. */
+  readonly isClosed: boolean;
+  /** Stops listening. */
   close(): void;
 }
 

@@ -40,7 +40,10 @@ beforeEach(() => {
     sources.push(new Source(sink));
     return source();
   };
-  feed = new SharedFeed((sink) => open(sink));
+  feed = new SharedFeed(
+    (sink) => open(sink),
+    () => new Error('the store was closed'),
+  );
   onTestFinished(() => feed.close());
 });
 
@@ -179,6 +182,25 @@ describe('a feed', () => {
     expect(types()).toEqual(['live', 'lost']);
   });
 
+  it('rejects a watch whose store is closed as soon as it has begun', async () => {
+    const watching = feed.watch(listener);
+    watching.catch(() => {});
+    for (let turn = 0; turn < 20 && sources.length === 0; turn++) await Promise.resolve();
+    feed.close();
+    await expect(watching).rejects.toThrow('the store was closed');
+  });
+
+  it('makes a warning of the rejection of an async listener', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    onTestFinished(() => warnings.mockRestore());
+    await feed.watch((async () => {
+      throw new Error('wrong');
+    }) as () => void);
+    source().sink.heard('ended', ['a']);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(warnings).toHaveBeenCalledTimes(1);
+  });
+
   it('closes a source that is opened too late', async () => {
     let opened: ((late: Source) => void) | undefined;
     open = () => new Promise((resolve) => (opened = resolve));
@@ -186,7 +208,7 @@ describe('a feed', () => {
     watching.catch(() => {});
     await vi.advanceTimersByTimeAsync(0);
     feed.close();
-    await expect(watching).rejects.toThrow();
+    await expect(watching).rejects.toThrow('the store was closed');
     const late = new Source({ heard: () => {}, lost: () => {} });
     opened?.(late);
     await vi.advanceTimersByTimeAsync(0);

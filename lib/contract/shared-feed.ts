@@ -4,11 +4,14 @@ import { FeedRun } from './feed-run.js';
 /** The feed of one store. It has a source from the first watcher to the last. */
 export class SharedFeed {
   readonly #open: OpenFeed;
+  readonly #closed: () => Error;
   readonly #watchers = new Set<Watcher>();
   #run: FeedRun | undefined;
 
-  constructor(open: OpenFeed) {
+  /** @param closed makes the error of a watch whose store was closed before it began */
+  constructor(open: OpenFeed, closed: () => Error) {
     this.#open = open;
+    this.#closed = closed;
   }
 
   /** Resolves once the feed is live; at once if others watch already. Rejects if no source can be opened. */
@@ -19,9 +22,11 @@ export class SharedFeed {
     try {
       await run.begun;
     } catch (error) {
+      if (watcher.isClosed) throw this.#closed();
       this.#remove(watcher);
       throw error;
     }
+    if (watcher.isClosed) throw this.#closed();
     watcher.begin();
     return watcher;
   }
@@ -65,6 +70,10 @@ class Watcher implements SessionWatch {
     return this.#heard === 'live' ? (this.#run?.completeUntil ?? -Infinity) : -Infinity;
   }
 
+  get isClosed(): boolean {
+    return this.#run === undefined;
+  }
+
   /** The feed has begun. If it was lost again meanwhile, `live` comes later. */
   begin(): void {
     if (this.#heard === 'waiting' && this.#run?.isLive) this.hear({ type: 'live' });
@@ -77,12 +86,17 @@ class Watcher implements SessionWatch {
     else if (this.#heard !== 'live') return;
     else if (event.type === 'lost') this.#heard = 'lost';
     try {
-      this.#listener(event);
+      const result: unknown = this.#listener(event);
+      if (result instanceof Promise) result.catch((cause: unknown) => this.#warn(cause));
     } catch (cause) {
-      // Once, because it may throw at every event.
-      if (!this.#hasThrown) process.emitWarning(new Error(THREW, { cause }));
-      this.#hasThrown = true;
+      this.#warn(cause);
     }
+  }
+
+  #warn(cause: unknown): void {
+    // Once, because it may throw at every event.
+    if (!this.#hasThrown) process.emitWarning(new Error(THREW, { cause }));
+    this.#hasThrown = true;
   }
 
   close(): void {

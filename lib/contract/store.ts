@@ -78,7 +78,10 @@ export abstract class SessionStore {
   readonly #timeout: number;
   readonly #deadlines: Deadlines;
   readonly #opening = new Opening();
-  readonly #feed = new SharedFeed((sink) => this.#openFeed(sink));
+  readonly #feed = new SharedFeed(
+    (sink) => this.#openFeed(sink),
+    () => new SessionStoreError(this.storeName, 'watch', 'the store was closed'),
+  );
 
   /**
    * @param name the store's word in errors
@@ -126,7 +129,11 @@ export abstract class SessionStore {
   /** Closes what `open` opened, never a client or connection that was passed as an option. */
   close(): Promise<void> {
     this.#feed.close();
-    return this.#opening.close(() => this.call('close', () => this.disconnect()));
+    return this.#opening.close(async () => {
+      await this.call('close', () => this.disconnect());
+      // Somebody may have begun to watch meanwhile.
+      this.#feed.close();
+    });
   }
 
   /**
@@ -279,20 +286,26 @@ export abstract class SessionStore {
    */
   watch(listener: SessionFeedListener): Promise<SessionWatch> {
     return this.call('watch', () => {
-      if (typeof listener !== 'function')
-        throw new TypeError('watch needs a function that is called with each event');
-      const { feed } = this.capabilities;
-      if (feed !== true)
-        throw new SessionStoreError(this.storeName, 'watch', `the store has no feed: ${feed}`);
+      this.checkWatch(listener);
       return this.#feed.watch(listener);
     });
+  }
+
+  /** Throws for a listener that is not a function, and if the store has no feed. */
+  protected checkWatch(listener: SessionFeedListener): void {
+    if (typeof listener !== 'function') {
+      throw new TypeError('watch needs a function that is called with each event');
+    }
+    const { feed } = this.capabilities;
+    if (feed !== true) throw new SessionStoreError(this.storeName, 'watch', `the store has no feed: ${feed}`);
   }
 
   async #openFeed(sink: SessionFeedSink): Promise<SessionFeedSource> {
     return this.within('watch', async (deadline) => {
       const source = await this.doWatch(sink, deadline);
-      if (deadline.isOver) source.close();
-      return source;
+      if (!deadline.isOver) return source;
+      source.close();
+      throw this.late('watch', deadline);
     });
   }
 

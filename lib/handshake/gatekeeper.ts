@@ -3,6 +3,7 @@ import { OriginCheck } from '../http/origin-check.js';
 import type { Addressee, AllowedOrigins } from '../http/origins.js';
 import type { EndReason } from '../session/connections.js';
 import { identify } from '../token/presented.js';
+import type { SocketExchange } from './exchange.js';
 import { SocketSession, type Presented } from './session.js';
 import type { SocketSessions } from './socket-sessions.js';
 
@@ -21,9 +22,14 @@ export class Gatekeeper {
    * The session of a socket, by its handshake.
    *
    * @param close closes the socket, because its session has ended; called once
+   * @param unanswered the messages without a response on the connection, if other sockets share it
    */
-  admit(handshake: IncomingMessage, close: (reason: EndReason) => void): SocketSession {
-    return new SocketSession(this.#sessions, handshake, this.#identify(handshake), close);
+  admit(
+    handshake: IncomingMessage,
+    close: (reason: EndReason) => void,
+    unanswered?: Set<SocketExchange>,
+  ): SocketSession {
+    return new SocketSession(this.#sessions, handshake, this.#identify(handshake), close, unanswered);
   }
 
   /** The tokens that a handshake presents, and the identity that decides about them. */

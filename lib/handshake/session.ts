@@ -22,6 +22,9 @@ export interface Presented {
  */
 const LET_RESPOND = 150;
 
+/** How long after a failed attempt the session of an open socket is looked up again, in milliseconds. */
+const TRY_AGAIN = 5_000;
+
 /** How many messages of one socket may wait for the store. Further ones are rejected. */
 const MOST_WAITING = 1000;
 
@@ -51,8 +54,8 @@ export class SocketSession {
   #ended: EndReason | undefined;
   /** Whether the socket is closed, by us or by its client. */
   #isClosed = false;
-  /** The messages without a first response. */
-  readonly #unanswered = new Set<SocketExchange>();
+  /** The messages without a first response, on all sockets that share the connection. */
+  readonly #unanswered: Set<SocketExchange>;
   /** How many messages wait for the store. */
   #waiting = 0;
   #lastRead: Promise<unknown> = Promise.resolve();
@@ -63,11 +66,13 @@ export class SocketSession {
     handshake: IncomingMessage,
     presented: Presented,
     close: (reason: EndReason) => void,
+    unanswered = new Set<SocketExchange>(),
   ) {
     this.#sessions = sessions;
     this.#handshake = handshake;
     this.#presented = presented;
     this.#close = close;
+    this.#unanswered = unanswered;
   }
 
   /** Whether the handshake has tokens with a valid signature. */
@@ -86,8 +91,10 @@ export class SocketSession {
 
   /** Looks up the session, so that its end closes the socket before the first message too. */
   open(): void {
-    // If the store is unreachable, the first message tries again.
-    this.#tokens().catch(() => {});
+    // If the store is unreachable, so does the first message.
+    this.#tokens().catch(() => {
+      if (!this.#isClosed) setTimeout(() => this.open(), TRY_AGAIN).unref();
+    });
   }
 
   /** The socket is closed. */
@@ -228,8 +235,12 @@ export class SocketSession {
   #end(reason: EndReason): void {
     this.#ended ??= reason;
     if (this.#unanswered.size === 0) return this.#closeNow();
-    const endedIt = [...this.#unanswered].some(({ work }) => work.hasEnded);
-    setTimeout(() => this.#closeNow(), endedIt ? LET_FINISH : LET_RESPOND).unref();
+    setTimeout(() => {
+      // Only now: a message may learn later than the feed that it has ended the session.
+      const endedIt = [...this.#unanswered].some(({ work }) => work.hasEnded);
+      if (!endedIt) return this.#closeNow();
+      setTimeout(() => this.#closeNow(), LET_FINISH).unref();
+    }, LET_RESPOND).unref();
   }
 
   #closeNow(): void {

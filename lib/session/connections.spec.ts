@@ -12,6 +12,7 @@ let failing: boolean;
 let unreadable: (id: string) => boolean;
 let onRead: (id: string) => void;
 let hears: SessionFeedListener | undefined;
+let watches: number;
 let connections: OpenConnections;
 
 function aSession(id: string, some: Partial<SessionRecord> = {}): void {
@@ -37,7 +38,14 @@ function start(
     async watch(listener: SessionFeedListener) {
       hears = listener;
       hears({ type: 'live' });
-      return { completeUntil: 0, close: () => void (hears = undefined) };
+      watches++;
+      return {
+        completeUntil: 0,
+        get isClosed() {
+          return hears !== listener;
+        },
+        close: () => void (hears = undefined),
+      };
     },
   };
   return new OpenConnections({ store, logger: { warn: log, error: log }, ...others });
@@ -71,6 +79,7 @@ beforeEach(() => {
   unreadable = () => false;
   onRead = () => {};
   hears = undefined;
+  watches = 0;
   connections = start();
 });
 afterEach(() => {
@@ -349,6 +358,53 @@ describe('a connection on a store with a feed', () => {
     hear({ type: 'ended', ids: ['a'] });
     await soon();
     expect(one.ended).toBe(1);
+  });
+
+  it('is checked again a second after its session could not be read', async () => {
+    aSession('a');
+    const one = open({ id: 'a', secretHash: 'now' });
+    await soon();
+    records.delete('a');
+    failing = true;
+    hear({ type: 'ended', ids: ['a'] });
+    await soon();
+    failing = false;
+    expect(one.ended).toBe(0);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(one.ended).toBe(1);
+  });
+
+  it('is judged after what its handler does to the session at the moment', async () => {
+    aSession('a');
+    let held = { id: 'a', secretHash: 'now' };
+    let settle: () => void = () => {};
+    const settled = new Promise<void>((resolve) => (settle = resolve));
+    const ended: EndReason[] = [];
+    connections
+      .register({ held: () => held, settled: () => settled, end: (reason) => ended.push(reason) })
+      .begin();
+    records.delete('a');
+    aSession('b');
+    hear({ type: 'ended', ids: ['a'] });
+    await soon();
+    held = { id: 'b', secretHash: 'now' };
+    settle();
+    await soon();
+    expect(ended).toEqual([]);
+  });
+
+  it('is closed by the next feed if the app has closed its store and opened it again', async () => {
+    aSession('a');
+    open({ id: 'a', secretHash: 'now' });
+    await soon();
+    hears = undefined;
+    const other = open({ id: 'a', secretHash: 'now' });
+    await soon();
+    expect(watches).toBe(2);
+    records.delete('a');
+    hear({ type: 'ended', ids: ['a'] });
+    await soon();
+    expect(other.ended).toBe(1);
   });
 
   it('lets go of the feed half a minute after the last one is closed', async () => {

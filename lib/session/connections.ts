@@ -27,6 +27,10 @@ export type EndReason = 'ended' | 'replaced';
 export interface Connection {
   /** Its session now, because a handler may change it; `undefined` while none is stored. */
   held(): HeldSession | undefined;
+  /** Waits for what its handler does to the session at the moment; `undefined` if it does nothing. */
+  settled?(): Promise<unknown> | undefined;
+  /** When its session was read, by the store's clock; default: after it was registered. */
+  readonly readAt?: number | undefined;
   /** Closes it. Called once. */
   end(reason: EndReason): void;
 }
@@ -86,6 +90,7 @@ export class OpenConnections {
     },
   );
   readonly #feed: FollowedFeed;
+  #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
   #isFailing = false;
 
@@ -113,18 +118,9 @@ export class OpenConnections {
    */
   register(connection: Connection, ids: readonly string[] = []): OpenConnection {
     const isStale = ids.length === 0 || !this.#feed.isLive;
-    const open: Open = {
-      connection,
-      since: this.#store.now(),
-      isBegun: false,
-      isMissed: false,
-      isNamed: false,
-      isStale,
-    };
-    this.#index.place(open, ids);
-    this.#feed.follow();
-    if (this.#every !== Infinity)
-      this.#timer ??= setInterval(() => this.#round(), Math.min(this.#every, LONGEST)).unref();
+    const since = connection.readAt ?? this.#store.now();
+    const open: Open = { connection, since, isBegun: false, isMissed: false, isNamed: false, isStale };
+    if (!this.#isClosed) this.#watch(open, ids);
     return {
       miss: () => this.#miss(open),
       begin: () => this.#begin(open),
@@ -133,11 +129,19 @@ export class OpenConnections {
     };
   }
 
-  /** Forgets all connections, which stay open. */
+  /** Forgets all connections, which stay open, and those that are registered later. */
   close(): void {
+    this.#isClosed = true;
     for (const open of this.#index.all()) this.#forget(open);
     this.#checks.clear();
     this.#feed.close();
+  }
+
+  #watch(open: Open, ids: readonly string[]): void {
+    this.#index.place(open, ids);
+    this.#feed.follow();
+    if (this.#every !== Infinity)
+      this.#timer ??= setInterval(() => this.#round(), Math.min(this.#every, LONGEST)).unref();
   }
 
   #begin(open: Open): void {
@@ -203,11 +207,14 @@ export class OpenConnections {
   #round(): void {
     this.#feed.follow();
     for (const open of this.#without) this.#place(open);
-    void this.#checks.begin(this.#index.ids());
+    this.#checks.begin(this.#index.ids());
   }
 
   /** Checks one session. Resolves to whether the store could be read. */
   async #check(id: string): Promise<boolean> {
+    // A handler that ends or rotates its session learns of it later than the feed.
+    const calls = this.#index.of(id).flatMap(({ connection }) => connection.settled?.() ?? []);
+    if (calls.length > 0) await Promise.allSettled(calls);
     const held = new Map(this.#index.of(id).map((open) => [open, open.connection.held()]));
     for (const [open, { id: now } = {}] of held) {
       if (!open.isBegun || now === id) continue;

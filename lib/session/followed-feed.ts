@@ -9,14 +9,25 @@ export type MaybeWatched = Partial<Pick<SessionStore, 'watch' | 'capabilities'>>
 /** How long a feed is followed after nobody needs it any more, in milliseconds. To begin again costs a connection. */
 const LINGER = 30_000;
 
+/** How long after a failed attempt to watch the next one begins, in milliseconds. */
+const RETRY = 1_000;
+
+/** How long a feed may be lost before that is logged, in milliseconds. */
+const LOST_FOR = 10_000;
+
+const CONSEQUENCE = 'Open streams and sockets are only closed when they are rechecked';
+
 /** The feed of a store, if it has one, followed while somebody needs it. */
 export class FollowedFeed {
   isLive = false;
   readonly #store: MaybeWatched;
   readonly #logger: SessionLogger;
   readonly #listener: SessionFeedListener;
-  #watch: Promise<SessionWatch> | undefined;
+  /** The watch, from the attempt to begin it on. `current` once it has begun. */
+  #watch: { current?: SessionWatch } | undefined;
   #resting: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #losing: NodeJS.Timeout | undefined;
   #isFailing = false;
 
   constructor(store: MaybeWatched, logger: SessionLogger, listener: SessionFeedListener) {
@@ -25,44 +36,66 @@ export class FollowedFeed {
     this.#listener = listener;
   }
 
-  /** Begins to follow the feed, unless it is followed already. If it cannot be, the next call tries again. */
+  /** Begins to follow the feed, unless it is followed. If it cannot be, tries again. */
   follow(): void {
     clearTimeout(this.#resting);
-    const { capabilities } = this.#store;
-    if (this.#watch || !this.#store.watch || capabilities?.feed !== true) return;
-    const watch = this.#store.watch((event) => this.#hear(event));
+    // The app has closed its store, and perhaps opened it again.
+    if (this.#watch?.current?.isClosed) this.#watch = undefined;
+    if (this.#watch || !this.#store.watch || this.#store.capabilities?.feed !== true) return;
+    clearTimeout(this.#retry);
+    const watch: { current?: SessionWatch } = {};
     this.#watch = watch;
-    watch.then(
-      () => {
-        this.#isFailing = false;
-      },
-      (error: unknown) => {
-        if (this.#watch === watch) this.#watch = undefined;
-        if (this.#isFailing) return;
-        this.#isFailing = true;
-        this.#logger.warn(
-          `the store's feed cannot be followed, so open streams and sockets are only closed when they are rechecked: ${reasonIn(error)}`,
-        );
-      },
-    );
+    this.#store
+      .watch((event) => {
+        if (this.#watch === watch) this.#hear(event);
+      })
+      .then(
+        (begun) => {
+          this.#isFailing = false;
+          if (this.#watch === watch) watch.current = begun;
+          else begun.close();
+        },
+        (error: unknown) => {
+          if (this.#watch === watch) this.#failed(error);
+        },
+      );
   }
 
   /** Nobody needs the feed for now. */
   rest(): void {
     clearTimeout(this.#resting);
+    clearTimeout(this.#retry);
     if (this.#watch) this.#resting = setTimeout(() => this.close(), LINGER).unref();
   }
 
   close(): void {
-    clearTimeout(this.#resting);
-    this.#watch?.then((watch) => watch.close()).catch(() => {});
+    for (const timer of [this.#resting, this.#retry, this.#losing]) clearTimeout(timer);
+    this.#watch?.current?.close();
     this.#watch = undefined;
     this.isLive = false;
   }
 
+  #failed(error: unknown): void {
+    this.#watch = undefined;
+    this.#retry = setTimeout(() => this.follow(), RETRY).unref();
+    if (!this.#isFailing) {
+      this.#logger.warn(`the store's feed cannot be followed: ${reasonIn(error)}. ${CONSEQUENCE}`);
+    }
+    this.#isFailing = true;
+  }
+
   #hear(event: SessionFeedEvent): void {
-    if (event.type === 'live') this.isLive = true;
-    else if (event.type === 'lost') this.isLive = false;
+    if (event.type === 'live') {
+      this.isLive = true;
+      clearTimeout(this.#losing);
+    } else if (event.type === 'lost') {
+      this.isLive = false;
+      this.#losing = setTimeout(() => {
+        this.#logger.warn(
+          `the store's feed has been lost for ${LOST_FOR / 1000} s: ${event.reason}. ${CONSEQUENCE}`,
+        );
+      }, LOST_FOR).unref();
+    }
     this.#listener(event);
   }
 }

@@ -27,6 +27,9 @@ export class SessionWork implements SessionActions {
   readonly #unit: SessionUnit;
   readonly #commits = new Commits();
 
+  /** When its session was read, by the store's clock; `undefined` before that. */
+  readAt: number | undefined;
+
   constructor(config: SessionConfig, client: Client) {
     this.#config = config;
     this.#client = client;
@@ -36,6 +39,7 @@ export class SessionWork implements SessionActions {
   /** Loads the session of the first valid token, or starts a new one. */
   async load(tokens: readonly Token[]): Promise<void> {
     const config = this.#config;
+    this.readAt = config.store.now();
     if (tokens.length > MOST_READ) {
       config.conditions.begin(
         'many tokens',
@@ -142,6 +146,12 @@ export class SessionWork implements SessionActions {
   get held(): HeldSession | undefined {
     const { state } = this.#unit;
     return state?.record && { id: state.id, secretHash: state.token!.secretHash };
+  }
+
+  /** Settles with the handler's calls in flight; `undefined` if there are none. */
+  get settled(): Promise<void> | undefined {
+    const { calls } = this.#unit;
+    return calls.areInFlight ? calls.settle(() => false) : undefined;
   }
 
   /** Whether the session of the client's token has ended, as far as this work knows. */

@@ -50,11 +50,21 @@ export function openSocket(
   sessions: SocketSessions,
 ): void {
   if (sockets.has(client)) return;
-  const session = gatekeeper.admit(handshake, () => close(client));
+  const session = gatekeeper.admit(handshake, () => close(client), unansweredOn(client));
   sockets.set(client, new GatewaySocket(client, session, sessions));
   if (!session.hasTokens) return;
   client.once(client.conn ? 'disconnect' : 'close', () => session.leave());
   session.open();
+}
+
+/** The messages without a response, by Socket.IO's connections, each of which has sockets in several namespaces. */
+const unanswered = new WeakMap<object, Set<SocketExchange>>();
+
+function unansweredOn({ conn }: RawSocket): Set<SocketExchange> | undefined {
+  if (!conn) return undefined;
+  const known = unanswered.get(conn) ?? new Set<SocketExchange>();
+  unanswered.set(conn, known);
+  return known;
 }
 
 /** Closes a connection. Socket.IO's clients then connect again by themselves, with their current cookie. */

@@ -84,6 +84,7 @@ export class WorkerStore extends SessionStore {
   /** Makes the worker watch. Its listener cannot be there, so an error that it throws ends here. */
   override async watch(listener: SessionFeedListener): Promise<SessionWatch> {
     let completeUntil = -Infinity;
+    let isClosed = false;
     const close = await this.watchReports((report) => {
       if ('completeUntil' in report) return void (completeUntil = report.completeUntil);
       // Not after `lost`: it may have been sent earlier.
@@ -98,7 +99,11 @@ export class WorkerStore extends SessionStore {
       get completeUntil() {
         return completeUntil - OFFSET;
       },
+      get isClosed() {
+        return isClosed;
+      },
       close() {
+        isClosed = true;
         completeUntil = -Infinity;
         close();
       },

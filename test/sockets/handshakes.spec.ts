@@ -1,10 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { expect, it, describe } from 'vitest';
+import { Session } from 'nestjs-session-stores';
+import { Manager } from 'socket.io-client';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { everyStore } from '../stores/every.store.js';
 import { RecordingStore } from '../stores/recording.store.js';
-import { protocols, serveGateways, type Protocol, type SocketClient } from './gateway.app.js';
+import { cookieOf, protocols, serveGateways, type Protocol, type SocketClient } from './gateway.app.js';
 
 const isLong = process.env['LONG'] !== undefined;
 const HANDSHAKES = isLong ? 1000 : 100;
@@ -74,3 +76,39 @@ describe.each(CASES)(
     });
   },
 );
+
+@WebSocketGateway({ namespace: 'work' })
+class Work {
+  @SubscribeMessage('leave')
+  async leave(@Session() session: Session) {
+    await session.destroy();
+    return { event: 'left', data: true };
+  }
+}
+
+@WebSocketGateway({ namespace: 'news' })
+class News {
+  @SubscribeMessage('nothing')
+  nothing(): void {}
+}
+
+describe('a connection of Socket.IO with two namespaces', () => {
+  it('is closed after the response of one in which the session was destroyed', async () => {
+    const { url, login } = await serveGateways('Socket.IO', [Work, News]);
+    const { browser } = await login();
+    const manager = new Manager(url, {
+      extraHeaders: { cookie: cookieOf(browser) },
+      reconnection: false,
+      transports: ['websocket'],
+    });
+    const [work, news] = [manager.socket('/work'), manager.socket('/news')];
+    onTestFinished(() => [work, news].forEach((socket) => socket.close()));
+    await Promise.all(
+      [work, news].map((socket) => new Promise<void>((resolve) => socket.on('connect', resolve))),
+    );
+    const left = new Promise((resolve) => work.on('left', resolve));
+    work.emit('leave');
+    expect(await left).toBe(true);
+    await eventually(() => !work.connected && !news.connected);
+  });
+});

@@ -34,7 +34,12 @@ function isEventStream(context: ExecutionContext): boolean {
 /** Emits when the session of a request has ended. */
 function endOf({ work }: SessionExchange, connections: OpenConnections): Observable<void> {
   return new Observable((subscriber) => {
-    const open = connections.register({ held: () => work.held, end: () => subscriber.next() });
+    const open = connections.register({
+      held: () => work.held,
+      settled: () => work.settled,
+      readAt: work.readAt,
+      end: () => subscriber.next(),
+    });
     open.begin();
     return () => open.release();
   });

@@ -10,6 +10,8 @@ import type { ScriptRunner } from './runner.js';
 /** For how long a server announces changes after a probe, in milliseconds. */
 const WATCHED_FOR = 3 * FEED_TIMEOUT;
 
+const UNREADABLE = 'an announcement could not be read';
+
 const MOVING = 'a slot is moving to another node of the Cluster';
 
 const TYPES = { c: 'changed', r: 'rotated', e: 'ended' } as const;
@@ -61,10 +63,22 @@ export class RedisFeed implements SessionFeedSource {
 
   private hear(shard: number, text: string): void {
     const [, position, kind, rest] = /^(\d*)([creE])(.*)$/s.exec(text) ?? [];
-    if (kind === undefined || rest === undefined) return this.sink.lost('an announcement could not be read');
-    if (kind === 'E') this.sink.heard('ended', JSON.parse(rest) as string[]);
+    if (kind === undefined || rest === undefined) return this.sink.lost(UNREADABLE);
+    const ended = kind === 'E' ? idsIn(rest) : [];
+    if (ended === undefined) return this.sink.lost(UNREADABLE);
+    if (kind === 'E') this.sink.heard('ended', ended);
     else this.sink.heard(TYPES[kind as keyof typeof TYPES], [rest]);
     const problem = position === '' ? MOVING : this.positions[shard]?.hear(Number(position));
     if (problem !== undefined) this.sink.lost(problem);
+  }
+}
+
+/** The ids in an announcement; `undefined` if it is not one of this store. Anybody may publish. */
+function idsIn(text: string): string[] | undefined {
+  try {
+    const ids: unknown = JSON.parse(text);
+    return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
+  } catch {
+    return undefined;
   }
 }
