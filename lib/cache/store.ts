@@ -1,0 +1,156 @@
+import { SessionStoreDecorator } from '../contract/decorator.js';
+import type { Deadline } from '../contract/deadline.js';
+import { FEED_TIMEOUT } from '../contract/feed-run.js';
+import type { SessionFeedEvent } from '../contract/feed.js';
+import type { SessionChange, SessionRecord, SessionRef, SessionUpdate } from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
+import { report } from './channel.js';
+import { KeptWatch } from './kept-watch.js';
+import { resolveLimits, type CachedStoreOptions } from './options.js';
+import { ReadsInFlight } from './reads.js';
+import { CachedRecords } from './records.js';
+
+/**
+ * Keeps the sessions that this process has read, and drops them when the feed of the inner store announces a change. Reads
+ * are made as without it: only `cached` returns what is kept. It goes around all other decorators.
+ *
+ * `open` rejects with a `TypeError` if the inner store has no feed. Records that it returns are shared: do not change them.
+ */
+export class CachedStore extends SessionStoreDecorator {
+  readonly #records: CachedRecords;
+  readonly #reads = new ReadsInFlight();
+  #watch: KeptWatch | undefined;
+  /** How often the store was closed. */
+  #closings = 0;
+
+  /** Throws a `TypeError` for invalid options. */
+  constructor(store: SessionStore, options?: CachedStoreOptions) {
+    super(store);
+    this.#records = new CachedRecords(resolveLimits(options));
+  }
+
+  /**
+   * The session with this id as this process has read it last, which is as it was at most `FEED_TIMEOUT` ago. `undefined`
+   * if it is not known. It can only show that a client may use the session: read it for anything else.
+   */
+  cached(id: string): SessionRecord | undefined {
+    const at = performance.now();
+    const lag = at - (this.#watch?.completeUntil ?? -Infinity);
+    // Not by a timer: a process that was stopped has events to hear, whatever it knows.
+    const found = lag <= FEED_TIMEOUT ? this.#records.find(id, at, this.now()) : 'not fresh';
+    if (typeof found === 'string') {
+      report(() => ({ type: 'miss', id, reason: found, lag }));
+      return undefined;
+    }
+    report(() => ({ type: 'hit', id, lag }));
+    return found;
+  }
+
+  protected override async connect(): Promise<void> {
+    const closings = this.#closings;
+    await super.connect();
+    this.#checkFeed();
+    // It may have been closed meanwhile.
+    if (closings !== this.#closings) return;
+    this.#watch = new KeptWatch(this.store, (event) => this.#hear(event));
+    await this.#watch.begin();
+    this.#checkFeed();
+  }
+
+  protected override async disconnect(): Promise<void> {
+    this.#closings++;
+    this.#watch?.close();
+    this.#watch = undefined;
+    this.#forgetAll();
+    await super.disconnect();
+  }
+
+  #checkFeed(): void {
+    const { feed } = this.capabilities;
+    if (feed === true) return;
+    // A store of another copy of this package may be older, and not say.
+    const reason = feed ?? 'it is of a version of this package without feeds';
+    throw new TypeError(
+      `the store has no feed, which a cache needs: ${reason}. Leave out the option cache, or use a store with a feed`,
+    );
+  }
+
+  #hear(event: SessionFeedEvent): void {
+    if ('ids' in event) {
+      for (const id of event.ids) this.#forget(id, 'feed');
+      return;
+    }
+    // Only what is read after `live` was read while everything was announced.
+    this.#forgetAll();
+    report(() => event);
+  }
+
+  protected override async doRead(id: string): Promise<SessionRecord | undefined> {
+    const reading = this.#reads.begin(id);
+    try {
+      const record = await this.store.read(id);
+      if (record && !reading.isVoid) this.#records.keep(id, record, reading.begunAt);
+      return record;
+    } finally {
+      this.#reads.end(reading);
+    }
+  }
+
+  protected override doCreate(record: SessionRecord): Promise<boolean> {
+    return this.#writing(record.id, () => super.doCreate(record));
+  }
+
+  protected override doUpdate(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
+    return this.#writing(record.id, () => super.doUpdate(record, change));
+  }
+
+  protected override doRotate(
+    record: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    return this.#writing(record.id, () => super.doRotate(record, presented, secretHash, grace));
+  }
+
+  protected override doDestroy(id: string): Promise<boolean> {
+    return this.#writing(id, () => super.doDestroy(id));
+  }
+
+  protected override doRegenerate(id: string, deadline?: Deadline, hint?: unknown): Promise<boolean> {
+    return this.#writing(id, () => super.doRegenerate(id, deadline, hint));
+  }
+
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    this.#forgetAll('write');
+    try {
+      return await super.doClear(group, except);
+    } finally {
+      this.#forgetAll('write');
+    }
+  }
+
+  /**
+   * Forgets a session before a write to it is sent, and when that has settled, whatever the outcome: after a timeout, the
+   * write may have been done.
+   */
+  async #writing<T>(id: string, write: () => Promise<T>): Promise<T> {
+    this.#forget(id, 'write');
+    try {
+      return await write();
+    } finally {
+      this.#forget(id, 'write');
+    }
+  }
+
+  #forget(id: string, by: 'feed' | 'write'): void {
+    this.#reads.void(id);
+    if (this.#records.delete(id)) report(() => ({ type: 'invalidated', id, by }));
+  }
+
+  #forgetAll(by?: 'write'): void {
+    this.#reads.voidAll();
+    if (by && this.#records.size > 0) report(() => ({ type: 'invalidated', id: undefined, by }));
+    this.#records.clear();
+  }
+}

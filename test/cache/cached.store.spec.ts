@@ -1,0 +1,349 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { MemoryStore } from 'express-session';
+import { CachedStore, FEED_TIMEOUT, type CachedStoreOptions } from 'nestjs-session-stores/store';
+import { fromExpressStore } from 'nestjs-session-stores/stores/express';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { eventually } from '../eventually.js';
+import { aRecord } from '../record.js';
+import { HeldStore } from './held.store.js';
+
+let inner: HeldStore;
+
+beforeEach(() => {
+  inner = new HeldStore();
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** An open cache around `inner`, in which the session `k` was read. */
+async function opened(options?: CachedStoreOptions): Promise<CachedStore> {
+  const store = new CachedStore(inner, options);
+  await store.open();
+  onTestFinished(() => store.close());
+  await store.create(aRecord('k'));
+  await store.read('k');
+  return store;
+}
+
+describe('a cached store', () => {
+  it('returns what it has read, without the store, and reads again when it is asked to', async () => {
+    const store = await opened();
+    const { reads } = inner;
+    expect(store.cached('k')).toMatchObject({ id: 'k', data: { a: '1' } });
+    expect(inner.reads).toBe(reads);
+    await store.read('k');
+    expect(inner.reads).toBe(reads + 1);
+  });
+
+  it('returns the record object of the inner store, with its hint', async () => {
+    const store = await opened();
+    expect(store.cached('k')).toBe(await store.read('k'));
+  });
+
+  it('does not cache that a session is absent', async () => {
+    const store = await opened();
+    await store.read('other');
+    expect(store.cached('other')).toBeUndefined();
+    await inner.create(aRecord('other'));
+    expect(await store.read('other')).toBeDefined();
+  });
+
+  it('returns nothing that has expired', async () => {
+    const store = await opened();
+    await inner.create(aRecord('short', { expiresAt: Date.now() + 50 }));
+    await store.read('short');
+    expect(store.cached('short')).toBeDefined();
+    await eventually(() => store.cached('short') === undefined);
+  });
+
+  it('returns nothing that was read longer ago than maxAge', async () => {
+    const store = await opened({ maxAge: 50 });
+    expect(store.cached('k')).toBeDefined();
+    await eventually(() => store.cached('k') === undefined);
+  });
+
+  it('keeps at most maxSessions, those that were used last', async () => {
+    const store = await opened({ maxSessions: 2 });
+    for (const id of ['l', 'm']) await inner.create(aRecord(id));
+    await store.read('l');
+    store.cached('k');
+    await store.read('m');
+    expect(['k', 'l', 'm'].filter((id) => store.cached(id))).toEqual(['k', 'm']);
+  });
+
+  it('keeps texts of at most maxBytes', async () => {
+    const store = await opened({ maxBytes: 1000 });
+    await inner.create(aRecord('large', { data: { a: JSON.stringify('x'.repeat(970)) } }));
+    await inner.create(aRecord('too large', { data: { a: JSON.stringify('x'.repeat(1000)) } }));
+    await store.read('too large');
+    expect({ k: store.cached('k'), large: store.cached('too large') }).toEqual({
+      k: expect.anything(),
+      large: undefined,
+    });
+    await store.read('large');
+    expect({ k: store.cached('k'), large: store.cached('large') }).toEqual({
+      k: undefined,
+      large: expect.anything(),
+    });
+  });
+
+  it('reads a damaged record', async () => {
+    const store = await opened();
+    const damaged = { id: 'x', secretHash: 1, data: null, groups: 'x', previous: {} };
+    vi.spyOn(inner, 'read').mockResolvedValueOnce(damaged as never);
+    expect(await store.read('k')).toBe(damaged);
+  });
+
+  it.each<[options: object, message: string]>([
+    [{ maxSessions: 0 }, 'maxSessions must be a positive integer'],
+    [{ maxSessions: Infinity }, 'maxSessions must be a positive integer'],
+    [{ maxBytes: 1.5 }, 'maxBytes must be a positive integer'],
+    [{ maxAge: '5' }, 'maxAge must be a positive number of milliseconds'],
+    [{ max: 5 }, 'Unknown CachedStore option "max". Valid options: maxSessions, maxBytes, maxAge'],
+  ])('rejects the options %o', (options, message) => {
+    expect(() => new CachedStore(inner, options as CachedStoreOptions)).toThrow(new RegExp(message));
+  });
+});
+
+describe('a cached session is dropped', () => {
+  it.each(['update', 'rotate', 'destroy', 'regenerate', 'clear'] as const)(
+    'when the feed announces a %s elsewhere',
+    async (operation) => {
+      const store = await opened();
+      expect(store.cached('k')).toBeDefined();
+      await OPERATIONS[operation](inner);
+      expect(store.cached('k')).toBeUndefined();
+    },
+  );
+
+  it.each(['update', 'rotate', 'destroy', 'regenerate', 'clear'] as const)(
+    'before an own %s is sent, and when it has settled',
+    async (operation) => {
+      const store = await opened();
+      inner.heldEvents = [];
+      const during: unknown[] = [];
+      const spied = vi.spyOn(inner, operation);
+      const original = spied.getMockImplementation() ?? inner[operation].bind(inner);
+      spied.mockRestore();
+      vi.spyOn(inner, operation).mockImplementation((async (...args: never[]) => {
+        during.push(store.cached('k'));
+        await store.read('k');
+        during.push(store.cached('k')?.id);
+        return (original as (...all: never[]) => unknown)(...args);
+      }) as never);
+      await OPERATIONS[operation](store);
+      expect({ during, after: store.cached('k') }).toEqual({ during: [undefined, 'k'], after: undefined });
+    },
+  );
+
+  it('when an own write fails, because it may have been done', async () => {
+    const store = await opened();
+    vi.spyOn(inner, 'update').mockImplementation(async () => {
+      await store.read('k');
+      throw new Error('timed out');
+    });
+    await expect(store.update({ id: 'k' }, {})).rejects.toThrow('the backend failed');
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('when the feed is lost, and is not served again when it is live', async () => {
+    const store = await opened();
+    inner.loseFeed();
+    expect(store.cached('k')).toBeUndefined();
+    await eventually(async () => {
+      await store.read('k');
+      return store.cached('k') !== undefined;
+    });
+  });
+
+  it('when the store is closed', async () => {
+    const store = await opened();
+    await store.close();
+    expect({ cached: store.cached('k'), sources: inner.sources }).toEqual({ cached: undefined, sources: 0 });
+  });
+});
+
+const OPERATIONS = {
+  update: (store: HeldStore | CachedStore) => store.update({ id: 'k' }, { set: { a: '2' } }),
+  rotate: (store: HeldStore | CachedStore) => store.rotate({ id: 'k' }, 'secretHash', 'next', 1000),
+  destroy: (store: HeldStore | CachedStore) => store.destroy('k'),
+  regenerate: (store: HeldStore | CachedStore) => store.regenerate('k'),
+  clear: (store: HeldStore | CachedStore) => store.clear(),
+};
+
+describe('a read in flight is not cached', () => {
+  /** Holds a read of `k` back during `meanwhile`. */
+  async function readDuring(store: CachedStore, meanwhile: () => unknown): Promise<void> {
+    await OPERATIONS.update(inner);
+    inner.isHolding = true;
+    const reading = store.read('k');
+    await wait(1);
+    await meanwhile();
+    inner.release();
+    await reading;
+  }
+
+  it('unless nothing happens meanwhile', async () => {
+    const store = await opened();
+    await readDuring(store, () => wait(5));
+    expect(store.cached('k')).toBeDefined();
+  });
+
+  it('if the feed announces a change of its session', async () => {
+    const store = await opened();
+    await readDuring(store, () => void OPERATIONS.update(inner));
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('if the feed announces a change of another session, it is', async () => {
+    const store = await opened();
+    await inner.create(aRecord('other'));
+    await readDuring(store, () => void inner.update({ id: 'other' }, { set: { a: '2' } }));
+    expect(store.cached('k')).toBeDefined();
+  });
+
+  it('if this process sends a write to its session', async () => {
+    const store = await opened();
+    let writing: Promise<unknown> | undefined;
+    inner.heldEvents = [];
+    await readDuring(store, () => {
+      writing = OPERATIONS.update(store);
+    });
+    await writing;
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('if a write to its session that was sent before settles', async () => {
+    const store = await opened();
+    inner.heldEvents = [];
+    let settle: () => void = () => {};
+    vi.spyOn(inner, 'update').mockImplementationOnce(async () => {
+      await new Promise<void>((resolve) => {
+        settle = resolve;
+      });
+      return undefined;
+    });
+    const writing = OPERATIONS.update(store);
+    await readDuring(store, async () => {
+      settle();
+      await writing;
+    });
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('if this process clears', async () => {
+    const store = await opened();
+    inner.heldEvents = [];
+    let clearing: Promise<unknown> | undefined;
+    await readDuring(store, () => {
+      clearing = store.clear('nobody');
+    });
+    await clearing;
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('if the feed is lost, even if it is live again by then', async () => {
+    const store = await opened();
+    inner.isHolding = true;
+    const reading = store.read('k');
+    inner.loseFeed();
+    await eventually(() => inner.sources === 1);
+    await wait(50);
+    inner.release();
+    await reading;
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('if it began before the feed was live', async () => {
+    inner.isFeedDown = true;
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const store = await opened();
+    inner.isHolding = true;
+    const reading = store.read('k');
+    inner.isFeedDown = false;
+    await eventually(() => inner.sources === 1);
+    await wait(50);
+    inner.release();
+    await reading;
+    expect(store.cached('k')).toBeUndefined();
+    await store.read('k');
+    expect(store.cached('k')).toBeDefined();
+  });
+});
+
+describe('a cached session is fresh', () => {
+  it('only while the newest answered probe was sent at most FEED_TIMEOUT ago, by the clock', async () => {
+    const store = await opened();
+    const now = performance.now();
+    const clock = vi.spyOn(performance, 'now');
+    onTestFinished(() => clock.mockRestore());
+    clock.mockReturnValue(now + 0.7 * FEED_TIMEOUT);
+    expect(store.cached('k')).toBeDefined();
+    // As in a process that was stopped: it has had no timer since.
+    clock.mockReturnValue(now + FEED_TIMEOUT + 1);
+    expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('and no longer once the feed does not respond', async () => {
+    const store = await opened();
+    inner.isFeedStopped = true;
+    inner.heldEvents = [];
+    await inner.destroy('k');
+    const destroyed = performance.now();
+    while (store.cached('k')) await wait(5);
+    expect(performance.now() - destroyed).toBeLessThanOrEqual(FEED_TIMEOUT + 20);
+  });
+});
+
+describe('the feed of the inner store', () => {
+  it('is watched from open to close', async () => {
+    const store = new CachedStore(inner);
+    expect(inner.sources).toBe(0);
+    await store.open();
+    expect(inner.sources).toBe(1);
+    await store.close();
+    expect(inner.sources).toBe(0);
+    await store.open();
+    expect(inner.sources).toBe(1);
+    await store.close();
+  });
+
+  it('is not watched if the store is closed while it opens', async () => {
+    const store = new CachedStore(inner);
+    const opening = store.open();
+    await store.close();
+    await opening;
+    await wait(20);
+    expect(inner.sources).toBe(0);
+  });
+
+  it('may be unreachable at first: then nothing is cached until it is watched', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    inner.isFeedDown = true;
+    const store = await opened();
+    expect(store.cached('k')).toBeUndefined();
+    expect(warn.mock.calls.map(([warning]) => (warning as Error).message)).toEqual([
+      expect.stringContaining('the feed of the session store cannot be watched'),
+    ]);
+    inner.isFeedDown = false;
+    await eventually(async () => {
+      await store.read('k');
+      return store.cached('k') !== undefined;
+    });
+  });
+
+  it('must exist', async () => {
+    const message =
+      /^the store has no feed, which a cache needs: (.*)\. Leave out the option cache, or use a store with a feed$/;
+    const express = new CachedStore(fromExpressStore(new MemoryStore()));
+    const error = await express.open().catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message.match(message)?.[1]).toBe(
+      'a store of express-session does not announce changes',
+    );
+    inner.feed = 'its user may not publish';
+    await expect(new CachedStore(inner).open()).rejects.toThrow('its user may not publish');
+    expect(inner.sources).toBe(0);
+  });
+});
