@@ -8,6 +8,7 @@ export type * from './session/on-request.js';
 export type { Session as SessionObject } from './session/session.js';
 export { SessionStore } from './contract/store.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from './contract/errors.js';
+export { FreshSession } from './nest/fresh-session.js';
 export { Session, sessionOf } from './nest/session.decorator.js';
 export { SESSION_MIDDLEWARE, SessionModule } from './nest/session.module.js';
 export { SessionService } from './nest/session.service.js';
@@ -21,6 +22,8 @@ export type {
 } from './nest/session.service.js';
 export { sessionMiddleware, type SessionMiddleware } from './http/middleware.js';
 export type { SessionModuleOptions, SessionOptionsFactory } from './nest/session.module-definition.js';
+export type { SessionCacheOptions } from './cache/options.js';
+export type { SessionCacheMessage, SessionCacheMiss } from './cache/channel.js';
 export type { SessionCookieFactory, SessionOptions } from './options/options.js';
 export type { SessionLogger } from './session/logger.js';
 export type { SessionCookie } from './cookie/cookie.js';

@@ -130,6 +130,7 @@ export type { ExpressSessionOptions } from './options.js';
 export { fromExpressStore, type ExpressStoreOptions } from '../stores/express/store.js';
 export { toExpressStore, type StoreForExpress, type ToExpressStoreOptions } from './to-store.js';
 export { sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
+export type { SessionCacheOptions } from '../cache/options.js';
 export type { SessionCookieFactory, SessionOptions } from '../options/options.js';
 export type { SessionLogger } from '../session/logger.js';
 export type { SessionCookieOptions } from '../cookie/attributes.js';

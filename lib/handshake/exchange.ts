@@ -42,6 +42,11 @@ export class SocketExchange implements Client {
     return LiveSession.isLive(value);
   }
 
+  /** Reads the session if it came from the cache. */
+  refresh(): Promise<void> {
+    return this.work.refresh();
+  }
+
   canGiveToken(): NoToken {
     return 'never';
   }

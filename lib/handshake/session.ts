@@ -3,6 +3,7 @@ import { isStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
 import { reasonIn } from '../session/conditions.js';
 import type { EndReason, OpenConnection } from '../session/connections.js';
+import { admittingRecord } from '../session/lookup.js';
 import type { Session } from '../session/session.js';
 import type { SessionWork } from '../session/work.js';
 import type { ResolvedIdentity } from '../token/identity.js';
@@ -174,6 +175,10 @@ export class SocketSession {
   async #take(work: SessionWork): Promise<boolean> {
     const [token, ...others] = await this.#tokens();
     if (!token) return false;
+    const { config } = this.#sessions;
+    const cached = config.cachesSockets ? admittingRecord(token, config) : undefined;
+    if (cached && this.#open!.admits(cached) && work.take(token, cached, others, { isCached: true }))
+      return true;
     const record = await this.#read(token.id);
     // A socket cannot present a new secret, and keeps its session through a rotation.
     const isAdmitted = record !== undefined && this.#open!.admits(record);

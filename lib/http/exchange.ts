@@ -87,6 +87,11 @@ export class SessionExchange implements Client, SealedSession {
     return LiveSession.isLive(value);
   }
 
+  /** Reads the session if it came from the cache. */
+  refresh(): Promise<void> {
+    return this.work.refresh();
+  }
+
   get sessionStore(): unknown {
     return this.#config.sessionStore ?? this.#config.store;
   }

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isStoreError, type SessionStoreError } from '../contract/errors.js';
+import { withCache } from '../options/cached-store.js';
+import { checkStore } from '../options/check-store.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
 import { reasonIn } from '../session/conditions.js';
@@ -37,7 +39,9 @@ const FOREIGN_SESSION =
  * opens the store. Throws a `TypeError` for invalid options.
  */
 export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
-  return middlewareOf(resolveOptions(options));
+  const { store, cache } = Object(options) as SessionOptions;
+  const own = cache === undefined ? options : { ...options, store: withCache(checkStore(store), cache) };
+  return middlewareOf(resolveOptions(own));
 }
 
 /** The middleware for plain Express, from checked options. The first request opens the store. */
@@ -133,10 +137,12 @@ export function createMiddleware(
       if (tokens.length === 0 && !opening) {
         work.start();
       } else {
-        const loading = opening ? opening.then(() => work.load(tokens)) : work.load(tokens);
+        const mayBeCached = isSafe(req) && (config.cachesSockets || !(opensSocket || isEngineRequest(req)));
+        const load = (): Promise<void> => work.load(tokens, { mayBeCached });
+        const loading = opening ? opening.then(load) : load();
         loading.then(
           () => {
-            conditions.end('unreachable');
+            if (!work.isCached) conditions.end('unreachable');
             checkClock(config);
             begin();
           },
@@ -158,6 +164,11 @@ export function createMiddleware(
     begin();
   };
   return Object.assign(session, { release: needPatch() });
+}
+
+/** Whether a request may not change anything, so that a cached session is fresh enough. */
+function isSafe({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** Opens a store at the first request, and closes it only if it was opened. */

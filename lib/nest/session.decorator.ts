@@ -1,6 +1,7 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
 import type { Session as SessionType } from '../session/session.js';
 import { workOf } from './transports/index.js';
+import type { HandlerWork } from './transports/transport.js';
 
 /** The session as a handler gets it: its data, and its methods. */
 export type Session = SessionType;
@@ -13,8 +14,22 @@ const REPLACED = 'req.session was replaced with something else. Set its properti
  * The session of a request or message, for guards and interceptors. `undefined` after it was destroyed. Throws if no
  * session middleware ran, and for a message if its socket's session has ended.
  */
-export function sessionOf(context: ExecutionContext): Session | undefined {
+export function sessionOf(context: ExecutionContext): Session | undefined;
+/**
+ * As above, but reads the session first if the request got it from the option `cache`. Unsaved changes are saved before
+ * that.
+ */
+export function sessionOf(context: ExecutionContext, options: { fresh: true }): Promise<Session | undefined>;
+export function sessionOf(
+  context: ExecutionContext,
+  options?: { fresh: true },
+): Session | undefined | Promise<Session | undefined> {
   const work = workOf(context);
+  if (options?.fresh) return work.refresh().then(() => sessionIn(work));
+  return sessionIn(work);
+}
+
+function sessionIn(work: HandlerWork): Session | undefined {
   const session = work.session ?? undefined;
   if (session !== undefined && !work.isOwn(session)) throw new Error(REPLACED);
   return session as Session | undefined;

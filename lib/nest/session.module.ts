@@ -25,6 +25,7 @@ import {
   type SessionModuleOptions,
   SESSION_CONFIG,
 } from './session.module-definition.js';
+import { withCache } from '../options/cached-store.js';
 import { checkStore } from '../options/check-store.js';
 import { resolveOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
@@ -168,7 +169,7 @@ async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
   const { forRoutes, exclude } = options;
   checkRoutes('forRoutes', forRoutes);
   checkRoutes('exclude', exclude);
-  if (options.store !== undefined) return checkStore(options.store);
+  if (options.store !== undefined) return withCache(checkStore(options.store), options.cache);
   if (process.env['NODE_ENV'] === 'production') {
     const { logger = new Logger(SessionModule.name) } = options;
     logger.warn(
@@ -176,7 +177,7 @@ async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
     );
   }
   const { ClusterStore } = await import('../stores/cluster/index.js');
-  const store = new ClusterStore();
+  const store = withCache(new ClusterStore(), options.cache);
   isDefault.add(store);
   return store;
 }

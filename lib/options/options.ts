@@ -1,10 +1,12 @@
 import { createHmac, type KeyObject } from 'node:crypto';
+import type { SessionCacheOptions } from '../cache/options.js';
 import { Conditions } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
 import { MEMBER_NAMES } from '../session/names.js';
 import type { SessionLogger } from '../session/logger.js';
 import type { FromRequest } from '../token/from-request.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
+import { cacheOf } from './cached-store.js';
 import { checkStore } from './check-store.js';
 import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/option-checks.js';
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
@@ -32,6 +34,11 @@ export interface SessionOptions {
    * How long a session without `cookie.maxAge` lives unused; default 24 h, `Infinity` for sessions that never expire.
    */
   idleTimeout?: number | undefined;
+  /**
+   * Whether `GET` and `HEAD` requests may use sessions that this process has read before, without asking the store; default
+   * `false`. The store must have a feed.
+   */
+  cache?: boolean | SessionCacheOptions | undefined;
   /** How long any session lives at most after its creation; default: no limit. */
   absoluteTimeout?: number | undefined;
   /**
@@ -69,7 +76,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -82,7 +89,7 @@ const ADVICE = {
   expires: 'Write cookie: { maxAge }, in milliseconds',
 };
 
-/** Checks options and adds defaults. Throws a `TypeError` that says what to write instead. */
+/** Checks options and adds defaults. `withCache` is called before. Throws a `TypeError` that says what to write instead. */
 export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError('session options must be an object: write { secret: process.env.SESSION_SECRET }');
@@ -90,6 +97,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   const {
     secret,
     store,
+    cache,
     name,
     cookie,
     identities,
@@ -132,6 +140,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   const resolved = resolveIdentities({ name, cookie, identities });
   return {
     store: checkedStore,
+    ...cacheOf(checkedStore, cache),
     signer: new TokenSigner(checkSecrets(secret, logger), secrets, genid !== undefined),
     ...resolved,
     cookieByRequest: resolved.identitiesFor !== undefined,

@@ -49,6 +49,17 @@ export function isUnsaved(session: LiveSession, state: SessionState, config: Ses
   }
 }
 
+/** Whether `session` has unsaved data, groups or attributes of the cookie. */
+export function hasChanges(session: LiveSession, state: SessionState, config: SessionConfig): boolean {
+  try {
+    const { data, groups, cookie } = changesOf(session, state, config);
+    return data !== undefined || groups !== undefined || cookie !== undefined;
+  } catch {
+    // A value that cannot be serialized.
+    return true;
+  }
+}
+
 /** In development, logs data and joins that the next request will not see. */
 export function warnOfMistakes(
   session: LiveSession,

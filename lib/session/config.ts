@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import type { TokenSigner } from '../token/signer.js';
@@ -10,6 +11,13 @@ export interface SessionConfig {
   store: SessionStore;
   /** The value of `req.sessionStore`; default: the store itself. */
   sessionStore?: unknown;
+  /**
+   * Returns the session with an id from the store's cache, if it is fresh. Such a record can only admit: everything else is
+   * decided on a fresh read. `undefined` if there is no cache.
+   */
+  cached: ((id: string) => SessionRecord | undefined) | undefined;
+  /** Whether sockets and `@Sse()` streams use the cache too. */
+  cachesSockets: boolean;
   signer: TokenSigner;
   identities: readonly ResolvedIdentity[];
   /** Returns the identities for one request. `undefined` if they do not depend on the request. */

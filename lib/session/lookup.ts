@@ -11,25 +11,47 @@ import type { SessionState } from './state.js';
 export interface Found {
   state: SessionState;
   record: SessionRecord;
+  /** Whether the record came from the cache. */
+  isCached: boolean;
 }
 
 /**
- * Reads the live session of a token. Resolves to `undefined` if there is none, or the token's secret is not valid.
+ * Finds the live session of a token. Resolves to `undefined` if there is none, or the token's secret is not valid.
  *
  * @param presented all tokens that the request presents
+ * @param mayBeCached whether a cached record may be used instead of a read, if the token's secret is the current one
  */
 export async function find(
   token: Token,
   presented: readonly Token[],
   config: SessionConfig,
   client: Client,
+  mayBeCached = false,
 ): Promise<Found | undefined> {
+  const cached = mayBeCached ? admittingRecord(token, config) : undefined;
+  if (cached) {
+    const state = admit(token, cached, config, client);
+    if (typeof state === 'object') return { state, record: cached, isCached: true };
+  }
   const record = await config.store.read(token.id);
   const state = record && admit(token, record, config, client);
   if (state === 'replaced' && !presentsValid(presented, record!, config.store.now())) {
     await rejectReplaced(token, config);
   }
-  return typeof state === 'object' ? { state, record: record! } : undefined;
+  return typeof state === 'object' ? { state, record: record!, isCached: false } : undefined;
+}
+
+/**
+ * The cached record of a token's session, if the token's secret is the current one. Any other token may look replaced only
+ * because the record is older than the token.
+ */
+export function admittingRecord(
+  token: Token,
+  { cached, store, absoluteTimeout }: SessionConfig,
+): SessionRecord | undefined {
+  const record = cached?.(token.id);
+  const isCurrent = record && admissionOf(token, record, absoluteTimeout, store.now()) === 'current';
+  return isCurrent ? record : undefined;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { SessionRecord } from '../contract/record.js';
 import { MOST_READ } from '../token/signer.js';
 import type { Token } from '../token/token.js';
 import { destroy, regenerate, reload, rotate, save } from './actions.js';
-import { isUnsaved } from './changes.js';
+import { hasChanges, isUnsaved } from './changes.js';
 import type { Client } from './client.js';
 import { Commits, type Due } from './commit.js';
 import type { SessionConfig } from './config.js';
@@ -12,6 +12,7 @@ import { admit, find, type Found } from './lookup.js';
 import { newState } from './new-state.js';
 import type { ClientNotice } from './notice.js';
 import type { HeldSession } from './connections.js';
+import { refresh, type CachedSession, type RefreshActions } from './refresh.js';
 import { heal, retirePrevious } from './rotation.js';
 import type { Save } from './save-plan.js';
 import type { SessionState } from './state.js';
@@ -26,6 +27,11 @@ export class SessionWork implements SessionActions {
   readonly #client: Client;
   readonly #unit: SessionUnit;
   readonly #commits = new Commits();
+  /** The session that came from the cache, until it is read. */
+  #cached: CachedSession | undefined;
+  #refreshing: Promise<void> | undefined;
+  /** Whether the handler has saved or rotated the session. Its other calls put another session in its place. */
+  #hasCalled = false;
 
   /** When its session was read, by the store's clock; `undefined` before that. */
   readAt: number | undefined;
@@ -36,8 +42,17 @@ export class SessionWork implements SessionActions {
     this.#unit = new SessionUnit(config, client);
   }
 
-  /** Loads the session of the first valid token, or starts a new one. */
-  async load(tokens: readonly Token[]): Promise<void> {
+  /**
+   * Loads the session of the first valid token, or starts a new one.
+   *
+   * @param mayBeCached whether it may come from the cache
+   */
+  load(tokens: readonly Token[], { mayBeCached = false } = {}): Promise<void> {
+    return this.#load(tokens, mayBeCached);
+  }
+
+  /** @param into the session object for it, which keeps its own session if it has changes by then */
+  async #load(tokens: readonly Token[], mayBeCached: boolean, into?: LiveSession): Promise<void> {
     const config = this.#config;
     this.readAt = config.store.now();
     if (tokens.length > MOST_READ) {
@@ -47,16 +62,19 @@ export class SessionWork implements SessionActions {
       );
     }
     for (const [index, token] of tokens.slice(0, MOST_READ).entries()) {
-      const found = await find(token, tokens, config, this.#client);
+      const found = await find(token, tokens, config, this.#client, mayBeCached);
       if (!found) continue;
       const healed = await heal(found, config, this.#client);
       if (healed === 'gone') continue;
       if (healed === 'not due') this.#retirePrevious(found);
+      if (into && this.#isChanged(into)) return;
       if (healed === 'rotated') this.#unit.giveToken(found.state);
-      this.#use(found, tokens, tokens.slice(index + 1));
+      this.#use(found, tokens, tokens.slice(index + 1), into);
+      if (found.isCached) this.#cached = { state: found.state, tokens };
       return;
     }
-    this.start();
+    if (into && this.#isChanged(into)) return;
+    this.#start(into);
     // Any token that was not read may belong to the session that the user wants to log out of.
     this.#unit.present(tokens, tokens.slice(MOST_READ));
   }
@@ -65,13 +83,46 @@ export class SessionWork implements SessionActions {
    * Uses the session of `record`, which was read for a token that was valid before and is checked again. `others` are the
    * other tokens that the client presented. Returns whether the client may use the session.
    */
-  take(token: Token, record: SessionRecord, others: readonly Token[]): boolean {
+  take(token: Token, record: SessionRecord, others: readonly Token[], { isCached = false } = {}): boolean {
     const state = admit(token, record, this.#config, this.#client, { isOpen: true });
     if (typeof state !== 'object') return false;
-    const found = { state, record };
+    const found = { state, record, isCached };
     this.#retirePrevious(found);
     this.#use(found, [token, ...others], others);
+    if (isCached) this.#cached = { state, tokens: undefined };
     return true;
+  }
+
+  /** Whether the session came from the cache, and was not read since. */
+  get isCached(): boolean {
+    return this.#cached !== undefined;
+  }
+
+  /**
+   * Reads the session if it came from the cache, into the same object; does nothing otherwise. Unsaved changes are saved
+   * before that. Rejects with a `SessionGoneError` if they cannot be, because the session is gone. Without changes, a
+   * session that is gone is as it would be in a request that did not use the cache.
+   */
+  refresh(): Promise<void> {
+    if (!this.#cached) return Promise.resolve();
+    const actions: RefreshActions = {
+      isChanged: (session) => this.#isChanged(session),
+      loadInto: (session, tokens) => this.#load(tokens, false, session),
+      startAnonymous: (error, session) => this.startAnonymous(error, session),
+    };
+    this.#refreshing ??= refresh(this.#unit, this.#cached, actions)
+      .then(() => {
+        this.#cached = undefined;
+      })
+      .finally(() => {
+        this.#refreshing = undefined;
+      });
+    return this.#refreshing;
+  }
+
+  /** Whether a handler has changed the session, or has called one of its methods. */
+  #isChanged(session: LiveSession): boolean {
+    return this.#hasCalled || hasChanges(session, LiveSession.stateOf(session), this.#config);
   }
 
   #retirePrevious(found: Found): void {
@@ -79,25 +130,37 @@ export class SessionWork implements SessionActions {
     if (retiring) this.#unit.calls.track(retiring);
   }
 
-  #use({ state, record }: Found, all: readonly Token[], others: readonly Token[]): void {
+  #use({ state, record }: Found, all: readonly Token[], others: readonly Token[], into?: LiveSession): void {
     this.#unit.present(
       all,
       others.filter(({ id }) => id !== record.id),
     );
-    this.#unit.place(new LiveSession(this, state), state, record);
+    this.#unit.place(this.#object(state, into), state, record);
   }
 
   /** Starts a new session, which is not stored yet. */
   start(): void {
+    this.#start();
+  }
+
+  #start(into?: LiveSession): void {
     const state = this.#unit.newState();
-    this.#unit.place(new LiveSession(this, state), state);
+    this.#unit.place(this.#object(state, into), state);
+  }
+
+  /** The session object for a state: a new one, or `into` without its data. */
+  #object(state: SessionState, into: LiveSession | undefined): LiveSession {
+    if (!into) return new LiveSession(this, state);
+    LiveSession.takeData(into);
+    LiveSession.setState(into, state);
+    return into;
   }
 
   /** Starts an empty session that cannot be changed, because the store cannot be read. */
-  startAnonymous(error: SessionStoreError): void {
+  startAnonymous(error: SessionStoreError, into?: LiveSession): void {
     const state = newState(this.#config, this.#client, false);
     state.note({ type: 'unreachable', error });
-    this.#unit.place(new LiveSession(this, state), state);
+    this.#unit.place(this.#object(state, into), state);
   }
 
   /** The object whose `session` property is the session. */
@@ -114,6 +177,7 @@ export class SessionWork implements SessionActions {
   }
 
   save(session: LiveSession): Promise<void> {
+    this.#hasCalled = true;
     return save(this.#unit, session);
   }
 
@@ -130,6 +194,7 @@ export class SessionWork implements SessionActions {
   }
 
   rotate(session: LiveSession, grace: number): Promise<void> {
+    this.#hasCalled = true;
     return rotate(this.#unit, session, grace);
   }
 

@@ -46,6 +46,10 @@ export class SessionMessage implements GatewayMessage {
     return this.exchange.isOwn(value);
   }
 
+  refresh(): Promise<void> {
+    return this.exchange.refresh();
+  }
+
   get #work(): SessionWork {
     return this.exchange.work;
   }

@@ -42,6 +42,11 @@ export class HeldStore extends MapStore {
     else super.announce(type, id);
   }
 
+  /** The ids of the sessions. */
+  ids(): string[] {
+    return [...this.sessions.keys()];
+  }
+
   announceHeld(): void {
     const held = this.heldEvents ?? [];
     this.heldEvents = undefined;

@@ -27,7 +27,8 @@ export const http: Transport<SessionExchange> = {
   },
 };
 
-function isEventStream(context: ExecutionContext): boolean {
+/** Whether a handler sends server-sent events. */
+export function isEventStream(context: ExecutionContext): boolean {
   return Reflect.hasMetadata(SSE_METADATA, context.getHandler());
 }
 
