@@ -86,6 +86,8 @@ const ADVICE = {
   unset: 'Leave it out, and call session.destroy()',
   proxy: "Set Express's 'trust proxy', or Fastify's trustProxy",
   ttl: 'Write idleTimeout, in milliseconds',
+  cacheMaxAge: 'Write cache: { maxAge }, in milliseconds',
+  cacheLimit: 'Write cache: { maxSessions }',
   expires: 'Write cookie: { maxAge }, in milliseconds',
 };
 

@@ -9,6 +9,7 @@ import {
 } from 'nestjs-session-stores';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { eventually } from '../eventually.js';
 import type { TestSession } from '../http/app.js';
 import type { Browser } from '../http/browser.js';
 import { aRecord } from '../record.js';
@@ -54,6 +55,13 @@ const optionsOf = (some: object): SessionModuleOptions => ({
   store: newStore(),
   ...some,
 });
+
+/** Whether a request is served without a call of the store. */
+async function isCached(store: RecordingStore, browser: Browser): Promise<boolean> {
+  store.take();
+  await browser.get('/session/a');
+  return store.take().length === 0;
+}
 
 const serve = (some: object = {}): Promise<NestApp> =>
   serveNest(optionsOf(some), { controllers: [SessionController] });
@@ -174,14 +182,49 @@ describe('em-session-manager', () => {
     expect(ended.headers['x-token']).toBe('none');
   });
 
-  it.each(['cacheMaxAge', 'cacheLimit'])(
-    'the option %s is rejected, because there is no cache',
-    async (option) => {
-      await expect(startNest(optionsOf({ [option]: 3600 }), {})).rejects.toThrow(
-        `Unknown session option "${option}"`,
-      );
-    },
-  );
+  it.each([
+    ['cacheMaxAge', 'maxAge'],
+    ['cacheLimit', 'maxSessions'],
+  ])('the option %s is rejected, with the option to write instead', async (option, instead) => {
+    await expect(startNest(optionsOf({ [option]: 3600 }), {})).rejects.toThrow(
+      `Unknown session option "${option}". Write cache: { ${instead} }`,
+    );
+  });
+
+  it('cacheMaxAge: a session is cached for cache.maxAge', async () => {
+    const store = newStore();
+    const app = await serve({ store, cache: { maxAge: 200 } });
+    const browser = app.browser();
+    await browser.put('/session/a', { value: 1 });
+    await eventually(() => isCached(store, browser));
+    await eventually(async () => !(await isCached(store, browser)));
+  });
+
+  it('cacheLimit: cache.maxSessions sessions are cached', async () => {
+    const store = newStore();
+    const app = await serve({ store, cache: { maxSessions: 1 } });
+    const [one, other] = [app.browser(), app.browser()];
+    for (const browser of [one, other]) {
+      await browser.put('/session/a', { value: 1 });
+      await eventually(() => isCached(store, browser));
+    }
+    expect(await isCached(store, one)).toBe(false);
+  });
+
+  it('with a cache, a logout is heard by each process, without session affinity', async () => {
+    const prefix = `${randomUUID()}:`;
+    const stores = [0, 1].map(() => new RecordingStore(new RedisStore({ ...inject('redis'), prefix })));
+    const [a, b] = await Promise.all(stores.map((store) => serve({ store, cache: true })));
+    const browser = a!.browser();
+    await browser.put('/session/a', { value: 1 });
+    await eventually(() => isCached(stores[0]!, browser));
+    const elsewhere = b!.browser();
+    for (const [name, value] of browser.cookies) elsewhere.cookies.set(name, value);
+    expect((await elsewhere.post('/session/destroy')).status).toBe(201);
+    await eventually(async () => (await browser.get('/session/a')).json()['value'] === null, {
+      within: 1000,
+    });
+  });
 
   it('each request reads its session from the store, so no process needs session affinity', async () => {
     const store = newStore();
