@@ -31,6 +31,9 @@ export class LateStore extends SessionStoreDecorator {
       get completeUntil() {
         return completeUntil;
       },
+      get isClosed() {
+        return isClosed || watch.isClosed;
+      },
       close() {
         isClosed = true;
         clearInterval(sampling);
