@@ -47,7 +47,7 @@ export const homePage = (url: string): Page => ({
       <section class="three" aria-label="Things to try">
         <article>
           <h2>Two browsers</h2>
-          <p>Sign in twice under one name. End one from the other, and watch it leave within two seconds.</p>
+          <p>Sign in twice under one name. End one from the other, and watch it leave at once.</p>
         </article>
         <article>
           <h2>Two tabs</h2>
