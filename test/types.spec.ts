@@ -133,6 +133,7 @@ const OPTIONS: Record<string, string[]> = {
   '': [
     'SessionOptions',
     'SessionModuleOptions',
+    'SessionCacheOptions',
     'SessionCookieOptions',
     'CookieIdentityOptions',
     'HeaderIdentityOptions',
@@ -145,7 +146,7 @@ const OPTIONS: Record<string, string[]> = {
   '/express': ['ExpressSessionOptions', 'ToExpressStoreOptions', 'ExpressStoreOptions'],
   '/sockets': ['SocketSessionOptions'],
   '/graphql': ['SubscriptionSessionOptions'],
-  '/store': ['SessionPageOptions'],
+  '/store': ['CachedStoreOptions', 'SessionPageOptions'],
   '/stores/cluster': ['ClusterStoreOptions', 'ServeSessionsOptions'],
   '/stores/redis': ['RedisStoreOptions', "RedisStoreOptions['cluster'] & object"],
   '/stores/mongo': ['MongoStoreOptions'],
@@ -218,6 +219,7 @@ it('the types show what may be undefined: a destroyed session, a view, a value o
 it('the entry point for apps exports nothing that only authors of stores need', async () => {
   const offered = Object.keys(await import('nestjs-session-stores'));
   expect(offered.toSorted()).toEqual([
+    'FreshSession',
     'SESSION_MIDDLEWARE',
     'Session',
     'SessionGoneError',
