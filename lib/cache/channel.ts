@@ -38,7 +38,7 @@ export type SessionCacheMessage =
 
 const messages = channel(CACHE_CHANNEL);
 
-/** Publishes what `message` returns. It is only called if somebody subscribes. */
+/** Publishes the result of `message`, which is only called if the channel has subscribers. */
 export function report(message: () => SessionCacheMessage): void {
   if (messages.hasSubscribers) messages.publish(message());
 }

@@ -40,7 +40,7 @@ export interface SessionFeedSink {
   lost(reason: string): void;
 }
 
-/** Where the events of a store come from while somebody watches it. */
+/** The origin of a store's events while the store has watchers. */
 export interface SessionFeedSource {
   /**
    * Resolves once the sink has heard everything that was acknowledged before the call. Rejects if something may have been

@@ -131,7 +131,7 @@ export abstract class SessionStore {
     this.#feed.close();
     return this.#opening.close(async () => {
       await this.call('close', () => this.disconnect());
-      // Somebody may have begun to watch meanwhile.
+      // A watch may have begun meanwhile.
       this.#feed.close();
     });
   }

@@ -6,7 +6,7 @@ import type { SessionLogger } from './logger.js';
 /** A store that may have a feed. One of another copy of this package may be older, and lack `watch`. */
 export type MaybeWatched = Partial<Pick<SessionStore, 'watch' | 'capabilities'>>;
 
-/** How long a feed is followed after nobody needs it any more, in milliseconds. To begin again costs a connection. */
+/** How long a feed is followed after the last connection has closed, in milliseconds. Reopening it costs a connection. */
 const LINGER = 30_000;
 
 /** How long after a failed attempt to watch the next one begins, in milliseconds. */
@@ -17,7 +17,7 @@ const LOST_FOR = 10_000;
 
 const CONSEQUENCE = 'Open streams and sockets are only closed when they are rechecked';
 
-/** The feed of a store, if it has one, followed while somebody needs it. */
+/** Follows the feed of a store, if it has one, while connections are open. */
 export class FollowedFeed {
   isLive = false;
   readonly #store: MaybeWatched;
@@ -61,7 +61,7 @@ export class FollowedFeed {
       );
   }
 
-  /** Nobody needs the feed for now. */
+  /** Stops following the feed in {@link LINGER}, unless `follow` is called before. */
   rest(): void {
     clearTimeout(this.#resting);
     clearTimeout(this.#retry);

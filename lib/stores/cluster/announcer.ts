@@ -4,7 +4,7 @@ import type { SessionChange, SessionRecord } from '../../contract/record.js';
 /** How a change is announced. */
 export type Announced = 'changed' | 'rotated' | 'ended';
 
-/** Announces the changes of the sessions of one name. While nobody listens, it keeps nothing. */
+/** Announces the changes of the sessions of one name. Without listeners it keeps nothing. */
 export class Announcer {
   private readonly sinks = new Set<SessionFeedSink>();
   /** What has not been announced yet, in order. */

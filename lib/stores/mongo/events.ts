@@ -27,7 +27,7 @@ const paths = {
   ],
 };
 
-/** The stages after `$changeStream`. A new document is nobody's change. */
+/** The stages after `$changeStream`. Inserts are left out, because a new session is not announced. */
 export const EVENTS: Expression[] = [
   { $match: { operationType: { $ne: 'insert' } } },
   {

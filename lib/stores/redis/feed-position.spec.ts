@@ -13,7 +13,7 @@ async function begun(): Promise<FeedPosition> {
 }
 
 describe('the position of a feed', () => {
-  it('begins where the server is, whether or not somebody watched before', async () => {
+  it('begins where the server is, with or without an earlier watcher', async () => {
     const feed = new FeedPosition();
     await feed.reach(at(10, false));
     expect(feed.hear(11)).toBeUndefined();

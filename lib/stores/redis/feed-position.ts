@@ -16,8 +16,7 @@ export class FeedPosition {
   }
 
   /**
-   * Runs a probe, which resolves to the position of the server, and whether the server knew until then that somebody
-   * watches. Resolves once all announcements up to that position have come. Rejects if some may have been missed.
+   * Runs a probe, which resolves to the position of the server, and whether the server had a watcher until then. Resolves once all announcements up to that position have come. Rejects if some may have been missed.
    */
   async reach(probe: () => Promise<{ position: number; wasWatched: boolean }>): Promise<void> {
     const { heard: before = 0 } = this;

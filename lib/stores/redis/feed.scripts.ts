@@ -1,8 +1,8 @@
 import { acting } from './script.js';
 
 /**
- * The key of a shard whose value is the position of its feed: how many announcements there were. It exists only while
- * somebody watches, so that writes are announced only then. It is also the channel of the announcements.
+ * The key of a shard whose value is the position of its feed: the number of its announcements. It exists only while
+ * the shard has a watcher, so that writes are announced only then. It is also the channel of the announcements.
  */
 export const FEED = 'feed';
 
@@ -10,11 +10,11 @@ export const FEED = 'feed';
 const KINDS = { changed: 'c', rotated: 'r', ended: 'e' } as const;
 
 /**
- * Lua: announces what happened to the session `id`, if somebody watches. The script has `shard` and `id`. Comes after its
- * writes.
+ * Lua: announces a change to the session `id`, if the shard has a watcher. The script has `shard` and `id`. Comes after
+ * its writes.
  *
- * `nothing` never exists, so that a node with a slot that is moving rejects the first command. There the position may be
- * on the other node, and the announcement has none: its receivers know that they may have missed some.
+ * `nothing` never exists, so a node rejects the first command while the slot is moving. The position may then be on the
+ * other node, so the announcement has none, and its receivers know that they may have missed some.
  *
  * An error of PUBLISH is ignored, because a user may lack the right. The position has grown then, which watchers notice.
  */
@@ -39,8 +39,8 @@ end
 }
 
 /**
- * Says that somebody watches a shard. KEYS[1] is its position. ARGV: window, shard, for how long in milliseconds. Returns
- * whether somebody did already, and the position; nothing but `false` while the slot moves.
+ * Marks a shard as watched. KEYS[1] is its position. ARGV: window, shard, the time to live of the mark in milliseconds.
+ * Returns whether the shard was marked already, and the position; only `false` while the slot is moving.
  *
  * A new position starts with the time, in microseconds, so that it is never one that was reached before.
  */

@@ -73,7 +73,7 @@ export class RedisFeed implements SessionFeedSource {
   }
 }
 
-/** The ids in an announcement; `undefined` if it is not one of this store. Anybody may publish. */
+/** The ids in an announcement; `undefined` if it is malformed, because other programs can publish too. */
 function idsIn(text: string): string[] | undefined {
   try {
     const ids: unknown = JSON.parse(text);

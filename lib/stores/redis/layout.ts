@@ -23,7 +23,7 @@ const SINGLE_TAGS = ['18'];
  *   were regenerated.
  * - `<shard>g:<group>`: sorted set, the group's sessions in this shard, regenerated ones included, in the order in which
  *   they joined.
- * - `<shard>feed`: string, the number of announcements, while somebody watches. Also the channel of the announcements.
+ * - `<shard>feed`: string, the number of announcements, while the shard has a watcher. Also the channel of the announcements.
  * - `<shard>none`: never exists. To remove it is a write that does nothing, which a replica rejects.
  *
  * Unlike the order of expiry, the order of arrival never changes while a session is in a set, so paging and clearing
