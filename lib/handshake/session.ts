@@ -92,7 +92,7 @@ export class SocketSession {
 
   /** Looks up the session, so that its end closes the socket before the first message too. */
   open(): void {
-    // If the store is unreachable, so does the first message.
+    // If the store is unreachable, the first message tries again, or a later attempt does.
     this.#tokens().catch(() => {
       if (!this.#isClosed) setTimeout(() => this.open(), TRY_AGAIN).unref();
     });
@@ -152,8 +152,8 @@ export class SocketSession {
   /** All responses to a message were sent. Closes the socket if the session has ended, by this message or otherwise. */
   finish(exchange: SocketExchange): void {
     this.#unanswered.delete(exchange);
-    if (exchange.work.hasEnded) this.#end('ended');
-    else if (this.#ended) this.#end(this.#ended);
+    const reason = exchange.work.hasEnded ? 'ended' : this.#ended;
+    if (reason) this.#end(reason);
   }
 
   async #load(work: SessionWork): Promise<void> {
