@@ -2,6 +2,12 @@
 export * from './contract/store.js';
 export * from './contract/record.js';
 export * from './contract/decorator.js';
+export {
+  excessOf,
+  type SessionGroupLimit,
+  type SessionLimitedJoin,
+  type SessionWhenFull,
+} from './contract/limit.js';
 export { CachedStore } from './cache/store.js';
 export type { SessionCacheMessage, SessionCacheMiss } from './cache/channel.js';
 export type { CachedStoreOptions } from './cache/options.js';

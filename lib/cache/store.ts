@@ -2,6 +2,7 @@ import { SessionStoreDecorator } from '../contract/decorator.js';
 import type { Deadline } from '../contract/deadline.js';
 import { FEED_TIMEOUT } from '../contract/feed-run.js';
 import type { SessionFeedEvent } from '../contract/feed.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from '../contract/limit.js';
 import type { SessionChange, SessionRecord, SessionRef, SessionUpdate } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 import { report } from './channel.js';
@@ -128,6 +129,15 @@ export class CachedStore extends SessionStoreDecorator {
     } finally {
       this.#forgetAll('write');
     }
+  }
+
+  protected override async doJoinLimited(
+    record: SessionRef,
+    limit: SessionGroupLimit,
+  ): Promise<SessionLimitedJoin> {
+    const outcome = await this.#writing(record.id, () => super.doJoinLimited(record, limit));
+    if (outcome.is === 'joined') for (const { id } of outcome.ended) this.#forget(id, 'write');
+    return outcome;
   }
 
   /**

@@ -1,5 +1,6 @@
 // The checks of a store's arguments. An object instead of a string, such as `{ $ne: null }` from a request body, must
 // never reach a query.
+import { WHEN_FULL, type SessionGroupLimit } from './limit.js';
 import {
   NEVER,
   type SessionChange,
@@ -42,6 +43,14 @@ export function checkRecord(record: SessionRecord): void {
   checkInstant(record.createdAt, 'createdAt');
   checkInstant(record.expiresAt, 'expiresAt');
   if (record.from !== undefined) checkStrings(record.from, 'from', 'id');
+  if (record.label !== undefined) checkString(record.label, 'label');
+  if (record.lastSeenAt !== undefined) checkInstant(record.lastSeenAt, 'lastSeenAt');
+  if (record.client !== undefined) {
+    checkString(record.client.first, 'client.first');
+    checkString(record.client.last, 'client.last');
+  }
+  if (record.joinedAt !== undefined) checkInstant(record.joinedAt, 'joinedAt');
+  if (record.joining !== undefined) checkString(record.joining, 'joining');
 }
 
 /** Throws a `TypeError` for an invalid list of ids. */
@@ -52,7 +61,8 @@ export function checkIds(ids: unknown): void {
 /** Throws a `TypeError` for an invalid change. */
 export function checkChange(change: SessionChange): void {
   checkObject(change, 'a change');
-  const { set, remove, join, leave, expiresAt, touch, retirePrevious } = change;
+  const { set, remove, join, leave, expiresAt, touch, retirePrevious, label, seen } = change;
+  const { joinedAt, joining } = change;
   if (set !== undefined) checkTexts(set, 'set');
   if (remove !== undefined) {
     checkStrings(remove, 'remove', 'name');
@@ -76,6 +86,13 @@ export function checkChange(change: SessionChange): void {
     checkString(retirePrevious.secretHash, 'retirePrevious.secretHash');
     checkInstant(retirePrevious.validUntil, 'retirePrevious.validUntil');
   }
+  if (label !== undefined) checkString(label, 'label');
+  if (joinedAt !== undefined) checkInstant(joinedAt, 'joinedAt');
+  if (joining !== undefined) checkString(joining, 'joining');
+  if (seen !== undefined) {
+    checkInstant(seen.at, 'seen.at');
+    checkString(seen.client, 'seen.client');
+  }
 }
 
 /** Throws a `TypeError` for invalid arguments of a rotation. */
@@ -83,6 +100,19 @@ export function checkRotation(presented: unknown, secretHash: unknown, grace: un
   checkString(presented, 'presented');
   checkString(secretHash, 'secretHash');
   checkDuration(grace, 'grace');
+}
+
+/** Throws a `TypeError` for an invalid limit of a group. */
+export function checkLimit(limit: SessionGroupLimit): void {
+  checkObject(limit, 'a limit');
+  const { group, max, whenFull } = limit;
+  checkString(group, 'group');
+  if (!Number.isSafeInteger(max) || max < 1) {
+    throw new TypeError('max must be a whole number of sessions, 1 or more');
+  }
+  if (!WHEN_FULL.includes(whenFull)) {
+    throw new TypeError(`whenFull must be '${WHEN_FULL.join("', '")}'`.replace(/, ('[^']+')$/, ' or $1'));
+  }
 }
 
 /** Throws a `TypeError` for invalid options of a page. */

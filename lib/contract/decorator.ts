@@ -8,6 +8,7 @@ import type {
 } from './record.js';
 import { checkRecord } from './checks.js';
 import { NO_DEADLINE, type Deadline } from './deadline.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from './limit.js';
 import type { SessionFeedListener, SessionWatch } from './feed.js';
 import { SessionStore, type SessionStoreCapabilities } from './store.js';
 
@@ -101,5 +102,12 @@ export class SessionStoreDecorator extends SessionStore {
 
   protected override doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     return this.store.clear(group, except);
+  }
+
+  protected override doJoinLimited(
+    record: SessionRef,
+    limit: SessionGroupLimit,
+  ): Promise<SessionLimitedJoin> {
+    return this.store.joinLimited(record, limit);
   }
 }

@@ -29,6 +29,16 @@ export interface SessionRecord {
   expiresAt: number;
   /** The ids of the sessions that were regenerated, one after another, into this one. Never changes. */
   from?: string[];
+  /** A name that its user gave it. Absent if it has none. */
+  label?: string;
+  /** When a request last used it. Absent if that is not recorded. */
+  lastSeenAt?: number;
+  /** Its first client and its last one, as texts that stores never look inside. Absent if they are not recorded. */
+  client?: { first: string; last: string };
+  /** When it last joined a group that has a limit. Absent if it never did. */
+  joinedAt?: number;
+  /** That group, while it is not certain that the sessions which are too many have ended. */
+  joining?: string;
   /**
    * Opaque to all but the store that read the record, which uses it to change the record without reading it again. Keep
    * it in copies of a record. Absent in stores that do not need it.
@@ -55,6 +65,17 @@ export interface SessionChange {
   touch?: { from: number; to: number };
   /** Sets `previous.validUntil`, once: only while it is absent and `secretHash` is the current one. */
   retirePrevious?: { secretHash: string; validUntil: number };
+  /** Sets the label; `''` removes it. */
+  label?: string;
+  /**
+   * Records a use: sets `lastSeenAt` and `client.last`, unless a later use is recorded, and `client.first` if there is no
+   * client.
+   */
+  seen?: { at: number; client: string };
+  /** Sets `joinedAt`. */
+  joinedAt?: number;
+  /** Sets `joining`; `''` removes it. */
+  joining?: string;
 }
 
 /** What a session has after an update. */
@@ -122,7 +143,20 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   ) {
     next.previous = { ...previous, validUntil: retirePrevious.validUntil };
   }
+  if (change.label === '') delete next.label;
+  else if (change.label !== undefined) next.label = change.label;
+  if (change.joinedAt !== undefined) next.joinedAt = change.joinedAt;
+  if (change.joining === '') delete next.joining;
+  else if (change.joining !== undefined) next.joining = change.joining;
+  if (change.seen) see(next, change.seen);
   return next;
+}
+
+function see(record: SessionRecord, { at, client }: NonNullable<SessionChange['seen']>): void {
+  const isLatest = at >= (record.lastSeenAt ?? -Infinity);
+  if (isLatest) record.lastSeenAt = at;
+  if (!record.client) record.client = { first: client, last: client };
+  else if (isLatest) record.client = { first: record.client.first, last: client };
 }
 
 /**

@@ -3,6 +3,7 @@ import {
   checkGroup,
   checkId,
   checkIds,
+  checkLimit,
   checkPage,
   checkRecord,
   checkRef,
@@ -12,6 +13,7 @@ import {
 import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
 import { NotOpenError, SessionStoreError, isStoreError, isTooLargeError } from './errors.js';
 import type { SessionFeedListener, SessionFeedSink, SessionFeedSource, SessionWatch } from './feed.js';
+import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from './limit.js';
 import { Opening } from './opening.js';
 import type {
   SessionChange,
@@ -52,6 +54,7 @@ export type SessionStoreOperation =
   | 'page'
   | 'count'
   | 'clear'
+  | 'joinLimited'
   | 'watch';
 
 const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
@@ -279,6 +282,26 @@ export abstract class SessionStore {
   }
 
   /**
+   * Joins a session to a group that has room for `max` sessions. Of the sessions whose joins have resolved to `joined`,
+   * never more than `max` are live, as long as all join with that limit.
+   *
+   * If the session is in the group already, nothing changes. Before it resolves, the sessions that are
+   * too many end: first those that joined first, or were not used for the longest time, then the parallel newcomers in
+   * the order of their joins. With `reject`, a newcomer that finds the group full does not join; of parallel newcomers
+   * all may be rejected. As in `update`, only the `id` and the `hint` of `record` count.
+   *
+   * May take several steps, each with a deadline of its own. If one of them fails, the session may be in the group, and
+   * the next join with a limit, by this session or another, ends those that are too many.
+   */
+  joinLimited(record: SessionRef, limit: SessionGroupLimit): Promise<SessionLimitedJoin> {
+    return this.call('joinLimited', () => {
+      checkRef(record);
+      checkLimit(limit);
+      return this.doJoinLimited(record, limit);
+    });
+  }
+
+  /**
    * Calls `listener` with every change to a session from now on, by any process. Resolves once the feed is live. An
    * interruption is announced as `lost`. The feed then recovers by itself, and is `live` again.
    *
@@ -378,6 +401,24 @@ export abstract class SessionStore {
     group: string | undefined,
     except: ReadonlySet<string>,
   ): number | PromiseLike<number>;
+
+  /**
+   * Default: looks at the group before and after the join, and ends what is too many. Override it in a store that can do
+   * all of it in one step, by the order of `excessOf`.
+   */
+  protected doJoinLimited(
+    record: SessionRef,
+    limit: SessionGroupLimit,
+  ): SessionLimitedJoin | PromiseLike<SessionLimitedJoin> {
+    const within = async <T>(work: (deadline: Deadline) => T | PromiseLike<T>): Promise<T> =>
+      this.within('joinLimited', work);
+    return joinInSteps(record, limit, {
+      now: () => this.now(),
+      page: (options) => within((deadline) => this.doPage(options, deadline)),
+      update: (change) => within((deadline) => this.doUpdate({ id: record.id }, change, deadline)),
+      destroy: (id) => within((deadline) => this.doDestroy(id, deadline)),
+    });
+  }
 
   /**
    * Opens the source of the feed, for the first watcher and after each `lost`. Called only if `capabilities.feed` is

@@ -31,6 +31,7 @@ const lateChanges: LateChange[] = [
   lately('update', () => ({ set: { a: '2', b: '3' }, expiresAt: inMinutes(90) })),
   lately('join', () => ({ join: ['g', 'h'] })),
   lately('touch', ({ expiresAt }) => ({ touch: { from: expiresAt, to: inMinutes(90) } })),
+  lately('use', () => ({ seen: { at: Date.now(), client: 'a' }, label: 'b', joinedAt: Date.now() })),
   {
     name: 'rotation',
     of: () => aRecord({ data: { a: '1' }, groups: ['g'] }),

@@ -16,6 +16,7 @@ import { retirePreviousLaws } from './retire-previous.js';
 import { rotationLaws } from './rotation.js';
 import { touchLaws } from './touch.js';
 import { unseenRotationLaws } from './unseen-rotation.js';
+import { useLaws } from './use.js';
 import { visibleLaws } from './visible.js';
 import { wholeLaws } from './whole.js';
 import type { SessionStoreLaw } from './law.js';
@@ -38,6 +39,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...rotationLaws,
   ...unseenRotationLaws,
   ...retirePreviousLaws,
+  ...useLaws,
   ...groupLaws,
   ...clearLaws,
   ...pageLaws,

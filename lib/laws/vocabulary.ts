@@ -246,6 +246,11 @@ function fieldsOf({
   createdAt,
   expiresAt,
   from = [],
+  label,
+  lastSeenAt,
+  client,
+  joinedAt,
+  joining,
 }: SessionRecord): Map<string, unknown> {
   const before = previous && {
     secretHash: previous.hash,
@@ -256,7 +261,19 @@ function fieldsOf({
     since: previous.since ?? previous.replacedAt,
   };
   const members = Array.isArray(groups) ? groups.toSorted() : groups;
-  const fields = { id, secretHash, previous: before, createdAt, expiresAt, groups: members, from };
+  const use = { label, lastSeenAt, client: client && { first: client.first, last: client.last } };
+  const fields = {
+    id,
+    secretHash,
+    previous: before,
+    createdAt,
+    expiresAt,
+    groups: members,
+    from,
+    ...use,
+    joinedAt,
+    joining,
+  };
   const names = Object.entries(data ?? {}).map(([name, text]) => [`data[${show(name)}]`, text] as const);
   return new Map<string, unknown>([...Object.entries(fields), ...names]);
 }

@@ -59,7 +59,11 @@ export class Announcer {
 /** Whether an update must be announced: unless it changes nothing, or is a touch that moves the expiry forward. */
 export function mustAnnounce(before: SessionRecord, after: SessionRecord, change: SessionChange): boolean {
   const isSame =
-    after.data === before.data && after.groups === before.groups && after.previous === before.previous;
+    after.data === before.data &&
+    after.groups === before.groups &&
+    after.previous === before.previous &&
+    after.label === before.label &&
+    after.lastSeenAt === before.lastSeenAt;
   if (!isSame || after.expiresAt < before.expiresAt) return true;
   return change.expiresAt !== undefined && after.expiresAt !== before.expiresAt;
 }

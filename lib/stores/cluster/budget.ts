@@ -33,8 +33,9 @@ export class Budget {
 }
 
 /** About how many bytes a session takes. */
-export function bytesOf({ data, groups, from = [] }: SessionRecord): number {
-  let bytes = SESSION + bytesOfGroups(groups) + from.length * ORIGIN;
+export function bytesOf(record: SessionRecord): number {
+  const { data, groups, from = [] } = record;
+  let bytes = SESSION + bytesOfGroups(groups) + from.length * ORIGIN + bytesOfUse(record);
   for (const name of Object.keys(data)) bytes += bytesOfProperty(name, data[name] as string);
   return bytes;
 }
@@ -48,6 +49,7 @@ export function bytesOfTombstone(groups: readonly string[] | undefined): number 
 export function bytesMore(before: SessionRecord, after: SessionRecord): number {
   let more = 0;
   if (after.groups !== before.groups) more += bytesOfGroups(after.groups) - bytesOfGroups(before.groups);
+  more += bytesOfUse(after) - bytesOfUse(before);
   if (after.data === before.data) return more;
   for (const name of Object.keys(after.data)) {
     const text = after.data[name] as string;
@@ -58,6 +60,12 @@ export function bytesMore(before: SessionRecord, after: SessionRecord): number {
     if (text !== after.data[name]) more -= bytesOfProperty(name, text);
   }
   return more;
+}
+
+/** Of its label and its clients. */
+function bytesOfUse({ label, client }: SessionRecord): number {
+  const texts = [label, client?.first, client?.last].filter((text) => text !== undefined);
+  return texts.reduce((sum, text) => sum + PROPERTY + Buffer.byteLength(text), 0);
 }
 
 function bytesOfProperty(name: string, text: string): number {

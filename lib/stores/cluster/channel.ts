@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { SessionStoreError, tooLarge } from '../../contract/errors.js';
 import type { Deadline } from '../../contract/deadline.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionUpdate } from '../../contract/record.js';
 import {
   TAG,
   UNKNOWN_OPERATION,
+  decodeJoin,
   decodeRecord,
   deliver,
   encodeChange,
@@ -16,6 +18,7 @@ import {
   type Call,
   type CallsMessage,
   type Operation,
+  type WireJoin,
   type WireRecord,
 } from './messages.js';
 import type { ClearReach, ClearStep } from './clearing.js';
@@ -66,6 +69,14 @@ export class RemoteSessions {
   async read(id: string, deadline: Deadline): Promise<SessionRecord | undefined> {
     const record = await this.call<WireRecord | null>(deadline, 'read', id);
     return record ? decodeRecord(record) : undefined;
+  }
+
+  async joinLimited(
+    id: string,
+    { group, max, whenFull }: SessionGroupLimit,
+    deadline: Deadline,
+  ): Promise<SessionLimitedJoin> {
+    return decodeJoin(await this.call<WireJoin>(deadline, 'joinLimited', id, { group, max, whenFull }));
   }
 
   async update(id: string, change: SessionChange, deadline: Deadline): Promise<SessionUpdate | undefined> {

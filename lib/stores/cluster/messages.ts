@@ -1,4 +1,5 @@
 import { checkGroup } from '../../contract/checks.js';
+import type { SessionLimitedJoin } from '../../contract/limit.js';
 import type { SessionChange, SessionRecord } from '../../contract/record.js';
 import type { SessionStoreOperation } from '../../contract/store.js';
 import type { Announcements } from './backlog.js';
@@ -56,15 +57,20 @@ export type WireRecord = [
   groups: readonly string[],
   data: Pairs,
   previous?: WirePrevious | null,
-  from?: readonly string[],
+  from?: readonly string[] | null,
+  more?: Pick<SessionRecord, More>,
 ];
+type More = (typeof MORE)[number];
+const MORE = ['label', 'lastSeenAt', 'client', 'joinedAt', 'joining'] as const;
 export type WireChange = Omit<SessionChange, 'set'> & { set?: Pairs };
 
 export function encodeRecord(record: SessionRecord): WireRecord {
   const { id, secretHash, createdAt, expiresAt, groups, data, previous, from } = record;
   const wire: WireRecord = [id, secretHash, createdAt, expiresAt, groups, toPairs(data)];
-  if (previous || from) wire.push(previous ? encodePrevious(previous) : null);
-  if (from) wire.push(from);
+  const hasMore = MORE.some((name) => record[name] !== undefined);
+  if (previous || from || hasMore) wire.push(previous ? encodePrevious(previous) : null);
+  if (from || hasMore) wire.push(from ?? null);
+  if (hasMore) wire.push(picked(record));
   return wire;
 }
 
@@ -77,6 +83,7 @@ export function decodeRecord([
   data,
   previous,
   from,
+  more,
 ]: WireRecord): SessionRecord {
   const record: SessionRecord = {
     id,
@@ -88,7 +95,13 @@ export function decodeRecord([
   };
   if (previous) record.previous = decodePrevious(previous);
   if (from) record.from = [...from];
-  return record;
+  return more ? Object.assign(record, picked(more)) : record;
+}
+
+function picked(record: Pick<SessionRecord, More>): Pick<SessionRecord, More> {
+  return Object.fromEntries(
+    MORE.filter((name) => record[name] !== undefined).map((name) => [name, record[name]]),
+  );
 }
 
 export function encodeChange({
@@ -99,6 +112,10 @@ export function encodeChange({
   expiresAt,
   touch,
   retirePrevious,
+  label,
+  seen,
+  joinedAt,
+  joining,
 }: SessionChange): WireChange {
   const wire: WireChange = {};
   if (set) wire.set = toPairs(set);
@@ -109,11 +126,29 @@ export function encodeChange({
   if (touch) wire.touch = { from: touch.from, to: touch.to };
   if (retirePrevious)
     wire.retirePrevious = { secretHash: retirePrevious.secretHash, validUntil: retirePrevious.validUntil };
+  if (label !== undefined) wire.label = label;
+  if (seen) wire.seen = { at: seen.at, client: seen.client };
+  if (joinedAt !== undefined) wire.joinedAt = joinedAt;
+  if (joining !== undefined) wire.joining = joining;
   return wire;
 }
 
 export function decodeChange({ set, ...rest }: WireChange): SessionChange {
   return set ? { ...rest, set: fromPairs(set) } : rest;
+}
+
+/** The outcome of a join with a limit: its word, and the records of those that ended or fill the group. */
+export type WireJoin = [is: SessionLimitedJoin['is'], records?: WireRecord[]];
+
+export function encodeJoin(join: SessionLimitedJoin): WireJoin {
+  if (join.is === 'gone') return [join.is];
+  return [join.is, (join.is === 'full' ? join.members : join.ended).map(encodeRecord)];
+}
+
+export function decodeJoin([is, records = []]: WireJoin): SessionLimitedJoin {
+  if (is === 'gone') return { is };
+  const decoded = records.map(decodeRecord);
+  return is === 'full' ? { is, members: decoded } : { is, ended: decoded };
 }
 
 /** A group, or `true` for all sessions. A group that gets lost in a message must not come to mean all sessions. */

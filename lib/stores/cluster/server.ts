@@ -4,6 +4,7 @@ import {
   checkChange,
   checkId,
   checkIds,
+  checkLimit,
   checkPage,
   checkRecord,
   checkRotation,
@@ -16,6 +17,7 @@ import {
   decodeGroup,
   decodeRecord,
   deliver,
+  encodeJoin,
   encodeRecord,
   isOurs,
   type Reply,
@@ -26,6 +28,7 @@ import {
   type WireChange,
   type WireRecord,
 } from './messages.js';
+import type { SessionGroupLimit } from '../../contract/limit.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import { DEFAULT_MAX_BYTES } from './budget.js';
 import type { ClearReach } from './clearing.js';
@@ -194,6 +197,12 @@ function perform(
     case 'clear': {
       const [group, kept, reach] = args as [unknown, string[], ClearReach | null];
       return sessions.clear(decodeGroup(group), exceptIds(kept), reach ?? undefined);
+    }
+    case 'joinLimited': {
+      const limit = args[1] as SessionGroupLimit;
+      checkId(args[0]);
+      checkLimit(limit);
+      return encodeJoin(sessions.joinLimited(args[0] as string, limit));
     }
     case 'watch':
       return feeds.watch(worker, from, args[0], sessions);

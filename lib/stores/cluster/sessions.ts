@@ -7,6 +7,7 @@ import {
   type SessionRecord,
 } from '../../contract/record.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import { excessOf, type SessionGroupLimit, type SessionLimitedJoin } from '../../contract/limit.js';
 import { Announcer, mustAnnounce, type Announced } from './announcer.js';
 import { Budget, bytesMore, bytesOf } from './budget.js';
 import { Clearing, type ClearReach, type ClearStep } from './clearing.js';
@@ -108,6 +109,24 @@ export class Sessions {
       this.tombstones.add(id, session.record.groups, now);
     }
     return !this.tombstones.isEnded(id, now);
+  }
+
+  /** Joins a session to a group that has room for `max` sessions, and ends those that are too many. */
+  joinLimited(id: string, limit: SessionGroupLimit): SessionLimitedJoin {
+    const now = Date.now();
+    const { group, max, whenFull } = limit;
+    const session = this.map.live(id, now);
+    if (!session) return { is: 'gone' };
+    if (session.record.groups.includes(group)) return { is: 'joined', ended: [] };
+    this.map.removeExpired(now);
+    const members = this.map.list(group)?.after(0, Infinity) ?? [];
+    const before = members.map(({ member }) => member.record);
+    if (whenFull === 'reject' && before.length >= max) return { is: 'full', members: before };
+    const joined = this.update(id, { join: [group], joinedAt: now });
+    if (!joined) return { is: 'gone' };
+    const ended = excessOf([...before, joined], limit, id);
+    for (const member of ended) this.destroy(member.id);
+    return ended.includes(joined) ? { is: 'gone' } : { is: 'joined', ended };
   }
 
   haveEnded(ids: readonly string[]): boolean {
@@ -215,6 +234,11 @@ function copyRecord({
   createdAt,
   expiresAt,
   from,
+  label,
+  lastSeenAt,
+  client,
+  joinedAt,
+  joining,
 }: SessionRecord): SessionRecord {
   const copy: SessionRecord = {
     id,
@@ -231,6 +255,11 @@ function copyRecord({
     if (since !== undefined) copy.previous.since = since;
   }
   if (from) copy.from = [...from];
+  if (label !== undefined) copy.label = label;
+  if (lastSeenAt !== undefined) copy.lastSeenAt = lastSeenAt;
+  if (client) copy.client = { first: client.first, last: client.last };
+  if (joinedAt !== undefined) copy.joinedAt = joinedAt;
+  if (joining !== undefined) copy.joining = joining;
   return copy;
 }
 
@@ -238,6 +267,7 @@ function frozen(record: SessionRecord): SessionRecord {
   Object.freeze(record.data);
   Object.freeze(record.groups);
   if (record.previous) Object.freeze(record.previous);
+  if (record.client) Object.freeze(record.client);
   return Object.freeze(record);
 }
 

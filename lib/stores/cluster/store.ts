@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, NotOpenError } from '../../contract/errors.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import type {
   SessionChange,
@@ -146,6 +147,15 @@ export class ClusterStore extends SessionStore {
       reach = step.next;
     } while (reach);
     return ended;
+  }
+
+  protected override async doJoinLimited(
+    { id }: SessionRef,
+    limit: SessionGroupLimit,
+  ): Promise<SessionLimitedJoin> {
+    return this.within('joinLimited', (deadline) =>
+      this.opened('joinLimited').joinLimited(id, limit, deadline),
+    );
   }
 
   protected override async doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {

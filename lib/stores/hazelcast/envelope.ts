@@ -74,6 +74,7 @@ export class Envelopes {
     const written = parsed(text);
     if (!isWritten(written)) return undefined;
     const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = written;
+    const { label, lastSeenAt, client, joinedAt, joining } = written;
     const record: SessionRecord = {
       id,
       secretHash,
@@ -84,6 +85,11 @@ export class Envelopes {
     };
     if (previous) record.previous = previous;
     if (from) record.from = from;
+    if (label !== undefined) record.label = label;
+    if (lastSeenAt !== undefined) record.lastSeenAt = lastSeenAt;
+    if (client) record.client = client;
+    if (joinedAt !== undefined) record.joinedAt = joinedAt;
+    if (joining !== undefined) record.joining = joining;
     return { record, version, lifetime, text };
   }
 
@@ -95,6 +101,7 @@ export class Envelopes {
 
   private write(record: SessionRecord, version: number, lifetime: number): string {
     const { id, secretHash, previous, groups, createdAt, expiresAt, from, data } = record;
+    const { label, lastSeenAt, client, joinedAt, joining } = record;
     const { prefix, place, groups: listed } = this.listed(id, groups);
     return JSON.stringify({
       version,
@@ -108,6 +115,11 @@ export class Envelopes {
       groups: listed,
       isSuccessor: from ? true : undefined,
       from,
+      label,
+      lastSeenAt,
+      client,
+      joinedAt,
+      joining,
       data: toPairs(data),
     } satisfies Written & { prefix: string; place: number; isSuccessor: boolean | undefined });
   }
@@ -124,7 +136,7 @@ type Written = Pick<SessionRecord, 'secretHash' | 'groups' | 'createdAt' | 'expi
   previous: SessionRecord['previous'] | undefined;
   from: string[] | undefined;
   data: Pairs;
-};
+} & { [K in 'label' | 'lastSeenAt' | 'client' | 'joinedAt' | 'joining']: SessionRecord[K] | undefined };
 
 function parsed(text: string): unknown {
   try {
@@ -135,18 +147,21 @@ function parsed(text: string): unknown {
 }
 
 function isWritten(value: unknown): value is Written {
-  const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = Object(
-    value,
-  ) as Partial<Record<keyof Written, unknown>>;
+  const written = Object(value) as Partial<Record<keyof Written, unknown>>;
+  const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = written;
+  const { label = '', lastSeenAt = 0, client = NO_CLIENT, joinedAt = 0, joining = '' } = written;
   return (
-    [version, lifetime, createdAt, expiresAt].every(Number.isInteger) &&
+    [version, lifetime, createdAt, expiresAt, lastSeenAt, joinedAt].every(Number.isInteger) &&
     typeof secretHash === 'string' &&
     (previous === undefined || isPrevious(previous)) &&
     isTexts(groups) &&
     (from === undefined || isTexts(from)) &&
+    isTexts([label, joining, Object(client).first, Object(client).last]) &&
     isPairs(data)
   );
 }
+
+const NO_CLIENT = { first: '', last: '' };
 
 function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
@@ -165,6 +180,11 @@ function isSame(one: SessionRecord, other: SessionRecord): boolean {
     one.secretHash === other.secretHash &&
     one.previous === other.previous &&
     one.expiresAt === other.expiresAt &&
+    one.label === other.label &&
+    one.lastSeenAt === other.lastSeenAt &&
+    one.client === other.client &&
+    one.joinedAt === other.joinedAt &&
+    one.joining === other.joining &&
     (one.groups === other.groups || isSameList(one.groups, other.groups)) &&
     (one.data === other.data || isSameData(one.data, other.data))
   );

@@ -84,7 +84,7 @@ export class Changes {
           fields: STATE,
           hint,
         }));
-      if (done || (quick && !change.touch)) return done;
+      if (done || (quick && !change.touch && !change.seen)) return done;
       const update = changing(change);
       return this.commands.findAndModify<Written>(send, { query, update, fields: STATE, hint });
     });

@@ -20,10 +20,16 @@ export interface SessionDocument {
   expiresAt: Date;
   /** The ids of the sessions that were regenerated into this one. */
   from?: string[];
+  label?: string;
+  lastSeenAt?: Date;
+  client?: { first: string; last: string };
+  joinedAt?: Date;
+  joining?: string;
 }
 
 export function documentOf(record: SessionRecord): SessionDocument {
   const { id, secretHash, previous, data, groups, createdAt, expiresAt, from } = record;
+  const { label, lastSeenAt, client, joinedAt, joining } = record;
   const document: SessionDocument = {
     _id: id,
     ...MARK,
@@ -43,12 +49,18 @@ export function documentOf(record: SessionRecord): SessionDocument {
     if (previous.since !== undefined) document.previous.since = dateOf(previous.since);
   }
   if (from) document.from = [...from];
+  if (label !== undefined) document.label = label;
+  if (lastSeenAt !== undefined) document.lastSeenAt = dateOf(lastSeenAt);
+  if (client) document.client = { first: client.first, last: client.last };
+  if (joinedAt !== undefined) document.joinedAt = dateOf(joinedAt);
+  if (joining !== undefined) document.joining = joining;
   return document;
 }
 
 /** The record in a document. A damaged one is returned as it is: its reader reports it. */
 export function recordOf(document: SessionDocument): SessionRecord {
   const { _id: id, secretHash, previous, data, groups, createdAt, expiresAt, from } = document;
+  const { label, lastSeenAt, client, joinedAt, joining } = document;
   const record: SessionRecord = {
     id,
     secretHash,
@@ -67,6 +79,11 @@ export function recordOf(document: SessionDocument): SessionRecord {
     if (previous.since !== undefined) record.previous.since = Number(previous.since);
   }
   if (from) record.from = from;
+  if (label !== undefined) record.label = label;
+  if (lastSeenAt !== undefined) record.lastSeenAt = Number(lastSeenAt);
+  if (client) record.client = { first: client.first, last: client.last };
+  if (joinedAt !== undefined) record.joinedAt = Number(joinedAt);
+  if (joining !== undefined) record.joining = joining;
   return record;
 }
 

@@ -22,7 +22,14 @@ export function harmOf(index: IndexDescription): string | undefined {
 }
 
 /** The fields of sessions that have a date, but not that of their expiry. */
-const TIMES = new Set(['createdAt', 'previous.replacedAt', 'previous.validUntil', 'previous.since']);
+const TIMES = new Set([
+  'createdAt',
+  'previous.replacedAt',
+  'previous.validUntil',
+  'previous.since',
+  'lastSeenAt',
+  'joinedAt',
+]);
 
 /** The fields of sessions and their tombstones, those of `data` and `previous` by the name of the whole. */
 const FIELDS = new Set([
@@ -36,6 +43,11 @@ const FIELDS = new Set([
   'expiresAt',
   'from',
   'until',
+  'label',
+  'lastSeenAt',
+  'client',
+  'joinedAt',
+  'joining',
 ]);
 
 /** Whether an index may hold sessions. One that requires a field that no session has does not. */

@@ -7,12 +7,14 @@ import { changing, rotating, type Expression } from './pipelines.js';
  * Applies writes one after another, as one pipeline. None of them may end the session but the last, because a pipeline
  * goes on.
  *
- * Data and groups, the expiry, and the secret do not depend on each other. So each of the three has its own steps.
+ * Data and groups, the expiry, the uses, and the secret do not depend on each other. So each has its own steps.
  */
 export function merged(writes: readonly SessionWrite[]): Expression[] {
   const content = new Content();
   const expiry = new Expiry();
   const secret: Expression[] = [];
+  const use: SessionChange = {};
+  const uses: Expression[] = [];
   for (const write of writes) {
     if ('rotation' in write) {
       const { presented, secretHash, grace } = write.rotation;
@@ -21,10 +23,14 @@ export function merged(writes: readonly SessionWrite[]): Expression[] {
     }
     content.add(write.change);
     expiry.add(write.change);
-    const { retirePrevious } = write.change;
+    const { retirePrevious, label, joinedAt, joining, seen } = write.change;
     if (retirePrevious) secret.push(...changing({ retirePrevious }));
+    if (label !== undefined) use.label = label;
+    if (joinedAt !== undefined) use.joinedAt = joinedAt;
+    if (joining !== undefined) use.joining = joining;
+    if (seen) uses.push(...changing({ seen }));
   }
-  return [...changing({ ...content.change, ...expiry.change }), ...expiry.moving, ...secret];
+  return [...changing({ ...content.change, ...expiry.change, ...use }), ...expiry.moving, ...uses, ...secret];
 }
 
 /** What changes do to the data and the groups, one after another. */

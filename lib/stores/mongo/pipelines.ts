@@ -49,6 +49,10 @@ export function changing({
   expiresAt,
   touch,
   retirePrevious,
+  label,
+  seen,
+  joinedAt,
+  joining,
 }: SessionChange): Expression[] {
   const fields: Expression = {
     expiresAt: touch
@@ -66,10 +70,33 @@ export function changing({
     fields['previous'] = either(applies, retired, '$previous');
   }
   for (const [path, text] of Object.entries(fieldsOf(set ?? {}, 'data.'))) fields[path] = literal(text);
+  if (joinedAt !== undefined) fields['joinedAt'] = dateOf(joinedAt);
+  if (label !== undefined) fields['label'] = wordOrNone(label);
+  if (joining !== undefined) fields['joining'] = wordOrNone(joining);
+  if (seen) Object.assign(fields, seeing(seen));
 
   const stages: Expression[] = [{ $set: fields }];
   if (remove?.length) stages.push({ $unset: remove.map((name) => `data.${fieldOf(name)}`) });
   return stages;
+}
+
+/** A field with this word, or none if it is empty. */
+function wordOrNone(word: string): unknown {
+  return word === '' ? '$$REMOVE' : literal(word);
+}
+
+/** The fields that record a use. Each is computed from the document before the stage. */
+function seeing({ at, client }: NonNullable<SessionChange['seen']>): Expression {
+  // A missing date is before every other.
+  const isLatest = { $lte: ['$lastSeenAt', dateOf(at)] };
+  const text = literal(client);
+  return {
+    lastSeenAt: either(isLatest, dateOf(at), '$lastSeenAt'),
+    client: {
+      first: { $ifNull: ['$client.first', text] },
+      last: either(isLatest, text, { $ifNull: ['$client.last', text] }),
+    },
+  };
 }
 
 /** Rotates by the rules of `SessionStore.rotate`. */

@@ -25,6 +25,11 @@ const WHOLE = {
   createdAt: 1,
   expiresAt: 1,
   from: 1,
+  label: 1,
+  lastSeenAt: 1,
+  client: 1,
+  joinedAt: 1,
+  joining: 1,
   live: { $and: [IS_SESSION, LIVE] },
 };
 

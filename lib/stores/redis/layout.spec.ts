@@ -18,7 +18,7 @@ describe('the fields of a session', () => {
 
   it('that are written later override the pack, and an empty one removes its property', () => {
     const fields = fieldsOf(documentedRecord()).map(String);
-    expect(setFields({ cart: '[]' })).toEqual([':cart', '=[]']);
+    expect(setFields({ set: { cart: '[]' } })).toEqual([':cart', '=[]']);
     expect(recordOf('id', [...fields, ':cart', '=[]'])?.data['cart']).toBe('[]');
     expect(removedFields(['cart'])).toEqual([':cart', '"cart"']);
     expect(Object.keys(recordOf('id', [...fields, ':cart', ''])!.data)).toEqual(['user']);

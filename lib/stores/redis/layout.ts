@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../../contract/record.js';
+import type { SessionChange, SessionRecord } from '../../contract/record.js';
 
 /**
  * In a Cluster sessions are spread over sixteen shards. The hash tag of each shard is in the middle of another
@@ -91,6 +91,11 @@ export function fieldsOf({
   createdAt,
   expiresAt,
   from,
+  label,
+  lastSeenAt,
+  client,
+  joinedAt,
+  joining,
 }: SessionRecord): (string | number)[] {
   const names = Object.keys(data);
   const short = names.filter((name) => (data[name] as string).length <= PACKED);
@@ -99,6 +104,9 @@ export function fieldsOf({
   if (previous) fields.push('previous', previousField(previous));
   if (from) fields.push('from', JSON.stringify(from));
   if (groups.length > 0) fields.push('groups', JSON.stringify([...new Set(groups)]));
+  if (lastSeenAt !== undefined) fields.push('seen', lastSeenAt);
+  if (client) fields.push('first', client.first, 'last', client.last);
+  fields.push(...useFields({ label, joinedAt, joining }));
   for (const name of names) {
     const text = data[name] as string;
     if (text.length > PACKED) fields.push(`:${name}`, `=${text}`);
@@ -106,9 +114,18 @@ export function fieldsOf({
   return fields;
 }
 
-/** The fields of a change, each followed by its value. */
-export function setFields(set: Record<string, string>): string[] {
-  return Object.keys(set).flatMap((name) => [`:${name}`, `=${set[name]}`]);
+/** The fields that a change sets, each followed by its value. */
+export function setFields({ set = {}, ...use }: SessionChange): (string | number)[] {
+  return [...Object.keys(set).flatMap((name) => [`:${name}`, `=${set[name]}`]), ...useFields(use)];
+}
+
+/** An empty label is none, and so is an empty `joining`. */
+function useFields({ label, joinedAt, joining }: SessionChange): (string | number)[] {
+  const fields: (string | number)[] = [];
+  if (label !== undefined) fields.push('label', label);
+  if (joining !== undefined) fields.push('joining', joining);
+  if (joinedAt !== undefined) fields.push('joined', joinedAt);
+  return fields;
 }
 
 /** The fields of names that a change removes, each followed by how the pack would have its name. */
@@ -141,6 +158,8 @@ export function recordOf(id: string, fields: string[]): SessionRecord | undefine
   let groups: string | undefined;
   let previous: string | undefined;
   let from: string | undefined;
+  let first: string | undefined;
+  let last: string | undefined;
   for (let at = 0; at < fields.length; at += 2) {
     const value = fields[at + 1] as string;
     switch (fields[at]) {
@@ -162,10 +181,29 @@ export function recordOf(id: string, fields: string[]): SessionRecord | undefine
       case 'from':
         from = value;
         break;
+      case 'label':
+        if (value !== '') record.label = value;
+        break;
+      case 'joining':
+        if (value !== '') record.joining = value;
+        break;
+      case 'seen':
+        record.lastSeenAt = Number(value);
+        break;
+      case 'first':
+        first = value;
+        break;
+      case 'last':
+        last = value;
+        break;
+      case 'joined':
+        record.joinedAt = Number(value);
+        break;
       case 'ended':
         return undefined;
     }
   }
+  if (first !== undefined && last !== undefined) record.client = { first, last };
   try {
     const createdAt = unpack(packed, data);
     for (let at = 0; at < fields.length; at += 2) {

@@ -81,8 +81,9 @@ return { now, 1 }
 
 /**
  * ARGV: window, shard, id, expiresAt, touch.from, touch.to, retirePrevious.secretHash, retirePrevious.validUntil (these
- * five may be empty), the number of words to set, of words to remove and of groups to join, then these and the groups
- * to leave. Returns the expiry and the secretHash, or 0 if the session is gone.
+ * five may be empty), the number of words to set, of words to remove and of groups to join, seen.at and seen.client
+ * (which may be empty), then the words and groups, and the groups to leave. Returns the expiry and the secretHash, or 0
+ * if the session is gone.
  */
 export const UPDATE = acting(
   SESSION,
@@ -100,13 +101,20 @@ if ARGV[5] ~= '' then wanted = ARGV[5] elseif ARGV[6] == expires then wanted = A
 local expiresAt = tonumber(wanted)
 
 local sets, removals, joins = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local firstJoin = 13 + sets + removals
+local firstJoin = 15 + sets + removals
 -- An expiry that is moved forward by a touch alone need not be announced.
-local isNews = sets + removals > 0 or ARGV[5] ~= '' or firstJoin <= #ARGV or expiresAt < tonumber(expires)
+local isNews = sets + removals > 0 or ARGV[5] ~= '' or ARGV[13] ~= '' or firstJoin <= #ARGV or expiresAt < tonumber(expires)
 
 local function change()
-  set(13, sets)
-  remove(13 + sets, removals)
+  set(15, sets)
+  remove(15 + sets, removals)
+  if ARGV[13] ~= '' then
+    if tonumber(ARGV[13]) >= tonumber(redis.call('HGET', hash, 'seen') or ARGV[13]) then
+      redis.call('HSET', hash, 'seen', ARGV[13], 'last', ARGV[14])
+    end
+    redis.call('HSETNX', hash, 'first', ARGV[14])
+    redis.call('HSETNX', hash, 'last', ARGV[14])
+  end
   if ARGV[9] ~= '' and ARGV[8] == secretHash then
     local at, was = string.match(redis.call('HGET', hash, 'previous') or '', '^([-%d]+:%d+):(:.*)$')
     if at then

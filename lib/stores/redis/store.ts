@@ -119,8 +119,8 @@ export class RedisStore extends SessionStore {
     change: SessionChange,
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
-    const { set, remove = [], join = [], leave = [], expiresAt, touch, retirePrevious } = change;
-    const sets = set ? setFields(set) : [];
+    const { remove = [], join = [], leave = [], expiresAt, touch, retirePrevious, seen } = change;
+    const sets = setFields(change);
     const removals = removedFields(remove);
     const [isLive, expires, secretHash] = await this.runner.onSession('update', deadline, UPDATE, id, [
       expiresAt ?? '',
@@ -131,6 +131,8 @@ export class RedisStore extends SessionStore {
       sets.length,
       removals.length,
       join.length,
+      seen?.at ?? '',
+      seen?.client ?? '',
       ...sets,
       ...removals,
       ...join,

@@ -58,8 +58,8 @@ function applyWrite(record: SessionRecord, write: SessionWrite, now: number): Se
 /** How many characters the names and texts of a write have. */
 export function sizeOf(write: SessionWrite): number {
   if (!('change' in write)) return 0;
-  const { set = {}, remove = [], join = [], leave = [] } = write.change;
-  let size = 0;
+  const { set = {}, remove = [], join = [], leave = [], label = '', seen } = write.change;
+  let size = label.length + (seen?.client.length ?? 0);
   for (const name of Object.keys(set)) size += name.length + set[name]!.length;
   for (const names of [remove, join, leave]) for (const name of names) size += name.length;
   return size;

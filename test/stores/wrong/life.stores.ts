@@ -170,6 +170,12 @@ export const wrongInLife: WrongStore[] = [
     says: /late touch after a destroy/,
   },
   {
+    name: 'revives on a late use',
+    make: revivesOn(({ seen }) => seen !== undefined),
+    breaks: /^2 .* a late use/,
+    says: /late use after a destroy/,
+  },
+  {
     name: 'revives on a late retirePrevious',
     make: revivesOn(({ retirePrevious }) => retirePrevious !== undefined),
     breaks: /^2 .* a late retirePrevious/,
