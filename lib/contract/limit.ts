@@ -141,6 +141,6 @@ export function excessOf(
 }
 
 /** When a session joined; when it was created, if it joined without a limit. */
-function joinOf({ joinedAt, createdAt }: SessionRecord): number {
+export function joinOf({ joinedAt, createdAt }: SessionRecord): number {
   return joinedAt ?? createdAt;
 }

@@ -8,6 +8,7 @@ import { expiredLaws } from './expired.js';
 import { expiryLaws } from './expiry.js';
 import { feedLaws } from './feed.js';
 import { groupLaws } from './group.js';
+import { limitLaws } from './limit.js';
 import { pageLaws } from './page.js';
 import { parallelLaws } from './parallel.js';
 import { regenerateLaws } from './regenerate.js';
@@ -42,6 +43,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...useLaws,
   ...groupLaws,
   ...clearLaws,
+  ...limitLaws,
   ...pageLaws,
   ...dataLaws,
   ...rejectedLaws,

@@ -3,6 +3,7 @@ import { wrongInExpiry } from './wrong/expiry.stores.js';
 import { wrongInFeeds } from './wrong/feed.stores.js';
 import { wrongInGroups } from './wrong/group.stores.js';
 import { wrongInLife } from './wrong/life.stores.js';
+import { wrongInLimits } from './wrong/limit.stores.js';
 import { wrongInPages } from './wrong/page.stores.js';
 import { wrongInParallel } from './wrong/parallel.stores.js';
 import { wrongInRegeneration } from './wrong/regenerate.stores.js';
@@ -19,6 +20,7 @@ export const wrongStores: readonly WrongStore[] = [
   ...wrongInRotation,
   ...wrongInUse,
   ...wrongInGroups,
+  ...wrongInLimits,
   ...wrongInPages,
   ...wrongInData,
   ...wrongInRefusals,

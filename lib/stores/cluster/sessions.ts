@@ -7,7 +7,7 @@ import {
   type SessionRecord,
 } from '../../contract/record.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
-import { excessOf, type SessionGroupLimit, type SessionLimitedJoin } from '../../contract/limit.js';
+import { excessOf, joinOf, type SessionGroupLimit, type SessionLimitedJoin } from '../../contract/limit.js';
 import { Announcer, mustAnnounce, type Announced } from './announcer.js';
 import { Budget, bytesMore, bytesOf } from './budget.js';
 import { Clearing, type ClearReach, type ClearStep } from './clearing.js';
@@ -122,11 +122,13 @@ export class Sessions {
     const members = this.map.list(group)?.after(0, Infinity) ?? [];
     const before = members.map(({ member }) => member.record);
     if (whenFull === 'reject' && before.length >= max) return { is: 'full', members: before };
-    const joined = this.update(id, { join: [group], joinedAt: now });
+    // After all others, so that the newcomer stays.
+    const joinedAt = Math.max(now, ...before.map((member) => joinOf(member) + 1));
+    const joined = this.update(id, { join: [group], joinedAt });
     if (!joined) return { is: 'gone' };
     const ended = excessOf([...before, joined], limit, id);
     for (const member of ended) this.destroy(member.id);
-    return ended.includes(joined) ? { is: 'gone' } : { is: 'joined', ended };
+    return { is: 'joined', ended };
   }
 
   haveEnded(ids: readonly string[]): boolean {

@@ -10,6 +10,7 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../../contract/record.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import {
   SessionStore,
@@ -20,6 +21,7 @@ import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';
 import { RedisFeed } from './feed.js';
+import { JOIN_LIMITED } from './join.script.js';
 import { Layout, fieldsOf, noKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
 import { COUNT_ALL, COUNT_STEP } from './list.scripts.js';
 import { Pages } from './pages.js';
@@ -188,6 +190,21 @@ export class RedisStore extends SessionStore {
       originsOf: (id: string) => this.originsOf(id),
     };
     return new Clearing(this.runner, this.layout, calls, { group, kept: [...except] }).run();
+  }
+
+  /** In a Cluster a group is in several shards, which no script reaches together. */
+  protected override async doJoinLimited(
+    ref: SessionRef,
+    limit: SessionGroupLimit,
+  ): Promise<SessionLimitedJoin> {
+    if (this.layout.shards.length > 1) return super.doJoinLimited(ref, limit);
+    const { group, max, whenFull } = limit;
+    const [is, found] = await this.within('joinLimited', (deadline) =>
+      this.runner.onSession('joinLimited', deadline, JOIN_LIMITED, ref.id, [group, max, whenFull]),
+    );
+    if (is === 'gone') return { is };
+    const records = (found as string[][]).map(([id, ...fields]) => recordOf(id!, fields)!);
+    return is === 'full' ? { is, members: records } : { is: 'joined', ended: records };
   }
 
   protected override doWatch(sink: SessionFeedSink): Promise<SessionFeedSource> {

@@ -19,6 +19,7 @@ export type Create = Parameters<SessionStore['create']>;
 export type Update = [record: SessionRecord, change: SessionChange];
 export type Rotate = [record: SessionRecord, presented: string, secretHash: string, grace: number];
 export type Page = Parameters<SessionStore['page']>;
+export type JoinLimited = Parameters<SessionStore['joinLimited']>;
 export type Clear = Parameters<SessionStore['clear']>;
 
 /** What two stores share; `lost` are ids that both have lost from their groups. */
