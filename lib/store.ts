@@ -1,6 +1,7 @@
 // For authors of stores and of decorators around them: the contract, and what helps to keep it.
 export * from './contract/store.js';
 export * from './contract/record.js';
+export type { AddRefusal } from './contract/sum.js';
 export * from './contract/decorator.js';
 export {
   excessOf,

@@ -93,6 +93,32 @@ export function checkChange(change: SessionChange): void {
     checkInstant(seen.at, 'seen.at');
     checkString(seen.client, 'seen.client');
   }
+  checkActs(change);
+}
+
+/** Throws a `TypeError` for an invalid `add` or `take`, and for one that is not the only part of its change. */
+function checkActs(change: SessionChange): void {
+  const { add, take } = change;
+  if (add === undefined && take === undefined) return;
+  if (Object.values(change).filter((part) => part !== undefined).length > 1) {
+    throw new TypeError('add and take must be the only part of a change');
+  }
+  if (take !== undefined) return checkString(take, 'take');
+  checkObject(add, 'add');
+  checkString(add!.name, 'add.name');
+  checkSafeInteger(add!.by, 'add.by');
+}
+
+/** Throws a `TypeError` for a number that is not a safe integer. */
+export function checkSafeInteger(value: unknown, what: string): void {
+  if (!Number.isSafeInteger(value)) {
+    throw new TypeError(`${what} must be a whole number from -(2 ** 53 - 1) to 2 ** 53 - 1`);
+  }
+}
+
+/** Throws a `TypeError` for the name of a property that is not a well-formed string; `''` is a name. */
+export function checkName(name: unknown): void {
+  checkString(name, 'name');
 }
 
 /** Throws a `TypeError` for invalid arguments of a rotation. */

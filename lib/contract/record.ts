@@ -1,3 +1,5 @@
+import { sumOf, type AddRefusal } from './sum.js';
+
 /**
  * A session as a store holds it. Instants are epoch milliseconds of the store's clock; a session that never expires has
  * {@link NEVER} as `expiresAt`.
@@ -76,6 +78,17 @@ export interface SessionChange {
   joinedAt?: number;
   /** Sets `joining`; `''` removes it. */
   joining?: string;
+  /**
+   * Adds a safe integer to the integer that a property's text holds; an absent one counts as 0. The new text is the sum
+   * in decimal digits. Writes nothing if the text is not an integer, or the sum not a safe one. A change with it has no
+   * other part. At most once: a store must not repeat it unless it knows that it did not act.
+   */
+  add?: { name: string; by: number };
+  /**
+   * The name of a property to remove, whose text the update resolves to. A change with it has no other part. At most
+   * once, as `add`.
+   */
+  take?: string;
 }
 
 /** What a session has after an update. */
@@ -83,6 +96,10 @@ export interface SessionUpdate {
   expiresAt: number;
   /** The current secret hash, which another request may have rotated. */
   secretHash: string;
+  /** The text that an `add` has written, or a `take` has removed. Absent if it wrote nothing. */
+  text?: string;
+  /** Why an `add` has written nothing. */
+  refused?: AddRefusal;
 }
 
 /** Which sessions to page over, and how far. */
@@ -116,15 +133,22 @@ export const MOST_GRACES = 10;
 /** The secret hash of a session whose token is the id alone: the SHA-256 (base64url) of nothing. */
 export const NO_SECRET_HASH = '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU';
 
-/** The record after `change`, as a new object. The conditions of `touch` and `retirePrevious` are checked here. */
+/**
+ * The record after `change`, as a new object; the same object if an `add` or a `take` writes nothing. The conditions of
+ * `touch`, `retirePrevious` and `add` are checked here.
+ */
 export function applyChange(record: SessionRecord, change: SessionChange): SessionRecord {
-  const { set, remove, join, leave, touch, retirePrevious } = change;
-  const next = { ...record };
-
-  if (set || remove) {
-    next.data = copyData(record.data, set);
-    for (const name of remove ?? []) delete next.data[name];
+  const { set, remove, join, leave, touch, retirePrevious, add, take } = change;
+  if (add) {
+    const sum = sumOf(textIn(record.data, add.name), add.by);
+    return 'refused' in sum ? record : withTexts(record, { [add.name]: sum.text });
   }
+  if (take !== undefined) {
+    return textIn(record.data, take) === undefined ? record : withTexts(record, undefined, [take]);
+  }
+  let next = { ...record };
+
+  if (set || remove) next = withTexts(record, set, remove);
   if (join || leave) {
     const groups = new Set(record.groups);
     for (const group of join ?? []) groups.add(group);
@@ -157,6 +181,30 @@ function see(record: SessionRecord, { at, client }: NonNullable<SessionChange['s
   if (isLatest) record.lastSeenAt = at;
   if (!record.client) record.client = { first: client, last: client };
   else if (isLatest) record.client = { first: record.client.first, last: client };
+}
+
+function withTexts(
+  record: SessionRecord,
+  set: Record<string, string> | undefined,
+  remove: string[] = [],
+): SessionRecord {
+  const data = copyData(record.data, set);
+  for (const name of remove) delete data[name];
+  return { ...record, data };
+}
+
+function textIn(data: Record<string, string>, name: string): string | undefined {
+  return Object.hasOwn(data, name) ? data[name] : undefined;
+}
+
+/** What the update resolves to that has made `after` of `before` by `change`. */
+export function updateOf(before: SessionRecord, change: SessionChange, after: SessionRecord): SessionUpdate {
+  const { expiresAt, secretHash } = after;
+  const update: SessionUpdate = { expiresAt, secretHash };
+  if (change.add) return Object.assign(update, sumOf(textIn(before.data, change.add.name), change.add.by));
+  if (change.take === undefined) return update;
+  const text = textIn(before.data, change.take);
+  return text === undefined ? update : { ...update, text };
 }
 
 /**

@@ -176,14 +176,24 @@ export abstract class SessionStore {
    * ended it.
    *
    * Only the `id` of `record` counts, and its `hint` if it has one, which may be stale. A condition that does not hold
-   * (`touch`, `retirePrevious`) leaves the rest of the change applied.
+   * (`touch`, `retirePrevious`) leaves the rest of the change applied. An `add` that writes nothing is `refused` in what
+   * it resolves to. If a change with `add` or `take` rejects, it may have acted, once.
    */
   update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
     return this.call('update', () => {
       checkRef(record);
       checkChange(change);
-      return this.within('update', (deadline) => this.doUpdate(record, change, deadline));
+      const update = this.within('update', (deadline) => this.doUpdate(record, change, deadline));
+      return change.add ? this.#added(update) : update;
     });
+  }
+
+  async #added(
+    result: SessionUpdate | undefined | PromiseLike<SessionUpdate | undefined>,
+  ): Promise<SessionUpdate | undefined> {
+    const update = await result;
+    if (!update || update.text !== undefined || update.refused) return update;
+    throw new SessionStoreError(this.storeName, 'update', NO_ADD);
   }
 
   /**
@@ -475,6 +485,9 @@ export abstract class SessionStore {
     return this.#deadlines.run(work, (deadline) => this.late(operation, deadline));
   }
 }
+
+const NO_ADD =
+  'the store does not know `add`. Implement it with applyChange and updateOf of nestjs-session-stores/store';
 
 const ID_IN_USE =
   'the id is in use by another session, or was until less than ten minutes ago. Make genid return unique ids';

@@ -4,6 +4,7 @@ import {
   applyChange,
   applyRotation,
   copyData,
+  updateOf,
   type SessionChange,
   type SessionFeedSink,
   type SessionFeedSource,
@@ -12,6 +13,7 @@ import {
   type SessionRecord,
   type SessionRef,
   type SessionStoreCapabilities,
+  type SessionUpdate,
 } from 'nestjs-session-stores/store';
 
 export interface Tombstone {
@@ -61,9 +63,10 @@ export class MapStore extends SessionStore {
     return this.live(id);
   }
 
-  protected override doUpdate({ id }: SessionRef, change: SessionChange): SessionRecord | undefined {
+  protected override doUpdate({ id }: SessionRef, change: SessionChange): SessionUpdate | undefined {
     const found = this.live(id);
-    return found && this.keep(applyChange(found, change), 'changed');
+    const next = found && this.keep(applyChange(found, change), 'changed');
+    return next && updateOf(found!, change, next);
   }
 
   protected override doRotate(

@@ -9,6 +9,7 @@ import {
   UNKNOWN_OPERATION,
   decodeJoin,
   decodeRecord,
+  decodeUpdate,
   deliver,
   encodeChange,
   encodeGroup,
@@ -20,6 +21,7 @@ import {
   type Operation,
   type WireJoin,
   type WireRecord,
+  type WireUpdate,
 } from './messages.js';
 import type { ClearReach, ClearStep } from './clearing.js';
 import { RemoteFeeds } from './feed.js';
@@ -80,8 +82,7 @@ export class RemoteSessions {
   }
 
   async update(id: string, change: SessionChange, deadline: Deadline): Promise<SessionUpdate | undefined> {
-    const current = await this.call<[number, string] | null>(deadline, 'update', id, encodeChange(change));
-    return current ? { expiresAt: current[0], secretHash: current[1] } : undefined;
+    return decodeUpdate(await this.call<WireUpdate | null>(deadline, 'update', id, encodeChange(change)));
   }
 
   async rotate(

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { decodeChange, decodeRecord, deliver, encodeChange, encodeRecord } from './messages.js';
+import {
+  decodeChange,
+  decodeRecord,
+  decodeUpdate,
+  deliver,
+  encodeChange,
+  encodeRecord,
+  encodeUpdate,
+} from './messages.js';
 
 function throughJson(value: unknown) {
   return JSON.parse(JSON.stringify(value));
@@ -52,11 +60,25 @@ describe('a message', () => {
       {},
       { remove: [''], join: [], leave: ['g'] },
       { expiresAt: 0, touch, retirePrevious },
+      { add: { name: '', by: -1 } },
+      { take: '' },
     ]) {
       const given = { ...change, touch: change.touch && { ...touch, more: 1n }, more: 1n };
       expect(decodeChange(throughJson(encodeChange(given)))).toStrictEqual(change);
     }
     const { set } = decodeChange(throughJson(encodeChange({ set: JSON.parse('{"__proto__":"1"}') })));
     expect(Object.entries(set ?? {})).toEqual([['__proto__', '1']]);
+  });
+
+  it('carries what an update resolves to', () => {
+    const state = { expiresAt: 1, secretHash: 'p' };
+    for (const update of [
+      undefined,
+      state,
+      { ...state, text: '' },
+      { ...state, refused: 'not an integer' as const },
+    ]) {
+      expect(decodeUpdate(throughJson(encodeUpdate(update)))).toStrictEqual(update);
+    }
   });
 });

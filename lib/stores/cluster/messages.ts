@@ -1,6 +1,6 @@
 import { checkGroup } from '../../contract/checks.js';
 import type { SessionLimitedJoin } from '../../contract/limit.js';
-import type { SessionChange, SessionRecord } from '../../contract/record.js';
+import type { SessionChange, SessionRecord, SessionUpdate } from '../../contract/record.js';
 import type { SessionStoreOperation } from '../../contract/store.js';
 import type { Announcements } from './backlog.js';
 import { fromPairs, toPairs, type Pairs } from '../shared/pairs.js';
@@ -63,6 +63,12 @@ export type WireRecord = [
 type More = (typeof MORE)[number];
 const MORE = ['label', 'lastSeenAt', 'client', 'joinedAt', 'joining'] as const;
 export type WireChange = Omit<SessionChange, 'set'> & { set?: Pairs };
+export type WireUpdate = [
+  expiresAt: number,
+  secretHash: string,
+  text?: string | null,
+  refused?: NonNullable<SessionUpdate['refused']>,
+];
 
 export function encodeRecord(record: SessionRecord): WireRecord {
   const { id, secretHash, createdAt, expiresAt, groups, data, previous, from } = record;
@@ -116,6 +122,8 @@ export function encodeChange({
   seen,
   joinedAt,
   joining,
+  add,
+  take,
 }: SessionChange): WireChange {
   const wire: WireChange = {};
   if (set) wire.set = toPairs(set);
@@ -130,6 +138,8 @@ export function encodeChange({
   if (seen) wire.seen = { at: seen.at, client: seen.client };
   if (joinedAt !== undefined) wire.joinedAt = joinedAt;
   if (joining !== undefined) wire.joining = joining;
+  if (add) wire.add = { name: add.name, by: add.by };
+  if (take !== undefined) wire.take = take;
   return wire;
 }
 
@@ -149,6 +159,24 @@ export function decodeJoin([is, records = []]: WireJoin): SessionLimitedJoin {
   if (is === 'gone') return { is };
   const decoded = records.map(decodeRecord);
   return is === 'full' ? { is, members: decoded } : { is, ended: decoded };
+}
+
+export function encodeUpdate(update: SessionUpdate | undefined): WireUpdate | null {
+  if (!update) return null;
+  const { expiresAt, secretHash, text, refused } = update;
+  const wire: WireUpdate = [expiresAt, secretHash];
+  if (text !== undefined || refused) wire.push(text ?? null);
+  if (refused) wire.push(refused);
+  return wire;
+}
+
+export function decodeUpdate(wire: WireUpdate | null): SessionUpdate | undefined {
+  if (!wire) return undefined;
+  const [expiresAt, secretHash, text, refused] = wire;
+  const update: SessionUpdate = { expiresAt, secretHash };
+  if (typeof text === 'string') update.text = text;
+  if (refused) update.refused = refused;
+  return update;
 }
 
 /** A group, or `true` for all sessions. A group that gets lost in a message must not come to mean all sessions. */

@@ -19,6 +19,7 @@ import {
   deliver,
   encodeJoin,
   encodeRecord,
+  encodeUpdate,
   isOurs,
   type Reply,
   type RepliesMessage,
@@ -168,8 +169,7 @@ function perform(
     case 'update': {
       const change = decodeChange(args[1] as WireChange);
       checkChange(change);
-      const record = sessions.update(args[0] as string, change);
-      return record ? [record.expiresAt, record.secretHash] : null;
+      return encodeUpdate(sessions.update(args[0] as string, change));
     }
     case 'rotate': {
       const [id, presented, secretHash, grace] = args as [string, string, string, number];

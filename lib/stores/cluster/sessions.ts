@@ -3,8 +3,10 @@ import {
   applyRotation,
   copyData,
   NEVER,
+  updateOf,
   type SessionChange,
   type SessionRecord,
+  type SessionUpdate,
 } from '../../contract/record.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import { excessOf, joinOf, type SessionGroupLimit, type SessionLimitedJoin } from '../../contract/limit.js';
@@ -73,14 +75,15 @@ export class Sessions {
     return this.map.live(id, Date.now())?.record;
   }
 
-  update(id: string, change: SessionChange): SessionRecord | undefined {
+  update(id: string, change: SessionChange): SessionUpdate | undefined {
     const now = Date.now();
     const session = this.map.live(id, now);
     if (!session) return undefined;
     const { record } = session;
     const next = applyChange(record, change);
     const isAnnounced = this.announcer.isHeard && mustAnnounce(record, next, change);
-    return this.replace(session, next, now, isAnnounced ? 'changed' : undefined);
+    const after = this.replace(session, next, now, isAnnounced ? 'changed' : undefined);
+    return after && updateOf(record, change, after);
   }
 
   rotate(id: string, presented: string, secretHash: string, grace: number): string | undefined {

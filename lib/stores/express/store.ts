@@ -4,6 +4,7 @@ import { checkNoOthers } from '../../contract/option-checks.js';
 import {
   applyChange,
   NO_SECRET_HASH,
+  updateOf,
   type SessionChange,
   type SessionPage,
   type SessionPageOptions,
@@ -39,6 +40,7 @@ type Done<T> = (error?: unknown, value?: T | null) => void;
  *
  * Such a store cannot keep these guarantees:
  * - A session is written as a whole: of two simultaneous changes, the later undoes the earlier.
+ * - Of parallel `add`s some may be lost, and parallel `take`s may all get the value.
  * - A slower request brings back a session that was destroyed meanwhile, or regenerates it.
  * - There are no groups, no `rotate` and no `createdAt` (0 in views), and so no `absoluteTimeout`. Using them throws.
  * - `destroy` always resolves to `true`.
@@ -101,18 +103,26 @@ class ExpressStore extends SessionStore {
     change: SessionChange,
   ): Promise<SessionUpdate | undefined> {
     if (change.join || change.leave) throw this.#cannot('keep groups');
-    const kept = isKept(hint) ? hint : await this.#read('update', id);
-    if (!kept) return undefined;
+    const { add, take } = change;
+    const acts = add !== undefined || take !== undefined;
+    const found = acts || !isKept(hint) ? await this.#read('update', id) : hint;
+    if (!found) return undefined;
+    // A later change of the same record starts from what was read.
+    const kept = isKept(hint) ? Object.assign(hint, found) : found;
 
-    const next = applyChange(kept.record, change);
+    const before = kept.record;
+    const next = applyChange(before, change);
+    const update = { ...updateOf(before, change, next), secretHash: NO_SECRET_HASH };
+    if (next === before) return update;
     if (next.expiresAt <= this.now()) {
       await this.doDestroy(id);
       return undefined;
     }
-    const wrote = change.set !== undefined || change.remove !== undefined || change.expiresAt !== undefined;
+    const wrote =
+      acts || change.set !== undefined || change.remove !== undefined || change.expiresAt !== undefined;
     if (wrote || typeof this.#store.touch !== 'function') await this.#set('update', kept, next);
     else if (!(await this.#touch(kept, next))) return undefined;
-    return { expiresAt: next.expiresAt, secretHash: NO_SECRET_HASH };
+    return update;
   }
 
   protected override doRotate(): Promise<never> {

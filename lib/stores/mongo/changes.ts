@@ -1,5 +1,5 @@
 import type { Deadline } from '../../contract/deadline.js';
-import type { SessionChange } from '../../contract/record.js';
+import { applyChange, updateOf, type SessionChange } from '../../contract/record.js';
 import type { Window } from '../shared/clock.js';
 import type { SessionWriteTurn } from '../shared/write-queue.js';
 import {
@@ -16,6 +16,7 @@ import { merged } from './merged.js';
 import { operators } from './operators.js';
 import { LIVE, changing, rotating, type Expression } from './pipelines.js';
 import { ENDING_IF_EXPIRED } from './tombstones.js';
+import { adding, namesRead, pathOf } from './values.js';
 
 /** The fields that a write returns. */
 export const STATE = { _id: 0, secretHash: 1, expiresAt: 1 };
@@ -43,9 +44,11 @@ export class Changes {
     const [write] = writes;
     if (writes.length === 1 && write) {
       return [
-        'change' in write
-          ? await this.change(id, write.change, deadline)
-          : await this.rotation(id, write.rotation, deadline),
+        'rotation' in write
+          ? await this.rotation(id, write.rotation, deadline)
+          : namesRead(write.change).length > 0
+            ? await this.act(id, write.change, deadline)
+            : await this.change(id, write.change, deadline),
       ];
     }
     const before = await this.calls.write(operation, deadline, this.timeIfLive(id), (send, window) =>
@@ -53,7 +56,7 @@ export class Changes {
         query: { _id: id, ...liveIn(window) },
         update: [...merged(writes), ...endingOf(writes, window)],
         new: false,
-        fields: BEFORE,
+        fields: { ...BEFORE, ...textsRead(writes) },
         hint: { _id: 1 },
       }),
     );
@@ -91,6 +94,22 @@ export class Changes {
     return updated && updated.live !== false ? resultOf(updated) : undefined;
   }
 
+  /** Sends an `add` or a `take`. */
+  private async act(id: string, change: SessionChange, deadline: Deadline): Promise<SessionWriteResult> {
+    const found = await this.calls.write('update', deadline, this.timeIfLive(id), (send, window) =>
+      this.commands.findAndModify<SessionDocument>(send, {
+        query: { _id: id, ...liveIn(window) },
+        update: change.add ? adding(change.add) : { $unset: { [pathOf(change.take!)]: '' } },
+        new: false,
+        fields: { ...STATE, ...textsRead([{ change }]) },
+        hint: { _id: 1 },
+      }),
+    );
+    if (!found) return undefined;
+    const before = recordOf(found);
+    return updateOf(before, change, applyChange(before, change));
+  }
+
   private async rotation(
     id: string,
     { presented, secretHash, grace }: SessionRotation,
@@ -111,6 +130,12 @@ export class Changes {
   private timeIfLive(id: string): ReturnType<Calls['timeIf']> {
     return this.calls.timeIf({ ...MARK, _id: id, $expr: LIVE });
   }
+}
+
+/** The texts that writes read, as fields to return. */
+function textsRead(writes: readonly SessionWrite[]): Record<string, 1> {
+  const names = writes.flatMap((write) => ('change' in write ? namesRead(write.change) : []));
+  return Object.fromEntries(names.map((name) => [pathOf(name), 1] as const));
 }
 
 /** The stages after those of some writes, if the session may have expired then. */

@@ -10,6 +10,7 @@ type SessionWrite = Parameters<typeof merged>[0][number];
 
 const SEQUENCES = process.env['LONG'] ? 2_000 : 100;
 const NAMES = ['a', 'b', '', 'a.b', '$set', '__proto__'];
+const TEXTS = ['1', '2', '-0', '9', '9007199254740993', '"$a"', '1\n'];
 const GROUPS = ['g', 'h', '$g'];
 const HASHES = ['one', 'two', 'three'];
 const HOUR = 3_600_000;
@@ -33,7 +34,12 @@ function aSequence(random: Random): SessionWrite[] {
       const [presented, secretHash] = [random.pick(HASHES), random.pick(HASHES)];
       return { rotation: { presented, secretHash, grace: random.pick([0, 1, HOUR]) } };
     }
-    const set = Object.fromEntries(some(NAMES).map((name) => [name, String(random.between(1, 9))]));
+    if (random.chance(0.3)) {
+      const name = random.pick(NAMES);
+      const by = random.pick([1, -3, Number.MAX_SAFE_INTEGER]);
+      return { change: random.chance(0.5) ? { add: { name, by } } : { take: name } };
+    }
+    const set = Object.fromEntries(some(NAMES).map((name) => [name, random.pick(TEXTS)]));
     const join = some(GROUPS);
     const change: SessionChange = {
       set,

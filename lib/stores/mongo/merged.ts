@@ -2,15 +2,18 @@ import type { SessionChange } from '../../contract/record.js';
 import type { SessionWrite } from '../shared/writes.js';
 import { dateOf } from './document.js';
 import { changing, rotating, type Expression } from './pipelines.js';
+import { adding } from './values.js';
 
 /**
  * Applies writes one after another, as one pipeline. None of them may end the session but the last, because a pipeline
  * goes on.
  *
- * Data and groups, the expiry, the uses, and the secret do not depend on each other. So each has its own steps.
+ * Data and groups, the expiry, the uses, and the secret do not depend on each other. So each has its own steps. An `add`
+ * depends on the data before it, so it is a stage of its own.
  */
 export function merged(writes: readonly SessionWrite[]): Expression[] {
-  const content = new Content();
+  const steps: Expression[] = [];
+  let content = new Content();
   const expiry = new Expiry();
   const secret: Expression[] = [];
   const use: SessionChange = {};
@@ -21,16 +24,23 @@ export function merged(writes: readonly SessionWrite[]): Expression[] {
       secret.push(...rotating(presented, secretHash, grace));
       continue;
     }
-    content.add(write.change);
+    const { add, take, retirePrevious, label, joinedAt, joining, seen } = write.change;
+    if (add) {
+      if (!content.isEmpty) steps.push(...changing(content.change));
+      content = new Content();
+      steps.push(...adding(add));
+      continue;
+    }
+    content.add(take === undefined ? write.change : { remove: [take] });
     expiry.add(write.change);
-    const { retirePrevious, label, joinedAt, joining, seen } = write.change;
     if (retirePrevious) secret.push(...changing({ retirePrevious }));
     if (label !== undefined) use.label = label;
     if (joinedAt !== undefined) use.joinedAt = joinedAt;
     if (joining !== undefined) use.joining = joining;
     if (seen) uses.push(...changing({ seen }));
   }
-  return [...changing({ ...content.change, ...expiry.change, ...use }), ...expiry.moving, ...uses, ...secret];
+  const last = changing({ ...content.change, ...expiry.change, ...use });
+  return [...steps, ...last, ...expiry.moving, ...uses, ...secret];
 }
 
 /** What changes do to the data and the groups, one after another. */
@@ -57,6 +67,10 @@ class Content {
       this.join.delete(group);
       this.leave.add(group);
     }
+  }
+
+  get isEmpty(): boolean {
+    return [this.set, this.remove, this.join, this.leave].every(({ size }) => size === 0);
   }
 
   get change(): SessionChange {

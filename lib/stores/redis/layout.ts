@@ -130,7 +130,12 @@ function useFields({ label, joinedAt, joining }: SessionChange): (string | numbe
 
 /** The fields of names that a change removes, each followed by how the pack would have its name. */
 export function removedFields(remove: string[]): string[] {
-  return remove.flatMap((name) => [`:${name}`, JSON.stringify(name)]);
+  return remove.flatMap(nameFields);
+}
+
+/** The field of a name, and how the pack would have the name. */
+export function nameFields(name: string): string[] {
+  return [`:${name}`, JSON.stringify(name)];
 }
 
 /** The creation time and each name with the length of its value, as JSON; then, after a line break, the values. */

@@ -8,11 +8,11 @@ import { acting, ON_PRIMARY, RETURN_INCOMPLETE } from './script.js';
  * id. The sets that list it are not declared as keys, because only its hash says in which groups it is. All are in one
  * slot.
  */
-const SESSION = `
+export const SESSION = `
 local hash, shard, id = KEYS[1], ARGV[3], ARGV[4]
 `;
 
-const FIELDS = `
+export const FIELDS = `
 -- Sets fields and values from ARGV, in parts that fit on Lua's stack.
 local function set(first, count)
   for from = first, first + count - 1, 4000 do

@@ -22,13 +22,24 @@ import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';
 import { RedisFeed } from './feed.js';
 import { JOIN_LIMITED } from './join.script.js';
-import { Layout, fieldsOf, noKey, recordOf, sessionKey, setFields, removedFields } from './layout.js';
+import {
+  Layout,
+  fieldsOf,
+  nameFields,
+  noKey,
+  recordOf,
+  removedFields,
+  sessionKey,
+  setFields,
+} from './layout.js';
 import { COUNT_ALL, COUNT_STEP } from './list.scripts.js';
 import { Pages } from './pages.js';
 import { PROBE, refusalsIn } from './probe.js';
 import { problemOfProbe } from './problems.js';
 import { ScriptRunner, type Reply } from './runner.js';
+import type { Script } from './script.js';
 import { CREATE, DESTROY, HAS_ENDED, REGENERATE, ROTATE, UPDATE } from './session.scripts.js';
+import { ADD, TAKE } from './value.scripts.js';
 
 /** The options of a `RedisStore`. */
 export interface RedisStoreOptions extends RedisConnectionOptions {
@@ -121,7 +132,9 @@ export class RedisStore extends SessionStore {
     change: SessionChange,
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
-    const { remove = [], join = [], leave = [], expiresAt, touch, retirePrevious, seen } = change;
+    const { remove = [], join = [], leave = [], expiresAt, touch, retirePrevious, seen, add, take } = change;
+    if (add) return this.runOnValue(ADD, id, [...nameFields(add.name), add.by], deadline);
+    if (take !== undefined) return this.runOnValue(TAKE, id, nameFields(take), deadline);
     const sets = setFields(change);
     const removals = removedFields(remove);
     const [isLive, expires, secretHash] = await this.runner.onSession('update', deadline, UPDATE, id, [
@@ -248,6 +261,22 @@ export class RedisStore extends SessionStore {
       throw new SessionStoreError(this.storeName, 'open', problem, { cause });
     }
     this.runner.learn(shard, sentAt, Number(reply[0]));
+  }
+
+  /** Runs a script on one value of a session. */
+  private async runOnValue(
+    script: Script,
+    id: string,
+    args: (string | number)[],
+    deadline: Deadline,
+  ): Promise<SessionUpdate | undefined> {
+    const reply = await this.runner.onSession('update', deadline, script, id, args);
+    const [isLive, expires, secretHash, text, refused] = reply;
+    if (!isLive) return undefined;
+    const update: SessionUpdate = { expiresAt: Number(expires), secretHash: secretHash as string };
+    if (typeof text === 'string') update.text = text;
+    if (refused) update.refused = refused as NonNullable<SessionUpdate['refused']>;
+    return update;
   }
 
   private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {

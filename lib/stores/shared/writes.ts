@@ -1,6 +1,7 @@
 import {
   applyChange,
   applyRotation,
+  updateOf,
   type SessionChange,
   type SessionRecord,
   type SessionUpdate,
@@ -41,10 +42,11 @@ export function applyWrites(
   const steps: SessionRecord[] = [];
   const results = writes.map((write) => {
     if (current.expiresAt <= now) return undefined;
-    current = applyWrite(current, write, now);
+    const before = current;
+    current = applyWrite(before, write, now);
     steps.push(current);
-    const { expiresAt, secretHash } = current;
-    return expiresAt > now ? { expiresAt, secretHash } : undefined;
+    if (current.expiresAt <= now) return undefined;
+    return updateOf(before, 'change' in write ? write.change : {}, current);
   });
   return { record: current, steps, results };
 }
@@ -58,8 +60,8 @@ function applyWrite(record: SessionRecord, write: SessionWrite, now: number): Se
 /** How many characters the names and texts of a write have. */
 export function sizeOf(write: SessionWrite): number {
   if (!('change' in write)) return 0;
-  const { set = {}, remove = [], join = [], leave = [], label = '', seen } = write.change;
-  let size = label.length + (seen?.client.length ?? 0);
+  const { set = {}, remove = [], join = [], leave = [], add, take = '', label = '', seen } = write.change;
+  let size = take.length + (add?.name.length ?? 0) + label.length + (seen?.client.length ?? 0);
   for (const name of Object.keys(set)) size += name.length + set[name]!.length;
   for (const names of [remove, join, leave]) for (const name of names) size += name.length;
   return size;
