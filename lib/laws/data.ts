@@ -23,7 +23,8 @@ const FIELDS = words('id secretHash previous data groups createdAt expiresAt _id
 
 const BLANKS = ['', ' ', '\0', '\n', '\r\n', '\t', '\u2028', '\ufeff'];
 
-const NAMES = [
+/** Names that a store may confuse with each other, or with something of its own. */
+export const NAMES = [
   ...words(
     String.raw`. .. a a.b a.b.c b .a a. $ $set $$NOW $a.b a$ 0 1 -1 01 a:b * ? [a] {a} % %2E \ " ' / ~ A`,
   ),
@@ -37,7 +38,8 @@ const NAMES = [
   ...FIELDS,
 ];
 
-const TEXTS = [
+/** Serialized values that a store may change. */
+export const TEXTS = [
   ...words(
     'null undefined true 0 007 1e400 -0 9007199254740993 "" {} [] {"a":1} "\\u0000" \\ \' 😀 e\u0301 é \uffff',
   ),
@@ -80,7 +82,8 @@ async function comesBack(
   isRecord(paged, record, `${promise}, on a page`);
 }
 
-const named = (names: string[], text: (index: number) => string) =>
+/** Data with these names. */
+export const named = (names: string[], text: (index: number) => string) =>
   Object.fromEntries(names.map((name, index) => [name, text(index)]));
 
 export const dataLaws: SessionStoreLaw[] = [

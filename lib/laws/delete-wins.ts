@@ -30,6 +30,8 @@ const lately = (name: string, change: (record: SessionRecord) => SessionChange):
 const lateChanges: LateChange[] = [
   lately('update', () => ({ set: { a: '2', b: '3' }, expiresAt: inMinutes(90) })),
   lately('join', () => ({ join: ['g', 'h'] })),
+  lately('add', () => ({ add: { name: 'a', by: 1 } })),
+  lately('take', () => ({ take: 'a' })),
   lately('touch', ({ expiresAt }) => ({ touch: { from: expiresAt, to: inMinutes(90) } })),
   lately('use', () => ({ seen: { at: Date.now(), client: 'a' }, label: 'b', joinedAt: Date.now() })),
   {
@@ -81,7 +83,7 @@ const lateLaws = lateChanges.map(({ name, of, apply }): SessionStoreLaw => ({
 export const deleteWinsLaws: SessionStoreLaw[] = [
   ...lateLaws,
   {
-    name: '2 delete wins when a destroy races updates, joins, touches, rotations and retirePrevious',
+    name: '2 delete wins when a destroy races updates, joins, adds, takes, touches, rotations and retirePrevious',
     async holds(stores) {
       for (const { name, of, apply } of lateChanges) {
         await rounds(async (round) => {
@@ -110,7 +112,7 @@ export const deleteWinsLaws: SessionStoreLaw[] = [
     },
   },
   {
-    name: '2 delete wins when a clear races updates, joins, touches, rotations and retirePrevious',
+    name: '2 delete wins when a clear races updates, joins, adds, takes, touches, rotations and retirePrevious',
     async holds(stores) {
       const [here, there] = stores;
       for (const group of ['g', undefined]) {

@@ -39,6 +39,10 @@ export const expiredLaws: SessionStoreLaw[] = [
           const touch = { from: record.expiresAt, to: inAnHour() };
           const touched = await store.update(record, { touch });
           equals(touched, undefined, 'a touch of an expired session must resolve to undefined');
+          const added = await store.update(record, { add: { name: 'a', by: 1 } });
+          equals(added, undefined, 'an add to an expired session must resolve to undefined');
+          const taken = await store.update(record, { take: 'a' });
+          equals(taken, undefined, 'a take from an expired session must resolve to undefined');
         }
         await isNowhere(stores, record.id, ['g', 'h'], 'an update must not bring back an expired session');
       }

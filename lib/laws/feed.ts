@@ -36,6 +36,8 @@ const update =
 const ACTS: readonly Act[] = [
   { what: 'an update that sets data', type: 'changed', run: update({ set: { a: '2' } }) },
   { what: 'an update that removes data', type: 'changed', run: update({ remove: ['a'] }) },
+  { what: 'an add', type: 'changed', run: update({ add: { name: 'a', by: 1 } }) },
+  { what: 'a take', type: 'changed', run: update({ take: 'a' }) },
   { what: 'an update that joins a group', type: 'changed', run: update({ join: ['h'] }) },
   { what: 'an update that leaves a group', type: 'changed', run: update({ leave: ['g'] }) },
   {

@@ -18,6 +18,8 @@ import { rotationLaws } from './rotation.js';
 import { touchLaws } from './touch.js';
 import { unseenRotationLaws } from './unseen-rotation.js';
 import { useLaws } from './use.js';
+import { valueTextLaws } from './value-texts.js';
+import { valueLaws } from './values.js';
 import { visibleLaws } from './visible.js';
 import { wholeLaws } from './whole.js';
 import type { SessionStoreLaw } from './law.js';
@@ -32,6 +34,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...regenerateLaws,
   ...bothSurviveLaws,
   ...parallelLaws,
+  ...valueLaws,
   ...wholeLaws,
   ...expiredLaws,
   ...expiryLaws,
@@ -46,6 +49,7 @@ export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...limitLaws,
   ...pageLaws,
   ...dataLaws,
+  ...valueTextLaws,
   ...rejectedLaws,
   ...feedLaws,
 ];

@@ -61,6 +61,10 @@ const update = (store: SessionStore, record: SessionRecord, bad: SessionChange) 
 const create = (store: SessionStore, bad: Partial<SessionRecord>) => () =>
   store.create({ ...aRecord({ groups: ['h'] }), ...bad });
 
+/** A call of update that has no part but `change`. */
+const only = (store: SessionStore, record: SessionRecord, change: SessionChange) => () =>
+  store.update(record, change);
+
 export const rejectedLaws: SessionStoreLaw[] = [
   {
     name: '8 an id that is not a well-formed string is rejected with a TypeError, and nothing is written or ended',
@@ -160,6 +164,27 @@ export const rejectedLaws: SessionStoreLaw[] = [
           retirePrevious: { secretHash: record.secretHash, validUntil: instant },
         }),
         'the grace of a rotation': () => store.rotate(record, record.secretHash, aSecretHash(), instant),
+      }));
+    },
+  },
+  {
+    name: '8 an add or a take that is malformed, or not alone, is rejected with a TypeError, and nothing is written',
+    async holds(stores) {
+      await nothingWritten(stores, 'the name', notStrings, (store, name, record) => ({
+        add: only(store, record, { add: { name, by: 1 } }),
+        // In a change, `undefined` is no take.
+        ...(name !== undefined && { take: only(store, record, { take: name }) }),
+      }));
+      const notSafe = [...notInstants, undefined, 2 ** 53, -(2 ** 53)] as number[];
+      await nothingWritten(stores, 'the number', notSafe, (store, by, record) => ({
+        add: only(store, record, { add: { name: 'a', by } }),
+      }));
+      const add = { name: 'a', by: 1 };
+      const more: SessionChange[] = [{ set: { b: '1' } }, { join: ['h'] }, { expiresAt: inAnHour() }];
+      await nothingWritten(stores, 'the other part', more, (store, part, record) => ({
+        add: only(store, record, { ...part, add }),
+        take: only(store, record, { ...part, take: 'a' }),
+        'add and take': only(store, record, { add, take: 'a' }),
       }));
     },
   },

@@ -9,6 +9,7 @@ import { wrongInParallel } from './wrong/parallel.stores.js';
 import { wrongInRegeneration } from './wrong/regenerate.stores.js';
 import { wrongInRotation } from './wrong/rotation.stores.js';
 import { wrongInUse } from './wrong/use.stores.js';
+import { wrongInValues } from './wrong/value.stores.js';
 import type { WrongStore } from './wrong/wrong.store.js';
 
 /** Every way to be wrong that a law must notice. */
@@ -16,6 +17,7 @@ export const wrongStores: readonly WrongStore[] = [
   ...wrongInLife,
   ...wrongInRegeneration,
   ...wrongInParallel,
+  ...wrongInValues,
   ...wrongInExpiry,
   ...wrongInRotation,
   ...wrongInUse,

@@ -126,9 +126,9 @@ export class Sessions {
     const before = members.map(({ member }) => member.record);
     if (whenFull === 'reject' && before.length >= max) return { is: 'full', members: before };
     // After all others, so that the newcomer stays.
-    const joinedAt = Math.max(now, ...before.map((member) => joinOf(member) + 1));
-    const joined = this.update(id, { join: [group], joinedAt });
-    if (!joined) return { is: 'gone' };
+    const joinedAt = before.reduce((last, member) => Math.max(last, joinOf(member) + 1), now);
+    const next = applyChange(session.record, { join: [group], joinedAt });
+    const joined = this.replace(session, next, now, 'changed')!;
     const ended = excessOf([...before, joined], limit, id);
     for (const member of ended) this.destroy(member.id);
     return { is: 'joined', ended };

@@ -276,7 +276,7 @@ export const wrongInRefusals: WrongStore[] = [
         }
       },
     ),
-    breaks: /^8 .*(id|group|name|secret hash|instant) (that is not|both)/,
+    breaks: /^8 .*((id|group|name|secret hash|instant) (that is not|both)|or a take that is malformed)/,
     says: /must be rejected with a TypeError/,
   },
   {

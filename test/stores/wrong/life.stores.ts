@@ -164,6 +164,18 @@ export const wrongInLife: WrongStore[] = [
     says: /late join after a destroy/,
   },
   {
+    name: 'revives on a late add',
+    make: revivesOn(({ add }) => add !== undefined),
+    breaks: /^2 .* a late add/,
+    says: /late add after a destroy/,
+  },
+  {
+    name: 'revives on a late take',
+    make: revivesOn(({ take }) => take !== undefined),
+    breaks: /^2 .* a late take/,
+    says: /late take after a destroy/,
+  },
+  {
     name: 'revives on a late touch',
     make: revivesOn(({ touch }) => touch !== undefined),
     breaks: /^2 .* a late touch/,
