@@ -9,6 +9,7 @@ export type { Session as SessionObject } from './session/session.js';
 export { SessionStore } from './contract/store.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from './contract/errors.js';
 export { FreshSession } from './nest/fresh-session.js';
+export { Passive } from './nest/passive.js';
 export { Session, sessionOf } from './nest/session.decorator.js';
 export { SESSION_MIDDLEWARE, SessionModule } from './nest/session.module.js';
 export { SessionService } from './nest/session.service.js';

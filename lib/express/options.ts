@@ -16,6 +16,9 @@ type OurOptions = Pick<
   SessionOptions,
   | 'idleTimeout'
   | 'absoluteTimeout'
+  | 'passive'
+  | 'rotateAfter'
+  | 'touchAfter'
   | 'maxSize'
   | 'onStoreError'
   | 'onReplacedToken'
@@ -60,11 +63,15 @@ export function resolveExpressOptions(
 ): SessionConfig {
   const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger } =
     options;
+  const { passive, rotateAfter, touchAfter } = options;
   const { genid, proxy, noStore = false } = options;
   const cookie = options.cookie || {};
   const config = resolveOptions({
     idleTimeout,
     absoluteTimeout,
+    passive,
+    rotateAfter,
+    touchAfter,
     maxSize,
     onStoreError,
     onReplacedToken,

@@ -16,6 +16,7 @@ export type MessageHolder = Pick<IncomingMessage, 'headers' | 'url' | 'method' |
 export class SocketExchange implements Client {
   readonly holder: MessageHolder;
   readonly isSecure: boolean;
+  readonly isSocket = true;
   readonly work: SessionWork;
   readonly #config: SessionConfig;
 
@@ -23,6 +24,7 @@ export class SocketExchange implements Client {
     config: SessionConfig,
     readonly identity: ResolvedIdentity,
     handshake: IncomingMessage,
+    readonly isPassive: boolean,
   ) {
     const { headers, url, method, socket } = handshake;
     this.#config = config;
@@ -40,6 +42,10 @@ export class SocketExchange implements Client {
    */
   isOwn(value: unknown): boolean {
     return LiveSession.isLive(value);
+  }
+
+  noteHandler(isPassive: boolean): void {
+    this.work.noteHandler(isPassive);
   }
 
   /** Reads the session if it came from the cache. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { OriginCheck } from '../http/origin-check.js';
 import type { Addressee, AllowedOrigins } from '../http/origins.js';
 import type { EndReason } from '../session/connections.js';
+import { isPassiveRequest } from '../session/passive.js';
 import { identify } from '../token/presented.js';
 import type { SocketExchange } from './exchange.js';
 import { SocketSession, type Presented } from './session.js';
@@ -34,21 +35,24 @@ export class Gatekeeper {
 
   /** The tokens that a handshake presents, and the identity that decides about them. */
   #identify(handshake: IncomingMessage): Presented {
-    const { identities, identitiesFor, signer, logger } = this.#sessions.config;
+    const { config } = this.#sessions;
+    const { identities, identitiesFor, signer, logger } = config;
+    let isPassive = false;
     let to: Addressee | undefined;
     let found: ReturnType<typeof identify>;
     try {
       to = this.#sessions.addresseeOf(handshake);
+      isPassive = isPassiveRequest(config, handshake);
       found = identify(identitiesFor?.(handshake) ?? identities, handshake);
     } catch (error) {
-      // Nothing else would catch an error of the app's own `cookie` function, identity or `trust proxy`, and the process
+      // Nothing else would catch an error of the app's own `cookie` or `passive` function, identity or `trust proxy`, and the process
       // would end.
       logger.error('a socket got no session, because its handshake could not be read', error);
     }
     const { by, texts } = found ?? { by: identities[0]!, texts: [] };
     const tokens = signer.verified(texts);
     // Browsers send cookies, and nothing else, with every socket that a page opens. So only cookies need the check.
-    if (tokens.length === 0 || !to || !by.isCookie) return { by, tokens };
-    return { by, tokens: this.#origins.allows(handshake, to) ? tokens : [] };
+    if (tokens.length === 0 || !to || !by.isCookie) return { by, tokens, isPassive };
+    return { by, tokens: this.#origins.allows(handshake, to) ? tokens : [], isPassive };
   }
 }

@@ -11,10 +11,13 @@ import type { Token } from '../token/token.js';
 import { SocketExchange } from './exchange.js';
 import { LET_FINISH, type SocketSessions } from './socket-sessions.js';
 
-/** The tokens of a handshake, and the identity that read them. */
+/** What a handshake says about the session of its socket. */
 export interface Presented {
+  /** The identity that read the tokens. */
   by: ResolvedIdentity;
   tokens: readonly Token[];
+  /** Whether the option `passive` says that the messages do not renew the session. */
+  isPassive: boolean;
 }
 
 /**
@@ -120,7 +123,8 @@ export class SocketSession {
 
   /** An exchange for one message. A socket's messages are handled in parallel, each with a session object of its own. */
   exchange(): SocketExchange {
-    return new SocketExchange(this.#sessions.config, this.#presented.by, this.#handshake);
+    const { by, isPassive } = this.#presented;
+    return new SocketExchange(this.#sessions.config, by, this.#handshake, isPassive);
   }
 
   /**

@@ -35,6 +35,10 @@ export interface ExchangeOptions {
   identity: ResolvedIdentity;
   /** Whether the response can carry a token. One that opens a socket cannot. */
   carriesToken: boolean;
+  /** Whether the option `passive` says that the request does not renew its session. */
+  isPassive: boolean;
+  /** Whether a socket's protocol makes the request. */
+  isSocket: boolean;
   /** Plain Express's `next`, which gets the error of a failed commit; `undefined` if we must respond. */
   next: ((error: unknown) => void) | undefined;
 }
@@ -43,6 +47,8 @@ export interface ExchangeOptions {
 export class SessionExchange implements Client, SealedSession {
   readonly identity: ResolvedIdentity;
   readonly isSecure: boolean;
+  readonly isPassive: boolean;
+  readonly isSocket: boolean;
   readonly work: SessionWork;
   readonly req: SessionIncomingMessage;
   /** Node's response, whatever object a platform passes to its handlers. */
@@ -60,13 +66,15 @@ export class SessionExchange implements Client, SealedSession {
     config: SessionConfig,
     req: SessionIncomingMessage,
     res: ServerResponse,
-    { identity, carriesToken, next }: ExchangeOptions,
+    { identity, carriesToken, isPassive, isSocket, next }: ExchangeOptions,
   ) {
     this.#config = config;
     this.req = req;
     this.res = res;
     this.identity = identity;
     this.isSecure = isSecure(req, config.proxy);
+    this.isPassive = isPassive;
+    this.isSocket = isSocket;
     this.#carriesToken = carriesToken;
     this.#next = next;
     this.work = new SessionWork(config, this);
@@ -85,6 +93,10 @@ export class SessionExchange implements Client, SealedSession {
    */
   isOwn(value: unknown): boolean {
     return LiveSession.isLive(value);
+  }
+
+  noteHandler(isPassive: boolean): void {
+    this.work.noteHandler(isPassive);
   }
 
   /** Reads the session if it came from the cache. */

@@ -6,6 +6,7 @@ import { resolveOptions, type SessionOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
 import { reasonIn } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
+import { isPassiveRequest } from '../session/passive.js';
 import type { SessionWork } from '../session/work.js';
 import { identify } from '../token/presented.js';
 import type { Token } from '../token/token.js';
@@ -118,17 +119,20 @@ export function createMiddleware(
       const presented = identify(config.identitiesFor?.(req) ?? config.identities, req);
       if (!presented) return next();
       let tokens: readonly Token[] = signer.verified(presented.texts);
+      const isEngine = isEngineRequest(req);
       // Browsers send cookies, and nothing else, with every socket that a page opens.
       const isRefused =
         tokens.length > 0 &&
         presented.by.isCookie &&
-        isEngineRequest(req) &&
+        isEngine &&
         !origins.allows(req, addresseeOf(req), isAllowedByCors(req, res));
       if (isRefused) tokens = [];
       exchange = new SessionExchange(config, req, res, {
         identity: presented.by,
         // A new session would replace the one that was rejected, in the client's cookie.
         carriesToken: !opensSocket && !isRefused,
+        isPassive: isPassiveRequest(config, req),
+        isSocket: opensSocket || isEngine,
         next: failureGoesTo === 'next' ? next : undefined,
       });
       attach(exchange);
@@ -137,7 +141,7 @@ export function createMiddleware(
       if (tokens.length === 0 && !opening) {
         work.start();
       } else {
-        const mayBeCached = isSafe(req) && (config.cachesSockets || !(opensSocket || isEngineRequest(req)));
+        const mayBeCached = isSafe(req) && (config.cachesSockets || !exchange.isSocket);
         const load = (): Promise<void> => work.load(tokens, { mayBeCached });
         const loading = opening ? opening.then(load) : load();
         loading.then(
@@ -158,7 +162,7 @@ export function createMiddleware(
         return;
       }
     } catch (error) {
-      // An error from the app's own functions: `genid`, `cookie` or an identity.
+      // An error from the app's own functions: `genid`, `cookie`, `passive` or an identity.
       return next(error);
     }
     begin();

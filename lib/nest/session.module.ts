@@ -8,11 +8,12 @@ import {
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
-import { APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import { APP_INTERCEPTOR, ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import type { Server } from 'node:http';
 import { hideMessages } from './default-filter.js';
 import { mountOn, prepareFastify } from './fastify.js';
 import { addresseeOf } from './handshake.js';
+import { PassiveGuard } from './passive.js';
 import { provideUpgrades } from './upgrades.js';
 import { SessionInterceptor } from './session.interceptor.js';
 import { SocketSessions } from '../handshake/socket-sessions.js';
@@ -84,8 +85,12 @@ export class SessionModule
     private readonly connections: OpenConnections,
     private readonly sockets: SocketSessions,
     private readonly adapterHost: HttpAdapterHost,
+    app: ApplicationConfig,
   ) {
     super();
+    // Before the app's own guards, because a request that they reject must not renew its session either. An `APP_GUARD`
+    // of this module would come after those of the root module.
+    app.addGlobalGuard(new PassiveGuard());
     this.opening = new StoreOpening(config);
     hideMessages();
     // Early, before plugins are registered. A testing module gets its adapter only later, so `configure` repeats it.

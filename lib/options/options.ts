@@ -2,6 +2,7 @@ import { createHmac, type KeyObject } from 'node:crypto';
 import type { SessionCacheOptions } from '../cache/options.js';
 import { Conditions } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
+import { TOUCH_AFTER } from '../session/expiry.js';
 import { MEMBER_NAMES } from '../session/names.js';
 import type { SessionLogger } from '../session/logger.js';
 import type { FromRequest } from '../token/from-request.js';
@@ -46,6 +47,21 @@ export interface SessionOptions {
    * session changed or its expiry was renewed, so that an active user is never logged out.
    */
   rolling?: boolean | undefined;
+  /**
+   * Whether a request is passive, such as the poll of an open page: it may use its session, but does not renew it. Called
+   * with Express's request, Fastify's raw one, or a socket's handshake, whose messages are then passive. Default: none is.
+   */
+  passive?: FromRequest<boolean> | undefined;
+  /**
+   * How long a secret is used before a request rotates it by itself, in milliseconds; default `Infinity`. Never on a
+   * passive request, a socket, or a request whose session came from the cache.
+   */
+  rotateAfter?: number | undefined;
+  /**
+   * The part of its lifetime after which a session that is used is renewed, from 0 to 0.5; default 0.1. A session may
+   * expire that part of its idle timeout earlier than one would expect from its last request.
+   */
+  touchAfter?: number | undefined;
   /** Generates session ids. Must be unique. Default: 24 random bytes, base64url. */
   genid?: FromRequest<string> | undefined;
   /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
@@ -76,7 +92,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, cache, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -106,6 +122,9 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     idleTimeout = DAY,
     absoluteTimeout = Infinity,
     rolling,
+    passive,
+    rotateAfter = Infinity,
+    touchAfter = TOUCH_AFTER,
     genid,
     maxSize = MEBIBYTE,
     onStoreError = 'fail',
@@ -130,6 +149,13 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (genid !== undefined && typeof genid !== 'function') {
     throw new TypeError('genid must be a function that returns an id: write genid: () => randomUUID()');
   }
+  if (passive !== undefined && typeof passive !== 'function') {
+    throw new TypeError(
+      "passive must be a function that returns whether a request is passive: write passive: (req) => req.url === '/status'",
+    );
+  }
+  if (typeof touchAfter !== 'number' || !(touchAfter >= 0 && touchAfter <= 0.5))
+    throw new TypeError('touchAfter must be a number from 0 to 0.5: leave it out for 0.1');
   if (typeof maxSize !== 'number' || !(maxSize > 0))
     throw new TypeError('maxSize must be a positive number of bytes: write Infinity for no limit');
   const checkedStore = checkStore(store);
@@ -137,6 +163,11 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (!createdAt && absoluteTimeout !== Infinity) {
     throw new TypeError(
       'absoluteTimeout needs a store that keeps the creation time of sessions, and an express-session store does not. Leave it out, or use another store',
+    );
+  }
+  if (!secrets && rotateAfter !== Infinity) {
+    throw new TypeError(
+      'rotateAfter needs a store that keeps the secret hashes of sessions, and an express-session store does not. Leave it out, or use another store',
     );
   }
   const resolved = resolveIdentities({ name, cookie, identities });
@@ -149,6 +180,9 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'write Infinity for sessions that never expire'),
     absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for no limit'),
     rolling,
+    rotateAfter: checkLifetime('rotateAfter', rotateAfter, 'leave it out for no rotations'),
+    touchAfter,
+    passive,
     resave: false,
     saveUninitialized: false,
     unset: 'keep',

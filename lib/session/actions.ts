@@ -125,6 +125,7 @@ function regenerateInPlace(
 /** Gives the client a new secret for the same session. */
 export function rotate(unit: SessionUnit, session: LiveSession, grace: number): Promise<void> {
   const { config, client } = unit;
+  if (unit.isPassive) return Promise.resolve();
   const can = client.canGiveToken();
   if (can !== true) return Promise.reject(noTokenError('rotate', can));
   return unit.calls.run(async () => {

@@ -25,8 +25,8 @@ describe('the token of a client', () => {
   it('is sent again as it was presented if its stamp is close', () => {
     const signer = aSigner();
     const token = new ClientToken('id', 'secret', { signed: 'presented', stamp: 100 });
-    expect(token.signed(signer, 100, LIFETIME)).toBe('presented');
-    expect(token.signed(signer, 109, LIFETIME)).toBe('presented');
+    expect(token.signed(signer, 100, LIFETIME, 0.1)).toBe('presented');
+    expect(token.signed(signer, 109, LIFETIME, 0.1)).toBe('presented');
     expect(token.stamp).toBe(100);
     expect(signer.signed).toEqual([]);
   });
@@ -34,9 +34,9 @@ describe('the token of a client', () => {
   it('is signed if its signature is not current, and again when its stamp is no longer close', () => {
     const signer = aSigner();
     const token = new ClientToken('id', 'secret', { stamp: 100 });
-    expect(token.signed(signer, 100, LIFETIME)).toBe('id.secret.100');
-    expect(token.signed(signer, 200, LIFETIME)).toBe('id.secret.200');
-    expect(token.signed(signer, 200, LIFETIME)).toBe('id.secret.200');
+    expect(token.signed(signer, 100, LIFETIME, 0.1)).toBe('id.secret.100');
+    expect(token.signed(signer, 200, LIFETIME, 0.1)).toBe('id.secret.200');
+    expect(token.signed(signer, 200, LIFETIME, 0.1)).toBe('id.secret.200');
     expect(token.stamp).toBe(200);
     expect(signer.signed).toHaveLength(2);
   });
@@ -46,6 +46,6 @@ describe('the token of a client', () => {
     token.graceEnds = 5;
     const next = token.rotated('other');
     expect(next).toMatchObject({ id: 'id', secret: 'other', graceEnds: 5 });
-    expect(next.signed(aSigner(), 100, LIFETIME)).toBe('id.other.100');
+    expect(next.signed(aSigner(), 100, LIFETIME, 0.1)).toBe('id.other.100');
   });
 });

@@ -41,8 +41,8 @@ export class ClientToken {
    * The signed token for a cookie with a stamp: the one that the client has, if its stamp is little earlier than that. To
    * sign and verify a new one costs 30 µs, and a stamp may be early.
    */
-  signed(signer: Signer, stamp: number | undefined, lifetime: number): string {
-    if (this.#signed === undefined || !isStampClose(this.#stamp, stamp, lifetime)) {
+  signed(signer: Signer, stamp: number | undefined, lifetime: number, touchAfter: number): string {
+    if (this.#signed === undefined || !isStampClose(this.#stamp, stamp, lifetime, touchAfter)) {
       this.#signed = signer.sign(this, stamp);
       this.#stamp = stamp;
     }

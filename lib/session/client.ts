@@ -8,6 +8,10 @@ export interface Client {
   readonly identity: ResolvedIdentity;
   /** Whether the client is connected over HTTPS, which decides what `secure: 'auto'` means. */
   readonly isSecure: boolean;
+  /** Whether the option `passive` says that the request, or the socket, does not renew its session. */
+  readonly isPassive: boolean;
+  /** Whether it is a socket, or a request that a socket's protocol makes. */
+  readonly isSocket: boolean;
   /** Whether a new token can reach the client, or why it cannot. */
   canGiveToken(): true | NoToken;
   /** The id of a new session, by `genid` if that is set. */

@@ -26,6 +26,12 @@ export interface SessionConfig {
   cookieByRequest: boolean;
   idleTimeout: number;
   absoluteTimeout: number;
+  /** How long a secret is used before it is rotated by itself; `Infinity` for never. */
+  rotateAfter: number;
+  /** The part of the lifetime after which a renewal is due. */
+  touchAfter: number;
+  /** Whether a request is passive: it does not renew its session. Called by `isPassiveRequest`. */
+  passive: ((req: IncomingMessage) => unknown) | undefined;
   rolling: boolean | undefined;
   /** Whether every request renews the expiry. Set only by `./express`, as are the next two. */
   resave: boolean;

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { expiryAfter, isDue, isOurs, isStampClose, isStampDue, isTooOld, stampFor } from './expiry.js';
+import {
+  expiryAfter,
+  isDue,
+  isOurs,
+  isStampClose,
+  isStampDue,
+  isTooOld,
+  stampFor,
+  TOUCH_AFTER,
+} from './expiry.js';
 
 /** The last instant a `Date` can hold. */
 const NEVER = 8.64e15;
@@ -35,8 +44,22 @@ describe('the expiry of a session', () => {
     { minutes: -10, due: false },
     { minutes: -10.1, due: true },
   ])('that moves by $minutes minutes, of a lifetime of 100, is due: $due', ({ minutes, due }) => {
-    expect(isDue(0, minutes * MINUTE, LIFETIME)).toBe(due);
+    expect(isDue(0, minutes * MINUTE, LIFETIME, TOUCH_AFTER)).toBe(due);
   });
+
+  it.each([
+    { touchAfter: 0.01, minutes: 1, due: false },
+    { touchAfter: 0.01, minutes: 1.1, due: true },
+    { touchAfter: 0.5, minutes: 50, due: false },
+    { touchAfter: 0, minutes: 0.001, due: true },
+    { touchAfter: 0, minutes: 0, due: false },
+  ])(
+    'that moves by $minutes minutes, with touchAfter: $touchAfter, is due: $due',
+    ({ touchAfter, minutes, due }) => {
+      expect(isDue(0, minutes * MINUTE, LIFETIME, touchAfter)).toBe(due);
+      expect(isStampDue(0, minutes * 60, LIFETIME, touchAfter)).toBe(due);
+    },
+  );
 
   const tolerance = 10 * MINUTE + 1000;
 
@@ -68,13 +91,13 @@ describe('the stamp of a cookie', () => {
     { held: undefined, next: 5, due: true },
     { held: 5, next: undefined, due: true },
   ])('of $held is due to become $next: $due', ({ held, next, due }) => {
-    expect(isStampDue(held, next, LIFETIME)).toBe(due);
+    expect(isStampDue(held, next, LIFETIME, TOUCH_AFTER)).toBe(due);
   });
 
   it('is due by the longest age of a cookie if the session lives longer', () => {
     const tenth = LONGEST_AGE / 10_000;
-    expect(isStampDue(0, tenth, Infinity)).toBe(false);
-    expect(isStampDue(0, tenth + 1, Infinity)).toBe(true);
+    expect(isStampDue(0, tenth, Infinity, TOUCH_AFTER)).toBe(false);
+    expect(isStampDue(0, tenth + 1, Infinity, TOUCH_AFTER)).toBe(true);
   });
 
   it.each([
@@ -86,6 +109,12 @@ describe('the stamp of a cookie', () => {
     { held: undefined, next: 100, close: false },
     { held: 100, next: undefined, close: false },
   ])('of $held may be sent again for $next: $close', ({ held, next, close }) => {
-    expect(isStampClose(held, next, LIFETIME)).toBe(close);
+    expect(isStampClose(held, next, LIFETIME, TOUCH_AFTER)).toBe(close);
+  });
+
+  it('is never sent again once it is due, however early that is', () => {
+    expect(isStampClose(0, 5, LIFETIME, 0.01)).toBe(true);
+    expect(isStampClose(0, 6, LIFETIME, 0.01)).toBe(false);
+    expect(isStampClose(0, 1, LIFETIME, 0)).toBe(false);
   });
 });

@@ -9,11 +9,14 @@ import { LONGEST_AGE } from '../cookie/live-cookie.js';
  */
 const CLOCK_SLACK = 1000;
 
-/** A session or a cookie is renewed when more than this part of its lifetime has passed since it last was. */
-const DUE = 1 / 10;
+/** The default of `touchAfter`: the part of a lifetime after which a session or a cookie is renewed. */
+export const TOUCH_AFTER = 1 / 10;
 
-/** A token is used again if its stamp is earlier than the cookie's by less than this part of the lifetime. */
-const CLOSE = 1 / 100;
+/**
+ * A token is used again if its stamp is earlier than the cookie's, but by less than the time after which the cookie is
+ * renewed, divided by this.
+ */
+const CLOSE = 10;
 
 /** When a session expires that lives for `lifetime` from now on, in whole epoch milliseconds, at most {@link NEVER}. */
 export function expiryAfter(
@@ -30,14 +33,14 @@ export function isTooOld(createdAt: number, absoluteTimeout: number, now: number
   return now >= createdAt + absoluteTimeout;
 }
 
-/** Whether an expiry is due to move to `next`. */
-export function isDue(expiresAt: number, next: number, lifetime: number): boolean {
-  return Math.abs(next - expiresAt) > lifetime * DUE;
+/** Whether an expiry is due to move to `next`: more than the part `touchAfter` of the lifetime has passed. */
+export function isDue(expiresAt: number, next: number, lifetime: number, touchAfter: number): boolean {
+  return Math.abs(next - expiresAt) > lifetime * touchAfter;
 }
 
 /** Whether the expiry that the store reports is the one that was sent, and not that of another request's lifetime. */
 export function isOurs(expiresAt: number, sent: number, lifetime: number): boolean {
-  return Math.abs(expiresAt - sent) <= lifetime * DUE + CLOCK_SLACK;
+  return Math.abs(expiresAt - sent) <= lifetime * TOUCH_AFTER + CLOCK_SLACK;
 }
 
 /** When a cookie that is sent now expires: with its session, but not later than clients keep cookies. */
@@ -49,13 +52,23 @@ export function stampFor(expiresAt: number, now: number): number {
  * Whether a client whose cookie has the stamp `held` needs it again, with the stamp `next`: the response with a later one
  * never reached it. `undefined` is the stamp of a cookie without an age.
  */
-export function isStampDue(held: number | undefined, next: number | undefined, lifetime: number): boolean {
+export function isStampDue(
+  held: number | undefined,
+  next: number | undefined,
+  lifetime: number,
+  touchAfter: number,
+): boolean {
   if (held === undefined || next === undefined) return held !== next;
-  return next - held > (Math.min(lifetime, LONGEST_AGE) * DUE) / 1000;
+  return next - held > (Math.min(lifetime, LONGEST_AGE) * touchAfter) / 1000;
 }
 
 /** Whether a token with the stamp `held` may be sent again in a cookie with the stamp `next`. A stamp may be early. */
-export function isStampClose(held: number | undefined, next: number | undefined, lifetime: number): boolean {
+export function isStampClose(
+  held: number | undefined,
+  next: number | undefined,
+  lifetime: number,
+  touchAfter: number,
+): boolean {
   if (held === undefined || next === undefined) return held === next;
-  return held === next || (next > held && next - held < (lifetime * CLOSE) / 1000);
+  return held === next || (next > held && next - held < (lifetime * touchAfter) / CLOSE / 1000);
 }

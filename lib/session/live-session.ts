@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Session as ExpressSession } from 'express-session';
 import { ownProperty, PARSE, type DataHolder } from './data.js';
+import { GRACE } from './due-rotation.js';
 import { MEMBER_NAMES, rejectReserved } from './names.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
@@ -19,6 +20,8 @@ export interface SessionActions {
   destroy(session: LiveSession): Promise<void>;
   regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
   rotate(session: LiveSession, grace: number): Promise<void>;
+  idleExpiryOf(session: LiveSession): number;
+  absoluteExpiryOf(session: LiveSession): number;
   /** Logs a serialized value that is not JSON. */
   unreadable(id: string, name: string): void;
 }
@@ -109,6 +112,14 @@ export class LiveSession implements Session, DataHolder {
     return this.#work.identity;
   }
 
+  get idleExpiresAt(): number {
+    return this.#work.idleExpiryOf(this);
+  }
+
+  get absoluteExpiresAt(): number {
+    return this.#work.absoluteExpiryOf(this);
+  }
+
   get req(): object {
     return this.#work.holder;
   }
@@ -137,7 +148,7 @@ export class LiveSession implements Session, DataHolder {
     return this.#settle(this.#work.regenerate(this, callback === undefined), callback);
   }
 
-  rotate({ grace = 30_000 }: RotateOptions = {}): Promise<void> {
+  rotate({ grace = GRACE }: RotateOptions = {}): Promise<void> {
     return this.#settle(this.#work.rotate(this, grace)) as Promise<void>;
   }
 

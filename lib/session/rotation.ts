@@ -2,11 +2,11 @@ import { isStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import { hashSecret } from '../token/token.js';
-import { isReadable, isRotationLost } from './admission.js';
-import type { Client } from './client.js';
+import { isReadable } from './admission.js';
 import { reasonIn } from './conditions.js';
 import type { SessionConfig } from './config.js';
 import { cookieTextIn } from './data.js';
+import type { DueRotation } from './due-rotation.js';
 import type { Found } from './lookup.js';
 import type { SessionState } from './state.js';
 
@@ -39,25 +39,21 @@ export async function rotate(
   return 'rotated';
 }
 
-/**
- * Rotates again for a client that still presents the old secret a grace after the rotation: the response with the new one
- * was lost. Does nothing for any other client.
- */
-export async function heal(
-  { state, record }: Found,
+/** Makes a rotation that is due. If it fails, the request is served all the same, and a later one tries again. */
+export async function rotateDue(
+  state: SessionState,
+  { from, grace }: DueRotation,
   config: SessionConfig,
-  client: Client,
-): Promise<Rotated | 'not due'> {
-  const { previous } = record;
-  const isSuperseded = state.standing.is === 'superseded';
-  if (!isSuperseded || !previous || !isRotationLost(previous, config.store.now())) return 'not due';
-  if (client.canGiveToken() === 'never') return 'not due';
+): Promise<Rotated | 'failed'> {
   try {
-    return await rotate(state, record, previous.hash, previous.grace, config);
+    const outcome = await rotate(state, state.record!, from, grace, config);
+    if (outcome === 'gone') state.note({ type: 'gone' });
+    if (outcome === 'rotated') await refreshCookie(state, config);
+    return outcome;
   } catch (error) {
-    // The old secret is still valid, and the next request tries again.
+    // The old secret is still valid.
     notRenewed(error, config);
-    return 'not due';
+    return 'failed';
   }
 }
 

@@ -16,6 +16,7 @@ const unchanged: SaveFacts = {
   storedLifetime: LIFETIME,
   lifetime: LIFETIME,
   absoluteTimeout: Infinity,
+  touchAfter: 0.1,
   now: NOW,
   isWanted: false,
   renewal: 'if due',
@@ -34,6 +35,7 @@ describe('a new session', () => {
     ['that leaves a group', { groups: { leave: ['g'] } }, false],
     ['that was touched', { renewal: 'asked' }, false],
     ['with data', { data: { set } }, true],
+    ['with data of a passive request', { data: { set }, renewal: 'never' }, true],
     ['in a group', { groups: { join: ['g'] } }, true],
     ['that is wanted', { isWanted: true }, true],
   ])('%s, with %j, is created: %s', (_, facts, isCreated) => {
@@ -81,6 +83,27 @@ describe('a stored session', () => {
     expect(stored({ data: { remove: ['cookie'] } })).toMatchObject({ cookieDue: false, changed: true });
   });
 
+  it('is renewed after the part touchAfter of its lifetime', () => {
+    const touchAfter = 0.01;
+    expect(stored({ touchAfter, expiresAt: NOW + LIFETIME - MINUTE })).toBeUndefined();
+    const expiresAt = NOW + LIFETIME - MINUTE - 1;
+    expect(stored({ touchAfter, expiresAt })?.change).toEqual({
+      touch: { from: expiresAt, to: NOW + LIFETIME },
+    });
+  });
+
+  it.each<[string, Partial<SaveFacts>, object | undefined]>([
+    ['that only reads', due, undefined],
+    ['whose cookie must reach the client', { ...due, isCookieDue: true }, {}],
+    ['with new data', { ...due, data: { set } }, { set }],
+    ['that joins a group', { ...due, groups: { join: ['g'] } }, { join: ['g'] }],
+    ['with another lifetime', { ...due, data: { set }, lifetime: MINUTE }, { set, expiresAt: NOW + MINUTE }],
+  ])('in a passive request %s is updated without its expiry', (_, facts, change) => {
+    const plan = stored({ ...facts, renewal: 'never' });
+    expect(plan?.change).toEqual(change);
+    if (plan && facts.lifetime === undefined) expect(plan.expiresAt).toBe(due.expiresAt);
+  });
+
   it('does not outlive its absolute timeout', () => {
     const createdAt = NOW - 5 * MINUTE;
     expect(stored({ createdAt, absoluteTimeout: 6 * MINUTE })?.change).toEqual({
@@ -119,6 +142,16 @@ const documented: [session: string, request: string, plan: Save | undefined][] =
     'stored',
     'only reads, and the renewal failed',
     stored({ renewal: 'failed', expiresAt: NOW + 89 * MINUTE }),
+  ],
+  [
+    'stored',
+    'is passive, and only reads',
+    stored({ renewal: 'never', expiresAt: NOW + 89 * MINUTE }),
+  ],
+  [
+    'stored',
+    'is passive, and sets a property',
+    stored({ renewal: 'never', data: { set }, expiresAt: NOW + 89 * MINUTE }),
   ],
 ];
 

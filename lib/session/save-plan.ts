@@ -18,11 +18,13 @@ export interface SaveFacts {
   /** The lifetime that the session has now. */
   lifetime: number;
   absoluteTimeout: number;
+  /** The part of the lifetime after which a renewal is due. */
+  touchAfter: number;
   now: number;
   /** Whether a new session is stored even if it is empty. */
   isWanted: boolean;
-  /** When the expiry is moved although nothing else has changed. */
-  renewal: 'if due' | 'asked' | 'failed';
+  /** When the expiry is moved although nothing else has changed. `never`: not even if something else has. */
+  renewal: 'if due' | 'asked' | 'failed' | 'never';
   /** Whether the client needs its cookie again even if nothing else is saved. */
   isCookieDue: boolean;
 }
@@ -46,11 +48,14 @@ export interface Save {
  * Decides when a session is saved, and what the save sends. `undefined` if there is nothing to save.
  *
  * A new session is created if it has data or a group, or is wanted empty. A stored one is updated by what has changed; if
- * nothing has, only by its expiry, when that is due.
+ * nothing has, only by its expiry, when that is due. The changes of a passive request are saved without the expiry.
  */
 export function planSave(facts: SaveFacts): Save | undefined {
   const { createdAt, data, groups, cookie, lifetime, now, absoluteTimeout, renewal } = facts;
-  const expiresAt = expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
+  const isKept = createdAt !== undefined && renewal === 'never' && lifetime === facts.storedLifetime;
+  const expiresAt = isKept
+    ? facts.expiresAt
+    : expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
   const what = { data, groups, cookie, lifetime, expiresAt };
   if (createdAt === undefined) {
     const hasData = data !== undefined && changesProperties(data);
@@ -58,7 +63,7 @@ export function planSave(facts: SaveFacts): Save | undefined {
     return isWorthIt ? { ...what, changed: true, cookieDue: true, change: {} } : undefined;
   }
   const changed = data !== undefined || groups !== undefined;
-  const renews = renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime);
+  const renews = renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime, facts.touchAfter);
   if (!changed && (!renews || renewal === 'failed')) return undefined;
   return { ...what, changed, cookieDue: facts.isCookieDue, change: changeOf(facts, expiresAt) };
 }

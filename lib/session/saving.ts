@@ -20,12 +20,13 @@ export type Reason = 'save()' | 'commit';
  * cannot be. {@link planSave} decides whether there is something to send.
  *
  * @param hasNotice whether the response already gives the client the session's token, or removes it
+ * @param isPassive whether the request must not renew the session
  */
 export function saveOf(
   session: LiveSession,
   state: SessionState,
   reason: Reason,
-  hasNotice: boolean,
+  { hasNotice, isPassive }: { hasNotice: boolean; isPassive: boolean },
   config: SessionConfig,
   client: Client,
 ): Save | undefined {
@@ -53,10 +54,11 @@ export function saveOf(
     storedLifetime: state.lifetime,
     lifetime,
     absoluteTimeout: config.absoluteTimeout,
+    touchAfter: config.touchAfter,
     now: config.store.now(),
     isWanted: isAsked || (config.saveUninitialized && client.canGiveToken() !== 'never'),
-    renewal: state.renewal,
-    isCookieDue: isCookieDue(state, lifetime, hasNotice, config, client),
+    renewal: isPassive ? 'never' : state.renewal,
+    isCookieDue: isCookieDue(state, lifetime, hasNotice || isPassive, config, client),
   });
   return save && (state.record || canCreate(state, isAsked, config, client)) ? save : undefined;
 }
@@ -83,22 +85,24 @@ function canCreate(
 
 /**
  * Whether the client needs its cookie again although the session need not be saved: its cookie expires earlier than the
- * session by more than a tenth of the lifetime, because the response with a later one never reached it.
+ * session by more than the part `touchAfter` of the lifetime, because the response with a later one never reached it.
+ *
+ * @param isSilent whether it gets no cookie for that reason
  */
 function isCookieDue(
   state: SessionState,
   lifetime: number,
-  hasNotice: boolean,
+  isSilent: boolean,
   config: SessionConfig,
   client: Client,
 ): boolean {
   if (!state.record) return false;
   if (state.cookieAsked) return true;
-  if (config.rolling === false || hasNotice || state.standing.is === 'superseded') return false;
+  if (config.rolling === false || isSilent || state.standing.is === 'superseded') return false;
   if (!stampsCookies(config, client)) return false;
   const can = client.canGiveToken();
   if (can === 'never' || can === 'sent') return false;
-  return isStampDue(state.token?.stamp, stampOf(state, config, client), lifetime);
+  return isStampDue(state.token?.stamp, stampOf(state, config, client), lifetime, config.touchAfter);
 }
 
 /** Whether tokens say when their cookie expires. A token that is a bare session id has no place for it. */
@@ -123,7 +127,12 @@ export function stampOf(
 export type Saved = 'owes token' | 'done' | 'superseded' | 'gone' | 'refused';
 
 /** Sends a save to the store, and records the outcome in `state`. */
-export async function sendSave(state: SessionState, save: Save, config: SessionConfig): Promise<Saved> {
+export async function sendSave(
+  state: SessionState,
+  save: Save,
+  isPassive: boolean,
+  config: SessionConfig,
+): Promise<Saved> {
   const { changed, cookieDue, data, groups, cookie, lifetime, expiresAt } = save;
   const isNew = !state.record;
   const updated = state.record
@@ -149,9 +158,8 @@ export async function sendSave(state: SessionState, save: Save, config: SessionC
   }
   if (isNew) return 'owes token';
   if (state.standing.is === 'superseded' || !isOurs(updated.expiresAt, expiresAt, lifetime)) return 'done';
-  return cookieDue || owesCookie(state, changed, cookie?.isForClient === true, config)
-    ? 'owes token'
-    : 'done';
+  if (cookieDue || cookie?.isForClient) return 'owes token';
+  return !isPassive && owesCookie(state, changed, config) ? 'owes token' : 'done';
 }
 
 async function create(
@@ -176,14 +184,9 @@ async function create(
   return record;
 }
 
-/** Whether the save of a stored session sends its cookie again. */
-function owesCookie(
-  { cookie }: SessionState,
-  changed: boolean,
-  isCookieChanged: boolean,
-  { rolling }: SessionConfig,
-): boolean {
-  if (rolling === true || isCookieChanged) return true;
+/** Whether the save of a stored session sends its cookie again although its attributes have not changed. */
+function owesCookie({ cookie }: SessionState, changed: boolean, { rolling }: SessionConfig): boolean {
+  if (rolling === true) return true;
   // A cookie that ends with the browser has no expiry to renew.
   if (typeof cookie.originalMaxAge !== 'number') return false;
   return rolling === undefined || changed;

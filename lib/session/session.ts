@@ -22,6 +22,16 @@ export interface Session extends Partial<SessionData> {
   readonly id: string;
   /** The name of the identity of its token. */
   readonly identity: string;
+  /**
+   * When the session expires unless a later request renews it, in epoch milliseconds by the store's clock; 8.64e15 if
+   * never. If this request renews it, that counts.
+   */
+  readonly idleExpiresAt: number;
+  /**
+   * When the session expires however often it is used, in epoch milliseconds by the store's clock; 8.64e15 if never. See
+   * the option `absoluteTimeout`.
+   */
+  readonly absoluteExpiresAt: number;
   /** The attributes of its cookie. */
   cookie: SessionCookie;
   /**
@@ -50,10 +60,14 @@ export interface Session extends Partial<SessionData> {
   /**
    * Gives the client a new secret for the same session; the old one stays valid for a grace. At login use `regenerate`.
    * Does nothing for a session that is not stored yet, or that another request has rotated. Unless `grace` is 0, it
-   * does nothing during the grace of the last rotation either: requests with an older secret may still arrive.
+   * does nothing during the grace of the last rotation either: requests with an older secret may still arrive. A passive
+   * request does not rotate.
    */
   rotate(options?: RotateOptions): Promise<void>;
-  /** Renews the expiry with this request, even if less than a tenth of the lifetime has passed. */
+  /**
+   * Renews the expiry with this request, even if less than the part `touchAfter` of the lifetime has passed. Does nothing
+   * in a passive request.
+   */
   touch(): Promise<void>;
   /** Restarts the cookie's age from now. */
   resetMaxAge(): this;

@@ -5,11 +5,13 @@ import { Calls } from './calls.js';
 import type { Client } from './client.js';
 import type { SessionConfig } from './config.js';
 import { loadData } from './data.js';
+import { dueRotation } from './due-rotation.js';
 import { destroySession, endForSuccessor, NO_TOKENS, type PresentedTokens } from './ending.js';
 import { LiveSession } from './live-session.js';
 import { newState } from './new-state.js';
 import { forgetToken, giveToken, NOTHING, withoutTokenOf, type ClientNotice, type Notice } from './notice.js';
-import { notRenewed } from './rotation.js';
+import { withHandler, type Handlers } from './passive.js';
+import { notRenewed, rotateDue } from './rotation.js';
 import type { Save } from './save-plan.js';
 import { saveOf, sendSave, stampOf, type Reason } from './saving.js';
 import type { SessionState } from './state.js';
@@ -26,6 +28,9 @@ export class SessionUnit {
   /** The error of the last login that was rejected because its session was ended elsewhere. */
   #rejection: unknown;
   #isReplaced = false;
+  #handlers: Handlers = 'none';
+  /** Whether a commit has made the rotation that was due. A failed one is not tried again for this request. */
+  #hasTurned = false;
 
   constructor(
     readonly config: SessionConfig,
@@ -40,6 +45,19 @@ export class SessionUnit {
   /** Whether the client presented a token. */
   get hasToken(): boolean {
     return this.#tokens.all.length > 0;
+  }
+
+  /**
+   * Whether the request uses its session without renewing it. Known when its handler runs, and final when its session is
+   * committed.
+   */
+  get isPassive(): boolean {
+    return this.client.isPassive || this.#handlers === 'passive';
+  }
+
+  /** Records that a handler runs with the session. */
+  noteHandler(isPassive: boolean): void {
+    this.#handlers = withHandler(this.#handlers, isPassive);
   }
 
   /**
@@ -119,7 +137,8 @@ export class SessionUnit {
    */
   saveOf(session: LiveSession, state: SessionState, reason: Reason): Save | undefined {
     const hasNotice = this.#notice.is !== 'nothing' && this.#notice.of === state;
-    return saveOf(session, state, reason, hasNotice, this.config, this.client);
+    const { config, client, isPassive } = this;
+    return saveOf(session, state, reason, { hasNotice, isPassive }, config, client);
   }
 
   /**
@@ -142,7 +161,7 @@ export class SessionUnit {
   }
 
   async #sendNow(state: SessionState, save: Save): Promise<boolean> {
-    const outcome = await sendSave(state, save, this.config);
+    const outcome = await sendSave(state, save, this.isPassive, this.config);
     switch (outcome) {
       case 'owes token':
         this.giveToken(state);
@@ -159,6 +178,33 @@ export class SessionUnit {
         this.#notice = NOTHING;
         throw (this.#rejection = new SessionGoneError('regenerate'));
     }
+  }
+
+  /**
+   * The rotation that the commit makes by itself, as a function that makes it; `undefined` if none is due.
+   *
+   * @param isCached whether the session came from the cache
+   */
+  dueRotation(isCached: boolean): (() => Promise<void>) | undefined {
+    const state = this.#state;
+    if (this.#hasTurned || !state?.record || !state.token || !this.placed()) return undefined;
+    const { config, client, isPassive } = this;
+    const due = dueRotation({
+      standing: state.standing.is,
+      token: state.token,
+      record: state.record,
+      canGiveToken: client.canGiveToken(),
+      isPassive,
+      isSocket: client.isSocket,
+      isCached,
+      rotateAfter: config.rotateAfter,
+      now: config.store.now(),
+    });
+    if (!due) return undefined;
+    this.#hasTurned = true;
+    return async () => {
+      if ((await rotateDue(state, due, config)) === 'rotated') this.giveToken(state);
+    };
   }
 
   /** Destroys the session of `state` and those of the other tokens. */
@@ -192,6 +238,8 @@ export class SessionUnit {
     if (session.standing.is === 'ended' || !session.token) return NOTHING;
     const { token } = session;
     const stamp = stampOf(session, this.config, this.client);
-    return { is: 'token', session, sign: () => token.signed(this.config.signer, stamp, session.lifetime) };
+    const { signer, touchAfter } = this.config;
+    const sign = (): string => token.signed(signer, stamp, session.lifetime, touchAfter);
+    return { is: 'token', session, sign };
   }
 }

@@ -13,7 +13,8 @@ import { newState } from './new-state.js';
 import type { ClientNotice } from './notice.js';
 import type { HeldSession } from './connections.js';
 import { refresh, type CachedSession, type RefreshActions } from './refresh.js';
-import { heal, retirePrevious } from './rotation.js';
+import { absoluteExpiryOf, idleExpiryOf } from './remaining.js';
+import { retirePrevious } from './rotation.js';
 import type { Save } from './save-plan.js';
 import type { SessionState } from './state.js';
 import { SessionUnit } from './unit.js';
@@ -64,11 +65,8 @@ export class SessionWork implements SessionActions {
     for (const [index, token] of tokens.slice(0, MOST_READ).entries()) {
       const found = await find(token, tokens, config, this.#client, mayBeCached);
       if (!found) continue;
-      const healed = await heal(found, config, this.#client);
-      if (healed === 'gone') continue;
-      if (healed === 'not due') this.#retirePrevious(found);
+      this.#retirePrevious(found);
       if (into && this.#isChanged(into)) return;
-      if (healed === 'rotated') this.#unit.giveToken(found.state);
       this.#use(found, tokens, tokens.slice(index + 1), into);
       if (found.isCached) this.#cached = { state: found.state, tokens };
       return;
@@ -138,6 +136,11 @@ export class SessionWork implements SessionActions {
     this.#unit.place(this.#object(state, into), state, record);
   }
 
+  /** Records that a handler runs with the session. One that is passive does not renew it. */
+  noteHandler(isPassive: boolean): void {
+    this.#unit.noteHandler(isPassive);
+  }
+
   /** Starts a new session, which is not stored yet. */
   start(): void {
     this.#start();
@@ -196,6 +199,14 @@ export class SessionWork implements SessionActions {
   rotate(session: LiveSession, grace: number): Promise<void> {
     this.#hasCalled = true;
     return rotate(this.#unit, session, grace);
+  }
+
+  idleExpiryOf(session: LiveSession): number {
+    return idleExpiryOf(LiveSession.stateOf(session), this.#unit.isPassive, this.#config);
+  }
+
+  absoluteExpiryOf(session: LiveSession): number {
+    return absoluteExpiryOf(LiveSession.stateOf(session), this.#config);
   }
 
   unreadable(id: string, name: string): void {
@@ -266,6 +277,14 @@ export class SessionWork implements SessionActions {
 
   /** What a commit must send to the store now. Throws if something must be saved, but cannot be. */
   #due(): Due | undefined {
+    const save = this.#dueSave();
+    const rotate = this.#unit.dueRotation(this.isCached);
+    if (!rotate) return save;
+    // Its outcome decides whether the client may get a cookie.
+    return () => rotate().then(() => this.#dueSave()?.());
+  }
+
+  #dueSave(): Due | undefined {
     const pending = this.#pendingSave();
     if (pending) return () => this.#unit.send(pending.state, pending.save);
     const unset = this.#unset();

@@ -46,6 +46,10 @@ export class SessionMessage implements GatewayMessage {
     return this.exchange.isOwn(value);
   }
 
+  noteHandler(isPassive: boolean): void {
+    this.exchange.noteHandler(isPassive);
+  }
+
   refresh(): Promise<void> {
     return this.exchange.refresh();
   }

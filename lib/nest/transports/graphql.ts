@@ -43,6 +43,12 @@ function requestOf(context: ExecutionContext): object | undefined {
   return req && rawRequest(req);
 }
 
+/** Whether a resolver is of a field inside a result. Such resolvers are part of the operation that asked for it. */
+export function isNestedResolver(context: ExecutionContext): boolean {
+  const info = context.getArgByIndex(3) as { path?: { prev?: unknown } } | undefined;
+  return context.getType<string>() === 'graphql' && info?.path?.prev !== undefined;
+}
+
 function isSubscription(context: ExecutionContext): boolean {
   const info = context.getArgByIndex(3) as { operation?: { operation?: string } } | undefined;
   return info?.operation?.operation === 'subscription';

@@ -10,6 +10,8 @@ export interface HandlerWork {
    * Whether `value` is a session object of this package, and not what a handler or another package put in its place.
    */
   isOwn(value: unknown): boolean;
+  /** Records that a handler runs with the session. One that is passive does not renew it. */
+  noteHandler(isPassive: boolean): void;
   /** Reads the session if it came from the cache, into the same object. Keeps changes, which are saved before that. */
   refresh(): Promise<void>;
 }

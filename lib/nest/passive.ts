@@ -1,0 +1,26 @@
+import { SetMetadata, type CanActivate, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
+import { isNestedResolver } from './transports/graphql.js';
+import { transportOf } from './transports/index.js';
+
+const PASSIVE = Symbol.for('nestjs-session-stores/passive/1');
+
+/**
+ * Makes the requests of a handler passive: they may use their session, but do not renew it. `@Passive()` on a handler or a
+ * class: of a controller, a gateway or resolvers. A GraphQL operation is passive if all its queries, or
+ * mutations, are.
+ */
+export function Passive(): CustomDecorator<symbol> {
+  return SetMetadata(PASSIVE, true);
+}
+
+/** Rejects nothing. Tells the session of a request whether its handler is passive. */
+export class PassiveGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    if (isNestedResolver(context)) return true;
+    const isPassive = [context.getHandler(), context.getClass()].some((target) =>
+      Reflect.hasMetadata(PASSIVE, target),
+    );
+    transportOf(context)?.workOf(context)?.noteHandler(isPassive);
+    return true;
+  }
+}
