@@ -253,7 +253,7 @@ describe('a property with the name of a member', () => {
     expect((await browser.get('/use')).json()).toEqual({
       identity: 'sid',
       keys: ['cookie', 'user'],
-      idleExpiresAt: 'undefined',
+      idleExpiresAt: 'number',
     });
     expect((await browser.get('/reload')).json()).toEqual({ user: 'ann' });
     const { data, groups } = (await app.store.read(id))!;

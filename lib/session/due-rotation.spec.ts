@@ -42,7 +42,11 @@ describe('the secret of a session', () => {
     ['created later than that', { rotateAfter: 20 * MINUTE + 1 }, false],
     ['rotated rotateAfter ago', replacedAt(15), true],
     ['rotated later than that', replacedAt(14.9), false],
-    ['of a client whose older requests may still arrive', { token: { secretHash: 'now', graceEnds: NOW + 1 } }, false],
+    [
+      'of a client whose older requests may still arrive',
+      { token: { secretHash: 'now', graceEnds: NOW + 1 } },
+      false,
+    ],
     ['that the request has rotated itself', { token: { secretHash: 'new', graceEnds: 0 } }, false],
     ['in a held response', { canGiveToken: 'held' }, true],
     ['in a response that has begun', { canGiveToken: 'sent' }, false],

@@ -9,9 +9,12 @@ describe('a request', () => {
     ['passive', true, 'passive'],
     ['passive', false, 'active'],
     ['active', true, 'active'],
-  ])('with handlers that are %s, and one more that is passive: %s, has handlers that are %s', (before, isPassive, after) => {
-    expect(withHandler(before, isPassive)).toBe(after);
-  });
+  ])(
+    'with handlers that are %s, and one more that is passive: %s, has handlers that are %s',
+    (before, isPassive, after) => {
+      expect(withHandler(before, isPassive)).toBe(after);
+    },
+  );
 
   const req = { url: '/status' } as IncomingMessage;
 

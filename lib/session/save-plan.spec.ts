@@ -143,11 +143,7 @@ const documented: [session: string, request: string, plan: Save | undefined][] =
     'only reads, and the renewal failed',
     stored({ renewal: 'failed', expiresAt: NOW + 89 * MINUTE }),
   ],
-  [
-    'stored',
-    'is passive, and only reads',
-    stored({ renewal: 'never', expiresAt: NOW + 89 * MINUTE }),
-  ],
+  ['stored', 'is passive, and only reads', stored({ renewal: 'never', expiresAt: NOW + 89 * MINUTE })],
   [
     'stored',
     'is passive, and sets a property',

@@ -53,9 +53,7 @@ export interface Save {
 export function planSave(facts: SaveFacts): Save | undefined {
   const { createdAt, data, groups, cookie, lifetime, now, absoluteTimeout, renewal } = facts;
   const isKept = createdAt !== undefined && renewal === 'never' && lifetime === facts.storedLifetime;
-  const expiresAt = isKept
-    ? facts.expiresAt
-    : expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
+  const expiresAt = isKept ? facts.expiresAt : expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
   const what = { data, groups, cookie, lifetime, expiresAt };
   if (createdAt === undefined) {
     const hasData = data !== undefined && changesProperties(data);
@@ -63,7 +61,8 @@ export function planSave(facts: SaveFacts): Save | undefined {
     return isWorthIt ? { ...what, changed: true, cookieDue: true, change: {} } : undefined;
   }
   const changed = data !== undefined || groups !== undefined;
-  const renews = renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime, facts.touchAfter);
+  const renews =
+    renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime, facts.touchAfter);
   if (!changed && (!renews || renewal === 'failed')) return undefined;
   return { ...what, changed, cookieDue: facts.isCookieDue, change: changeOf(facts, expiresAt) };
 }
