@@ -2,6 +2,7 @@ import 'reflect-metadata';
 
 // `export *` for what apps augment (`SessionData`): TypeScript merges an augmentation through it, not through a
 // named re-export.
+export type * from './session/session-data.js';
 export type * from './session/session.js';
 export type * from './session/on-request.js';
 // The name by which TypeScript writes an inferred session into an app's declarations: `Session` is the decorator's too.
@@ -12,13 +13,18 @@ export { FreshSession } from './nest/fresh-session.js';
 export { Passive } from './nest/passive.js';
 export { Session, sessionOf } from './nest/session.decorator.js';
 export { SESSION_MIDDLEWARE, SessionModule } from './nest/session.module.js';
+export type { LimitOptions } from './session/limit-options.js';
+export { SessionLimitError } from './session/limits.js';
+export type { AddressPart, SessionClient } from './session/seen.js';
+export type { SessionView } from './session/view.js';
+export type { SessionWhenFull } from './contract/limit.js';
 export { SessionService } from './nest/session.service.js';
 export type {
   ClearOptions,
   CreateOptions,
   CreatedSession,
+  LimitedGroup,
   PageOptions,
-  SessionView,
   SessionViewPage,
 } from './nest/session.service.js';
 export { sessionMiddleware, type SessionMiddleware } from './http/middleware.js';

@@ -38,6 +38,8 @@ export interface SessionStoreCapabilities {
   readonly feed: true | string;
   /** Whether the feed announces changes, rotations and ends as what they are; default `true`. If not, as `changed`. */
   readonly exactFeed?: boolean;
+  /** Whether the store keeps labels, clients, and when a session was last used; default `true`. */
+  readonly use?: boolean;
 }
 
 /** A public method of a store, as errors and logs name it. */

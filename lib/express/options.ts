@@ -19,6 +19,7 @@ type OurOptions = Pick<
   | 'passive'
   | 'rotateAfter'
   | 'touchAfter'
+  | 'client'
   | 'maxSize'
   | 'onStoreError'
   | 'onReplacedToken'
@@ -63,7 +64,7 @@ export function resolveExpressOptions(
 ): SessionConfig {
   const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger } =
     options;
-  const { passive, rotateAfter, touchAfter } = options;
+  const { passive, rotateAfter, touchAfter, client } = options;
   const { genid, proxy, noStore = false } = options;
   const cookie = options.cookie || {};
   const config = resolveOptions({
@@ -72,6 +73,7 @@ export function resolveExpressOptions(
     passive,
     rotateAfter,
     touchAfter,
+    client,
     maxSize,
     onStoreError,
     onReplacedToken,

@@ -19,6 +19,7 @@ export class SocketExchange implements Client {
   readonly isSocket = true;
   readonly work: SessionWork;
   readonly #config: SessionConfig;
+  readonly #handshake: IncomingMessage;
 
   constructor(
     config: SessionConfig,
@@ -28,6 +29,7 @@ export class SocketExchange implements Client {
   ) {
     const { headers, url, method, socket } = handshake;
     this.#config = config;
+    this.#handshake = handshake;
     this.holder = { headers, url, method, socket };
     this.isSecure = isSecure(this.holder, config.proxy);
     this.work = new SessionWork(config, this);
@@ -51,6 +53,10 @@ export class SocketExchange implements Client {
   /** Reads the session if it came from the cache. */
   refresh(): Promise<void> {
     return this.work.refresh();
+  }
+
+  describe(): string | undefined {
+    return this.#config.clientOf?.(this.#handshake);
   }
 
   canGiveToken(): NoToken {

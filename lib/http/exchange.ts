@@ -117,6 +117,10 @@ export class SessionExchange implements Client, SealedSession {
     return id;
   }
 
+  describe(): string | undefined {
+    return this.#config.clientOf?.(this.req);
+  }
+
   canGiveToken(): true | NoToken {
     if (!this.#carriesToken) return 'never';
     if (this.#headersSent) return 'sent';

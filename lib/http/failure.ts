@@ -1,5 +1,6 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.js';
+import { isLimitError } from '../session/limits.js';
 import { isReservedNameError } from '../session/names.js';
 
 /** The `Retry-After` of a response to a failure of the store, in seconds. */
@@ -13,7 +14,8 @@ export interface Failure {
 
 /** The response to an error of this package; `undefined` for any other error. */
 export function failureOf(error: unknown): Failure | undefined {
-  if (isGoneError(error)) return { statusCode: error.statusCode, message: error.message };
+  if (isGoneError(error) || isLimitError(error))
+    return { statusCode: error.statusCode, message: error.message };
   // These messages are for the log: they name stores, calls and properties.
   if (isStoreError(error) || isTooLargeError(error)) return hidden(error.statusCode);
   return isReservedNameError(error) ? hidden(500) : undefined;

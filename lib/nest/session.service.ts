@@ -6,25 +6,17 @@ import { diffData, NO_SNAPSHOT } from '../session/data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { SessionConfig } from '../session/config.js';
 import { checkGroup, checkId, checkPage } from '../contract/checks.js';
-import { valuesOf, type SessionRecord } from '../contract/record.js';
+import type { SessionGroupLimit } from '../contract/limit.js';
 import { SessionStore } from '../contract/store.js';
 import { expiryAfter } from '../session/expiry.js';
 import { LiveSession } from '../session/live-session.js';
+import { checkLabel } from '../session/label.js';
+import type { LimitOptions } from '../session/limit-options.js';
+import { checkedLimit, createLimited } from '../session/limits.js';
 import { newRecord } from '../session/new-record.js';
 import { hashSecret, randomName } from '../token/token.js';
-import type { SessionData } from '../session/session.js';
-
-/** What `SessionService` shows of a session, without its secret hash. Deeply frozen. */
-export interface SessionView {
-  readonly id: string;
-  /** The data as a handler sees it, without the cookie. A value that is not valid JSON in the store is left out. */
-  readonly data: Readonly<Partial<Omit<SessionData, 'cookie'>> & Record<string, unknown>>;
-  readonly groups: readonly string[];
-  /** Epoch milliseconds. */
-  readonly createdAt: number;
-  /** Epoch milliseconds; 8.64e15 if the session never expires. */
-  readonly expiresAt: number;
-}
+import type { SessionData } from '../session/session-data.js';
+import { viewOf, type SessionView } from '../session/view.js';
 
 /** A page of sessions. `next` is absent on the last page. */
 export interface SessionViewPage {
@@ -40,10 +32,15 @@ export interface PageOptions {
   limit?: number | undefined;
 }
 
+/** A group with a limit, which a new session joins. */
+export interface LimitedGroup extends LimitOptions {
+  name: string;
+}
+
 /** How to create a session. */
 export interface CreateOptions {
-  /** The groups of the session; default: none. */
-  groups?: Iterable<string> | undefined;
+  /** The groups of the session, some with a limit; default: none. */
+  groups?: Iterable<string | LimitedGroup> | undefined;
   /**
    * How long the session lives unused, in milliseconds; default: the `maxAge` of the first identity, or `idleTimeout`.
    */
@@ -76,21 +73,38 @@ export class SessionService {
   /**
    * Creates a session without a request, for example in a test, or for a login by a protocol of your own. Its id is
    * random, because `genid` needs a request.
+   *
+   * It joins groups with a limit before the call resolves, which ends the sessions that are too many. Rejects with a
+   * `SessionLimitError` if such a group is full and `whenFull` is `'reject'`; then there is no session.
    */
   async create(
     data: Partial<SessionData> & Record<string, unknown> = {},
     { groups = [], maxAge }: CreateOptions = {},
   ): Promise<CreatedSession> {
     const { signer, identities, idleTimeout, absoluteTimeout, maxSize, reservedNames } = this.config;
-    const joined = [...new Set(typeof groups === 'string' ? [groups] : groups)];
-    for (const group of joined) checkGroup(group);
+    const all = [...new Set(typeof groups === 'string' ? [groups] : groups)];
+    const limits: SessionGroupLimit[] = [];
+    const joined: string[] = [];
+    for (const group of all) {
+      if (typeof group === 'object' && group !== null) {
+        const { name, ...limit } = group;
+        limits.push(checkedLimit(name, limit, this.config));
+        continue;
+      }
+      checkGroup(group);
+      joined.push(group);
+    }
     // No request says what `'auto'` is: HTTPS is the safe one.
     const cookie = new LiveCookie(identities[0]!.cookie.secure);
     if (maxAge !== undefined) cookie.maxAge = checkedMaxAge(maxAge);
     // Stores of express-session take the expiry from the cookie.
     const keeps = this.store.capabilities.secrets ? 'own' : 'whole';
     const change = diffData(data, NO_SNAPSHOT, reservedNames, LiveCookie.change(cookie, keeps, false));
-    checkBounds({ data: {}, groups: [] }, { ...change, join: joined }, maxSize);
+    checkBounds(
+      { data: {}, groups: [] },
+      { ...change, join: [...joined, ...limits.map(({ group }) => group)] },
+      maxSize,
+    );
     const secret = signer.newSecret();
     const createdAt = this.store.now();
     const lifetime = LiveCookie.lifetime(cookie, idleTimeout);
@@ -102,9 +116,10 @@ export class SessionService {
       createdAt,
       expiresAt: expiryAfter(createdAt, lifetime, createdAt, absoluteTimeout),
     });
-    await this.store.create(record);
+    if (limits.length === 0) await this.store.create(record);
+    const created = limits.length === 0 ? record : await createLimited(record, limits, this.store);
     return {
-      session: viewOf(record),
+      session: viewOf(created),
       token: signer.sign({ id: record.id, secret, secretHash: record.secretHash }),
     };
   }
@@ -147,6 +162,13 @@ export class SessionService {
     checkId(id);
     const record = await this.store.read(id);
     return record && viewOf(record);
+  }
+
+  /** Gives a session a name, of at most 100 characters; an empty one removes it. Resolves to whether it is live. */
+  async setLabel(id: string, label: string): Promise<boolean> {
+    checkId(id);
+    checkLabel(label);
+    return (await this.store.update({ id }, { label })) !== undefined;
   }
 
   /** Destroys a session. Resolves to whether it was live. */
@@ -209,20 +231,4 @@ function checkedMaxAge(maxAge: number): number {
     throw new TypeError('maxAge must be finite: write idleTimeout: Infinity for sessions that never expire');
   checkLifetime('maxAge', maxAge, 'leave it out for the configured one');
   return maxAge;
-}
-
-function viewOf({ id, data, groups, createdAt, expiresAt }: SessionRecord): SessionView {
-  return Object.freeze({
-    id,
-    data: freeze(valuesOf(data)) as SessionView['data'],
-    groups: Object.freeze([...groups]),
-    createdAt,
-    expiresAt,
-  });
-}
-
-function freeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const inner of Object.values(value)) freeze(inner);
-  return Object.freeze(value);
 }

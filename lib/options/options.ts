@@ -7,7 +7,9 @@ import { MEMBER_NAMES } from '../session/names.js';
 import type { SessionLogger } from '../session/logger.js';
 import type { FromRequest } from '../token/from-request.js';
 import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
+import type { AddressPart, SessionClient } from '../session/seen.js';
 import { cacheOf } from './cached-store.js';
+import { resolveClient } from './client.js';
 import { checkStore } from './check-store.js';
 import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/option-checks.js';
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
@@ -62,6 +64,12 @@ export interface SessionOptions {
    * expire that part of its idle timeout earlier than one would expect from its last request.
    */
   touchAfter?: number | undefined;
+  /**
+   * Whether to record when a session was last used, and by which client; default `false`. `true`: the network of its address
+   * (/24 or /48) and its `User-Agent`. `{ ip }`: with all of the address, or none. A function returns the client of a
+   * request. A use costs a write if nothing was written for five minutes.
+   */
+  client?: boolean | { ip: AddressPart } | FromRequest<SessionClient> | undefined;
   /** Generates session ids. Must be unique. Default: 24 random bytes, base64url. */
   genid?: FromRequest<string> | undefined;
   /** How many bytes the names and JSON texts of a session's data may have; default 1 048 576 (1 MiB). */
@@ -92,7 +100,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, cache, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -125,6 +133,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     passive,
     rotateAfter = Infinity,
     touchAfter = TOUCH_AFTER,
+    client,
     genid,
     maxSize = MEBIBYTE,
     onStoreError = 'fail',
@@ -176,6 +185,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     ...cacheOf(checkedStore, cache),
     signer: new TokenSigner(checkSecrets(secret, logger), secrets, genid !== undefined),
     ...resolved,
+    clientOf: resolveClient(client, checkedStore),
     cookieByRequest: resolved.identitiesFor !== undefined,
     idleTimeout: checkLifetime('idleTimeout', idleTimeout, 'write Infinity for sessions that never expire'),
     absoluteTimeout: checkLifetime('absoluteTimeout', absoluteTimeout, 'leave it out for no limit'),

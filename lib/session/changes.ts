@@ -42,7 +42,7 @@ export function isUnsaved(session: LiveSession, state: SessionState, config: Ses
   if (state.standing.is === 'offline' || verdictOn('assign', state.standing) === 'does nothing') return false;
   try {
     const data = diffData(session, state.data.snapshot, config.reservedNames);
-    return data !== undefined || state.groups.change() !== undefined;
+    return data !== undefined || state.groups.change() !== undefined || state.label !== undefined;
   } catch {
     // A value that cannot be serialized.
     return true;
@@ -53,7 +53,7 @@ export function isUnsaved(session: LiveSession, state: SessionState, config: Ses
 export function hasChanges(session: LiveSession, state: SessionState, config: SessionConfig): boolean {
   try {
     const { data, groups, cookie } = changesOf(session, state, config);
-    return data !== undefined || groups !== undefined || cookie !== undefined;
+    return data !== undefined || groups !== undefined || cookie !== undefined || state.label !== undefined;
   } catch {
     // A value that cannot be serialized.
     return true;

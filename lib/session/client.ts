@@ -14,6 +14,8 @@ export interface Client {
   readonly isSocket: boolean;
   /** Whether a new token can reach the client, or why it cannot. */
   canGiveToken(): true | NoToken;
+  /** The client as the option `client` describes it, as the text that stores keep. `undefined` without the option. */
+  describe(): string | undefined;
   /** The id of a new session, by `genid` if that is set. */
   newId(): string;
 }

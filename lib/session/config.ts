@@ -32,6 +32,8 @@ export interface SessionConfig {
   touchAfter: number;
   /** Whether a request is passive: it does not renew its session. Called by `isPassiveRequest`. */
   passive: ((req: IncomingMessage) => unknown) | undefined;
+  /** Describes the client of a request, as the text that stores keep. `undefined`: no use of a session is recorded. */
+  clientOf: ((req: IncomingMessage) => string) | undefined;
   rolling: boolean | undefined;
   /** Whether every request renews the expiry. Set only by `./express`, as are the next two. */
   resave: boolean;

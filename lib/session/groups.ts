@@ -38,6 +38,18 @@ export class SessionGroups {
     if (this.#stored.includes(group)) (this.#leaves ??= new Set()).add(group);
   }
 
+  /** Drops an unsaved join or leave of a group. */
+  forget(group: string): void {
+    this.#joins?.delete(group);
+    this.#leaves?.delete(group);
+  }
+
+  /** Records that the session has joined a group in the store. */
+  joined(group: string): void {
+    this.#stored = [...new Set([...this.#stored, group])];
+    this.join(group);
+  }
+
   /** Whether the request joins a group that the session is not in yet. */
   joins(group: string): boolean {
     return this.#joins?.has(group) === true;

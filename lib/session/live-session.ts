@@ -4,8 +4,10 @@ import { ownProperty, PARSE, type DataHolder } from './data.js';
 import { GRACE } from './due-rotation.js';
 import { MEMBER_NAMES, rejectReserved } from './names.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
+import type { LimitOptions } from './limit-options.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
 import type { SessionState } from './state.js';
+import type { SessionView } from './view.js';
 
 /** The part of the session work that a session object uses. */
 export interface SessionActions {
@@ -22,6 +24,7 @@ export interface SessionActions {
   rotate(session: LiveSession, grace: number): Promise<void>;
   idleExpiryOf(session: LiveSession): number;
   absoluteExpiryOf(session: LiveSession): number;
+  joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]>;
   /** Logs a serialized value that is not JSON. */
   unreadable(id: string, name: string): void;
 }
@@ -164,8 +167,16 @@ export class LiveSession implements Session, DataHolder {
   }
 
   // These throw for an invalid group instead of rejecting: they need no `await`, and the error must not go unnoticed.
-  joinGroup(group: string): Promise<void> {
+  joinGroup(group: string): Promise<void>;
+  joinGroup(group: string, limit: LimitOptions): Promise<SessionView[]>;
+  joinGroup(group: string, limit?: LimitOptions): Promise<void | SessionView[]> {
+    if (limit !== undefined) return handled(this.#work.joinLimited(this, group, limit));
     this.#state.joinGroup(group);
+    return Promise.resolve();
+  }
+
+  setLabel(label: string): Promise<void> {
+    this.#state.setLabel(label);
     return Promise.resolve();
   }
 
@@ -210,9 +221,7 @@ export class LiveSession implements Session, DataHolder {
 
   #settle(done: Promise<void>, callback?: SessionCallback): Promise<void> | this {
     if (callback === undefined) {
-      // An unawaited rejection must not end the process. A caller that awaits the promise still gets it.
-      done.catch(() => {});
-      return done;
+      return handled(done);
     }
     // Called outside of the promise, so that an error that the callback throws is not a rejection of ours.
     done.then(
@@ -221,4 +230,10 @@ export class LiveSession implements Session, DataHolder {
     );
     return this;
   }
+}
+
+/** An unawaited rejection must not end the process. A caller that awaits the promise still gets it. */
+function handled<T>(done: Promise<T>): Promise<T> {
+  done.catch(() => {});
+  return done;
 }

@@ -1,6 +1,7 @@
-import type { SessionRecord } from '../contract/record.js';
+import type { SessionChange, SessionRecord } from '../contract/record.js';
 import type { DataChange } from './data.js';
 import type { GroupChange } from './groups.js';
+import { firstUse } from './seen.js';
 
 /** The parts of a new session. Instants are in epoch milliseconds. */
 export interface NewSession {
@@ -13,14 +14,19 @@ export interface NewSession {
   expiresAt: number;
   /** The ids of the sessions that it came from. */
   origins?: readonly string[];
+  label?: string | undefined;
+  /** Its first use, if that is recorded. */
+  seen?: SessionChange['seen'];
 }
 
 /** The record of a session that is stored for the first time. */
-export function newRecord({ data, groups, origins = [], ...others }: NewSession): SessionRecord {
+export function newRecord({ data, groups, origins = [], label, seen, ...others }: NewSession): SessionRecord {
   return {
     ...others,
     data: { __proto__: null, ...data?.set } as unknown as Record<string, string>,
     groups: groups?.join ?? [],
     ...(origins.length > 0 && { from: [...origins] }),
+    ...(label && { label }),
+    ...firstUse(seen),
   };
 }

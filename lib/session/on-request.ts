@@ -1,4 +1,5 @@
-import type { Session as OurSession, SessionCallback, SessionData as OurData } from './session.js';
+import type { Session as OurSession, SessionCallback } from './session.js';
+import type { SessionData as OurData } from './session-data.js';
 
 /** What the session middleware puts on a request. */
 export interface RequestWithSession {

@@ -3,6 +3,7 @@ import type { CookieChange } from '../cookie/live-cookie.js';
 import { changesProperties, type DataChange } from './data.js';
 import { expiryAfter, isDue } from './expiry.js';
 import type { GroupChange } from './groups.js';
+import { SEEN_EVERY } from './seen.js';
 
 /** What is known of a session when it may have to be saved. Instants and durations are in milliseconds. */
 export interface SaveFacts {
@@ -11,7 +12,12 @@ export interface SaveFacts {
   /** What has changed since the session was loaded or last saved. `data` includes the serialized cookie. */
   data: DataChange | undefined;
   groups: GroupChange | undefined;
+  /** The label that the handler has set. */
+  label: string | undefined;
   cookie: CookieChange | undefined;
+  /** When its last recorded use was, and whether this one is recorded. */
+  lastSeenAt: number | undefined;
+  recordsUse: boolean;
   /** The stored expiry, and the lifetime that it was computed from. */
   expiresAt: number;
   storedLifetime: number;
@@ -23,8 +29,8 @@ export interface SaveFacts {
   now: number;
   /** Whether a new session is stored even if it is empty. */
   isWanted: boolean;
-  /** When the expiry is moved although nothing else has changed. `never`: not even if something else has. */
-  renewal: 'if due' | 'asked' | 'failed' | 'never';
+  /** When the expiry is moved although nothing else has changed. `owed`: it must be. `never`: not even if something else has. */
+  renewal: 'if due' | 'asked' | 'owed' | 'failed' | 'never';
   /** Whether the client needs its cookie again even if nothing else is saved. */
   isCookieDue: boolean;
 }
@@ -37,10 +43,13 @@ export interface Save {
   cookieDue: boolean;
   data: DataChange | undefined;
   groups: GroupChange | undefined;
+  label: string | undefined;
   cookie: CookieChange | undefined;
   lifetime: number;
   expiresAt: number;
-  /** The change with which a stored session is updated. */
+  /** Whether it writes nothing but the use of the session, of which the client learns nothing. */
+  isUseOnly: boolean;
+  /** The change with which a stored session is updated. Its use is added when it is sent. */
   change: SessionChange;
 }
 
@@ -48,28 +57,39 @@ export interface Save {
  * Decides when a session is saved, and what the save sends. `undefined` if there is nothing to save.
  *
  * A new session is created if it has data or a group, or is wanted empty. A stored one is updated by what has changed; if
- * nothing has, only by its expiry, when that is due. The changes of a passive request are saved without the expiry.
+ * nothing has, only by its expiry, when that is due, or by its use. The changes of a passive request are saved without the
+ * expiry.
  */
 export function planSave(facts: SaveFacts): Save | undefined {
-  const { createdAt, data, groups, cookie, lifetime, now, absoluteTimeout, renewal } = facts;
+  const { createdAt, data, groups, label, cookie, lifetime, now, absoluteTimeout, renewal } = facts;
   const isKept = createdAt !== undefined && renewal === 'never' && lifetime === facts.storedLifetime;
   const expiresAt = isKept ? facts.expiresAt : expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
-  const what = { data, groups, cookie, lifetime, expiresAt };
+  const what = { data, groups, label, cookie, lifetime, expiresAt, isUseOnly: false };
   if (createdAt === undefined) {
     const hasData = data !== undefined && changesProperties(data);
-    const isWorthIt = hasData || groups?.join !== undefined || facts.isWanted;
+    const isWorthIt = hasData || groups?.join !== undefined || Boolean(label) || facts.isWanted;
     return isWorthIt ? { ...what, changed: true, cookieDue: true, change: {} } : undefined;
   }
-  const changed = data !== undefined || groups !== undefined;
+  const changed = data !== undefined || groups !== undefined || label !== undefined || renewal === 'owed';
   const renews =
     renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime, facts.touchAfter);
-  if (!changed && (!renews || renewal === 'failed')) return undefined;
+  if (!changed && (!renews || renewal === 'failed')) {
+    if (renewal === 'failed' || !isUseDue(facts)) return undefined;
+    const isUseOnly = true;
+    return { ...what, expiresAt: facts.expiresAt, isUseOnly, changed: false, cookieDue: false, change: {} };
+  }
   return { ...what, changed, cookieDue: facts.isCookieDue, change: changeOf(facts, expiresAt) };
 }
 
-/** The change of a stored session: its data, its groups, and its expiry. */
+/** Whether a use must be written even if nothing else is. */
+function isUseDue({ recordsUse, lastSeenAt = -Infinity, now }: SaveFacts): boolean {
+  return recordsUse && now - lastSeenAt >= SEEN_EVERY;
+}
+
+/** The change of a stored session: its data, its groups, its label, and its expiry. */
 function changeOf(facts: SaveFacts, expiresAt: number): SessionChange {
   const change: SessionChange = { ...facts.data, ...facts.groups };
+  if (facts.label !== undefined) change.label = facts.label;
   // A lifetime that the handler has set wins over a touch; a touch must not undo another request's lifetime.
   if (facts.lifetime !== facts.storedLifetime) change.expiresAt = expiresAt;
   else if (expiresAt !== facts.expiresAt) change.touch = { from: facts.expiresAt, to: expiresAt };

@@ -1,3 +1,4 @@
+import type { SessionChange } from '../contract/record.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import { checkBounds } from './bounds.js';
 import { changesOf, warnOfMistakes } from './changes.js';
@@ -35,7 +36,7 @@ export function saveOf(
   if (verdict === 'does nothing') return undefined;
   const { data, groups, cookie } = changesOf(session, state, config);
   if (typeof verdict === 'object') {
-    if (isAsked || data || groups) throw verdict;
+    if (isAsked || data || groups || state.label !== undefined) throw verdict;
     return undefined;
   }
   if (config.isDevelopment) warnOfMistakes(session, state, data, config);
@@ -49,7 +50,10 @@ export function saveOf(
     createdAt: state.record?.createdAt,
     data,
     groups,
+    label: state.label,
     cookie,
+    lastSeenAt: state.lastSeenAt,
+    recordsUse: config.clientOf !== undefined && !isPassive,
     expiresAt: state.expiresAt,
     storedLifetime: state.lifetime,
     lifetime,
@@ -57,7 +61,7 @@ export function saveOf(
     touchAfter: config.touchAfter,
     now: config.store.now(),
     isWanted: isAsked || (config.saveUninitialized && client.canGiveToken() !== 'never'),
-    renewal: isPassive ? 'never' : state.renewal,
+    renewal: isPassive && state.renewal !== 'owed' ? 'never' : state.renewal,
     isCookieDue: isCookieDue(state, lifetime, hasNotice || isPassive, config, client),
   });
   return save && (state.record || canCreate(state, isAsked, config, client)) ? save : undefined;
@@ -132,22 +136,26 @@ export async function sendSave(
   save: Save,
   isPassive: boolean,
   config: SessionConfig,
+  client: Client,
 ): Promise<Saved> {
-  const { changed, cookieDue, data, groups, cookie, lifetime, expiresAt } = save;
+  const { changed, cookieDue, data, groups, label, cookie, lifetime, expiresAt } = save;
   const isNew = !state.record;
+  const seen = useOf(state, isPassive, config, client);
   const updated = state.record
-    ? await config.store.update(state.record, save.change)
-    : await create(state, save, config);
+    ? await config.store.update(state.record, seen ? { ...save.change, seen } : save.change)
+    : await create(state, save, seen, config);
   if (!updated) {
     if (!isNew) state.note({ type: 'gone' });
     return isNew ? 'refused' : 'gone';
   }
   if (data) state.data.saved(data);
   if (groups) state.groups.saved(groups);
+  if (state.label === label) state.label = undefined;
+  if (seen) state.lastSeenAt = seen.at;
   if (cookie) LiveCookie.saved(state.cookie, cookie.text);
   state.moveExpiry(updated.expiresAt, config.store.now());
   state.lifetime = lifetime;
-  if (state.renewal === 'asked') state.renewal = 'if due';
+  if (state.renewal === 'asked' || state.renewal === 'owed') state.renewal = 'if due';
   state.cookieAsked = false;
   config.conditions.end('not renewed');
 
@@ -159,12 +167,24 @@ export async function sendSave(
   if (isNew) return 'owes token';
   if (state.standing.is === 'superseded' || !isOurs(updated.expiresAt, expiresAt, lifetime)) return 'done';
   if (cookieDue || cookie?.isForClient) return 'owes token';
-  return !isPassive && owesCookie(state, changed, config) ? 'owes token' : 'done';
+  return !isPassive && !save.isUseOnly && owesCookie(state, changed, config) ? 'owes token' : 'done';
+}
+
+/** The use that a save records, with the client that the request has; on a socket the last one that is known. */
+function useOf(
+  { record }: SessionState,
+  isPassive: boolean,
+  { store, clientOf }: SessionConfig,
+  client: Client,
+): SessionChange['seen'] {
+  if (!clientOf || isPassive) return undefined;
+  return { at: store.now(), client: (client.isSocket && record?.client?.last) || client.describe()! };
 }
 
 async function create(
   state: SessionState,
-  { data, groups, expiresAt }: Save,
+  { data, groups, label, expiresAt }: Save,
+  seen: SessionChange['seen'],
   { store, signer }: SessionConfig,
 ): Promise<{ expiresAt: number; secretHash: string } | undefined> {
   // A failed create may have taken effect, so it is repeated with the same secret.
@@ -177,6 +197,8 @@ async function create(
     createdAt: store.now(),
     expiresAt,
     origins: state.origins,
+    label,
+    seen,
   });
   if (!(await store.create(record))) return undefined;
   state.record = record;

@@ -1,10 +1,7 @@
 import type { SessionCookie } from '../cookie/cookie.js';
-
-/**
- * The properties of your sessions. Augment it once, and every `Session` knows them:
- * `declare module 'nestjs-session-stores' { interface SessionData { user: string } }`.
- */
-export interface SessionData {}
+import type { LimitOptions } from './limit-options.js';
+import type { SessionData } from './session-data.js';
+import type { SessionView } from './view.js';
 
 /** How to rotate a session's secret. */
 export interface RotateOptions {
@@ -73,6 +70,21 @@ export interface Session extends Partial<SessionData> {
   resetMaxAge(): this;
   /** Makes the session a member of a group when it is saved. */
   joinGroup(group: string): Promise<void>;
+  /**
+   * Makes the session a member of a group that has room for `max` sessions, at once. Resolves to the sessions that ended to
+   * make room, as they were read when they were chosen; to none if the session is a member already.
+   *
+   * Of the sessions that have joined a group with a limit, never more than `max` can be used. A session that is new is
+   * created first. Call it after `regenerate`, and before you assign the user: if it rejects, the session is not a member,
+   * but what you have assigned is saved.
+   *
+   * Rejects with a `SessionLimitError` (409) if the group is full and `whenFull` is `'reject'`; with a `SessionGoneError` if
+   * the session was ended meanwhile; with a `TypeError` for an invalid limit. It also rejects once the response has begun,
+   * and on a socket, because the client could not get a token.
+   */
+  joinGroup(group: string, limit: LimitOptions): Promise<SessionView[]>;
+  /** Gives the session a name, of at most 100 characters, when it is saved. An empty one removes it. */
+  setLabel(label: string): Promise<void>;
   /** Takes the session out of a group when it is saved. */
   leaveGroup(group: string): Promise<void>;
   /** The groups that the session is in, including unsaved joins and leaves of this request. */

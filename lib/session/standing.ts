@@ -64,10 +64,10 @@ export function after(event: Event, standing: Standing): Standing {
 }
 
 /**
- * A call on a session. `group` is a join or leave, which the store gets only with the next save. `assign` is a change
+ * A call on a session. `joinGroup` is a join with a limit, which acts at once; `group` is any other join or leave, which the store gets only with the next save. `assign` is a change
  * that the commit saves.
  */
-export type Call = 'save' | 'reload' | 'destroy' | 'regenerate' | 'rotate' | 'group' | 'assign';
+export type Call = 'joinGroup' | 'save' | 'reload' | 'destroy' | 'regenerate' | 'rotate' | 'group' | 'assign';
 
 /** What a call does in a standing: it acts, does nothing, or fails with an error. */
 export function verdictOn(call: Call, standing: Standing): 'acts' | 'does nothing' | Error {
@@ -93,6 +93,7 @@ export function verdictOn(call: Call, standing: Standing): 'acts' | 'does nothin
 
 function verdictOnGone(call: Call): 'acts' | 'does nothing' | Error {
   switch (call) {
+    case 'joinGroup':
     case 'save':
     case 'reload':
     case 'rotate':

@@ -1,5 +1,6 @@
 import { checkGroup } from '../contract/checks.js';
 import { TOMBSTONE_LIFETIME, type SessionRecord } from '../contract/record.js';
+import { checkLabel } from './label.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { ClientToken } from './client-token.js';
 import { StoredData, type Snapshot } from './data.js';
@@ -16,12 +17,19 @@ export class SessionState {
   record: SessionRecord | undefined;
   readonly data = new StoredData();
   readonly groups = new SessionGroups();
+  /** The label that the next save sets; `''` removes it. */
+  label: string | undefined;
+  /** When its last recorded use was, by the store's clock. */
+  lastSeenAt: number | undefined;
   /** The stored expiry, in epoch milliseconds. */
   expiresAt = 0;
   /** The lifetime that `expiresAt` was computed from, in milliseconds. */
   lifetime: number;
-  /** When the next save moves the expiry even if nothing else changes. After a failure this request does not try again. */
-  renewal: 'if due' | 'asked' | 'failed' = 'if due';
+  /**
+   * When the next save moves the expiry even if nothing else changes. `owed`: the session was created for a short time, so
+   * it must. After a failure this request does not try again.
+   */
+  renewal: 'if due' | 'asked' | 'owed' | 'failed' = 'if due';
   /** Whether the next save sends the cookie, because the client may not have its changed attributes. */
   cookieAsked = false;
   /** The ids of the sessions that were regenerated, one after another, into this one, which is not stored yet. */
@@ -40,6 +48,7 @@ export class SessionState {
     this.record = record;
     this.data.load(snapshot);
     this.groups.load(record.groups);
+    this.lastSeenAt = record.lastSeenAt;
   }
 
   /** Adopts the stored expiry. Both instants are by the store's clock. */
@@ -81,6 +90,13 @@ export class SessionState {
     checkGroup(group);
     this.acts('group');
     this.groups.leave(group);
+  }
+
+  /** Throws a `TypeError` for an invalid label. */
+  setLabel(label: string): void {
+    checkLabel(label);
+    this.acts('group');
+    this.label = label;
   }
 
   /** Joins `group`, and leaves the one that this method set before. */

@@ -161,7 +161,7 @@ export class SessionUnit {
   }
 
   async #sendNow(state: SessionState, save: Save): Promise<boolean> {
-    const outcome = await sendSave(state, save, this.isPassive, this.config);
+    const outcome = await sendSave(state, save, this.isPassive, this.config, this.client);
     switch (outcome) {
       case 'owes token':
         this.giveToken(state);

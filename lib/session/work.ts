@@ -7,6 +7,8 @@ import { hasChanges, isUnsaved } from './changes.js';
 import type { Client } from './client.js';
 import { Commits, type Due } from './commit.js';
 import type { SessionConfig } from './config.js';
+import type { LimitOptions } from './limit-options.js';
+import { joinLimited } from './limits.js';
 import { LiveSession, type SessionActions } from './live-session.js';
 import { admit, find, type Found } from './lookup.js';
 import { newState } from './new-state.js';
@@ -18,6 +20,7 @@ import { retirePrevious } from './rotation.js';
 import type { Save } from './save-plan.js';
 import type { SessionState } from './state.js';
 import { SessionUnit } from './unit.js';
+import type { SessionView } from './view.js';
 
 /**
  * The work on the session of one request or message: finds it, runs the handler's calls, and commits the changes. Knows
@@ -199,6 +202,11 @@ export class SessionWork implements SessionActions {
   rotate(session: LiveSession, grace: number): Promise<void> {
     this.#hasCalled = true;
     return rotate(this.#unit, session, grace);
+  }
+
+  joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]> {
+    this.#hasCalled = true;
+    return joinLimited(this.#unit, session, group, limit);
   }
 
   idleExpiryOf(session: LiveSession): number {

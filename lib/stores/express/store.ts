@@ -42,7 +42,7 @@ type Done<T> = (error?: unknown, value?: T | null) => void;
  * - A session is written as a whole: of two simultaneous changes, the later undoes the earlier.
  * - Of parallel `add`s some may be lost, and parallel `take`s may all get the value.
  * - A slower request brings back a session that was destroyed meanwhile, or regenerates it.
- * - There are no groups, no `rotate` and no `createdAt` (0 in views), and so no `absoluteTimeout`. Using them throws.
+ * - There are no groups, no labels, no option `client`, no `rotate` and no `createdAt` (0 in views), and so no `absoluteTimeout`. Using them throws.
  * - `destroy` always resolves to `true`.
  * - Listing, counting and clearing all sessions works only if the store has `all`, `length` and `clear`.
  *
@@ -55,6 +55,7 @@ export function fromExpressStore(store: AnyStore, options: ExpressStoreOptions =
 const CAPABILITIES: SessionStoreCapabilities = Object.freeze({
   secrets: false,
   createdAt: false,
+  use: false,
   feed: 'a store of express-session does not announce changes',
 });
 
@@ -90,6 +91,7 @@ class ExpressStore extends SessionStore {
 
   protected override async doCreate(record: SessionRecord): Promise<boolean> {
     if (record.groups.length > 0) throw this.#cannot('keep groups');
+    if (record.label !== undefined || record.client) throw this.#cannot('keep labels and clients');
     await this.#set('create', { record, session: {} }, record);
     return true;
   }
@@ -103,6 +105,7 @@ class ExpressStore extends SessionStore {
     change: SessionChange,
   ): Promise<SessionUpdate | undefined> {
     if (change.join || change.leave) throw this.#cannot('keep groups');
+    if (change.label !== undefined || change.seen) throw this.#cannot('keep labels and clients');
     const { add, take } = change;
     const acts = add !== undefined || take !== undefined;
     const found = acts || !isKept(hint) ? await this.#read('update', id) : hint;

@@ -6,8 +6,9 @@ export const wrongInUse: WrongStore[] = [
     name: 'keeps no label of a new session',
     make: twoOf(
       class extends MapStore {
-        override async create(...[{ label: _, ...record }]: Create) {
-          return super.create(record);
+        override async create(...[record]: Create) {
+          const { label, ...others } = record;
+          return label === undefined ? super.create(record) : super.create(others);
         }
       },
     ),

@@ -1,0 +1,144 @@
+import { checkGroup } from '../contract/checks.js';
+import { brand, isBranded } from '../contract/brand.js';
+import { SessionGoneError } from '../contract/errors.js';
+import { WHEN_FULL, type SessionGroupLimit } from '../contract/limit.js';
+import { checkBounds } from './bounds.js';
+import type { SessionRecord } from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
+import { noTokenError } from './client.js';
+import type { SessionConfig } from './config.js';
+import type { LimitOptions } from './limit-options.js';
+import { LiveSession } from './live-session.js';
+import type { SessionUnit } from './unit.js';
+import { viewOf, type SessionView } from './view.js';
+
+/** A group was full, and its limit says `'reject'`: the session did not join. Shaped as an HTTP 409. */
+export class SessionLimitError extends Error {
+  override readonly name = 'SessionLimitError';
+  readonly status = 409;
+  readonly statusCode = 409;
+  readonly expose = true;
+
+  static {
+    brand(this, 'SessionLimitError');
+  }
+
+  /**
+   * @param max how many sessions the group may have
+   * @param views the sessions that are in it
+   */
+  constructor(
+    readonly max: number,
+    readonly views: readonly SessionView[],
+  ) {
+    super(
+      `there is room for ${max === 1 ? 'one session' : `${max} sessions`}, and all of it is in use. End a session first`,
+    );
+    // Errors are logged with their properties, and views have session data.
+    Object.defineProperty(this, 'views', { enumerable: false });
+  }
+}
+
+/** Whether an error says that a group was full, from any copy of this package. */
+export function isLimitError(error: unknown): error is SessionLimitError {
+  return isBranded(error, 'SessionLimitError');
+}
+
+/** Checks a limit. Throws a `TypeError` that says what to write instead. */
+export function checkedLimit(
+  group: string,
+  options: LimitOptions,
+  { clientOf }: Pick<SessionConfig, 'clientOf'>,
+): SessionGroupLimit {
+  checkGroup(group);
+  const { max, whenFull, ...others } = Object(options) as LimitOptions;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new TypeError(`Unknown joinGroup option "${unknown}". Valid options: max, whenFull`);
+  }
+  if (!Number.isSafeInteger(max) || max < 1) {
+    throw new TypeError('max must be a whole number of sessions, 1 or more: write { max: 3, whenFull }');
+  }
+  if (!WHEN_FULL.includes(whenFull)) {
+    throw new TypeError("whenFull must be 'end-oldest', 'end-least-recent' or 'reject'");
+  }
+  if (whenFull === 'end-least-recent' && !clientOf) {
+    throw new TypeError(
+      "whenFull: 'end-least-recent' needs to know when sessions were last used: set the option client, or write 'end-oldest'",
+    );
+  }
+  return { group, max, whenFull };
+}
+
+/**
+ * How long a session lives that is created to join a group, until its request commits it, in milliseconds. If the process
+ * dies meanwhile, the place is free again after this time.
+ */
+export const UNCOMMITTED_FOR = 60_000;
+
+/** Joins a group with a limit at once, and ends the sessions that are too many. Resolves to their views. */
+export async function joinLimited(
+  unit: SessionUnit,
+  session: LiveSession,
+  group: string,
+  options: LimitOptions,
+): Promise<SessionView[]> {
+  const { config, client } = unit;
+  const limit = checkedLimit(group, options, config);
+  const can = client.canGiveToken();
+  if (can !== true) throw noTokenError('joinGroup', can);
+  const state = LiveSession.stateOf(session);
+  return unit.calls.run(async () => {
+    state.acts('joinGroup');
+    const before = { data: state.data.snapshot.texts, groups: state.groups.stored };
+    checkBounds(before, { join: [group] }, config.maxSize);
+    // It joins now, and not when the session is saved.
+    state.groups.forget(group);
+    if (!state.record) {
+      const save = unit.saveOf(session, state, 'save()')!;
+      const expiresAt = Math.min(save.expiresAt, config.store.now() + UNCOMMITTED_FOR);
+      if (!(await unit.send(state, { ...save, expiresAt }))) throw new SessionGoneError('joinGroup');
+      state.renewal = 'owed';
+    }
+    const outcome = await config.store.joinLimited(state.record!, limit);
+    switch (outcome.is) {
+      case 'gone':
+        state.note({ type: 'gone' });
+        throw new SessionGoneError('joinGroup');
+      case 'full':
+        throw new SessionLimitError(limit.max, outcome.members.map(viewOf));
+      case 'joined':
+        state.groups.joined(group);
+        return outcome.ended.map(viewOf);
+    }
+  });
+}
+
+/**
+ * Creates a session in groups with a limit. Resolves to its record. Rejects, and leaves no session, if one of the groups
+ * is full.
+ */
+export async function createLimited(
+  record: SessionRecord,
+  limits: readonly SessionGroupLimit[],
+  store: SessionStore,
+): Promise<SessionRecord> {
+  const expiresAt = Math.min(record.expiresAt, store.now() + UNCOMMITTED_FOR);
+  await store.create({ ...record, expiresAt });
+  // Those that may be full come first, so that no other session ends for one that is rejected.
+  const inOrder = limits.toSorted((one, other) => isEnding(one) - isEnding(other));
+  for (const limit of inOrder) {
+    const outcome = await store.joinLimited(record, limit);
+    if (outcome.is === 'gone') throw new SessionGoneError('create');
+    if (outcome.is === 'joined') continue;
+    await store.destroy(record.id);
+    throw new SessionLimitError(limit.max, outcome.members.map(viewOf));
+  }
+  const kept = await store.update(record, { touch: { from: expiresAt, to: record.expiresAt } });
+  if (!kept) throw new SessionGoneError('create');
+  return { ...record, groups: [...record.groups, ...limits.map(({ group }) => group)] };
+}
+
+function isEnding({ whenFull }: SessionGroupLimit): number {
+  return whenFull === 'reject' ? 0 : 1;
+}

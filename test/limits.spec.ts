@@ -1,0 +1,246 @@
+import type { SessionView } from 'nestjs-session-stores';
+import { describe, expect, it } from 'vitest';
+import { serveApp, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
+import type { Browser } from './http/browser.js';
+import { serviceOn } from './http/service.js';
+import { eventually } from './eventually.js';
+
+const idsOf = (views: readonly SessionView[]) => views.map(({ id }) => id);
+const limitOf = (query: Record<string, unknown>) => ({
+  max: Number(query['max'] ?? 2),
+  whenFull: String(query['when'] ?? 'end-oldest') as 'end-oldest',
+});
+
+const handlers: Record<string, Handler> = {
+  '/login': async (session, { query }) => {
+    await session.regenerate();
+    const ended = await session.joinGroup('user:1', limitOf(query));
+    session['user'] = 'ann';
+    return idsOf(ended);
+  },
+  '/join': async (session, { query }) => idsOf(await session.joinGroup('user:1', limitOf(query))),
+  '/join/plainly/first': async (session) => {
+    await session.joinGroup('user:1');
+    return idsOf(await session.joinGroup('user:1', limitOf({ max: 1 })));
+  },
+  '/join/late': async (session, _, res) => {
+    res.write('a');
+    const error = await session.joinGroup('user:1', limitOf({})).then(
+      () => 'joined',
+      ({ message }: Error) => message,
+    );
+    res.end(error);
+  },
+  '/join/caught': async (session) => {
+    const views = await session.joinGroup('user:1', limitOf({ when: 'reject' })).then(
+      () => undefined,
+      (error: { views?: SessionView[] }) => error.views,
+    );
+    session['tried'] = true;
+    return { views };
+  },
+  '/set': (session) => {
+    session['set'] = 'x';
+  },
+  '/who': async (session) => ({ user: session['user'] ?? null, groups: await session.groupNames() }),
+  '/join/wrong/:kind': async (session, { params }) => {
+    const wrong: Record<string, object> = {
+      max: { max: 0, whenFull: 'reject' },
+      when: { max: 1, whenFull: 'later' },
+      none: { max: 1 },
+      other: { max: 1, whenFull: 'reject', min: 1 },
+      recent: { max: 1, whenFull: 'end-least-recent' },
+    };
+    return session.joinGroup('user:1', wrong[params['kind'] as string] as never).then(
+      () => 'joined',
+      ({ name, message }: Error) => ({ name, message }),
+    );
+  },
+};
+
+async function logIn(app: TestApp, query = ''): Promise<{ browser: Browser; ended: string[] }> {
+  const browser = app.browser();
+  const response = await browser.post(`/login?${query}`);
+  expect(response.status).toBe(200);
+  return { browser, ended: response.json<string[]>() };
+}
+
+const userOf = async (browser: Browser) => (await browser.get('/who')).json()['user'];
+
+describe('a login that joins a group with a limit', () => {
+  it('ends the oldest session, and resolves to it', async () => {
+    const app = await serveApp(handlers);
+    const [first, second] = [await logIn(app), await logIn(app)];
+    const id = tokenOf(first.browser).id;
+    const third = await logIn(app);
+    expect({ first: first.ended, second: second.ended, third: third.ended }).toEqual({
+      first: [],
+      second: [],
+      third: [id],
+    });
+    expect(await userOf(first.browser)).toBeNull();
+    expect(await userOf(second.browser)).toBe('ann');
+    expect(await userOf(third.browser)).toBe('ann');
+    expect(await app.store.count('user:1')).toBe(2);
+  });
+
+  it('gets 409 from a full group that rejects, and its session stays outside', async () => {
+    const app = await serveApp(handlers);
+    for (let count = 0; count < 2; count++) await logIn(app, 'when=reject');
+    const browser = app.browser();
+    const response = await browser.post('/login?when=reject');
+    expect(response.status).toBe(409);
+    expect(response.json()).toEqual({
+      error: 'SessionLimitError',
+      message: 'there is room for 2 sessions, and all of it is in use. End a session first',
+    });
+    expect(await userOf(browser)).toBeNull();
+    expect(await app.store.count('user:1')).toBe(2);
+  });
+
+  it('gets the views of the sessions inside, and may go on without joining', async () => {
+    const app = await serveApp(handlers);
+    const members = [await logIn(app), await logIn(app)].map(({ browser }) => tokenOf(browser).id);
+    const response = await app.browser().post('/join/caught');
+    const { views } = response.json<{ views: SessionView[] }>();
+    expect(idsOf(views).toSorted()).toEqual(members.toSorted());
+    expect(views.map(({ data }) => data['user'])).toEqual(['ann', 'ann']);
+  });
+
+  it('that joins again keeps its place, whatever it assigned', async () => {
+    const app = await serveApp(handlers);
+    const first = await logIn(app);
+    const second = await logIn(app);
+    expect((await first.browser.post('/join?max=1')).json()).toEqual([]);
+    expect((await logIn(app)).ended).toEqual([tokenOf(first.browser).id]);
+    expect(await userOf(second.browser)).toBe('ann');
+  });
+
+  it('joins with the limit, even if it joined the group without one in the same request', async () => {
+    const app = await serveApp(handlers);
+    const { browser } = await logIn(app);
+    const id = tokenOf(browser).id;
+    expect((await app.browser().post('/join/plainly/first')).json()).toEqual([id]);
+  });
+
+  it('lowers the number of sessions when the limit was lowered', async () => {
+    const app = await serveApp(handlers);
+    for (let count = 0; count < 4; count++) await logIn(app, 'max=4');
+    expect((await logIn(app, 'max=2')).ended).toHaveLength(3);
+    expect(await app.store.count('user:1')).toBe(2);
+  });
+});
+
+describe('a session that joins a group with a limit', () => {
+  it('is created at once, for a minute, and for its whole lifetime with the response', async () => {
+    const app = await serveApp({
+      ...handlers,
+      '/peek': async (session) => {
+        await session.joinGroup('user:1', limitOf({}));
+        return (await app.store.read(session.id))!.expiresAt - Date.now();
+      },
+    });
+    const browser = app.browser();
+    const left = (await browser.post('/peek')).json<number>();
+    expect(left).toBeGreaterThan(50_000);
+    expect(left).toBeLessThanOrEqual(60_000);
+    const stored = await app.store.read(tokenOf(browser).id);
+    expect(stored!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+  });
+
+  it('lives its whole lifetime after a passive request too', async () => {
+    const app = await serveApp(handlers, { passive: () => true });
+    const browser = app.browser();
+    await browser.post('/join');
+    const stored = await app.store.read(tokenOf(browser).id);
+    expect(stored!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+  });
+
+  it('keeps its data and its other groups', async () => {
+    const app = await serveApp(handlers);
+    const browser = app.browser();
+    await browser.post('/set');
+    await browser.post('/join');
+    const { data, groups } = (await app.store.read(tokenOf(browser).id))!;
+    expect({ ...data, groups }).toMatchObject({ set: '"x"', groups: ['user:1'] });
+  });
+
+  it('rejects once the response has begun', async () => {
+    const app = await serveApp(handlers);
+    const response = await app.browser().post('/join/late');
+    expect(response.text).toContain('joinGroup: the response has begun');
+    expect(await app.store.count('user:1')).toBe(0);
+  });
+
+  it('rejects with a SessionGoneError if it was destroyed meanwhile', async () => {
+    const app = await serveApp({
+      ...handlers,
+      '/gone': async (session: TestSession) => {
+        await app.store.destroy(session.id);
+        return session.joinGroup('user:1', limitOf({})).then(
+          () => 'joined',
+          ({ name, message }: Error) => ({ name, message }),
+        );
+      },
+    });
+    const { browser } = await logIn(app, 'max=5');
+    await app.store.update({ id: tokenOf(browser).id }, { leave: ['user:1'] });
+    expect((await browser.post('/gone')).json()).toMatchObject({
+      name: 'SessionGoneError',
+      message: expect.stringContaining('joinGroup: the session has ended'),
+    });
+  });
+
+  it.each([
+    { kind: 'max', message: 'max must be a whole number of sessions, 1 or more: write { max: 3, whenFull }' },
+    { kind: 'when', message: "whenFull must be 'end-oldest', 'end-least-recent' or 'reject'" },
+    { kind: 'none', message: "whenFull must be 'end-oldest', 'end-least-recent' or 'reject'" },
+    { kind: 'other', message: 'Unknown joinGroup option "min". Valid options: max, whenFull' },
+    {
+      kind: 'recent',
+      message:
+        "whenFull: 'end-least-recent' needs to know when sessions were last used: set the option client, or write 'end-oldest'",
+    },
+  ])('rejects a wrong limit ($kind) with a TypeError', async ({ kind, message }) => {
+    const app = await serveApp(handlers);
+    expect((await app.browser().post(`/join/wrong/${kind}`)).json()).toEqual({ name: 'TypeError', message });
+    expect(await app.store.count()).toBe(0);
+  });
+});
+
+describe('SessionService.create', () => {
+  const start = async () => {
+    const app = await serveApp(handlers, { client: true });
+    const service = await serviceOn(app.store, { client: true });
+    return { app, service };
+  };
+  const group = (max: number, whenFull: 'end-oldest' | 'reject', name = 'user:1') => ({
+    name,
+    max,
+    whenFull,
+  });
+
+  it('joins groups with a limit, and shows them', async () => {
+    const { app, service } = await start();
+    const first = await service.create({}, { groups: [group(1, 'end-oldest'), 'tenant:1'] });
+    expect(first.session.groups.toSorted()).toEqual(['tenant:1', 'user:1']);
+    const second = await service.create({}, { groups: [group(1, 'end-oldest')] });
+    expect(await service.find(first.session.id)).toBeUndefined();
+    const found = await service.find(second.session.id);
+    expect(found!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+    expect(await app.store.count('user:1')).toBe(1);
+  });
+
+  it('rejects with a SessionLimitError, leaves no session, and ends none', async () => {
+    const { app, service } = await start();
+    const other = await service.create({}, { groups: [group(1, 'end-oldest', 'tenant:1')] });
+    const inside = await service.create({ user: 'ann' }, { groups: [group(1, 'reject')] });
+    const groups = [group(1, 'end-oldest', 'tenant:1'), group(1, 'reject')];
+    const error = await service.create({}, { groups }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ name: 'SessionLimitError', statusCode: 409 });
+    expect(idsOf((error as { views: SessionView[] }).views)).toEqual([inside.session.id]);
+    expect(JSON.stringify(error)).not.toContain('ann');
+    expect(await service.find(other.session.id)).toBeDefined();
+    await eventually(async () => expect(await app.store.count()).toBe(2));
+  });
+});
