@@ -19,9 +19,19 @@ export function save(unit: SessionUnit, session: LiveSession): Promise<void> {
     // `regenerate` or `reload` has put another session into the same object, with its own data.
     if (!state.isOver && LiveSession.stateOf(session) !== state) return;
     state.acts('save');
-    const due = unit.saveOf(session, state, 'save()');
-    if (due && !(await unit.send(state, due))) throw new SessionGoneError('save');
+    await saveNow(unit, session, state, 'save');
   });
+}
+
+/** Saves the changes of `session` for an operation. Rejects with a `SessionGoneError` if the session has ended. */
+export async function saveNow(
+  unit: SessionUnit,
+  session: LiveSession,
+  state: SessionState,
+  operation: string,
+): Promise<void> {
+  const due = unit.saveOf(session, state, 'save()');
+  if (due && !(await unit.send(state, due))) throw new SessionGoneError(operation);
 }
 
 /** Reads the session again, into the same object or a new one. */

@@ -189,6 +189,20 @@ export function diffData(
   return set || remove ? { set, remove } : undefined;
 }
 
+/** Whether one property of `session` differs from `snapshot`. */
+export function isPropertyUnsaved(
+  session: object,
+  { texts, names, values, kept }: Snapshot,
+  name: string,
+): boolean {
+  if (!Object.hasOwn(session, name)) return Object.hasOwn(texts, name) && !kept?.has(name);
+  if (isUnparsed(session, name)) return false;
+  const value = (session as Record<string, unknown>)[name];
+  const isPrimitive = typeof value !== 'object' || value === null;
+  if (isPrimitive && value !== undefined && value === values[names.indexOf(name)]) return false;
+  return serialise(name, value) !== (Object.hasOwn(texts, name) ? texts[name] : undefined);
+}
+
 /** Whether a change affects the app's properties, and not only the cookie. */
 export function changesProperties({ set = {}, remove = [] }: DataChange): boolean {
   return remove.some((name) => name !== COOKIE) || Object.keys(set).some((name) => name !== COOKIE);

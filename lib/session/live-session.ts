@@ -5,6 +5,7 @@ import { GRACE } from './due-rotation.js';
 import { MEMBER_NAMES, rejectReserved } from './names.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { LimitOptions } from './limit-options.js';
+import type { SessionData } from './session-data.js';
 import type { RotateOptions, Session, SessionCallback } from './session.js';
 import type { SessionState } from './state.js';
 import type { SessionView } from './view.js';
@@ -25,6 +26,8 @@ export interface SessionActions {
   idleExpiryOf(session: LiveSession): number;
   absoluteExpiryOf(session: LiveSession): number;
   joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]>;
+  addValue(session: LiveSession, name: string, by: number): Promise<number>;
+  takeValue(session: LiveSession, name: string): Promise<unknown>;
   /** Logs a serialized value that is not JSON. */
   unreadable(id: string, name: string): void;
 }
@@ -155,6 +158,16 @@ export class LiveSession implements Session, DataHolder {
     return this.#settle(this.#work.rotate(this, grace)) as Promise<void>;
   }
 
+  add(name: string, by = 1): Promise<number> {
+    return handled(this.#work.addValue(this, name, by));
+  }
+
+  take<Name extends keyof SessionData & string>(name: Name): Promise<SessionData[Name] | undefined>;
+  take(name: string): Promise<unknown>;
+  take(name: string): Promise<unknown> {
+    return handled(this.#work.takeValue(this, name));
+  }
+
   touch(): Promise<void> {
     this.resetMaxAge();
     this.#state.touch();
@@ -220,9 +233,7 @@ export class LiveSession implements Session, DataHolder {
   }
 
   #settle(done: Promise<void>, callback?: SessionCallback): Promise<void> | this {
-    if (callback === undefined) {
-      return handled(done);
-    }
+    if (callback === undefined) return handled(done);
     // Called outside of the promise, so that an error that the callback throws is not a rejection of ours.
     done.then(
       () => process.nextTick(callback),
@@ -232,7 +243,7 @@ export class LiveSession implements Session, DataHolder {
   }
 }
 
-/** An unawaited rejection must not end the process. A caller that awaits the promise still gets it. */
+/** Keeps an unawaited rejection from ending the process. A caller that awaits the promise still gets it. */
 function handled<T>(done: Promise<T>): Promise<T> {
   done.catch(() => {});
   return done;

@@ -62,6 +62,25 @@ export interface Session extends Partial<SessionData> {
    */
   rotate(options?: RotateOptions): Promise<void>;
   /**
+   * Adds a whole number, 1 by default, to the number in a property, which counts as 0 if it is absent. Resolves to the
+   * sum. Acts at once, in one step of the store: parallel requests all count. A new session is stored first, and so are
+   * unsaved changes of the property.
+   *
+   * Rejects with a `TypeError` that names the property, and writes nothing, if its value is not an integer, or the sum is
+   * not a safe one. Rejects with `SessionGoneError` if the session was destroyed or expired. If the store fails, the
+   * number may have been added, but never twice.
+   */
+  add(name: string, by?: number): Promise<number>;
+  /**
+   * Removes a property, and resolves to its value. Acts at once, in one step of the store: of all parallel requests,
+   * exactly one gets the value, the others `undefined`. Unsaved changes of the property are saved first.
+   *
+   * Rejects with `SessionGoneError` if the session was destroyed or expired. If the store fails, the property may have
+   * been removed.
+   */
+  take<Name extends keyof SessionData & string>(name: Name): Promise<SessionData[Name] | undefined>;
+  take(name: string): Promise<unknown>;
+  /**
    * Renews the expiry with this request, even if less than the part `touchAfter` of the lifetime has passed. Does nothing
    * in a passive request.
    */

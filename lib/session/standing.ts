@@ -64,10 +64,20 @@ export function after(event: Event, standing: Standing): Standing {
 }
 
 /**
- * A call on a session. `joinGroup` is a join with a limit, which acts at once; `group` is any other join or leave, which the store gets only with the next save. `assign` is a change
- * that the commit saves.
+ * A call on a session. `joinGroup` is a join with a limit, which acts at once. `group` is any other join or leave, which
+ * the store gets only with the next save. `assign` is a change that the commit saves.
  */
-export type Call = 'joinGroup' | 'save' | 'reload' | 'destroy' | 'regenerate' | 'rotate' | 'group' | 'assign';
+export type Call =
+  | 'joinGroup'
+  | 'save'
+  | 'reload'
+  | 'destroy'
+  | 'regenerate'
+  | 'rotate'
+  | 'add'
+  | 'take'
+  | 'group'
+  | 'assign';
 
 /** What a call does in a standing: it acts, does nothing, or fails with an error. */
 export function verdictOn(call: Call, standing: Standing): 'acts' | 'does nothing' | Error {
@@ -97,6 +107,8 @@ function verdictOnGone(call: Call): 'acts' | 'does nothing' | Error {
     case 'save':
     case 'reload':
     case 'rotate':
+    case 'add':
+    case 'take':
       return new SessionGoneError(call);
     // The store knows whether an ended session may still have a successor.
     case 'regenerate':

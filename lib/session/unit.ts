@@ -1,5 +1,5 @@
 import { isGoneError, SessionGoneError } from '../contract/errors.js';
-import type { SessionRecord } from '../contract/record.js';
+import type { SessionChange, SessionRecord, SessionUpdate } from '../contract/record.js';
 import type { Token } from '../token/token.js';
 import { Calls } from './calls.js';
 import type { Client } from './client.js';
@@ -158,6 +158,20 @@ export class SessionUnit {
       state.renewal = 'failed';
       return true;
     }
+  }
+
+  /** Sends a change that acts at once. Rejects with a `SessionGoneError` if the session has ended. */
+  async act(state: SessionState, change: SessionChange, operation: string): Promise<SessionUpdate> {
+    const updated = await this.config.store.update(state.record!, change);
+    if (!updated) {
+      state.note({ type: 'gone' });
+      throw new SessionGoneError(operation);
+    }
+    if (updated.secretHash !== state.token!.secretHash) {
+      state.note({ type: 'superseded' });
+      this.#notice = withoutTokenOf(state, this.#notice);
+    }
+    return updated;
   }
 
   async #sendNow(state: SessionState, save: Save): Promise<boolean> {

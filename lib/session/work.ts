@@ -20,6 +20,7 @@ import { retirePrevious } from './rotation.js';
 import type { Save } from './save-plan.js';
 import type { SessionState } from './state.js';
 import { SessionUnit } from './unit.js';
+import { add, take } from './values.js';
 import type { SessionView } from './view.js';
 
 /**
@@ -34,7 +35,7 @@ export class SessionWork implements SessionActions {
   /** The session that came from the cache, until it is read. */
   #cached: CachedSession | undefined;
   #refreshing: Promise<void> | undefined;
-  /** Whether the handler has saved or rotated the session. Its other calls put another session in its place. */
+  /** Whether the handler has saved or rotated the session, or called `add` or `take`. Its other calls put another session in its place. */
   #hasCalled = false;
 
   /** When its session was read, by the store's clock; `undefined` before that. */
@@ -215,6 +216,16 @@ export class SessionWork implements SessionActions {
 
   absoluteExpiryOf(session: LiveSession): number {
     return absoluteExpiryOf(LiveSession.stateOf(session), this.#config);
+  }
+
+  addValue(session: LiveSession, name: string, by: number): Promise<number> {
+    this.#hasCalled = true;
+    return add(this.#unit, session, name, by);
+  }
+
+  takeValue(session: LiveSession, name: string): Promise<unknown> {
+    this.#hasCalled = true;
+    return take(this.#unit, session, name);
   }
 
   unreadable(id: string, name: string): void {
