@@ -3,6 +3,7 @@ import {
   changesProperties,
   cookieTextIn,
   diffData,
+  isPropertyUnsaved,
   loadData,
   PARSE,
   StoredData,
@@ -75,6 +76,25 @@ describe('the difference from the stored data', () => {
     const { session, diff } = loaded({ user: '"ann"', cart: '["a"]', long: LONG, bad: '{' });
     change(session);
     expect(diff()).toEqual(expected);
+  });
+
+  it.each<[string, Change, name: string, isUnsaved: boolean]>([
+    ['nothing', () => {}, 'user', false],
+    ['nothing', () => {}, 'bad', false],
+    ['nothing', () => {}, 'absent', false],
+    ['the same value', (session) => (session['user'] = 'ann'), 'user', false],
+    ['another value', (session) => (session['user'] = 'bob'), 'user', true],
+    ['another value of another property', (session) => (session['n'] = 1), 'user', false],
+    ['a change inside a value', ({ cart }) => (cart as string[]).push('b'), 'cart', true],
+    ['a new property', (session) => (session['n'] = 1), 'n', true],
+    ['a deleted property', (session) => delete session['user'], 'user', true],
+    ['a property that is now undefined', (session) => (session['user'] = undefined), 'user', true],
+    ['a read of a long value', ({ long }) => void long, 'long', false],
+    ['a value in the place of what could not be read', (session) => (session['bad'] = 1), 'bad', true],
+  ])('of one property is right after %s', (_, change, name, isUnsaved) => {
+    const { session, data } = loaded({ user: '"ann"', cart: '["a"]', long: LONG, bad: '{' });
+    change(session);
+    expect(isPropertyUnsaved(session, data.snapshot, name)).toBe(isUnsaved);
   });
 
   it('includes the serialized cookie, changed or removed', () => {

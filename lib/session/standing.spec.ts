@@ -39,19 +39,29 @@ const STANDINGS = {
 type Name = keyof typeof STANDINGS;
 
 describe('a call', () => {
-  const CALLS: Call[] = ['save', 'reload', 'destroy', 'regenerate', 'rotate', 'group', 'assign'];
+  const CALLS: Call[] = [
+    'save',
+    'reload',
+    'destroy',
+    'regenerate',
+    'rotate',
+    'add',
+    'take',
+    'group',
+    'assign',
+  ];
   /** In the order of CALLS: `acts`, `-` for nothing, `gone` for a `SessionGoneError` of the call, or the very error. */
   const TABLE: Record<Name, (string | Error)[]> = {
-    new: ['acts', 'gone', 'acts', 'acts', '-', 'acts', 'acts'],
-    current: ['acts', 'acts', 'acts', 'acts', 'acts', 'acts', 'acts'],
-    superseded: ['acts', 'acts', 'acts', 'acts', '-', 'acts', 'acts'],
+    new: ['acts', 'gone', 'acts', 'acts', '-', 'acts', 'acts', 'acts', 'acts'],
+    current: ['acts', 'acts', 'acts', 'acts', 'acts', 'acts', 'acts', 'acts', 'acts'],
+    superseded: ['acts', 'acts', 'acts', 'acts', '-', 'acts', 'acts', 'acts', 'acts'],
     offline: CALLS.map(() => unreachable),
-    'left, current': ['gone', 'gone', 'acts', 'acts', 'gone', 'acts', '-'],
-    'left, offline': ['gone', 'gone', unreachable, unreachable, 'gone', unreachable, '-'],
-    destroyed: ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
-    regenerated: ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
-    'ended elsewhere': ['gone', 'gone', '-', 'acts', 'gone', 'acts', '-'],
-    'rejected at login': ['gone', 'gone', '-', 'acts', 'gone', 'acts', rejection],
+    'left, current': ['gone', 'gone', 'acts', 'acts', 'gone', 'gone', 'gone', 'acts', '-'],
+    'left, offline': ['gone', 'gone', unreachable, unreachable, 'gone', 'gone', 'gone', unreachable, '-'],
+    destroyed: ['gone', 'gone', '-', 'acts', 'gone', 'gone', 'gone', 'acts', '-'],
+    regenerated: ['gone', 'gone', '-', 'acts', 'gone', 'gone', 'gone', 'acts', '-'],
+    'ended elsewhere': ['gone', 'gone', '-', 'acts', 'gone', 'gone', 'gone', 'acts', '-'],
+    'rejected at login': ['gone', 'gone', '-', 'acts', 'gone', 'gone', 'gone', 'acts', rejection],
   };
 
   it.each(
