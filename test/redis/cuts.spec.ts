@@ -169,68 +169,133 @@ describe.each(['url', 'client'] as const)('a store of a %s whose connection is c
   );
 });
 
-describe('a create that reached the server before the cut', () => {
-  it.each(['url', 'client'] as const)('is not run again by a store of a %s', async (kind) => {
+interface Cut {
+  cut: RedisStore;
+  intact: RedisStore;
+  proxies: RedisProxy[];
+}
+
+/** The call for a session, whose connection is cut after its script has reached the server. Rejects as it does. */
+async function cutAfter({ cut, proxies }: Cut, id: string, call: () => Promise<unknown>): Promise<void> {
+  for (const proxy of proxies) proxy.reset();
+  const isCut = Promise.race(
+    proxies.map((proxy) => proxy.cut({ matching: new RegExp(`^EVALSHA .*${id}`), when: 'after' })),
+  );
+  const rejection = expect(call()).rejects.toMatchObject({ name: 'SessionStoreError' });
+  await isCut;
+  await rejection;
+  // Reconnected, on the connection for writes and on the one for reads.
+  await eventually(() => cut.create(aRecord(`${id} again`)));
+  await eventually(async () => (await cut.read(`${id} again`)) !== undefined);
+}
+
+/** An add and a take whose connections are cut have acted once. */
+async function actOnce(own: Cut): Promise<void> {
+  const { cut, intact } = own;
+  const id = randomUUID();
+  await intact.create(aRecord(id, { data: { visits: '5', code: '"1"' } }));
+  // Each server has the scripts, so that each call is one command.
+  const others = Array.from({ length: 64 }, () => aRecord(randomUUID()));
+  await Promise.all(
+    others.map(async (other) => {
+      await cut.create(other);
+      await cut.update(other, { add: { name: 'n', by: 1 } });
+      await cut.update(other, { take: 'n' });
+    }),
+  );
+  await cutAfter(own, id, () => cut.update({ id }, { add: { name: 'visits', by: 1 } }));
+  expect((await intact.read(id))?.data['visits']).toBe('6');
+  // Sent again later, it would take this one.
+  const setAgain = { set: { code: '"2"' } };
+  await cutAfter(own, id, async () => {
+    const taking = cut.update({ id }, { take: 'code' });
+    void taking.catch(() => {});
+    await eventually(async () => (await intact.read(id))?.data['code'] === undefined);
+    await intact.update({ id }, setAgain);
+    return taking;
+  });
+  expect((await intact.read(id))?.data).toEqual({ visits: '6', code: '"2"' });
+}
+
+describe('an add and a take that reached the server before the cut', () => {
+  it.each(['url', 'client'] as const)('are not run again by a store of a %s', async (kind) => {
     const { cut, intact, proxy, close } = await pair(kind);
     try {
-      await staysGone(cut, intact, [proxy]);
+      await actOnce({ cut, intact, proxies: [proxy] });
     } finally {
       await close();
     }
   });
 
-  // With a retry strategy the connections of a Cluster stay, and would resend what they sent.
+  it.each(['cluster', 'client'] as const)(
+    'are not run again by a Cluster whose nodes reconnect (%s)',
+    async (kind) => {
+      const { own, close } = await clusterPair(kind);
+      try {
+        await actOnce(own);
+      } finally {
+        await close();
+      }
+    },
+  );
+});
+
+describe('a create that reached the server before the cut', () => {
+  it.each(['url', 'client'] as const)('is not run again by a store of a %s', async (kind) => {
+    const { cut, intact, proxy, close } = await pair(kind);
+    try {
+      await staysGone({ cut, intact, proxies: [proxy] });
+    } finally {
+      await close();
+    }
+  });
+
   it.each(['cluster', 'client'] as const)(
     'is not run again by a Cluster whose nodes reconnect (%s)',
     async (kind) => {
-      const nodes = inject('redisCluster').nodes;
-      const proxies = await Promise.all(nodes.map((node) => RedisProxy.to(node)));
-      const natMap = Object.fromEntries(
-        nodes.map(({ host, port }, at) => [
-          `${host}:${port}`,
-          { host, port: (proxies[at] as RedisProxy).port },
-        ]),
-      );
-      const options = { natMap, clusterNodeRetryStrategy: () => 100 };
-      const startup = proxies.map(({ host, port }) => ({ host, port }));
-      const client = kind === 'client' ? new Cluster(startup, options) : undefined;
-      const prefix = randomUUID();
-      const cut = new RedisStore({
-        ...(client ? { client } : { cluster: { nodes: startup, options } }),
-        prefix,
-      });
-      const intact = new RedisStore({ cluster: { nodes }, prefix });
+      const { own, close } = await clusterPair(kind);
       try {
-        await Promise.all([cut.open(), intact.open()]);
-        await staysGone(cut, intact, proxies);
+        await staysGone(own);
       } finally {
-        await Promise.all([cut.close(), intact.close()]);
-        client?.disconnect();
-        await Promise.all(proxies.map((proxy) => proxy.close()));
+        await close();
       }
     },
   );
 
-  async function staysGone(cut: RedisStore, intact: RedisStore, proxies: RedisProxy[]): Promise<void> {
+  async function staysGone(own: Cut): Promise<void> {
+    const { cut, intact } = own;
     // Each server has the script, so the create is one command.
     await Promise.all(Array.from({ length: 64 }, () => cut.create(aRecord(randomUUID()))));
     const record = aRecord(randomUUID(), { groups: ['g'] });
-    for (const proxy of proxies) proxy.reset();
-    const isCut = Promise.race(
-      proxies.map((proxy) => proxy.cut({ matching: new RegExp(`^EVALSHA .*${record.id}`), when: 'after' })),
-    );
-    const creating = cut.create(record);
-    const rejection = expect(creating).rejects.toMatchObject({
-      name: 'SessionStoreError',
-      operation: 'create',
+    await cutAfter(own, record.id, async () => {
+      const creating = cut.create(record);
+      void creating.catch(() => {});
+      await eventually(() => intact.destroy(record.id));
+      return creating;
     });
-    await isCut;
-    expect(await intact.destroy(record.id)).toBe(true);
-    await rejection;
-    // Reconnected, on the connection for creates and on the one for reads.
-    await eventually(() => cut.create(aRecord(`${record.id} again`)));
-    await eventually(async () => (await cut.read(`${record.id} again`)) !== undefined);
     expect(await cut.read(record.id)).toBeUndefined();
     expect(await intact.count('g')).toBe(0);
   }
 });
+
+/** The same as `pair`, for a Cluster. With a retry strategy its connections stay, and would resend what they sent. */
+async function clusterPair(kind: 'cluster' | 'client'): Promise<{ own: Cut; close(): Promise<void> }> {
+  const nodes = inject('redisCluster').nodes;
+  const proxies = await Promise.all(nodes.map((node) => RedisProxy.to(node)));
+  const natMap = Object.fromEntries(
+    nodes.map(({ host, port }, at) => [`${host}:${port}`, { host, port: (proxies[at] as RedisProxy).port }]),
+  );
+  const options = { natMap, clusterNodeRetryStrategy: () => 100 };
+  const startup = proxies.map(({ host, port }) => ({ host, port }));
+  const client = kind === 'client' ? new Cluster(startup, options) : undefined;
+  const prefix = randomUUID();
+  const cut = new RedisStore({ ...(client ? { client } : { cluster: { nodes: startup, options } }), prefix });
+  const intact = new RedisStore({ cluster: { nodes }, prefix });
+  const close = async () => {
+    await Promise.all([cut.close(), intact.close()]);
+    client?.disconnect();
+    await Promise.all(proxies.map((proxy) => proxy.close()));
+  };
+  await Promise.all([cut.open(), intact.open()]);
+  return { own: { cut, intact, proxies }, close };
+}
