@@ -25,6 +25,7 @@ const session = sessionMiddleware({
   secret: 'clocks',
   store: new Store(JSON.parse(options)),
   cookie: { maxAge: 3_600_000 },
+  absoluteTimeout: 36_000_000,
   logger: { warn: log, error: log },
 });
 const app = express();
@@ -46,6 +47,10 @@ app.get('/rotate', async (req, res) => {
 app.get('/', (req, res) => {
   const { user = null, writes = 0, cookie } = req.session;
   res.json({ user, writes, left: cookie.maxAge });
+});
+app.get('/expires', (req, res) => {
+  const { idleExpiresAt, absoluteExpiresAt } = req.session;
+  res.json({ idleExpiresAt, absoluteExpiresAt });
 });
 app.get('/logged', (_req, res) => res.json(logged));
 const server = app.listen(0, '127.0.0.1', () => process.send(server.address().port));

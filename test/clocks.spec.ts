@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { Browser } from './http/browser.js';
 
+const SECOND = 1000;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
@@ -90,5 +91,34 @@ describe.each(STORES)(
         ]);
       },
     );
+
+    it.each([5 * MINUTE, -5 * MINUTE])(
+      'says of a session when it expires, to a second (moved by %i ms)',
+      async (moved) => {
+        const options = optionsOf();
+        const [right, wrong] = await Promise.all([urlOf(0, store, options), urlOf(moved, store, options)]);
+        const expiries = async (url: string, cookies = new Map<string, string>()): Promise<Expiries> => {
+          const browser = new Browser(url);
+          for (const [name, value] of cookies) browser.cookies.set(name, value);
+          return (await browser.get('/expires')).json();
+        };
+        const isIn = (duration: number) =>
+          expect.toSatisfy((at: number) => Math.abs(at - Date.now() - duration) <= SECOND);
+        const expected = { idleExpiresAt: isIn(HOUR), absoluteExpiresAt: isIn(10 * HOUR) };
+
+        for (const url of [wrong, right]) {
+          const browser = new Browser(url);
+          await browser.get('/login');
+          for (const at of [right, wrong]) expect(await expiries(at, browser.cookies)).toEqual(expected);
+        }
+        // One that is not stored yet would expire as late.
+        for (const at of [right, wrong]) expect(await expiries(at)).toEqual(expected);
+      },
+    );
   },
 );
+
+interface Expiries {
+  idleExpiresAt: number;
+  absoluteExpiresAt: number;
+}
