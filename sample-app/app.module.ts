@@ -7,7 +7,6 @@ import { AdminModule } from './admin/admin.module.js';
 import { ApiModule } from './api/api.module.js';
 import { HomeModule } from './home/home.module.js';
 import { PagesModule } from './pages/pages.module.js';
-import { MAX_AGE } from './session-data.js';
 import { ShopModule } from './shop/shop.module.js';
 import { StoreOutage } from './store/outage.js';
 import { OutageStore } from './store/outage.store.js';
@@ -22,7 +21,8 @@ import { createStore } from './store/stores.js';
       inject: [ConfigService, StoreOutage],
       useFactory: async (config: ConfigService, outage: StoreOutage) => ({
         secret: config.getOrThrow<string>('SESSION_SECRET'),
-        cookie: { maxAge: MAX_AGE },
+        cookie: { maxAge: Number(config.getOrThrow<string>('IDLE_TIMEOUT')) },
+        rotateAfter: 15 * 60_000,
         store: new OutageStore(await createStore(config), outage),
       }),
     }),

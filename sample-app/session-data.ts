@@ -22,9 +22,6 @@ declare module 'nestjs-session-stores' {
   }
 }
 
-/** How long an unused session lives, in milliseconds. */
-export const MAX_AGE = 30 * 60_000;
-
 /** How often a session notes that it is in use, in milliseconds. */
 export const SEEN_EVERY = 10_000;
 

@@ -1,5 +1,5 @@
 import { Controller, Query, Sse, type MessageEvent } from '@nestjs/common';
-import { Session } from 'nestjs-session-stores';
+import { Passive, Session } from 'nestjs-session-stores';
 import {
   EMPTY,
   catchError,
@@ -27,6 +27,7 @@ export class AccountEventsController {
 
   /** The page of devices that starts at `after`, whenever it has changed. */
   @Sse()
+  @Passive()
   watch(
     @Query() { after }: AfterDto,
     @Session() { user, id, csrfToken = '' }: Session,

@@ -1,5 +1,5 @@
 import { Controller, Sse, type MessageEvent } from '@nestjs/common';
-import { Session } from 'nestjs-session-stores';
+import { Passive, Session } from 'nestjs-session-stores';
 import type { Observable } from 'rxjs';
 import { PageEvents } from './events.js';
 
@@ -8,7 +8,9 @@ import { PageEvents } from './events.js';
 export class EventsController {
   constructor(private readonly events: PageEvents) {}
 
+  /** Passive, because a page connects again by itself. */
   @Sse()
+  @Passive()
   watch(@Session() session: Session): Observable<MessageEvent> {
     const isSignedIn = session.user !== undefined || session.admin === true;
     return isSignedIn ? this.events.signedIn() : this.events.signedOut();

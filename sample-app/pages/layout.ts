@@ -16,7 +16,7 @@ export const layout = (
         <title>${title} · Kiln</title>
         <link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="/assets/style.css" />
-        ${scripts.map((name) => html`<script src="/assets/${name}.js" type="module"></script>`)}
+        ${scriptsFor(scripts, visitor).map((name) => html`<script src="/assets/${name}.js" type="module"></script>`)}
       </head>
       <body ${events && html`data-events="${events}"`}>
         <a class="skip" href="#main">Skip to the content</a>
@@ -25,7 +25,7 @@ export const layout = (
           ${visitor?.notice !== undefined && html`<p class="notice" role="status">${visitor.notice}</p>`}
           ${main}
         </main>
-        ${footer()}
+        ${visitor?.user !== undefined && stay(visitor)} ${footer()}
       </body>
     </html> `.text;
 
@@ -49,6 +49,18 @@ const who = (user: string, csrf: string): Html =>
     ${csrfField(csrf)}
     <bdi class="name" title="${user}">${user}</bdi>
     <button class="quiet">Sign out</button>
+  </form>`;
+
+const scriptsFor = (scripts: readonly string[], visitor: Visitor | undefined): readonly string[] =>
+  visitor?.user === undefined ? scripts : [...scripts, 'remaining'];
+
+/** Hidden until the session is about to expire. */
+const stay = ({ left, csrf }: Visitor): Html =>
+  html` <form class="stay" method="post" action="/session/stay" data-left="${left}" hidden>
+    ${csrfField(csrf)}
+    <p role="alert">Stay signed in? You will be signed out soon.</p>
+    <output></output>
+    <button class="primary">Stay signed in</button>
   </form>`;
 
 const footer = (): Html =>

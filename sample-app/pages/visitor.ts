@@ -26,6 +26,11 @@ export class Visitor {
     return csrfTokenOf(this.request);
   }
 
+  /** How long the session lives if nothing else is requested, in milliseconds. */
+  get left(): number {
+    return (this.session?.idleExpiresAt ?? 0) - Date.now();
+  }
+
   get notice(): string | undefined {
     return noticeOf(this.request.query);
   }

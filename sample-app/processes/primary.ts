@@ -8,7 +8,7 @@ import { keepWorkers } from './workers.js';
 
 /** Starts the workers, and holds the sessions of those that use `ClusterStore`. */
 export async function start(): Promise<void> {
-  const { workers, host, port, store, secret, adminPassword } = readSettings(process.env);
+  const { workers, host, port, store, idleTimeout, secret, adminPassword } = readSettings(process.env);
   const freePort = await findPort(host, port);
   const password = adminPassword ?? randomText(12);
   serveSessions();
@@ -25,6 +25,7 @@ export async function start(): Promise<void> {
       HOST: host,
       PORT: String(freePort),
       STORE: store,
+      IDLE_TIMEOUT: String(idleTimeout),
       SESSION_SECRET: secret ?? randomText(32),
       ADMIN_PASSWORD: password,
     },

@@ -11,6 +11,7 @@ export function readSettings(env: NodeJS.ProcessEnv) {
     host: HOST,
     port: wholeNumber('PORT', env['PORT'] ?? '3000', 0, 65_535),
     store: STORE,
+    idleTimeout: wholeNumber('IDLE_TIMEOUT', env['IDLE_TIMEOUT'] ?? String(30 * 60_000), 1000, 2 ** 31),
     /** Absent unless it is set. */
     secret: env['SESSION_SECRET'] || undefined,
     adminPassword: env['ADMIN_PASSWORD'] || undefined,

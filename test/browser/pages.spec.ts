@@ -253,6 +253,12 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
     ]);
   });
 
+  it('do not ask whether to stay signed in while there is time', async () => {
+    const { page } = await stage.signedIn('/shop');
+    await page.getByRole('heading', { name: `Hello, ${stage.user}` }).waitFor();
+    expect(await page.getByText('Stay signed in?').isVisible()).toBe(false);
+  });
+
   it('accept no form without the token of its session, no scripts in the markup, and no odd address', async () => {
     const { page, context } = await stage.signedIn('/account');
     const stranger = await stage.device();

@@ -22,10 +22,11 @@ export class Stage {
   private browser!: Browser;
   private readonly visitors: Visitor[] = [];
 
-  constructor(store: string) {
+  /** @param env what else the app gets from its environment */
+  constructor(store: string, env: Record<string, string> = {}) {
     // Installing Chromium takes long.
     beforeAll(async () => {
-      [this.app, this.browser] = await Promise.all([SampleApp.start({ STORE: store }), launch()]);
+      [this.app, this.browser] = await Promise.all([SampleApp.start({ STORE: store, ...env }), launch()]);
       this.password = /^http:.* password is (\S+)/.exec(this.app.output)![1]!;
     }, 300_000);
     afterAll(() => Promise.all([this.app?.stop(), this.browser?.close()]));
