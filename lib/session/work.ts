@@ -296,11 +296,11 @@ export class SessionWork implements SessionActions {
 
   /** What a commit must send to the store now. Throws if something must be saved, but cannot be. */
   #due(): Due | undefined {
-    const save = this.#dueSave();
-    const rotate = this.#unit.dueRotation(this.isCached);
-    if (!rotate) return save;
+    const saves = this.#dueSave();
+    const rotates = this.#unit.dueRotation(this.isCached);
+    if (!rotates) return saves;
     // Its outcome decides whether the client may get a cookie.
-    return () => rotate().then(() => this.#dueSave()?.());
+    return () => rotates().then(() => this.#dueSave()?.());
   }
 
   #dueSave(): Due | undefined {

@@ -104,7 +104,7 @@ export const bySocketIo = (name: string, event: string, query: Record<string, st
       async poll() {
         if (!socket.connected) return null;
         const reply = new Promise<unknown>((resolve) => {
-          for (const name of ['user', 'exception', 'disconnect']) socket.once(name, resolve);
+          for (const one of ['user', 'exception', 'disconnect']) socket.once(one, resolve);
         });
         socket.emit(event, {});
         return (await reply) === 'ann' ? 'ann' : null;
