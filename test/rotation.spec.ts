@@ -466,6 +466,17 @@ describe(`clients that load pages in parallel and rotate at random (SEED=${SEED}
     expect(overtaken / rotations).toBeLessThan(20 / 1000);
   }, 600_000);
 
+  it('are logged out by fewer than 3 of 1000 rotations that happen by themselves', async () => {
+    const { rotations, logouts, overtaken } = await simulate({
+      seed: SEED,
+      // They are rare, so each takes long.
+      rotations: ROTATIONS * 0.4,
+      loss: 0.1,
+      rotateAfter: 10_000,
+    });
+    expect((logouts + overtaken) / rotations).toBeLessThan(3 / 1000);
+  }, 600_000);
+
   // A session layer that lacks one rule must fail, which shows that the simulation can detect it.
   it.each<{ rule: string; see: (record: SessionRecord) => SessionRecord }>([
     {

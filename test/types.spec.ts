@@ -220,6 +220,7 @@ it('the entry point for apps exports nothing that only authors of stores need', 
   const offered = Object.keys(await import('nestjs-session-stores'));
   expect(offered.toSorted()).toEqual([
     'FreshSession',
+    'Passive',
     'SESSION_MIDDLEWARE',
     'Session',
     'SessionGoneError',

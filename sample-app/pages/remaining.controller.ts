@@ -2,7 +2,7 @@ import { Controller, Get, Header, HttpCode, Post, UseGuards } from '@nestjs/comm
 import { Passive, Session, SessionStore } from 'nestjs-session-stores';
 import { CsrfGuard } from './csrf.js';
 
-/** How long a session lives if nothing else is requested, in milliseconds; 0 if nobody is signed in. */
+/** How long a session lives if nothing else is requested, in milliseconds; 0 if no user is signed in. */
 interface Remaining {
   left: number;
 }

@@ -23,6 +23,8 @@ export interface Simulation {
   loss: number;
   /** The cookies' maxAge in milliseconds. By default they end with the browser, and only rotations send them again. */
   maxAge?: number;
+  /** The option `rotateAfter`. With it, no handler rotates. */
+  rotateAfter?: number;
   /** After how many rotations all clients pause for an hour; by default they never do. */
   pauseEvery?: number;
   /** Changes the records that the session layer reads, to show what its rules are good for. */
@@ -52,6 +54,7 @@ export async function simulate({
   rotations,
   loss,
   maxAge,
+  rotateAfter,
   pauseEvery = Infinity,
   see = (record) => record,
 }: Simulation): Promise<Outcome> {
@@ -76,12 +79,12 @@ export async function simulate({
       '/rotate': async (session, req) => {
         const user: unknown = session['user'];
         await sleep(Number(req.query['ms']) / 2);
-        await session.rotate({ grace: GRACE });
+        if (rotateAfter === undefined) await session.rotate({ grace: GRACE });
         await sleep(Number(req.query['ms']) / 2);
         return user;
       },
     },
-    { store, cookie: { maxAge } },
+    { store, rotateAfter, cookie: { maxAge } },
   );
   const outcome: Outcome = { requests: 0, rotations: 0, logouts: 0, overtaken: 0, pauses: 0, paused: 0 };
   const pause = new Pause(store, pauseEvery);

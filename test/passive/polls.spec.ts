@@ -9,7 +9,7 @@ import { byGraphql, byHttp, bySocketIo, bySubscriptions, byWs, type Way } from '
 const SECOND = 1000;
 const IDLE_TIMEOUT = process.env['LONG'] ? 20 * SECOND : 3 * SECOND;
 
-const PASSIVE: Way[] = [
+const passiveWays = (): Way[] => [
   byHttp('a handler with @Passive()', '/passive'),
   byHttp('a controller with @Passive()', '/passive-class'),
   byHttp('the option passive', '/active?poll'),
@@ -20,7 +20,7 @@ const PASSIVE: Way[] = [
   byGraphql('a query with @Passive()', '{ passive }'),
   byGraphql('GraphQL with the option passive', '{ active }', '/graphql?poll'),
 ];
-const ACTIVE: Way[] = [
+const activeWays = (): Way[] => [
   byHttp('a handler', '/active'),
   byGraphql('a query', '{ active }'),
   byGraphql('a query with and one without @Passive()', '{ passive active }'),
@@ -31,24 +31,24 @@ const PLATFORMS = [
     platform: 'Express and ws',
     start: () => startPassiveApp(new ExpressAdapter(), 'ws', IDLE_TIMEOUT),
     passive: [
-      ...PASSIVE,
+      ...passiveWays(),
       byWs('a message with @Passive()', 'passive'),
       byWs('a WebSocket with the option passive', 'active', '/?poll'),
     ],
-    active: [...ACTIVE, byWs('a message', 'active')],
+    active: [...activeWays(), byWs('a message', 'active')],
   },
   {
     platform: 'Fastify and Socket.IO',
     start: () => startPassiveApp(new FastifyAdapter(), 'Socket.IO', IDLE_TIMEOUT),
     passive: [
-      ...PASSIVE,
+      ...passiveWays(),
       // The adapter for ws rejects WebSockets that are not its own.
       bySubscriptions('a query with @Passive() over a WebSocket', '{ passive }'),
       bySubscriptions('a WebSocket of GraphQL with the option passive', '{ active }', '/graphql?poll'),
       bySocketIo('a message with @Passive()', 'passive'),
       bySocketIo('a socket with the option passive', 'active', { poll: '' }),
     ],
-    active: [...ACTIVE, bySocketIo('a message', 'active')],
+    active: [...activeWays(), bySocketIo('a message', 'active')],
   },
 ];
 
@@ -97,43 +97,45 @@ async function polled({ url, sessions }: PassiveApp, way: Way): Promise<Polled> 
   return { lived, expiries: [...expiries], first: users[0]!, last: users.at(-1)!, cookies: [...cookies] };
 }
 
-describe.each(PLATFORMS)('a session on $platform', ({ start, passive, active }) => {
-  let app: PassiveApp;
+describe('a session', () => {
+  const apps: PassiveApp[] = [];
   const outcomes = new Map<Way, Polled>();
 
-  // All poll at the same time, because it takes three idle timeouts.
+  // All are polled at the same time, because it takes three idle timeouts.
   beforeAll(
     async () => {
-      app = await start();
-      await Promise.all(
-        [...passive, ...active].map(async (way) => outcomes.set(way, await polled(app, way))),
-      );
+      const polls = PLATFORMS.map(async ({ start, passive, active }) => {
+        const app = await start();
+        apps.push(app);
+        const done = [...passive, ...active].map(async (way) => outcomes.set(way, await polled(app, way)));
+        await Promise.all(done);
+      });
+      await Promise.all(polls);
     },
     4 * IDLE_TIMEOUT + 20 * SECOND,
   );
-  afterAll(() => app?.close());
+  afterAll(() => Promise.all(apps.map((app) => app.close())));
 
-  it.each(passive)('that is polled by $name expires as if it were not polled', (way) => {
-    const { lived, expiries, last, cookies } = outcomes.get(way)!;
-    expect(lived).toBeGreaterThan(IDLE_TIMEOUT - SECOND);
-    expect(lived).toBeLessThan(IDLE_TIMEOUT + SECOND);
-    expect({ renewals: expiries.length - 1, last, cookies }).toEqual({
-      renewals: 0,
-      last: null,
-      cookies: [],
+  describe.each(PLATFORMS)('on $platform', ({ passive, active }) => {
+    it.each(passive)('that is polled by $name expires as if it were not polled', (way) => {
+      const { lived, expiries, last, cookies } = outcomes.get(way)!;
+      expect(lived).toBeGreaterThan(IDLE_TIMEOUT - SECOND);
+      expect(lived).toBeLessThan(IDLE_TIMEOUT + SECOND);
+      const expected = { renewals: 0, last: null, cookies: [] };
+      expect({ renewals: expiries.length - 1, last, cookies }).toEqual(expected);
     });
-  });
 
-  it.each(passive.filter(({ name }) => !name.includes('reject')))(
-    'that is polled by $name can be read',
-    (way) => {
-      expect(outcomes.get(way)!.first).toBe('ann');
-    },
-  );
+    it.each(passive.filter(({ name }) => !name.includes('reject')))(
+      'that is polled by $name can be read',
+      (way) => {
+        expect(outcomes.get(way)!.first).toBe('ann');
+      },
+    );
 
-  it.each(active)('that is used by $name is renewed', (way) => {
-    const { lived, expiries, last } = outcomes.get(way)!;
-    expect({ lived, last }).toEqual({ lived: undefined, last: 'ann' });
-    expect(expiries.length).toBeGreaterThan(3);
+    it.each(active)('that is used by $name is renewed', (way) => {
+      const { lived, expiries, last } = outcomes.get(way)!;
+      expect({ lived, last }).toEqual({ lived: undefined, last: 'ann' });
+      expect(expiries.length).toBeGreaterThan(3);
+    });
   });
 });
