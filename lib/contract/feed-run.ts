@@ -1,5 +1,6 @@
 import { Deadlines } from './deadline.js';
 import type { OpenFeed, SessionFeedEvent, SessionFeedSource } from './feed.js';
+import { currentMoment, instantOf, type Moment } from './moment.js';
 
 /** How old `completeUntil` may be while a feed is live, in milliseconds. A probe without a response after that is lost. */
 export const FEED_TIMEOUT = 1000;
@@ -18,11 +19,11 @@ const LONGEST_PAUSE = 1000;
 export class FeedRun {
   /** Resolves once the feed is live. Rejects if the first source fails before that, which ends the run. */
   readonly begun: Promise<void>;
-  /** When the newest answered probe was sent, by `performance.now()`. `-Infinity` unless the feed is live. */
-  completeUntil = -Infinity;
   readonly #open: OpenFeed;
   readonly #tell: (event: SessionFeedEvent) => void;
   readonly #probes = new Deadlines(FEED_TIMEOUT);
+  /** When the newest answered probe was sent. `undefined` unless the feed is live. */
+  #probedAt: Moment | undefined;
   #isClosed = false;
   /** Gives the current source up. */
   #leave: ((reason: string) => void) | undefined;
@@ -34,7 +35,15 @@ export class FeedRun {
   }
 
   get isLive(): boolean {
-    return this.completeUntil > -Infinity;
+    return this.#probedAt !== undefined;
+  }
+
+  /**
+   * When the newest answered probe was sent, by `performance.now()`, as if that clock went on while the machine is
+   * suspended. `-Infinity` unless the feed is live.
+   */
+  get completeUntil(): number {
+    return this.#probedAt ? instantOf(this.#probedAt) : -Infinity;
   }
 
   close(): void {
@@ -76,16 +85,16 @@ export class FeedRun {
         if (ids > MOST_EARLY) line.break('too many changes while it began');
       });
       for (;;) {
-        const sentAt = performance.now();
+        const sentAt = currentMoment();
         await line.orBroken(this.#probes.run(() => source.probe(), lateProbe));
         const isNew = !this.isLive;
-        this.completeUntil = sentAt;
+        this.#probedAt = sentAt;
         if (isNew) {
           this.#tell({ type: 'live' });
           for (const event of early.splice(0)) this.#tell(event);
           begin();
         }
-        const left = sentAt + PROBE_EVERY - performance.now();
+        const left = sentAt.steady + PROBE_EVERY - performance.now();
         if (left > 0) await line.orBroken(idle(left));
       }
     } catch (error) {
@@ -96,7 +105,7 @@ export class FeedRun {
 
   #lose(reason: string): void {
     if (!this.isLive) return;
-    this.completeUntil = -Infinity;
+    this.#probedAt = undefined;
     if (!this.#isClosed) this.#tell({ type: 'lost', reason });
   }
 }

@@ -24,7 +24,8 @@ export interface SessionWatch {
   /**
    * Everything that was acknowledged before this instant of `performance.now()` has been heard. `-Infinity` after `lost`.
    * It is the instant at which the newest answered probe was sent. Compare it with the clock at every use: a process that
-   * was stopped finds it in the past, whatever it received meanwhile.
+   * was stopped finds it in the past, whatever it received meanwhile. So does one whose machine was suspended, although
+   * `performance.now()` stood still: it is moved back by as much as `Date.now()` has jumped ahead since the probe.
    */
   readonly completeUntil: number;
   /** Whether it hears nothing any more: it was closed, or its store was. */

@@ -5,6 +5,7 @@ import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
+import { moveClocks, untilFresh } from './clocks.js';
 import { HeldStore } from './held.store.js';
 
 let inner: HeldStore;
@@ -283,6 +284,21 @@ describe('a cached session is fresh', () => {
     // As in a process that was stopped: it has had no timer since.
     clock.mockReturnValue(now + FEED_TIMEOUT + 1);
     expect(store.cached('k')).toBeUndefined();
+  });
+
+  it('and not after the machine was suspended, during which only the wall clock goes on', async () => {
+    const store = await opened();
+    expect(store.cached('k')).toBeDefined();
+    moveClocks({ wall: 10 * FEED_TIMEOUT });
+    expect(store.cached('k')).toBeUndefined();
+    await untilFresh(inner);
+    expect(store.cached('k')).toBeDefined();
+  });
+
+  it('although the wall clock was set back', async () => {
+    const store = await opened();
+    moveClocks({ wall: -10 * FEED_TIMEOUT });
+    expect(store.cached('k')).toBeDefined();
   });
 
   it('and no longer once the feed does not respond', async () => {
