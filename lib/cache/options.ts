@@ -7,7 +7,7 @@ export interface CachedStoreOptions {
   maxSessions?: number | undefined;
   /** How long the texts of the cached sessions are at most, in UTF-16 units; default 67 108 864 (64 MiB). */
   maxBytes?: number | undefined;
-  /** How long a session is cached at most, in milliseconds; default 60 000, `Infinity` for no limit. */
+  /** How long a session is cached at most, in milliseconds; default `Infinity`, no limit. */
   maxAge?: number | undefined;
 }
 
@@ -24,8 +24,11 @@ const MAX_SESSIONS = 10_000;
 /** Enough for sessions of 6 kB. A session may have 1 MiB, of which `maxSessions` would be 10 GiB. */
 const MAX_BYTES = 2 ** 26;
 
-/** A session that was changed past this package, as by a console of the backend, may not be announced. */
-const MAX_AGE = 60_000;
+/**
+ * What bounds how stale a session may be is the feed, not its age: all that is written through the contract is announced. A
+ * limit would cost a read per session whenever it is over.
+ */
+const MAX_AGE = Infinity;
 
 /** Checks the options of a cached store, and adds defaults. Throws a `TypeError` that says what to write instead. */
 export function resolveLimits(options: CachedStoreOptions = {}): RecordLimits {

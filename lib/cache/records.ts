@@ -43,6 +43,17 @@ export class CachedRecords {
     this.#kept.set(id, { record, readAt });
   }
 
+  /** The record of a session, however old. Does not count as a use. */
+  get(id: string): SessionRecord | undefined {
+    return this.#kept.peek(id)?.record;
+  }
+
+  /** Moves the expiry of a session that is kept. Its record may be in use, and is not changed. */
+  renew(id: string, expiresAt: number): void {
+    const kept = this.#kept.peek(id);
+    if (kept) this.#kept.set(id, { record: { ...kept.record, expiresAt }, readAt: kept.readAt });
+  }
+
   /** Returns whether there was one. */
   delete(id: string): boolean {
     return this.#kept.delete(id);

@@ -102,7 +102,8 @@ export class CachedStore extends SessionStoreDecorator {
   }
 
   protected override doUpdate(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
-    return this.#writing(record.id, () => super.doUpdate(record, change));
+    const update = (): Promise<SessionUpdate | undefined> => super.doUpdate(record, change);
+    return isRenewal(change) ? this.#renewing(record.id, update) : this.#writing(record.id, update);
   }
 
   protected override doRotate(
@@ -141,6 +142,27 @@ export class CachedStore extends SessionStoreDecorator {
   }
 
   /**
+   * A renewal changes nothing that a request could see too late, so the session stays in the cache meanwhile. Otherwise
+   * each would cost another read. Only its expiry moves, and only if nothing has dropped the session until the store has
+   * confirmed it. Forgets the session if it is gone or was rotated, or if the outcome is unknown.
+   */
+  async #renewing(
+    id: string,
+    renew: () => Promise<SessionUpdate | undefined>,
+  ): Promise<SessionUpdate | undefined> {
+    const kept = this.#records.get(id);
+    let isSame = false;
+    try {
+      const update = await renew();
+      isSame = update !== undefined && (!kept || isForward(kept, update));
+      if (kept && isSame && this.#records.get(id) === kept) this.#records.renew(id, update!.expiresAt);
+      return update;
+    } finally {
+      if (!isSame) this.#forget(id, 'write');
+    }
+  }
+
+  /**
    * Forgets a session before a write to it is sent, and when that has settled, whatever the outcome: after a timeout, the
    * write may have been done.
    */
@@ -163,4 +185,15 @@ export class CachedStore extends SessionStoreDecorator {
     if (by && this.#records.size > 0) report(() => ({ type: 'invalidated', id: undefined, by }));
     this.#records.clear();
   }
+}
+
+/** Whether a change does nothing but move the expiry forward. */
+function isRenewal({ touch, ...others }: SessionChange): boolean {
+  const isAlone = Object.values(others).every((part) => part === undefined);
+  return isAlone && (!touch || touch.to >= touch.from);
+}
+
+/** Whether a session is still as it is cached, except that it may expire later. */
+function isForward({ secretHash, expiresAt }: SessionRecord, update: SessionUpdate): boolean {
+  return update.secretHash === secretHash && update.expiresAt >= expiresAt;
 }

@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { eventually } from '../eventually.js';
 import { serveApp, type Handler, type TestApp } from '../http/app.js';
 import type { Browser } from '../http/browser.js';
+import { moveClocks, untilFresh } from './clocks.js';
 import { HeldStore } from './held.store.js';
 
 /** A store whose records cannot be changed by those that read them. */
@@ -155,25 +156,24 @@ describe('a request with a cached session', () => {
 
   it('is renewed in the store when that is due, and gets its cookie only then', async () => {
     const { inner, browser } = await twoApps({ cookie: { maxAge: 10_000 } });
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2000 });
-    onTestFinished(() => void vi.useRealTimers());
-    const { writes } = inner;
+    moveClocks({ steady: 2000, wall: 2000 });
+    await untilFresh(inner);
+    const { reads, writes } = inner;
     const renewed = await browser.get('/');
-    expect({ writes: inner.writes - writes, cookies: renewed.setCookies.length }).toEqual({
-      writes: 1,
-      cookies: 1,
-    });
+    const cookies = renewed.setCookies.length;
+    const calls = { reads: inner.reads - reads, writes: inner.writes - writes };
+    expect({ ...calls, cookies }).toEqual({ reads: 0, writes: 1, cookies: 1 });
     vi.spyOn(inner, 'update').mockRejectedValue(new Error('unreachable'));
-    vi.setSystemTime(Date.now() + 2000);
-    await browser.get('/');
+    moveClocks({ steady: 2000, wall: 2000 });
+    await untilFresh(inner);
     const failed = await browser.get('/');
     expect(failed).toMatchObject({ status: 200, setCookies: [] });
   });
 
   it('that has expired is gone, without an event', async () => {
-    const { browser } = await twoApps({ cookie: { maxAge: 1000 } });
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2000 });
-    onTestFinished(() => void vi.useRealTimers());
+    const { browser, inner } = await twoApps({ cookie: { maxAge: 1000 } });
+    moveClocks({ steady: 2000, wall: 2000 });
+    await untilFresh(inner);
     expect((await browser.get('/')).json()).toEqual({ user: null });
   });
 });
