@@ -5,6 +5,8 @@ import { hostTime } from '../stores/feed.reports.mjs';
 /** How many sessions each process keeps alive. */
 const SESSIONS = 50;
 const GROUPS = 5;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 
 /**
  * What a process saw. Instants are of `hostTime`.
@@ -18,7 +20,7 @@ const GROUPS = 5;
  */
 
 /**
- * Reads, changes, rotates, destroys and clears sessions at random, some of another process.
+ * Reads, changes, renews, rotates, destroys and clears sessions at random, some of another process.
  *
  * @param {import('nestjs-session-stores/store').CachedStore} store
  * @param {{ name: string, seed: number, duration: number }} about `name` is that of the process
@@ -40,7 +42,7 @@ export async function storm(store, { name, seed, duration }) {
     const id = `${group}-${name}-${made++}`;
     const now = store.now();
     const record = { id, secretHash: 'h0', data: { a: '0' }, groups: [group], createdAt: now };
-    await store.create({ ...record, expiresAt: now + 3_600_000 });
+    await store.create({ ...record, expiresAt: now + 2 * HOUR });
     report.created.push([id, hostTime()]);
     own.add(id);
     known.push(id);
@@ -57,6 +59,15 @@ export async function storm(store, { name, seed, duration }) {
     report.cleared.push({ group, calledAt, doneAt: hostTime() });
     for (const id of own) if (id.startsWith(`${group}-`)) own.delete(id);
   };
+  const renew = async (id) => {
+    const found = store.cached(id) ?? (await store.read(id));
+    const { expiresAt } = found ?? {};
+    if (found) await store.update(found, { touch: { from: expiresAt, to: expiresAt + MINUTE } });
+  };
+  const shorten = (id) => {
+    const expiresAt = Math.floor(store.now() + (1 + random()) * HOUR);
+    return store.update({ id }, { expiresAt });
+  };
   const look = async () => {
     const { records } = await store.page({ limit: 1000 });
     known = [...new Set([...records.map(({ id }) => id), ...known.slice(-200)])];
@@ -71,6 +82,8 @@ export async function storm(store, { name, seed, duration }) {
     // Rarely: each drops a session from the cache of this process, too.
     if (dice < 0.05) return store.update({ id }, { set: { a: String(++version) } });
     if (dice < 0.07) return store.rotate({ id }, `h${version}`, `h${++version}`, 0);
+    if (dice < 0.09) return renew(id);
+    if (dice < 0.095) return shorten(id);
     if (dice < 0.5) return store.read(id);
     for (const one of known) {
       const at = hostTime();
@@ -110,7 +123,9 @@ export async function disagreements(store, ids) {
     if (!before) continue;
     cached++;
     const isSame = stored?.secretHash === before.secretHash && stored.data.a === before.data.a;
-    if (!isSame) differ.push(id);
+    // That another process has moved it forward is not announced.
+    const isLate = before.expiresAt > (stored?.expiresAt ?? 0);
+    if (!isSame || isLate) differ.push(id);
   }
   return { differ, cached };
 }

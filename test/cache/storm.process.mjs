@@ -7,8 +7,10 @@ const [word, options] = process.argv.slice(2);
 const store = new CachedStore(await openStore(word, options));
 await store.open();
 
-process.on('message', async (task) => {
-  process.send(task.storm ? await storm(store, task.storm) : await disagreements(store, task.disagreements));
+process.on('message', async ({ storm: task, disagreements: ids }) => {
+  // Other messages are those of the store of a cluster.
+  if (task) process.send({ result: await storm(store, task) });
+  if (ids) process.send({ result: await disagreements(store, ids) });
 });
 process.on('disconnect', () => process.exit());
-process.send({ isOpen: true });
+process.send({ result: 'open' });

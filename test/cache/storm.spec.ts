@@ -1,17 +1,18 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import cluster from 'node:cluster';
 import { randomInt, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CachedStore, FEED_TIMEOUT } from 'nestjs-session-stores/store';
-import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { connect } from '../hazelcast/client.js';
 import { Random } from '../http/random.js';
 import { HazelcastProxy } from '../servers/hazelcast.proxy.mjs';
-import { RedisProxy } from '../servers/redis.proxy.mjs';
+import { TcpProxy } from '../servers/tcp.proxy.mjs';
 import { optionsOf, sharedStores } from './shared.stores.js';
 import { disagreements, storm, type StormReport } from './storm.mjs';
 
@@ -39,7 +40,11 @@ it.each(stores)(
     const seed = Number(process.env['STORM_SEED'] ?? randomInt(2 ** 31));
     console.log(`storm on ${word}: STORM_SEED=${seed}`);
     const namespace = randomUUID();
-    const sides = [await here(word, namespace), await there(word, namespace)];
+    // The sessions of a cluster stay in the primary, which is not stopped.
+    const sides =
+      word === 'cluster'
+        ? [await worker(namespace), await worker(namespace)]
+        : [await here(word, namespace), await there(word, namespace)];
     const storms = sides.map((side, at) =>
       side.storm({ name: `p${at}`, seed: seed + at, duration: DURATION }),
     );
@@ -92,19 +97,29 @@ function servedLate(reports: StormReport[]): { id: string; after: number }[] {
 async function here(word: string, namespace: string): Promise<Side> {
   const faults: Side['faults'] = [];
   let inner = sharedStores.find(([one]) => one === word)![1](namespace);
+  const cutAndHold = (proxy: { cut(): unknown; hold(): void; release(): void }): Side['faults'] => [
+    async () => void proxy.cut(),
+    async (random) => {
+      proxy.hold();
+      await wait(random.between(0, 3 * FEED_TIMEOUT));
+      proxy.release();
+    },
+  ];
   if (word === 'redis') {
     const { hostname: host, port } = new URL(inject('redis').url);
-    const proxy = await RedisProxy.to({ host, port: Number(port) });
+    const proxy = await TcpProxy.to({ host, port: Number(port) });
     onTestFinished(() => proxy.close());
-    inner = new RedisStore({ url: proxy.url, prefix: `${namespace}:` });
-    faults.push(
-      async () => proxy.cutAll(),
-      async (random) => {
-        proxy.hold();
-        await wait(random.between(0, 3 * FEED_TIMEOUT));
-        proxy.release();
-      },
-    );
+    inner = new RedisStore({ url: `redis://${proxy.host}:${proxy.port}`, prefix: `${namespace}:` });
+    faults.push(...cutAndHold(proxy));
+  }
+  if (word === 'mongo') {
+    const { hostname: host, port } = new URL(inject('mongo').url);
+    const proxy = await TcpProxy.to({ host, port: Number(port) });
+    onTestFinished(() => proxy.close());
+    // Otherwise the driver would contact the server by the address that it has in its replica set.
+    const uri = `mongodb://${proxy.host}:${proxy.port}/?directConnection=true`;
+    inner = new MongoStore({ uri, collection: namespace });
+    faults.push(...cutAndHold(proxy));
   }
   if (word === 'hazelcast') {
     const proxy = await HazelcastProxy.to(inject('hazelcast').members[0]!);
@@ -126,25 +141,35 @@ async function here(word: string, namespace: string): Promise<Side> {
   };
 }
 
-/** A side in a process of its own, which is stopped and continued. The sessions of a cluster's primary stay in this one. */
-async function there(word: string, namespace: string): Promise<Side> {
-  if (word === 'cluster') {
-    const store = new CachedStore(new ClusterStore({ name: namespace }));
-    await store.open();
-    onTestFinished(() => store.close());
-    return {
-      storm: (task) => storm(store, task),
-      disagreements: (ids) => disagreements(store, ids),
-      faults: [],
-    };
-  }
-  const args = [word, JSON.stringify(optionsOf[word]!(namespace))];
-  const child = fork(join(import.meta.dirname, 'storm.process.mjs'), args, { execArgv: [] });
+/** A side in a process of its own. */
+function there(word: string, namespace: string): Promise<Side> {
+  return sideOf(fork(program, argumentsOf(word, namespace), { execArgv: [] }));
+}
+
+/** A side in a worker of a cluster, of which this process is the primary. */
+function worker(namespace: string): Promise<Side> {
+  onTestFinished(serveSessions());
+  cluster.setupPrimary({ exec: program, args: argumentsOf('cluster', namespace), execArgv: [] });
+  return sideOf(cluster.fork().process);
+}
+
+const program = join(import.meta.dirname, 'storm.process.mjs');
+
+function argumentsOf(word: string, namespace: string): string[] {
+  return [word, JSON.stringify(optionsOf[word]!(namespace))];
+}
+
+/** The side that a process is, which is stopped and continued. */
+async function sideOf(child: ChildProcess): Promise<Side> {
   onTestFinished(() => void child.kill('SIGKILL'));
-  await once(child, 'message');
+  await resultOf(child);
+  const ask = async <T>(task: object): Promise<T> => {
+    child.send(task);
+    return resultOf<T>(child);
+  };
   return {
-    storm: (task) => ask<StormReport>(child, { storm: task }),
-    disagreements: (ids) => ask(child, { disagreements: ids }),
+    storm: (task) => ask<StormReport>({ storm: task }),
+    disagreements: (ids) => ask({ disagreements: ids }),
     faults: [
       async (random) => {
         child.kill('SIGSTOP');
@@ -155,8 +180,14 @@ async function there(word: string, namespace: string): Promise<Side> {
   };
 }
 
-async function ask<T>(child: ChildProcess, task: object): Promise<T> {
-  child.send(task);
-  const [result] = (await once(child, 'message')) as [T];
-  return result;
+/** The next result that a process sends. Its other messages are those of the store of a cluster. */
+function resultOf<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve) => {
+    const listener = ({ result }: { result?: T }): void => {
+      if (result === undefined) return;
+      child.off('message', listener);
+      resolve(result);
+    };
+    child.on('message', listener);
+  });
 }
