@@ -60,6 +60,11 @@ function makeSession(given?: unknown): Handler {
       'session() must not have identities, only a cookie as in express-session: write sessionMiddleware({ identities })',
     );
   }
+  if ('cache' in options) {
+    throw new TypeError(
+      'session() must not have cache: write store: new CachedStore(store), with CachedStore from nestjs-session-stores/store',
+    );
+  }
   if (!secret) deprecate('req.secret; provide secret option');
   return overOurs(complete, checkStore(store)) as Handler;
 }
