@@ -55,9 +55,11 @@ describe('the drop-in for express-session with a CachedStore', () => {
     expect((await stolen.get('/')).json()).toBeNull();
   });
 
-  it('renews with each request of resave: true, and reads nothing after that', async () => {
+  it('renews with each request of resave: true, and reads nothing for that', async () => {
     const { inner, browser } = await serveDropIn({ resave: true });
+    // Like some stores, it announces renewals, after which sessions are read.
     inner.heldEvents = [];
+    await browser.get('/');
     const { reads, writes } = inner;
     for (let n = 0; n < 3; n++) await browser.get('/');
     expect({ reads: inner.reads - reads, writes: inner.writes - writes }).toEqual({ reads: 0, writes: 3 });

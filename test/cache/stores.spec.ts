@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { CachedStore, FEED_TIMEOUT, type SessionStore } from 'nestjs-session-stores/store';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
+import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { connect } from '../hazelcast/client.js';
@@ -149,5 +151,37 @@ describe('a cached session of Hazelcast', () => {
     expect(
       await proxy.roundTripsOf(() => store.update(record, { set: { b: '2' } }) as Promise<unknown>),
     ).toEqual([['replaceIfSame', 'setTtl']]);
+  });
+});
+
+describe('a cached session of Redis', () => {
+  /** A cache in which the session `k` was read, and the deletion of the keys of its store. */
+  async function filled(): Promise<{ store: CachedStore; remove: (pattern: string) => Promise<unknown> }> {
+    const prefix = `${randomUUID()}:`;
+    const store = new CachedStore(new RedisStore({ ...inject('redis'), prefix }));
+    const redis = new Redis(inject('redis').url);
+    await store.open();
+    onTestFinished(async () => {
+      await store.close();
+      redis.disconnect();
+    });
+    await store.create(aRecord('k'));
+    await fill(store, 'k');
+    return { store, remove: async (pattern) => redis.del(await redis.keys(`${prefix}${pattern}`)) };
+  }
+
+  it('is dropped if all keys are deleted past the store', async () => {
+    const { store, remove } = await filled();
+    await remove('*');
+    await eventually(() => store.cached('k') === undefined, { within: FEED_TIMEOUT });
+  });
+
+  it('is dropped by its renewal if its key alone was deleted past the store', async () => {
+    const { store, remove } = await filled();
+    await remove('*:s:k');
+    const record = store.cached('k')!;
+    const { expiresAt } = record;
+    await store.update(record, { touch: { from: expiresAt, to: expiresAt + 1000 } });
+    expect(store.cached('k')).toBeUndefined();
   });
 });
