@@ -1,12 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { MemoryStore } from 'express-session';
-import { CachedStore, FEED_TIMEOUT, type CachedStoreOptions } from 'nestjs-session-stores/store';
-import { fromExpressStore } from 'nestjs-session-stores/stores/express';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { CachedStore, type CachedStoreOptions } from 'nestjs-session-stores/store';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
-import { moveClocks, untilFresh } from './clocks.js';
 import { HeldStore } from './held.store.js';
+import { opened } from './opened.js';
 
 let inner: HeldStore;
 
@@ -17,19 +15,13 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** An open cache around `inner`, in which the session `k` was read. */
-async function opened(options?: CachedStoreOptions): Promise<CachedStore> {
-  const store = new CachedStore(inner, options);
-  await store.open();
-  onTestFinished(() => store.close());
-  await store.create(aRecord('k'));
-  await store.read('k');
-  return store;
-}
+/** The cache around `inner`. */
+const openedStore = async (options?: CachedStoreOptions): Promise<CachedStore> =>
+  (await opened(inner, options)).store;
 
 describe('a cached store', () => {
   it('returns what it has read, without the store, and reads again when it is asked to', async () => {
-    const store = await opened();
+    const store = await openedStore();
     const { reads } = inner;
     expect(store.cached('k')).toMatchObject({ id: 'k', data: { a: '1' } });
     expect(inner.reads).toBe(reads);
@@ -38,12 +30,12 @@ describe('a cached store', () => {
   });
 
   it('returns the record object of the inner store, with its hint', async () => {
-    const store = await opened();
+    const store = await openedStore();
     expect(store.cached('k')).toBe(await store.read('k'));
   });
 
   it('does not cache that a session is absent', async () => {
-    const store = await opened();
+    const store = await openedStore();
     await store.read('other');
     expect(store.cached('other')).toBeUndefined();
     await inner.create(aRecord('other'));
@@ -51,7 +43,7 @@ describe('a cached store', () => {
   });
 
   it('returns nothing that has expired', async () => {
-    const store = await opened();
+    const store = await openedStore();
     await inner.create(aRecord('short', { expiresAt: Date.now() + 50 }));
     await store.read('short');
     expect(store.cached('short')).toBeDefined();
@@ -59,13 +51,13 @@ describe('a cached store', () => {
   });
 
   it('returns nothing that was read longer ago than maxAge', async () => {
-    const store = await opened({ maxAge: 50 });
+    const store = await openedStore({ maxAge: 50 });
     expect(store.cached('k')).toBeDefined();
     await eventually(() => store.cached('k') === undefined);
   });
 
   it('keeps at most maxSessions, those that were used last', async () => {
-    const store = await opened({ maxSessions: 2 });
+    const store = await openedStore({ maxSessions: 2 });
     for (const id of ['l', 'm']) await inner.create(aRecord(id));
     await store.read('l');
     store.cached('k');
@@ -74,7 +66,7 @@ describe('a cached store', () => {
   });
 
   it('keeps texts of at most maxBytes', async () => {
-    const store = await opened({ maxBytes: 1000 });
+    const store = await openedStore({ maxBytes: 1000 });
     await inner.create(aRecord('large', { data: { a: JSON.stringify('x'.repeat(970)) } }));
     await inner.create(aRecord('too large', { data: { a: JSON.stringify('x'.repeat(1000)) } }));
     await store.read('too large');
@@ -90,7 +82,7 @@ describe('a cached store', () => {
   });
 
   it('reads a damaged record', async () => {
-    const store = await opened();
+    const store = await openedStore();
     const damaged = { id: 'x', secretHash: 1, data: null, groups: 'x', previous: {} };
     vi.spyOn(inner, 'read').mockResolvedValueOnce(damaged as never);
     expect(await store.read('k')).toBe(damaged);
@@ -111,7 +103,7 @@ describe('a cached session is dropped', () => {
   it.each(['update', 'rotate', 'destroy', 'regenerate', 'clear'] as const)(
     'when the feed announces a %s elsewhere',
     async (operation) => {
-      const store = await opened();
+      const store = await openedStore();
       expect(store.cached('k')).toBeDefined();
       await OPERATIONS[operation](inner);
       expect(store.cached('k')).toBeUndefined();
@@ -121,7 +113,7 @@ describe('a cached session is dropped', () => {
   it.each(['update', 'rotate', 'destroy', 'regenerate', 'clear'] as const)(
     'before an own %s is sent, and when it has settled',
     async (operation) => {
-      const store = await opened();
+      const store = await openedStore();
       inner.heldEvents = [];
       const during: unknown[] = [];
       const spied = vi.spyOn(inner, operation);
@@ -139,7 +131,7 @@ describe('a cached session is dropped', () => {
   );
 
   it('when an own write fails, because it may have been done', async () => {
-    const store = await opened();
+    const store = await openedStore();
     vi.spyOn(inner, 'update').mockImplementation(async () => {
       await store.read('k');
       throw new Error('timed out');
@@ -149,7 +141,7 @@ describe('a cached session is dropped', () => {
   });
 
   it('when the feed is lost, and is not served again when it is live', async () => {
-    const store = await opened();
+    const store = await openedStore();
     inner.loseFeed();
     expect(store.cached('k')).toBeUndefined();
     await eventually(async () => {
@@ -159,7 +151,7 @@ describe('a cached session is dropped', () => {
   });
 
   it('when the store is closed', async () => {
-    const store = await opened();
+    const store = await openedStore();
     await store.close();
     expect({ cached: store.cached('k'), sources: inner.sources }).toEqual({ cached: undefined, sources: 0 });
   });
@@ -186,26 +178,26 @@ describe('a read in flight is not cached', () => {
   }
 
   it('unless nothing happens meanwhile', async () => {
-    const store = await opened();
+    const store = await openedStore();
     await readDuring(store, () => wait(5));
     expect(store.cached('k')).toBeDefined();
   });
 
   it('if the feed announces a change of its session', async () => {
-    const store = await opened();
+    const store = await openedStore();
     await readDuring(store, () => void OPERATIONS.update(inner));
     expect(store.cached('k')).toBeUndefined();
   });
 
   it('if the feed announces a change of another session, it is', async () => {
-    const store = await opened();
+    const store = await openedStore();
     await inner.create(aRecord('other'));
     await readDuring(store, () => void inner.update({ id: 'other' }, { set: { a: '2' } }));
     expect(store.cached('k')).toBeDefined();
   });
 
   it('if this process sends a write to its session', async () => {
-    const store = await opened();
+    const store = await openedStore();
     let writing: Promise<unknown> | undefined;
     inner.heldEvents = [];
     await readDuring(store, () => {
@@ -216,7 +208,7 @@ describe('a read in flight is not cached', () => {
   });
 
   it('if a write to its session that was sent before settles', async () => {
-    const store = await opened();
+    const store = await openedStore();
     inner.heldEvents = [];
     let settle: () => void = () => {};
     vi.spyOn(inner, 'update').mockImplementationOnce(async () => {
@@ -234,7 +226,7 @@ describe('a read in flight is not cached', () => {
   });
 
   it('if this process clears', async () => {
-    const store = await opened();
+    const store = await openedStore();
     inner.heldEvents = [];
     let clearing: Promise<unknown> | undefined;
     await readDuring(store, () => {
@@ -245,7 +237,7 @@ describe('a read in flight is not cached', () => {
   });
 
   it('if the feed is lost, even if it is live again by then', async () => {
-    const store = await opened();
+    const store = await openedStore();
     inner.isHolding = true;
     const reading = store.read('k');
     inner.loseFeed();
@@ -259,7 +251,7 @@ describe('a read in flight is not cached', () => {
   it('if it began before the feed was live', async () => {
     inner.isFeedDown = true;
     vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-    const store = await opened();
+    const store = await openedStore();
     inner.isHolding = true;
     const reading = store.read('k');
     inner.isFeedDown = false;
@@ -270,96 +262,5 @@ describe('a read in flight is not cached', () => {
     expect(store.cached('k')).toBeUndefined();
     await store.read('k');
     expect(store.cached('k')).toBeDefined();
-  });
-});
-
-describe('a cached session is fresh', () => {
-  it('only while the newest answered probe was sent at most FEED_TIMEOUT ago, by the clock', async () => {
-    const store = await opened();
-    const now = performance.now();
-    const clock = vi.spyOn(performance, 'now');
-    onTestFinished(() => clock.mockRestore());
-    clock.mockReturnValue(now + 0.7 * FEED_TIMEOUT);
-    expect(store.cached('k')).toBeDefined();
-    // As in a process that was stopped: it has had no timer since.
-    clock.mockReturnValue(now + FEED_TIMEOUT + 1);
-    expect(store.cached('k')).toBeUndefined();
-  });
-
-  it('and not after the machine was suspended, during which only the wall clock goes on', async () => {
-    const store = await opened();
-    expect(store.cached('k')).toBeDefined();
-    moveClocks({ wall: 10 * FEED_TIMEOUT });
-    expect(store.cached('k')).toBeUndefined();
-    await untilFresh(inner);
-    expect(store.cached('k')).toBeDefined();
-  });
-
-  it('although the wall clock was set back', async () => {
-    const store = await opened();
-    moveClocks({ wall: -10 * FEED_TIMEOUT });
-    expect(store.cached('k')).toBeDefined();
-  });
-
-  it('and no longer once the feed does not respond', async () => {
-    const store = await opened();
-    inner.isFeedStopped = true;
-    inner.heldEvents = [];
-    await inner.destroy('k');
-    const destroyed = performance.now();
-    while (store.cached('k')) await wait(5);
-    expect(performance.now() - destroyed).toBeLessThanOrEqual(FEED_TIMEOUT + 20);
-  });
-});
-
-describe('the feed of the inner store', () => {
-  it('is watched from open to close', async () => {
-    const store = new CachedStore(inner);
-    expect(inner.sources).toBe(0);
-    await store.open();
-    expect(inner.sources).toBe(1);
-    await store.close();
-    expect(inner.sources).toBe(0);
-    await store.open();
-    expect(inner.sources).toBe(1);
-    await store.close();
-  });
-
-  it('is not watched if the store is closed while it opens', async () => {
-    const store = new CachedStore(inner);
-    const opening = store.open();
-    await store.close();
-    await opening;
-    await wait(20);
-    expect(inner.sources).toBe(0);
-  });
-
-  it('may be unreachable at first: then nothing is cached until it is watched', async () => {
-    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-    inner.isFeedDown = true;
-    const store = await opened();
-    expect(store.cached('k')).toBeUndefined();
-    expect(warn.mock.calls.map(([warning]) => (warning as Error).message)).toEqual([
-      expect.stringContaining('the feed of the session store cannot be watched'),
-    ]);
-    inner.isFeedDown = false;
-    await eventually(async () => {
-      await store.read('k');
-      return store.cached('k') !== undefined;
-    });
-  });
-
-  it('must exist', async () => {
-    const message =
-      /^the store has no feed, which a cache needs: (.*)\. Leave out the option cache, or use a store with a feed$/;
-    const express = new CachedStore(fromExpressStore(new MemoryStore()));
-    const error = await express.open().catch((cause: unknown) => cause);
-    expect(error).toBeInstanceOf(TypeError);
-    expect((error as Error).message.match(message)?.[1]).toBe(
-      'a store of express-session does not announce changes',
-    );
-    inner.feed = 'its user may not publish';
-    await expect(new CachedStore(inner).open()).rejects.toThrow('its user may not publish');
-    expect(inner.sources).toBe(0);
   });
 });

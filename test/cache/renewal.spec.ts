@@ -1,23 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { CachedStore, type SessionChange, type SessionRecord } from 'nestjs-session-stores/store';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { SessionChange, SessionRecord } from 'nestjs-session-stores/store';
+import { describe, expect, it, vi } from 'vitest';
 import { serveApp, type Handler } from '../http/app.js';
-import { aRecord } from '../record.js';
 import { moveClocks, untilFresh } from './clocks.js';
-import { HeldStore } from './held.store.js';
+import { opened } from './opened.js';
 import { sharedStores } from './shared.stores.js';
 
 const HOUR = 3_600_000;
-
-/** An open cache around a store, in which the session `k` was read. */
-async function opened(): Promise<{ inner: HeldStore; store: CachedStore; record: SessionRecord }> {
-  const inner = new HeldStore();
-  const store = new CachedStore(inner);
-  await store.open();
-  onTestFinished(() => store.close());
-  await store.create(aRecord('k'));
-  return { inner, store, record: (await store.read('k'))! };
-}
 
 /** What a save sends that only renews a session. */
 function renewalOf({ expiresAt }: SessionRecord, by = HOUR): SessionChange {
