@@ -1,4 +1,5 @@
 // For authors of stores and of decorators around them: the contract, and what helps to keep it.
+export * from './contract/capabilities.js';
 export * from './contract/store.js';
 export * from './contract/record.js';
 export type { AddRefusal } from './contract/sum.js';

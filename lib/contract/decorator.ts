@@ -10,7 +10,8 @@ import { checkRecord } from './checks.js';
 import { NO_DEADLINE, type Deadline } from './deadline.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from './limit.js';
 import type { SessionFeedListener, SessionWatch } from './feed.js';
-import { SessionStore, type SessionStoreCapabilities } from './store.js';
+import type { SessionStoreCapabilities } from './capabilities.js';
+import { SessionStore } from './store.js';
 
 /**
  * Wraps a store: forwards every call, the clock and the capabilities. Override the methods that should differ, and keep

@@ -1,3 +1,5 @@
+import { BackendCalls } from './backend-calls.js';
+import type { SessionStoreCapabilities } from './capabilities.js';
 import {
   checkChange,
   checkGroup,
@@ -10,11 +12,10 @@ import {
   checkRotation,
   exceptIds,
 } from './checks.js';
-import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
-import { NotOpenError, SessionStoreError, isStoreError, isTooLargeError } from './errors.js';
+import type { Deadline } from './deadline.js';
+import { SessionStoreError } from './errors.js';
 import type { SessionFeedListener, SessionFeedSink, SessionFeedSource, SessionWatch } from './feed.js';
 import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from './limit.js';
-import { Opening } from './opening.js';
 import type {
   SessionChange,
   SessionPage,
@@ -24,40 +25,6 @@ import type {
   SessionUpdate,
 } from './record.js';
 import { SharedFeed } from './shared-feed.js';
-
-/** Features that not every store has. */
-export interface SessionStoreCapabilities {
-  /**
-   * Whether the store keeps secret hashes. If not, a client's token is the session id alone, which is then a
-   * credential.
-   */
-  readonly secrets: boolean;
-  /** Whether the store keeps the creation time of sessions. If not, `createdAt` is 0. */
-  readonly createdAt: boolean;
-  /** Whether `watch` announces changes. If not, a sentence that says why not. */
-  readonly feed: true | string;
-  /** Whether the feed announces changes, rotations and ends as what they are; default `true`. If not, as `changed`. */
-  readonly exactFeed?: boolean;
-  /** Whether the store keeps labels, clients, and when a session was last used; default `true`. */
-  readonly use?: boolean;
-}
-
-/** A public method of a store, as errors and logs name it. */
-export type SessionStoreOperation =
-  | 'open'
-  | 'close'
-  | 'create'
-  | 'read'
-  | 'update'
-  | 'rotate'
-  | 'destroy'
-  | 'regenerate'
-  | 'haveEnded'
-  | 'page'
-  | 'count'
-  | 'clear'
-  | 'joinLimited'
-  | 'watch';
 
 const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
   secrets: true,
@@ -77,31 +44,11 @@ const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
  * Every method rejects with a `TypeError` for malformed arguments, with a `SessionTooLargeError` if the backend cannot
  * hold the session, and with a `SessionStoreError` if the backend fails or times out.
  */
-export abstract class SessionStore {
-  /** The store's word in errors: `redis`, `mongo`, … */
-  protected readonly storeName: string;
-  readonly #timeout: number;
-  readonly #deadlines: Deadlines;
-  readonly #opening = new Opening();
+export abstract class SessionStore extends BackendCalls {
   readonly #feed = new SharedFeed(
     (sink) => this.#openFeed(sink),
     () => new SessionStoreError(this.storeName, 'watch', 'the store was closed'),
   );
-
-  /**
-   * @param name the store's word in errors
-   * @param timeout how long a call to the backend may take, in milliseconds; default 2 000
-   */
-  constructor(name: string, timeout?: number | typeof NO_DEADLINE) {
-    this.storeName = name;
-    this.#timeout = timeout === NO_DEADLINE ? Infinity : checkTimeout(timeout);
-    this.#deadlines = new Deadlines(this.#timeout);
-  }
-
-  /** How long a call to the backend may take, in milliseconds. */
-  get timeout(): number {
-    return this.#timeout;
-  }
 
   /** What this store can do that not every store can. */
   get capabilities(): SessionStoreCapabilities {
@@ -116,29 +63,8 @@ export abstract class SessionStore {
     return Date.now();
   }
 
-  /** Connects, once, however often it is called; after a failure the next call tries again. Constructors do no I/O. */
-  open(): Promise<void> {
-    return this.#opening.open(() => this.call('open', () => this.#connect()));
-  }
-
-  async #connect(): Promise<void> {
-    try {
-      await this.connect();
-    } catch (error) {
-      // Of both errors, the first says what is wrong.
-      await this.disconnect().catch(() => {});
-      throw error;
-    }
-  }
-
-  /** Closes what `open` opened, never a client or connection that was passed as an option. */
-  close(): Promise<void> {
+  protected override closing(): void {
     this.#feed.close();
-    return this.#opening.close(async () => {
-      await this.call('close', () => this.disconnect());
-      // A watch may have begun meanwhile.
-      this.#feed.close();
-    });
   }
 
   /**
@@ -345,19 +271,6 @@ export abstract class SessionStore {
   }
 
   /**
-   * Connects to the backend. If it rejects, `disconnect` closes what was opened. Runs without a deadline: give each
-   * step one with `within`. Default: nothing to do.
-   */
-  protected async connect(): Promise<void> {}
-
-  /**
-   * Closes what `connect` opened. Called at every `close`, also if nothing is open, and while `connect` still runs; and
-   * after `connect` has failed.
-   * Default: nothing to do.
-   */
-  protected async disconnect(): Promise<void> {}
-
-  /**
    * Resolves to `false`, and writes nothing, if the id is in use by another secret hash or has a tombstone; otherwise as
    * `create`, for a record whose `from` is only kept.
    */
@@ -439,53 +352,6 @@ export abstract class SessionStore {
   protected async doWatch(_sink: SessionFeedSink, _deadline: Deadline): Promise<SessionFeedSource> {
     throw new Error('a store whose capabilities include a feed must implement doWatch');
   }
-
-  /** One sentence that says what to check if a call times out. */
-  protected get advice(): string {
-    return 'Is its backend reachable and not overloaded?';
-  }
-
-  /** The error of a call for an error of the driver. Default: a `SessionStoreError` with that error as its cause. */
-  protected failure(operation: SessionStoreOperation, cause: unknown): Error {
-    return new SessionStoreError(this.storeName, operation, 'the backend failed. Its error is the cause', {
-      cause,
-    });
-  }
-
-  /** The error of a call that timed out. `cause` is the error that delays the call, if one is known. */
-  protected late(operation: SessionStoreOperation, deadline?: Deadline, cause?: unknown): SessionStoreError {
-    const problem = `timed out after ${this.timeout} ms. ${deadline?.advice ?? this.advice}`;
-    return new SessionStoreError(
-      this.storeName,
-      operation,
-      problem,
-      cause === undefined ? undefined : { cause },
-    );
-  }
-
-  /** Runs every public method: the one place to count, log or trace the calls of a store. */
-  protected async call<T>(operation: SessionStoreOperation, work: () => T | PromiseLike<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      const { failure } = this.#opening;
-      if (failure && error instanceof NotOpenError) {
-        const problem = 'the store could not be opened. The error of open() is the cause';
-        throw new SessionStoreError(error.store, operation, problem, { cause: failure.error });
-      }
-      // The store itself checks some arguments, such as the `after` of a page.
-      const isFinal = isStoreError(error) || isTooLargeError(error) || isOfArguments(error);
-      throw isFinal ? error : this.failure(operation, error);
-    }
-  }
-
-  /** Runs `work` under a deadline of its own. */
-  protected within<T>(
-    operation: SessionStoreOperation,
-    work: (deadline: Deadline) => T | PromiseLike<T>,
-  ): T | PromiseLike<T> {
-    return this.#deadlines.run(work, (deadline) => this.late(operation, deadline));
-  }
 }
 
 const NO_ADD =
@@ -493,12 +359,3 @@ const NO_ADD =
 
 const ID_IN_USE =
   'the id is in use by another session, or was until less than ten minutes ago. Make genid return unique ids';
-
-/**
- * Whether an error says that an argument is invalid. `fetch` reports an unreachable server by a `TypeError` too, whose
- * cause is a system error with a code.
- */
-function isOfArguments(error: unknown): boolean {
-  if (!(error instanceof TypeError)) return false;
-  return (error.cause as NodeJS.ErrnoException | undefined)?.code === undefined;
-}

@@ -1,7 +1,7 @@
 import { checkGroup } from '../../contract/checks.js';
 import type { SessionLimitedJoin } from '../../contract/limit.js';
 import type { SessionChange, SessionRecord, SessionUpdate } from '../../contract/record.js';
-import type { SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import type { Announcements } from './backlog.js';
 import { fromPairs, toPairs, type Pairs } from '../shared/pairs.js';
 

@@ -13,11 +13,8 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../../contract/record.js';
-import {
-  SessionStore,
-  type SessionStoreCapabilities,
-  type SessionStoreOperation,
-} from '../../contract/store.js';
+import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
+import { SessionStore } from '../../contract/store.js';
 import { RemoteSessions } from './channel.js';
 import { pm2Instance } from './pm2.js';
 import { closeSessions, openSessions } from './registry.js';

@@ -12,11 +12,8 @@ import {
   type SessionRef,
   type SessionUpdate,
 } from '../../contract/record.js';
-import {
-  SessionStore,
-  type SessionStoreCapabilities,
-  type SessionStoreOperation,
-} from '../../contract/store.js';
+import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
+import { SessionStore } from '../../contract/store.js';
 import { isExpressStore } from '../../contract/shapes.js';
 import { expiryOf, type ExpressSessionJson } from './cookie.js';
 import { isKept, recordOf, sessionOf, type Kept } from './session.js';

@@ -1,4 +1,4 @@
-import type { SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import { driver } from './driver.js';
 import type { Envelopes } from './envelope.js';
 import { problemOf } from './errors.js';

@@ -10,7 +10,8 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../../contract/record.js';
-import { SessionStore, type SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
+import { SessionStore } from '../../contract/store.js';
 import { SessionWriteQueue } from '../shared/write-queue.js';
 import { Clearing } from './clearing.js';
 import { MemberClock } from './clock.js';

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import type { SessionRecord } from '../../contract/record.js';
-import type { SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import type { SessionWriteTurn } from '../shared/write-queue.js';
 import { applyWrites, type SessionWriteResult } from '../shared/writes.js';
 import type { Endings } from './endings.js';

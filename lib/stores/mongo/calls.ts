@@ -1,5 +1,5 @@
 import type { Deadline } from '../../contract/deadline.js';
-import type { SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import type { ServerClock, Window } from '../shared/clock.js';
 import type { Commands } from './commands.js';
 import type { MongoConnection, Send } from './connection.js';

@@ -10,11 +10,8 @@ import type {
 } from '../../contract/record.js';
 import { isStoreError } from '../../contract/errors.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
-import {
-  SessionStore,
-  type SessionStoreCapabilities,
-  type SessionStoreOperation,
-} from '../../contract/store.js';
+import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
+import { SessionStore } from '../../contract/store.js';
 import { ServerClock, type Window } from '../shared/clock.js';
 import { SessionWriteQueue } from '../shared/write-queue.js';
 import { Calls } from './calls.js';

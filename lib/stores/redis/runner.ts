@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
-import type { SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import { ServerClock } from '../shared/clock.js';
 import type { RedisConnection } from './connection.js';
 import { listKey, sessionKey, type Layout } from './layout.js';

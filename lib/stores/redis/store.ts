@@ -12,11 +12,8 @@ import type {
 } from '../../contract/record.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
-import {
-  SessionStore,
-  type SessionStoreCapabilities,
-  type SessionStoreOperation,
-} from '../../contract/store.js';
+import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
+import { SessionStore } from '../../contract/store.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';

@@ -1,6 +1,6 @@
 import type { Deadline } from '../../contract/deadline.js';
 import type { SessionChange, SessionRef } from '../../contract/record.js';
-import type { SessionStoreOperation } from '../../contract/store.js';
+import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import { sizeOf, type SessionWrite, type SessionWriteResult } from './writes.js';
 
 /** A call that writes to a session. */

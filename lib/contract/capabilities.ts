@@ -1,0 +1,33 @@
+/** Features that not every store has. */
+export interface SessionStoreCapabilities {
+  /**
+   * Whether the store keeps secret hashes. If not, a client's token is the session id alone, which is then a
+   * credential.
+   */
+  readonly secrets: boolean;
+  /** Whether the store keeps the creation time of sessions. If not, `createdAt` is 0. */
+  readonly createdAt: boolean;
+  /** Whether `watch` announces changes. If not, a sentence that says why not. */
+  readonly feed: true | string;
+  /** Whether the feed announces changes, rotations and ends as what they are; default `true`. If not, as `changed`. */
+  readonly exactFeed?: boolean;
+  /** Whether the store keeps labels, clients, and when a session was last used; default `true`. */
+  readonly use?: boolean;
+}
+
+/** A public method of a store, as errors and logs name it. */
+export type SessionStoreOperation =
+  | 'open'
+  | 'close'
+  | 'create'
+  | 'read'
+  | 'update'
+  | 'rotate'
+  | 'destroy'
+  | 'regenerate'
+  | 'haveEnded'
+  | 'page'
+  | 'count'
+  | 'clear'
+  | 'joinLimited'
+  | 'watch';
