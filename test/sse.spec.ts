@@ -61,6 +61,11 @@ class StreamController {
     await session.rotate({ grace: 0 });
   }
 
+  @Post('rotate-slowly')
+  async rotateSlowly(@Session() session: Session): Promise<void> {
+    await session.rotate({ grace: 100 });
+  }
+
   @Sse('events')
   events(@Session() session: Bag): Observable<{ data: unknown }> {
     producing++;
@@ -178,6 +183,31 @@ describe.each([
     await eventually(() => !before.isOpen);
     await checked(store);
     expect(after.isOpen).toBe(true);
+  });
+
+  it('stay open when rotateAfter rotates the secret at their start', async () => {
+    const { browser, store, app } = await run({ rotateAfter: 50 });
+    const id = (await browser.post('/login')).text;
+    const { createdAt } = (await store.read(id))!;
+    await eventually(() => Date.now() > createdAt + 50);
+    const stream = await Stream.open(browser, '/events');
+    expect(stream.res.headers['set-cookie']).toHaveLength(1);
+    await checked(store);
+    expect(stream.isOpen).toBe(true);
+    await app.get(SessionService).destroy(id);
+    await eventually(() => !stream.isOpen);
+  });
+
+  it('stay open when a rotation whose response was lost is repeated at their start', async () => {
+    const { browser, store } = await run();
+    const id = (await browser.post('/login')).text;
+    await browser.clone().post('/rotate-slowly');
+    const { replacedAt } = (await store.read(id))!.previous!;
+    await eventually(() => Date.now() > replacedAt + 100);
+    const stream = await Stream.open(browser, '/events');
+    expect(stream.res.headers['set-cookie']).toHaveLength(1);
+    await checked(store);
+    expect(stream.isOpen).toBe(true);
   });
 
   it('that start a session are closed when it is destroyed, and those without a session stay open', async () => {

@@ -18,14 +18,16 @@ export interface SessionActions {
   readonly identity: string;
   /** The names that data cannot have. */
   readonly reservedNames: ReadonlySet<string>;
+  /** Whether the request must not renew the session. */
+  readonly isPassive: boolean;
+  idleExpiryOf(session: LiveSession): number;
+  absoluteExpiryOf(session: LiveSession): number;
   save(session: LiveSession): Promise<void>;
   reload(session: LiveSession, inPlace: boolean): Promise<void>;
   destroy(session: LiveSession): Promise<void>;
   regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
   rotate(session: LiveSession, grace: number): Promise<void>;
   idleExpiryOf(session: LiveSession): number;
-  absoluteExpiryOf(session: LiveSession): number;
-  joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]>;
   addValue(session: LiveSession, name: string, by: number): Promise<number>;
   takeValue(session: LiveSession, name: string): Promise<unknown>;
   /** Logs a serialized value that is not JSON. */
@@ -169,6 +171,7 @@ export class LiveSession implements Session, DataHolder {
   }
 
   touch(): Promise<void> {
+    if (this.#work.isPassive) return Promise.resolve();
     this.resetMaxAge();
     this.#state.touch();
     return Promise.resolve();

@@ -5,10 +5,11 @@ import type { Token } from '../token/token.js';
 import { destroy, regenerate, reload, rotate, save } from './actions.js';
 import { hasChanges, isUnsaved } from './changes.js';
 import type { Client } from './client.js';
-import { Commits, type Due } from './commit.js';
+import { Commits } from './commit.js';
 import type { SessionConfig } from './config.js';
 import type { LimitOptions } from './limit-options.js';
 import { joinLimited } from './limits.js';
+import { dueOf, pendingSave } from './due.js';
 import { LiveSession, type SessionActions } from './live-session.js';
 import { admit, find, type Found } from './lookup.js';
 import { newState } from './new-state.js';
@@ -17,7 +18,6 @@ import type { HeldSession } from './connections.js';
 import { refresh, type CachedSession, type RefreshActions } from './refresh.js';
 import { absoluteExpiryOf, idleExpiryOf } from './remaining.js';
 import { retirePrevious } from './rotation.js';
-import type { Save } from './save-plan.js';
 import type { SessionState } from './state.js';
 import { SessionUnit } from './unit.js';
 import { add, take } from './values.js';
@@ -183,6 +183,18 @@ export class SessionWork implements SessionActions {
     return this.#config.reservedNames;
   }
 
+  get isPassive(): boolean {
+    return this.#unit.isPassive;
+  }
+
+  idleExpiryOf(session: LiveSession): number {
+    return idleExpiryOf(LiveSession.stateOf(session), this.isPassive, this.#config);
+  }
+
+  absoluteExpiryOf(session: LiveSession): number {
+    return absoluteExpiryOf(LiveSession.stateOf(session), this.#config);
+  }
+
   save(session: LiveSession): Promise<void> {
     this.#hasCalled = true;
     return save(this.#unit, session);
@@ -208,14 +220,6 @@ export class SessionWork implements SessionActions {
   joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]> {
     this.#hasCalled = true;
     return joinLimited(this.#unit, session, group, limit);
-  }
-
-  idleExpiryOf(session: LiveSession): number {
-    return idleExpiryOf(LiveSession.stateOf(session), this.#unit.isPassive, this.#config);
-  }
-
-  absoluteExpiryOf(session: LiveSession): number {
-    return absoluteExpiryOf(LiveSession.stateOf(session), this.#config);
   }
 
   addValue(session: LiveSession, name: string, by: number): Promise<number> {
@@ -272,7 +276,7 @@ export class SessionWork implements SessionActions {
    * Whether a commit has something to store, or calls to wait for. Throws the error that the commit would fail with.
    */
   get hasUncommitted(): boolean {
-    return this.#unit.calls.areInFlight || this.#pendingSave()?.save.changed === true;
+    return this.#unit.calls.areInFlight || pendingSave(this.#unit)?.save.changed === true;
   }
 
   /**
@@ -282,7 +286,7 @@ export class SessionWork implements SessionActions {
   commit(): Promise<void> | undefined {
     return this.#commits.run(
       this.#unit.calls,
-      () => this.#due(),
+      () => dueOf(this.#unit, this.isCached),
       // A session that has ended does not fail the response, unless a login that the handler did not await was
       // rejected.
       (error) => this.#unit.isRejection(error) || !isGoneError(error),
@@ -292,40 +296,6 @@ export class SessionWork implements SessionActions {
   /** The error of a failed commit. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#commits.failure;
-  }
-
-  /** What a commit must send to the store now. Throws if something must be saved, but cannot be. */
-  #due(): Due | undefined {
-    const saves = this.#dueSave();
-    const rotates = this.#unit.dueRotation(this.isCached);
-    if (!rotates) return saves;
-    // Its outcome decides whether the client may get a cookie.
-    return () => rotates().then(() => this.#dueSave()?.());
-  }
-
-  #dueSave(): Due | undefined {
-    const pending = this.#pendingSave();
-    if (pending) return () => this.#unit.send(pending.state, pending.save);
-    const unset = this.#unset();
-    return unset && (() => this.#unit.destroy(unset));
-  }
-
-  /**
-   * The save that is needed now. Also throws if something that the handler set is lost, because `regenerate` failed.
-   */
-  #pendingSave(): { state: SessionState; save: Save } | undefined {
-    this.#unit.checkNothingIsLost();
-    const session = this.#unit.placed();
-    const state = session && LiveSession.stateOf(session);
-    const due = state && this.#unit.saveOf(session!, state, 'commit');
-    return due && { state: state!, save: due };
-  }
-
-  /** The session to destroy because the handler has removed it. */
-  #unset(): SessionState | undefined {
-    if (this.#config.unset === 'keep' || (this.holder.session ?? undefined) !== undefined) return undefined;
-    const { state } = this.#unit;
-    return (state?.record || state?.standing.is === 'offline') && !state.isOver ? state : undefined;
   }
 
   /** What the response must tell its client. Returned once, when the headers are sent. */
