@@ -90,5 +90,19 @@ describe.each(STORES)(
       },
       TIMES * 20_000,
     );
+
+    it('that add to one property are all counted', async () => {
+      const options = optionsOf();
+      const store = make(options);
+      await store.open();
+      onTestFinished(() => store.close());
+      const processes = await Promise.all([aProcess(name, options), aProcess(name, options)]);
+      await store.create(aRecord('counted', { data: {} }));
+      const adds = Array.from({ length: CHANGES }, () => ({ add: { name: 'visits', by: 1 } }));
+      const reports = await Promise.all(processes.map((change) => change('counted', adds)));
+      const all = { acknowledged: CHANGES, errors: [] };
+      expect(reports).toEqual([all, all]);
+      expect((await store.read('counted'))!.data).toEqual({ visits: String(2 * CHANGES) });
+    }, 20_000);
   },
 );

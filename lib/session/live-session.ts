@@ -27,7 +27,7 @@ export interface SessionActions {
   destroy(session: LiveSession): Promise<void>;
   regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
   rotate(session: LiveSession, grace: number): Promise<void>;
-  idleExpiryOf(session: LiveSession): number;
+  joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]>;
   addValue(session: LiveSession, name: string, by: number): Promise<number>;
   takeValue(session: LiveSession, name: string): Promise<unknown>;
   /** Logs a serialized value that is not JSON. */

@@ -9,8 +9,16 @@ export interface Envelope {
   version: number;
   /** The longest time to live that the session has ever had, in milliseconds. */
   lifetime: number;
+  /**
+   * The marks of the last writes that must act at most once, up to {@link MOST_MARKS}. By its mark a writer finds out
+   * that its write was done, although it has lost a race: a member may repeat a call.
+   */
+  marks: readonly string[];
   text: string;
 }
+
+/** How many marks an entry keeps. */
+export const MOST_MARKS = 16;
 
 /** How much longer an entry lives than its session, in milliseconds: members round lifetimes down to whole seconds. */
 export const SLACK = 2000;
@@ -57,24 +65,30 @@ export class Envelopes {
 
   /** The envelope of a new session. */
   first(record: SessionRecord, now: number): Envelope {
-    return this.seal({ ...record, groups: [...new Set(record.groups)] }, 1, 0, now);
+    return this.seal({ ...record, groups: [...new Set(record.groups)] }, 1, 0, [], now);
   }
 
-  /** The envelope of a session after a change; `undefined` if the change has changed nothing. */
+  /**
+   * The envelope of a session after a change; `undefined` if the change has changed nothing. `mark` is that of a write
+   * that must act at most once.
+   */
   next(
-    { record: before, version, lifetime }: Envelope,
+    { record: before, version, lifetime, marks }: Envelope,
     record: SessionRecord,
     now: number,
+    mark?: string,
   ): Envelope | undefined {
-    return isSame(before, record) ? undefined : this.seal(record, version + 1, lifetime, now);
+    if (isSame(before, record)) return undefined;
+    const after = mark === undefined ? marks : [...marks, mark].slice(-MOST_MARKS);
+    return this.seal(record, version + 1, lifetime, after, now);
   }
 
   /** Reads the JSON text of an entry. `undefined` if it is damaged, or of a form that this version does not know. */
   read(id: string, text: string): Envelope | undefined {
     const written = parsed(text);
     if (!isWritten(written)) return undefined;
-    const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = written;
-    const { label, lastSeenAt, client, joinedAt, joining } = written;
+    const { version, lifetime, marks = [], secretHash, previous, groups, createdAt, expiresAt } = written;
+    const { from, label, lastSeenAt, client, joinedAt, joining, data } = written;
     const record: SessionRecord = {
       id,
       secretHash,
@@ -90,22 +104,29 @@ export class Envelopes {
     if (client) record.client = client;
     if (joinedAt !== undefined) record.joinedAt = joinedAt;
     if (joining !== undefined) record.joining = joining;
-    return { record, version, lifetime, text };
+    return { record, version, lifetime, marks, text };
   }
 
-  private seal(record: SessionRecord, version: number, lifetime: number, now: number): Envelope {
+  private seal(
+    record: SessionRecord,
+    version: number,
+    lifetime: number,
+    marks: readonly string[],
+    now: number,
+  ): Envelope {
     const { expiresAt } = record;
     const longest = expiresAt === NEVER ? lifetime : Math.max(lifetime, expiresAt - now);
-    return { record, version, lifetime: longest, text: this.write(record, version, longest) };
+    return { record, version, lifetime: longest, marks, text: this.write(record, version, longest, marks) };
   }
 
-  private write(record: SessionRecord, version: number, lifetime: number): string {
+  private write(record: SessionRecord, version: number, lifetime: number, marks: readonly string[]): string {
     const { id, secretHash, previous, groups, createdAt, expiresAt, from, data } = record;
     const { label, lastSeenAt, client, joinedAt, joining } = record;
     const { prefix, place, groups: listed } = this.listed(id, groups);
     return JSON.stringify({
       version,
       lifetime,
+      marks: marks.length > 0 ? marks : undefined,
       prefix,
       place,
       expiresAt,
@@ -133,6 +154,7 @@ function escaped(text: string): string {
 type Written = Pick<SessionRecord, 'secretHash' | 'groups' | 'createdAt' | 'expiresAt'> & {
   version: number;
   lifetime: number;
+  marks: readonly string[] | undefined;
   previous: SessionRecord['previous'] | undefined;
   from: string[] | undefined;
   data: Pairs;
@@ -148,13 +170,14 @@ function parsed(text: string): unknown {
 
 function isWritten(value: unknown): value is Written {
   const written = Object(value) as Partial<Record<keyof Written, unknown>>;
-  const { version, lifetime, secretHash, previous, groups, createdAt, expiresAt, from, data } = written;
-  const { label = '', lastSeenAt = 0, client = NO_CLIENT, joinedAt = 0, joining = '' } = written;
+  const { version, lifetime, marks, secretHash, previous, groups, createdAt, expiresAt } = written;
+  const { from, label = '', lastSeenAt = 0, client = NO_CLIENT, joinedAt = 0, joining = '', data } = written;
   return (
     [version, lifetime, createdAt, expiresAt, lastSeenAt, joinedAt].every(Number.isInteger) &&
     typeof secretHash === 'string' &&
     (previous === undefined || isPrevious(previous)) &&
     isTexts(groups) &&
+    (marks === undefined || isTexts(marks)) &&
     (from === undefined || isTexts(from)) &&
     isTexts([label, joining, Object(client).first, Object(client).last]) &&
     isPairs(data)

@@ -23,6 +23,9 @@ export function kindOf(error: unknown): string {
   return error instanceof Error ? error.constructor.name : '';
 }
 
+/** A write lost a race, and it cannot be told whether it was done before that. Not an error of one write of a turn. */
+export class UnclearRaceError extends Error {}
+
 /** Explanations of the client's errors, with advice. */
 const PROBLEMS: [names: string[], problem: string][] = [
   [['ClientNotActiveError'], SHUT_DOWN],
@@ -34,6 +37,10 @@ const PROBLEMS: [names: string[], problem: string][] = [
   [
     ['AuthenticationError', 'ClientNotAllowedInClusterError'],
     'the cluster rejected the client. Check clusterName and security',
+  ],
+  [
+    ['UnclearRaceError'],
+    'other processes wrote the session so often meanwhile that it is not known whether the call has taken effect',
   ],
   [
     ['IndeterminateOperationStateError'],

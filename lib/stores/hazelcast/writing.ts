@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import type { SessionRecord } from '../../contract/record.js';
 import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import type { SessionWriteTurn } from '../shared/write-queue.js';
-import { applyWrites, type SessionWriteResult } from '../shared/writes.js';
+import { applyWrites, type SessionWrite, type SessionWriteResult } from '../shared/writes.js';
 import type { Endings } from './endings.js';
-import { isLive, ttlOf, type Envelope, type Envelopes } from './envelope.js';
+import { MOST_MARKS, isLive, ttlOf, type Envelope, type Envelopes } from './envelope.js';
+import { UnclearRaceError } from './errors.js';
 import type { JsonMap } from './map.js';
 import type { Repairs } from './repair.js';
 import type { Projected, Replicas } from './replica.js';
@@ -79,12 +81,13 @@ export class Writing {
     const writes = calls.map(({ write }) => write);
     const key = this.envelopes.keyOf(id);
     const { sessions, deadline } = call;
+    const mark = writes.some(actsOnce) ? randomBytes(6).toString('base64url') : undefined;
     for (let known = latest?.text; ; known = undefined) {
       const text = known ?? (await sessions.get(key));
       const now = this.now();
       const found = text === undefined ? undefined : this.envelopes.read(id, text);
       const written = found && isLive(found, now) ? applyWrites(found.record, writes, now) : undefined;
-      const next = found && written && this.envelopes.next(found, written.record, now);
+      const next = found && written && this.envelopes.next(found, written.record, now, mark);
       if (!found || !written || !next) {
         // A hint may be stale, so it cannot show that there is nothing to do.
         if (known !== undefined) continue;
@@ -103,7 +106,7 @@ export class Writing {
           this.replace(sessions, found.text, next, now),
           this.replicas.held(id),
         ]);
-        if (isDone) {
+        if (isDone || (mark !== undefined && (await this.wasDone(sessions, next, mark, known)))) {
           // The next turn, and the next change with the same record, start from here.
           turn.hint = { text: next.text } satisfies Hint;
           for (const hint of hints) hint.text = next.text;
@@ -115,6 +118,26 @@ export class Writing {
       }
       await this.pause(call, calls);
     }
+  }
+
+  /**
+   * Whether a write that lost a race was done: a member repeats a call whose partition has moved, and then finds what the
+   * call itself has written. Rejects if that cannot be told any more, because the write must not be repeated then. Reads
+   * the session at once, before many others can write.
+   *
+   * @param hint the text that the write started from, if it was not read by this call
+   */
+  private async wasDone(
+    sessions: JsonMap,
+    { record, version }: Envelope,
+    mark: string,
+    hint: string | undefined,
+  ): Promise<boolean> {
+    const current = await this.repairs.current(sessions, record.id);
+    if (!current || current.marks.includes(mark)) return current !== undefined;
+    // An old hint lost its race long before the call.
+    if (hint !== undefined || current.version - version < MOST_MARKS) return false;
+    throw new UnclearRaceError();
   }
 
   /** Puts the tombstone of a regenerated session in its place. Resolves to `false` if the session has ended. */
@@ -171,6 +194,11 @@ export class Writing {
       await wait(Math.random() * Math.min(LONGEST_PAUSE, 2 ** call.lost));
     }
   }
+}
+
+/** Whether a write must not be repeated unless it certainly did not act. */
+function actsOnce(write: SessionWrite): boolean {
+  return 'change' in write && (write.change.add !== undefined || write.change.take !== undefined);
 }
 
 function isHint(hint: unknown): hint is Hint {
