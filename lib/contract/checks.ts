@@ -100,8 +100,9 @@ export function checkChange(change: SessionChange): void {
 function checkActs(change: SessionChange): void {
   const { add, take } = change;
   if (add === undefined && take === undefined) return;
-  if (Object.values(change).filter((part) => part !== undefined).length > 1) {
-    throw new TypeError('add and take must be the only part of a change');
+  for (const [part, value] of Object.entries(change)) {
+    if (value !== undefined && part !== (add === undefined ? 'take' : 'add'))
+      throw new TypeError('add and take must be the only part of a change');
   }
   if (take !== undefined) return checkString(take, 'take');
   checkObject(add, 'add');

@@ -141,7 +141,10 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   const { set, remove, join, leave, touch, retirePrevious, add, take } = change;
   if (add) {
     const sum = sumOf(textIn(record.data, add.name), add.by);
-    return 'refused' in sum ? record : withTexts(record, { [add.name]: sum.text });
+    if ('refused' in sum) return record;
+    const data = copyData(record.data);
+    data[add.name] = sum.text;
+    return { ...record, data };
   }
   if (take !== undefined) {
     return textIn(record.data, take) === undefined ? record : withTexts(record, undefined, [take]);
@@ -200,11 +203,12 @@ function textIn(data: Record<string, string>, name: string): string | undefined 
 /** What the update resolves to that has made `after` of `before` by `change`. */
 export function updateOf(before: SessionRecord, change: SessionChange, after: SessionRecord): SessionUpdate {
   const { expiresAt, secretHash } = after;
-  const update: SessionUpdate = { expiresAt, secretHash };
-  if (change.add) return Object.assign(update, sumOf(textIn(before.data, change.add.name), change.add.by));
-  if (change.take === undefined) return update;
-  const text = textIn(before.data, change.take);
-  return text === undefined ? update : { ...update, text };
+  const { add, take } = change;
+  if (add && after === before) {
+    return { expiresAt, secretHash, ...sumOf(textIn(before.data, add.name), add.by) };
+  }
+  const text = add ? after.data[add.name] : take === undefined ? undefined : textIn(before.data, take);
+  return text === undefined ? { expiresAt, secretHash } : { expiresAt, secretHash, text };
 }
 
 /**

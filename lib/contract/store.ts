@@ -112,16 +112,13 @@ export abstract class SessionStore extends BackendCalls {
       checkRef(record);
       checkChange(change);
       const update = this.within('update', (deadline) => this.doUpdate(record, change, deadline));
-      return change.add ? this.#added(update) : update;
+      if (!change.add) return update;
+      const added = (result: SessionUpdate | undefined): SessionUpdate | undefined => {
+        if (!result || result.text !== undefined || result.refused) return result;
+        throw new SessionStoreError(this.storeName, 'update', NO_ADD);
+      };
+      return update && 'then' in update ? update.then(added) : added(update);
     });
-  }
-
-  async #added(
-    result: SessionUpdate | undefined | PromiseLike<SessionUpdate | undefined>,
-  ): Promise<SessionUpdate | undefined> {
-    const update = await result;
-    if (!update || update.text !== undefined || update.refused) return update;
-    throw new SessionStoreError(this.storeName, 'update', NO_ADD);
   }
 
   /**
