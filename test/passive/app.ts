@@ -3,6 +3,7 @@ import {
   Controller,
   Get,
   Module,
+  Param,
   Post,
   Sse,
   UseGuards,
@@ -56,6 +57,12 @@ class Account {
     return session.id;
   }
 
+  /** Lets the session live unused for so many milliseconds from now on. */
+  @Post('begin/:lifetime')
+  begin(@Session() session: Bag, @Param('lifetime') lifetime: string): void {
+    session.cookie.maxAge = Number(lifetime);
+  }
+
   @Get('active')
   active(@Session() session: Bag): { user: string | null } {
     return { user: userOf(session) };
@@ -89,18 +96,6 @@ class Account {
   @Passive()
   events(@Session() session: Bag): Observable<MessageEvent> {
     return of({ data: { user: userOf(session) } });
-  }
-
-  /** What is left, for the test of what a handler sees. */
-  @Get('left')
-  left(@Session() session: Session): object {
-    return { idleExpiresAt: session.idleExpiresAt, absoluteExpiresAt: session.absoluteExpiresAt };
-  }
-
-  @Get('passive-left')
-  @Passive()
-  passiveLeft(@Session() session: Session): object {
-    return this.left(session);
   }
 }
 
@@ -149,11 +144,10 @@ export interface PassiveApp {
   close(): Promise<void>;
 }
 
-/** Starts an app whose sessions live unused for `idleTimeout`. Close it. */
+/** Starts an app. Close it. */
 export async function startPassiveApp(
   platform: AbstractHttpAdapter,
   protocol: 'ws' | 'Socket.IO',
-  idleTimeout: number,
   options: Partial<SessionModuleOptions> = {},
 ): Promise<PassiveApp> {
   @Module({ providers: [{ provide: APP_GUARD, useClass: AppGuard }] })
@@ -164,7 +158,7 @@ export async function startPassiveApp(
       SessionModule.forRoot({
         secret: 'passive',
         store: new MapStore(),
-        cookie: { maxAge: idleTimeout },
+        cookie: { maxAge: 60_000 },
         passive: ({ url }) => url?.includes('?poll') === true,
         ...options,
       }),

@@ -7,7 +7,7 @@ import { startPassiveApp, type PassiveApp } from './app.js';
 import { byGraphql, byHttp, bySocketIo, bySubscriptions, byWs, type Way } from './polls.js';
 
 const SECOND = 1000;
-const IDLE_TIMEOUT = process.env['LONG'] ? 20 * SECOND : 3 * SECOND;
+const IDLE_TIMEOUT = process.env['LONG'] ? 20 * SECOND : 4 * SECOND;
 
 const passiveWays = (): Way[] => [
   byHttp('a handler with @Passive()', '/passive'),
@@ -29,7 +29,7 @@ const activeWays = (): Way[] => [
 const PLATFORMS = [
   {
     platform: 'Express and ws',
-    start: () => startPassiveApp(new ExpressAdapter(), 'ws', IDLE_TIMEOUT),
+    start: () => startPassiveApp(new ExpressAdapter(), 'ws'),
     passive: [
       ...passiveWays(),
       byWs('a message with @Passive()', 'passive'),
@@ -39,7 +39,7 @@ const PLATFORMS = [
   },
   {
     platform: 'Fastify and Socket.IO',
-    start: () => startPassiveApp(new FastifyAdapter(), 'Socket.IO', IDLE_TIMEOUT),
+    start: () => startPassiveApp(new FastifyAdapter(), 'Socket.IO'),
     passive: [
       ...passiveWays(),
       // The adapter for ws rejects WebSockets that are not its own.
@@ -68,11 +68,13 @@ interface Polled {
 async function polled({ url, sessions }: PassiveApp, way: Way): Promise<Polled> {
   const browser = new Browser(url);
   const id = (await browser.post('/login')).text;
+  const { poll, close } = await way.open(browser);
+  // Only now, because a busy machine takes long to connect.
+  await browser.post(`/begin/${IDLE_TIMEOUT}`);
   const began = Date.now();
   const expiries = new Set<number>();
   const token = browser.cookies.get('sid');
   const cookies = new Set<string>();
-  const { poll, close } = await way.open(browser);
   let lived: number | undefined;
   const users: (string | null)[] = [];
   const watching = (async () => {
