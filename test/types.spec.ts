@@ -15,6 +15,8 @@ const USED = `
   const user: string | undefined = session.user;
   const saved: Promise<void> = session.save();
   const joined: Promise<void> = session.joinGroup('user:1');
+  const visits: Promise<number> = session.add('visits', 1);
+  const taken: Promise<string | undefined> = session.take('user');
   session.destroy((error) => error?.message);
   session.cookie.maxAge = 60_000;
   const same: Session = session;
@@ -22,7 +24,7 @@ const USED = `
   session.visits = 'many';
   // @ts-expect-error no such property
   session.unknown;
-  return { user, saved, joined, same };`;
+  return { user, saved, joined, visits, taken, same };`;
 
 const EXPRESS = `import type { Request } from 'express';
   export function handle({ session }: Request) { ${USED} }`;
