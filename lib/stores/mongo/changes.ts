@@ -99,7 +99,9 @@ export class Changes {
     const found = await this.calls.write('update', deadline, this.timeIfLive(id), (send, window) =>
       this.commands.findAndModify<SessionDocument>(send, {
         query: { _id: id, ...liveIn(window) },
-        update: change.add ? adding(change.add) : { $unset: { [pathOf(change.take!)]: '' } },
+        update: change.add
+          ? adding(change.add.name, [change.add.by])
+          : { $unset: { [pathOf(change.take!)]: '' } },
         new: false,
         fields: { ...STATE, ...textsRead([{ change }]) },
         hint: { _id: 1 },

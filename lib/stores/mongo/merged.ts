@@ -9,11 +9,10 @@ import { adding } from './values.js';
  * goes on.
  *
  * Data and groups, the expiry, the uses, and the secret do not depend on each other. So each has its own steps. An `add`
- * depends on the data before it, so it is a stage of its own.
+ * depends on the data before it, so those that follow each other are a stage of their own.
  */
 export function merged(writes: readonly SessionWrite[]): Expression[] {
-  const steps: Expression[] = [];
-  let content = new Content();
+  const steps: (Content | Adds)[] = [];
   const expiry = new Expiry();
   const secret: Expression[] = [];
   const use: SessionChange = {};
@@ -25,12 +24,14 @@ export function merged(writes: readonly SessionWrite[]): Expression[] {
       continue;
     }
     const { add, take, retirePrevious, label, joinedAt, joining, seen } = write.change;
+    const step = steps.at(-1);
     if (add) {
-      if (!content.isEmpty) steps.push(...changing(content.change));
-      content = new Content();
-      steps.push(...adding(add));
+      if (step instanceof Adds && step.name === add.name) step.numbers.push(add.by);
+      else steps.push(new Adds(add.name, [add.by]));
       continue;
     }
+    const content = step instanceof Content ? step : new Content();
+    if (content !== step) steps.push(content);
     content.add(take === undefined ? write.change : { remove: [take] });
     expiry.add(write.change);
     if (retirePrevious) secret.push(...changing({ retirePrevious }));
@@ -39,8 +40,11 @@ export function merged(writes: readonly SessionWrite[]): Expression[] {
     if (joining !== undefined) use.joining = joining;
     if (seen) uses.push(...changing({ seen }));
   }
-  const last = changing({ ...content.change, ...expiry.change, ...use });
-  return [...steps, ...last, ...expiry.moving, ...uses, ...secret];
+  // The last content is one stage with what follows.
+  const last = steps.at(-1) instanceof Content ? (steps.pop() as Content).change : {};
+  const content = steps.flatMap((step) => step.stages);
+  const rest = changing({ ...last, ...expiry.change, ...use });
+  return [...content, ...rest, ...expiry.moving, ...uses, ...secret];
 }
 
 /** What changes do to the data and the groups, one after another. */
@@ -69,8 +73,8 @@ class Content {
     }
   }
 
-  get isEmpty(): boolean {
-    return [this.set, this.remove, this.join, this.leave].every(({ size }) => size === 0);
+  get stages(): Expression[] {
+    return changing(this.change);
   }
 
   get change(): SessionChange {
@@ -81,6 +85,18 @@ class Content {
       join: [...this.join],
       leave: [...this.leave],
     };
+  }
+}
+
+/** Numbers that are added to one property, one after another. */
+class Adds {
+  constructor(
+    readonly name: string,
+    readonly numbers: number[],
+  ) {}
+
+  get stages(): Expression[] {
+    return adding(this.name, this.numbers);
   }
 }
 

@@ -17,10 +17,10 @@ export function namesRead({ add, take }: SessionChange): string[] {
 }
 
 /**
- * Adds to the integer in a text, by the rules of `sumOf`. The text stays if it is not an integer, or if the sum is not
- * a safe one. The sum of two of MongoDB's longs is exact.
+ * Adds to the integer in a text, by the rules of `sumOf`: one number after another, of which each counts only if the sum is
+ * a safe integer. A text that is not an integer stays. The sum of two of MongoDB's longs is exact.
  */
-export function adding({ name, by }: NonNullable<SessionChange['add']>): Expression[] {
+export function adding(name: string, numbers: readonly number[]): Expression[] {
   const path = pathOf(name);
   const isInteger = {
     $and: [
@@ -28,15 +28,24 @@ export function adding({ name, by }: NonNullable<SessionChange['add']>): Express
       { $regexMatch: { input: '$$text', regex: { $literal: INTEGER } } },
     ],
   };
-  const sum = { $add: [{ $toLong: '$$text' }, { $toLong: { $literal: by } }] };
-  const isSafe = { $lte: [{ $abs: '$$sum' }, Number.MAX_SAFE_INTEGER] };
-  const added = {
-    $let: { vars: { sum }, in: { $cond: [isSafe, { $toString: '$$sum' }, '$$text'] } },
+  const plus = (by: unknown): Expression => {
+    const isSafe = { $lte: [{ $abs: '$$sum' }, Number.MAX_SAFE_INTEGER] };
+    return {
+      $let: { vars: { sum: { $add: ['$$value', by] } }, in: { $cond: [isSafe, '$$sum', '$$value'] } },
+    };
   };
+  const first = { $toLong: '$$text' };
+  // One expression for many numbers costs the server much less than a stage for each.
+  const sum =
+    numbers.length === 1
+      ? { $let: { vars: { value: first }, in: plus({ $toLong: numbers[0] }) } }
+      : {
+          $reduce: { input: numbers.map((by) => ({ $toLong: by })), initialValue: first, in: plus('$$this') },
+        };
   const after = {
     $let: {
       vars: { text: { $ifNull: [`$${path}`, '0'] } },
-      in: { $cond: [isInteger, added, '$$text'] },
+      in: { $cond: [isInteger, { $toString: sum }, '$$text'] },
     },
   };
   return [{ $set: { [path]: after } }];
