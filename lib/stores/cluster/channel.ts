@@ -5,6 +5,7 @@ import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js'
 import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import { NEVER, type SessionChange, type SessionRecord, type SessionUpdate } from '../../contract/record.js';
 import {
+  GREETING,
   TAG,
   UNKNOWN_OPERATION,
   decodeJoin,
@@ -237,7 +238,6 @@ export class RemoteSessions {
  * calls per second with 32 in flight on two processors, twice as many as all (`npm run bench -- cluster`).
  */
 const CALLS_PER_MESSAGE = 8;
-const GREETING = 0;
 const GONE = 'the channel to the primary is closed. Has the primary exited, or disconnected this worker?';
 
 const OLDER_PRIMARY =

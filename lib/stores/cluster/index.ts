@@ -1,2 +1,2 @@
 export { ClusterStore, type ClusterStoreOptions } from './store.js';
-export { serveSessions, type ServeSessionsOptions } from './server.js';
+export { serveSessions, type ServeSessionsOptions, type SessionServing } from './server.js';

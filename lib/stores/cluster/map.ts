@@ -2,6 +2,7 @@ import type { SessionRecord } from '../../contract/record.js';
 import type { Announcer } from './announcer.js';
 import type { Budget } from './budget.js';
 import { ExpiryHeap, type MappedSession } from './heap.js';
+import type { SessionLog } from './journal/log.js';
 import { Ledger } from './ledger.js';
 
 /**
@@ -20,6 +21,7 @@ export class SessionMap {
   constructor(
     private readonly budget: Budget,
     private readonly announcer: Announcer,
+    private readonly log?: SessionLog,
   ) {}
 
   get size(): number {
@@ -46,7 +48,7 @@ export class SessionMap {
   live(id: string, now: number): MappedSession | undefined {
     const session = this.byId.get(id);
     if (!session || session.record.expiresAt > now) return session;
-    this.takeOut(session);
+    this.expire(session);
     return undefined;
   }
 
@@ -55,8 +57,19 @@ export class SessionMap {
     return group === undefined ? this.all : this.groups.get(group);
   }
 
+  /** The records of all sessions, in the order in which they were added. */
+  get records(): SessionRecord[] {
+    return Array.from(this.byId.values(), ({ record }) => record);
+  }
+
   /** Adds a record of `bytes` bytes. Its id must not be in use. */
   add(record: SessionRecord, bytes: number): void {
+    this.log?.put(record);
+    this.restore(record, bytes);
+  }
+
+  /** Adds a record that the log has already. */
+  restore(record: SessionRecord, bytes: number): void {
     this.budget.used += bytes;
     const session: MappedSession = { record, bytes, slot: 0, place: ++this.position, places: [] };
     this.byId.set(record.id, session);
@@ -68,6 +81,7 @@ export class SessionMap {
   /** Replaces the record of a session. The new one takes `more` more bytes. */
   replace(session: MappedSession, next: SessionRecord, more: number): void {
     const { record } = session;
+    this.log?.change(record, next);
     this.heap(record).resize(session, more);
     this.budget.used += more;
     if (next.expiresAt === record.expiresAt && next.groups === record.groups) {
@@ -80,10 +94,16 @@ export class SessionMap {
     if (next.groups !== record.groups) this.regroup(session, record.groups, next.groups);
   }
 
-  /** Removes a live session, and announces that it has ended. */
+  /** Removes a live session, whose tombstone the caller adds, and announces that it has ended. */
   remove(session: MappedSession): void {
     this.takeOut(session);
     this.announcer.note('ended', session.record.id);
+  }
+
+  /** Removes a live session for good, without a tombstone, and announces that it has ended. */
+  drop(session: MappedSession): void {
+    this.log?.drop(session.record.id);
+    this.remove(session);
   }
 
   /** Removes expired sessions, at most `limit`. That is not announced: the record says when it expires. */
@@ -91,7 +111,7 @@ export class SessionMap {
     for (let removed = 0; removed < limit; removed++) {
       const session = this.nearest;
       if (!session || session.record.expiresAt > now) return;
-      this.takeOut(session);
+      this.expire(session);
     }
   }
 
@@ -109,6 +129,11 @@ export class SessionMap {
   /** Takes the sessions out of the budget. They are freed with the last reference to this object. */
   close(): void {
     for (const { bytes } of this.byId.values()) this.budget.used -= bytes;
+  }
+
+  private expire(session: MappedSession): void {
+    this.log?.drop(session.record.id);
+    this.takeOut(session);
   }
 
   private takeOut(session: MappedSession): void {

@@ -17,6 +17,9 @@ export type Reply = [id: number, value: unknown, problem?: string];
 /** Marks our messages. The number is the version of the protocol. */
 export const TAG = 'nestjs-session-stores/cluster/1';
 
+/** The number of the call that a greeting is. */
+export const GREETING = 0;
+
 /** The error of a call that the primary does not know, because its version of this package is older. */
 export const UNKNOWN_OPERATION = 'unknown operation';
 

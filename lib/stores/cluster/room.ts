@@ -37,7 +37,7 @@ export class Room {
     while (this.map.size >= this.maxSessions) {
       const session = this.map.mostDispensable;
       if (!session) return;
-      this.map.remove(session);
+      this.map.drop(session);
     }
   }
 
@@ -51,6 +51,6 @@ export class Room {
     while (!this.budget.hasRoomFor(bytes) && this.tombstones.removeOldest());
     const { ungrouped } = this.map;
     if (!this.budget.hasRoomFor(bytes - ungrouped.bytes)) throw this.budget.exceeded(operation);
-    while (!this.budget.hasRoomFor(bytes)) this.map.remove(ungrouped.first as MappedSession);
+    while (!this.budget.hasRoomFor(bytes)) this.map.drop(ungrouped.first as MappedSession);
   }
 }

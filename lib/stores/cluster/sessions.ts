@@ -14,6 +14,8 @@ import { Announcer, mustAnnounce, type Announced } from './announcer.js';
 import { Budget, bytesMore, bytesOf } from './budget.js';
 import { Clearing, type ClearReach, type ClearStep } from './clearing.js';
 import type { MappedSession } from './heap.js';
+import type { SessionLog } from './journal/log.js';
+import type { JournaledSessions } from './journal/state.js';
 import { SessionMap } from './map.js';
 import { DEFAULT_MAX_SESSIONS, Room } from './room.js';
 import { Tombstones } from './tombstones.js';
@@ -41,11 +43,37 @@ export class Sessions {
   private timer: NodeJS.Timeout | undefined;
   private wakesAt = Infinity;
 
-  constructor(maxSessions = DEFAULT_MAX_SESSIONS, budget = new Budget()) {
-    this.map = new SessionMap(budget, this.announcer);
-    this.tombstones = new Tombstones(budget);
+  /** @param log where each change is written, besides the memory */
+  constructor(
+    maxSessions = DEFAULT_MAX_SESSIONS,
+    budget = new Budget(),
+    private readonly log?: SessionLog,
+  ) {
+    this.map = new SessionMap(budget, this.announcer, log);
+    this.tombstones = new Tombstones(budget, log);
     this.room = new Room(this.map, this.tombstones, budget, maxSessions);
     this.clearing = new Clearing(this.map, this.tombstones);
+  }
+
+  /** All that is live. */
+  get state(): JournaledSessions {
+    const now = Date.now();
+    return { records: this.map.records, tombstones: this.tombstones.live(now) };
+  }
+
+  /** Adds what the log had when it was opened. The caller must not keep the records. */
+  restore({ records, tombstones }: JournaledSessions): void {
+    for (const record of records) this.map.restore(frozen(record), bytesOf(record));
+    for (const tombstone of tombstones) this.tombstones.restore(tombstone);
+    this.wakeInTime(Date.now());
+  }
+
+  /**
+   * Resolves when every change until now is written; `undefined` if there is nothing to wait for. A call that may change
+   * sessions is acknowledged only then, even if it changed nothing: it may rely on a change that is being written.
+   */
+  written(operation: string): Promise<void> | undefined {
+    return this.log?.written(operation);
   }
 
   /** Changes how many sessions are held at most. Those that are too many are dropped when the next is created. */
@@ -63,6 +91,7 @@ export class Sessions {
 
   /** As `create`, but without a copy: the caller must not keep the record. */
   adopt(record: SessionRecord): boolean {
+    this.log?.check('create');
     const now = Date.now();
     const session = this.map.live(record.id, now);
     if (session) return session.record.secretHash === record.secretHash;
@@ -76,6 +105,7 @@ export class Sessions {
   }
 
   update(id: string, change: SessionChange): SessionUpdate | undefined {
+    this.log?.check('update');
     const now = Date.now();
     const session = this.map.live(id, now);
     if (!session) return undefined;
@@ -87,6 +117,7 @@ export class Sessions {
   }
 
   rotate(id: string, presented: string, secretHash: string, grace: number): string | undefined {
+    this.log?.check('rotate');
     const now = Date.now();
     const session = this.map.live(id, now);
     return (
@@ -97,6 +128,7 @@ export class Sessions {
   }
 
   destroy(id: string): boolean {
+    this.log?.check('destroy');
     const now = Date.now();
     const session = this.map.live(id, now);
     if (session) this.map.remove(session);
@@ -105,6 +137,7 @@ export class Sessions {
   }
 
   regenerate(id: string): boolean {
+    this.log?.check('regenerate');
     const now = Date.now();
     const session = this.map.live(id, now);
     if (session) {
@@ -116,6 +149,7 @@ export class Sessions {
 
   /** Joins a session to a group that has room for `max` sessions, and ends those that are too many. */
   joinLimited(id: string, limit: SessionGroupLimit): SessionLimitedJoin {
+    this.log?.check('joinLimited');
     const now = Date.now();
     const { group, max, whenFull } = limit;
     const session = this.map.live(id, now);
@@ -161,6 +195,7 @@ export class Sessions {
 
   /** Destroys some of the sessions, except those with an id in `kept`: one step of a clear. */
   clear(group: string | undefined, kept: ReadonlySet<string>, reach?: ClearReach): ClearStep {
+    this.log?.check('clear');
     return this.clearing.step(group, kept, reach);
   }
 

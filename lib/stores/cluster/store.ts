@@ -16,6 +16,8 @@ import type {
 import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
 import { RemoteSessions } from './channel.js';
+import type { Durability } from './journal/file.js';
+import { checkKeeping, type Keeping } from './keeping.js';
 import { pm2Instance } from './pm2.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach } from './clearing.js';
@@ -28,27 +30,46 @@ const cluster = defaultExport(clusterModule);
 export interface ClusterStoreOptions {
   /** Stores with the same name share their sessions; default `'sessions'`. */
   name?: string | undefined;
-  /** How long a worker waits for the primary, in milliseconds; default 2 000. */
+  /**
+   * How long a worker waits for the primary, and how long a change may take to be written, in milliseconds; default
+   * 2 000. Also how long a directory that another process uses is waited for.
+   */
   timeout?: number | undefined;
+  /**
+   * Keeps the sessions in a journal in this directory too, so that they survive a restart; default none. Created if it
+   * does not exist. Belongs to one process at a time. A worker of `node:cluster` must not have it: its sessions are in
+   * the primary, which has `serveSessions({ directory })`.
+   */
+  directory?: string | undefined;
+  /**
+   * When a change is acknowledged: `'process'`, the default, once the operating system has it, so that a crash of the
+   * process loses nothing; `'disk'` once the disk has it, so that a loss of power loses nothing either. Needs a
+   * `directory`.
+   */
+  durability?: Durability | undefined;
 }
 
 /**
  * Sessions in memory: of this process, or of the primary if this is a worker of `node:cluster`. The primary must call
- * `serveSessions()` before it forks. The sessions end with that process. In a process that does not serve, they end
- * with the last open store of their name.
+ * `serveSessions()` before it forks. Without a `directory` the sessions end with that process. In a process that does not
+ * serve, they end with the last open store of their name.
  *
  * In PM2's cluster mode, whose primary cannot serve, a single instance keeps the sessions itself. One of several cannot
  * be opened.
  */
 export class ClusterStore extends SessionStore {
   private readonly name: string;
+  private readonly keeping: Keeping | undefined;
   private sessions: Sessions | RemoteSessions | undefined;
+  /** The sessions of this process, from the first call of `openSessions` on. */
+  private opening: Promise<Sessions> | undefined;
 
-  constructor({ name = 'sessions', timeout, ...others }: ClusterStoreOptions = {}) {
+  constructor({ name = 'sessions', timeout, directory, durability, ...others }: ClusterStoreOptions = {}) {
     super('cluster', timeout);
-    checkNoOthers('ClusterStore', others, 'name, timeout');
+    checkNoOthers('ClusterStore', others, 'name, timeout, directory, durability');
     if (typeof name !== 'string') throw new TypeError('name must be a string');
     this.name = name;
+    this.keeping = checkKeeping({ directory, durability, timeout: this.timeout });
   }
 
   override get capabilities(): SessionStoreCapabilities {
@@ -56,30 +77,50 @@ export class ClusterStore extends SessionStore {
   }
 
   protected override get advice(): string {
-    return 'Does the primary call serveSessions() before it forks?';
+    const isRemote = !this.keeping && !cluster.isPrimary;
+    return isRemote ? 'Does the primary call serveSessions() before it forks?' : 'Is its disk slow?';
   }
 
   protected override async connect(): Promise<void> {
     const instance = cluster.isPrimary ? undefined : pm2Instance(process.env);
     if (instance === 'one of several') throw new SessionStoreError('cluster', 'open', SEVERAL_UNDER_PM2);
     if (cluster.isPrimary || instance === 'only') {
-      this.sessions = openSessions(this.name);
+      await this.openHere();
       return;
     }
+    if (this.keeping) throw new SessionStoreError('cluster', 'open', DIRECTORY_IN_WORKER);
     const sessions = new RemoteSessions(this.name);
     this.sessions = sessions;
     await this.within('open', (deadline) => sessions.open(deadline));
   }
 
   protected override async disconnect(): Promise<void> {
-    const { sessions } = this;
+    const { sessions, opening } = this;
     this.sessions = undefined;
+    this.opening = undefined;
     if (sessions instanceof RemoteSessions) sessions.close();
-    else if (sessions) closeSessions(this.name);
+    const opened = await opening?.catch(() => undefined);
+    if (opened) await closeSessions(this.name);
+  }
+
+  private async openHere(): Promise<void> {
+    const opening = openSessions(this.name, this.keeping);
+    this.opening = Promise.resolve(opening);
+    const { opening: mine } = this;
+    const sessions = opening instanceof Promise ? await opening : opening;
+    // Unless the store was closed meanwhile.
+    if (this.opening === mine) this.sessions = sessions;
+  }
+
+  /** Holds a result back until every change that it may rely on is written. */
+  private acknowledged<T>(operation: SessionStoreOperation, result: T | Promise<T>): T | Promise<T> {
+    const { sessions } = this;
+    const written = sessions instanceof RemoteSessions ? undefined : sessions?.written(operation);
+    return written ? written.then(() => result) : result;
   }
 
   protected override doCreate(record: SessionRecord, deadline: Deadline): boolean | Promise<boolean> {
-    return this.opened('create').create(record, deadline);
+    return this.acknowledged('create', this.opened('create').create(record, deadline));
   }
 
   protected override doRead(
@@ -94,7 +135,7 @@ export class ClusterStore extends SessionStore {
     change: SessionChange,
     deadline: Deadline,
   ): SessionUpdate | undefined | Promise<SessionUpdate | undefined> {
-    return this.opened('update').update(id, change, deadline);
+    return this.acknowledged('update', this.opened('update').update(id, change, deadline));
   }
 
   protected override doRotate(
@@ -104,15 +145,18 @@ export class ClusterStore extends SessionStore {
     grace: number,
     deadline: Deadline,
   ): string | undefined | Promise<string | undefined> {
-    return this.opened('rotate').rotate(id, presented, secretHash, grace, deadline);
+    return this.acknowledged(
+      'rotate',
+      this.opened('rotate').rotate(id, presented, secretHash, grace, deadline),
+    );
   }
 
   protected override doDestroy(id: string, deadline: Deadline): boolean | Promise<boolean> {
-    return this.opened('destroy').destroy(id, deadline);
+    return this.acknowledged('destroy', this.opened('destroy').destroy(id, deadline));
   }
 
   protected override doRegenerate(id: string, deadline: Deadline): boolean | Promise<boolean> {
-    return this.opened('regenerate').regenerate(id, deadline);
+    return this.acknowledged('regenerate', this.opened('regenerate').regenerate(id, deadline));
   }
 
   protected override doHaveEnded(ids: string[], deadline: Deadline): boolean | Promise<boolean> {
@@ -139,7 +183,9 @@ export class ClusterStore extends SessionStore {
     do {
       // Lets other calls run between two steps.
       if (reach) await setImmediate();
-      const step = await this.within('clear', (deadline) => sessions.clear(group, except, reach, deadline));
+      const step = await this.within('clear', (deadline) =>
+        this.acknowledged('clear', sessions.clear(group, except, reach, deadline)),
+      );
       ended += step.ended;
       reach = step.next;
     } while (reach);
@@ -166,6 +212,9 @@ export class ClusterStore extends SessionStore {
 }
 
 const CAPABILITIES: SessionStoreCapabilities = Object.freeze({ secrets: true, createdAt: true, feed: true });
+
+const DIRECTORY_IN_WORKER =
+  'directory is an option of the process that has the sessions, and this is a worker. Pass it to serveSessions() in the primary instead';
 
 const SEVERAL_UNDER_PM2 =
   "the primary is PM2's daemon, which cannot serve sessions to several instances. Use RedisStore, MongoStore or HazelcastStore; or run one instance (instances: 1); or set exec_mode: 'fork', and fork workers with node:cluster";

@@ -1,5 +1,7 @@
 import { TOMBSTONE_LIFETIME } from '../../contract/record.js';
 import { bytesOfTombstone, type Budget } from './budget.js';
+import type { SessionLog } from './journal/log.js';
+import type { JournaledTombstone } from './journal/state.js';
 
 interface Tombstone {
   readonly id: string;
@@ -21,7 +23,17 @@ export class Tombstones {
   private queue: Tombstone[] = [];
   private first = 0;
 
-  constructor(private readonly budget: Budget) {}
+  constructor(
+    private readonly budget: Budget,
+    private readonly log?: SessionLog,
+  ) {}
+
+  /** Those that have not expired. */
+  live(now: number): JournaledTombstone[] {
+    return [...this.byId.values()]
+      .filter(({ until }) => until > now)
+      .map(({ id, until, groups }) => ({ id, until, groups }));
+  }
 
   /** Gives back the room of all. */
   close(): void {
@@ -40,15 +52,17 @@ export class Tombstones {
 
   /** Puts a tombstone in the place of a session: with its groups if it was regenerated. Removes expired ones. */
   add(id: string, groups: readonly string[] | undefined, now: number): void {
+    const until = now + TOMBSTONE_LIFETIME;
+    this.log?.end(id, until, groups);
     this.removeExpired(now);
     const before = this.byId.get(id);
     if (before) this.remove(before);
-    const tombstone: Tombstone = {
-      id,
-      groups,
-      until: now + TOMBSTONE_LIFETIME,
-      bytes: bytesOfTombstone(groups),
-    };
+    this.restore({ id, until, groups });
+  }
+
+  /** Adds a tombstone that the log has already, and of whose id there is none. Must be called in order of `until`. */
+  restore({ id, until, groups }: JournaledTombstone): void {
+    const tombstone: Tombstone = { id, until, groups, bytes: bytesOfTombstone(groups) };
     this.byId.set(id, tombstone);
     this.queue.push(tombstone);
     this.budget.used += tombstone.bytes;
@@ -63,6 +77,7 @@ export class Tombstones {
   end(group: string | undefined, kept: ReadonlySet<string>): void {
     for (const tombstone of this.members.get(group) ?? []) {
       if (kept.has(tombstone.id)) continue;
+      this.log?.end(tombstone.id, tombstone.until, undefined);
       this.forgetGroups(tombstone);
       tombstone.groups = undefined;
       const bytes = bytesOfTombstone(undefined);
