@@ -64,28 +64,27 @@ function performAll(worker: Worker, [, from, name, calls]: CallsMessage): void {
   const sessions = sessionsOf(name);
   const now = Date.now();
   const replies: Reply[] = [];
-  /** Those to calls that may have changed a session, or rely on a change that is being written. */
-  const acknowledgements: Reply[] = [];
+  /** The replies to calls that may have changed a session, or rely on a change that is being written. */
+  const acknowledgements = new Set<Reply>();
   for (const call of calls) {
     if (!Array.isArray(call) || call[1] < now) continue;
-    const list = READS.has(call[2]) ? replies : acknowledgements;
-    list.push(reply(sessions, call, worker, from));
+    const made = reply(sessions, call, worker, from);
+    replies.push(made);
+    if (!READS.has(call[2])) acknowledgements.add(made);
   }
   // What was done is announced before it is acknowledged.
   sessions.announce();
   feeds.flush(worker);
   const written = sessions.written('write');
-  if (!written) return sendReplies(worker, from, [...replies, ...acknowledgements]);
-  sendReplies(worker, from, replies);
+  if (!written) return sendReplies(worker, from, replies);
+  const others = replies.filter((one) => !acknowledgements.has(one));
+  sendReplies(worker, from, others);
   written.then(
-    () => sendReplies(worker, from, acknowledgements),
+    () => sendReplies(worker, from, [...acknowledgements]),
     (error: unknown) => {
       const problem = String(error);
-      sendReplies(
-        worker,
-        from,
-        acknowledgements.map(([id, , own]) => [id, null, own ?? problem]),
-      );
+      const failed = Array.from(acknowledgements, ([id, , own]): Reply => [id, null, own ?? problem]);
+      sendReplies(worker, from, failed);
     },
   );
 }

@@ -1,5 +1,6 @@
 import * as clusterModule from 'node:cluster';
 import type { Worker } from 'node:cluster';
+import { resolve } from 'node:path';
 import { checkTimeout } from '../../contract/deadline.js';
 import { defaultExport } from '../../contract/default-export.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
@@ -72,14 +73,16 @@ export function serveSessions({
   checkNoOthers('serveSessions', others, 'maxSessions, maxBytes, directory, durability, timeout');
   if (timeout !== undefined && directory === undefined) throw new TypeError('timeout needs a directory');
   const keeping = checkKeeping({ directory, durability, timeout: checkTimeout(timeout) });
+  checkLimits(maxSessions, maxBytes);
   const kept = keeping && serveDirectory(keeping);
   limitSessions(maxSessions, maxBytes);
   if (registry.servers++ === 0) listen();
-  const ready = () => {
-    for (const worker of Object.values(cluster.workers ?? {})) if (worker) sendReady(worker);
-  };
-  if (kept) kept.opened.then(ready, () => {});
-  else ready();
+  if (kept)
+    kept.opened.then(
+      () => registry.served === kept && greetAll(),
+      () => {},
+    );
+  else greetAll();
 
   let serving = true;
   const stop = async () => {
@@ -98,19 +101,23 @@ export function serveSessions({
 
 /** The directory that is served from now on. Throws if the sessions are served, or open, without it. */
 function serveDirectory(keeping: Keeping): KeptDirectory {
-  const kept = keptDirectory(keeping);
-  const isServed = registry.servers === 0 || registry.served === kept;
-  if (isServed && Array.from(registry.names.values()).every((held) => held.kept === kept)) {
-    registry.served = kept;
-    return kept;
+  const path = resolve(keeping.directory);
+  const isElsewhere = (kept: KeptDirectory | undefined) => kept?.path !== path;
+  const isServedElsewhere = registry.servers > 0 && isElsewhere(registry.served);
+  if (isServedElsewhere || Array.from(registry.names.values()).some(({ kept }) => isElsewhere(kept))) {
+    throw new Error(
+      '[session:cluster] serveSessions() was called with a directory, but sessions are open without it. Call it before any store is opened, with the same directory each time',
+    );
   }
-  void releaseDirectory(kept);
-  throw new Error(
-    '[session:cluster] serveSessions() was called with a directory, but sessions are open without it. Call it before any store is opened, with the same directory each time',
-  );
+  registry.served = keptDirectory(keeping);
+  return registry.served;
 }
 
-function limitSessions(maxSessions: number, maxBytes: number): void {
+function greetAll(): void {
+  for (const worker of Object.values(cluster.workers ?? {})) if (worker) sendReady(worker);
+}
+
+function checkLimits(maxSessions: number, maxBytes: number): void {
   if (maxSessions !== Infinity && (!Number.isInteger(maxSessions) || maxSessions < 1)) {
     throw new TypeError(
       'maxSessions must be a whole number of sessions, 1 or more: write Infinity for no limit',
@@ -119,6 +126,9 @@ function limitSessions(maxSessions: number, maxBytes: number): void {
   if (maxBytes !== Infinity && (!Number.isInteger(maxBytes) || maxBytes < 1)) {
     throw new TypeError('maxBytes must be a whole number of bytes, 1 or more: write Infinity for no limit');
   }
+}
+
+function limitSessions(maxSessions: number, maxBytes: number): void {
   registry.maxSessions = maxSessions;
   registry.budget.max = maxBytes;
   for (const { sessions } of registry.names.values()) sessions.limitTo(maxSessions);

@@ -1,5 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { SessionStore, SessionRecord } from 'nestjs-session-stores/store';
 import { ClusterStore, serveSessions, type ClusterStoreOptions } from 'nestjs-session-stores/stores/cluster';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
@@ -26,6 +29,24 @@ function keepsTheLaws(pair: Pair): void {
 
 describe('two stores in one process keep the law', () => {
   keepsTheLaws((options) => [new ClusterStore(options), new ClusterStore(options)]);
+});
+
+describe('two stores with a directory keep the law', () => {
+  let directory: string;
+  let keeper: ClusterStore;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sessions-'));
+    keeper = new ClusterStore({ directory, name: randomUUID() });
+    await keeper.open();
+  });
+  afterAll(async () => {
+    await keeper.close();
+    await rm(directory, { recursive: true });
+  });
+  keepsTheLaws((options) => [
+    new ClusterStore({ ...options, directory }),
+    new ClusterStore({ ...options, directory }),
+  ]);
 });
 
 describe('in one process', () => {
