@@ -67,7 +67,7 @@ function performAll(worker: Worker, [, from, name, calls]: CallsMessage): void {
   /** The replies to calls that may have changed a session, or rely on a change that is being written. */
   const acknowledgements = new Set<Reply>();
   for (const call of calls) {
-    if (!Array.isArray(call) || call[1] < now) continue;
+    if (!Array.isArray(call) || !(call[1] >= now)) continue;
     const made = reply(sessions, call, worker, from);
     replies.push(made);
     if (!READS.has(call[2])) acknowledgements.add(made);
