@@ -1,23 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { relayOutages } from './outages.js';
+import { keptSecret, randomSecret } from './secret.js';
 import { readSettings } from './settings.js';
 import { keepWorkers } from './workers.js';
 
 /** Starts the workers, and holds the sessions of those that use `ClusterStore`. */
 export async function start(): Promise<void> {
-  const { workers, host, port, store, idleTimeout, secret, adminPassword } = readSettings(process.env);
+  const settings = readSettings(process.env);
+  const { workers, host, port, store, directory, idleTimeout, secret, adminPassword } = settings;
   const freePort = await findPort(host, port);
-  const password = adminPassword ?? randomText(12);
-  serveSessions();
+  const password = adminPassword ?? randomBytes(12).toString('base64url');
+  // Without this, the workers would start before there are sessions.
+  await serveSessions({ directory: store === 'cluster' ? directory : undefined }).opened;
   relayOutages();
 
   const lines = [`http://${shown(host)}:${freePort} is served by ${workers} workers, STORE=${store}`];
   if (adminPassword === undefined) lines[0] += `; the admin's password is ${password}`;
   if (secret === undefined) {
-    lines.push('SESSION_SECRET is not set: a random one signs the cookies, until this process ends.');
+    lines.push(
+      directory === undefined
+        ? 'SESSION_SECRET is not set: a random one signs the cookies, until this process ends.'
+        : `SESSION_SECRET is not set: the one in ${join(directory, 'secret')} signs the cookies.`,
+    );
   }
   keepWorkers({
     count: workers,
@@ -26,15 +34,11 @@ export async function start(): Promise<void> {
       PORT: String(freePort),
       STORE: store,
       IDLE_TIMEOUT: String(idleTimeout),
-      SESSION_SECRET: secret ?? randomText(32),
+      SESSION_SECRET: secret ?? (directory === undefined ? randomSecret() : await keptSecret(directory)),
       ADMIN_PASSWORD: password,
     },
     onReady: () => console.log(lines.join('\n')),
   });
-}
-
-function randomText(bytes: number): string {
-  return randomBytes(bytes).toString('base64url');
 }
 
 /**

@@ -2,7 +2,7 @@ import { storeNames } from '../store/stores.js';
 
 /** What the environment says, with defaults for what it leaves out. Throws a sentence for what makes no sense. */
 export function readSettings(env: NodeJS.ProcessEnv) {
-  const { HOST = '127.0.0.1', STORE = 'cluster' } = env;
+  const { HOST = '127.0.0.1', STORE = 'cluster', SESSION_DIRECTORY = '.sessions' } = env;
   if (!storeNames.includes(STORE)) {
     throw new Error(`STORE=${STORE} is unknown: use ${storeNames.join(', ')}`);
   }
@@ -12,6 +12,8 @@ export function readSettings(env: NodeJS.ProcessEnv) {
     port: wholeNumber('PORT', env['PORT'] ?? '3000', 0, 65_535),
     store: STORE,
     idleTimeout: wholeNumber('IDLE_TIMEOUT', env['IDLE_TIMEOUT'] ?? String(30 * 60_000), 1000, 2 ** 31),
+    /** Where the sessions of `ClusterStore`, and the secret, survive a restart. Absent if it is empty. */
+    directory: SESSION_DIRECTORY || undefined,
     /** Absent unless it is set. */
     secret: env['SESSION_SECRET'] || undefined,
     adminPassword: env['ADMIN_PASSWORD'] || undefined,

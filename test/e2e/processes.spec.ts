@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { Browser, type ReceivedResponse } from '../http/browser.js';
 import { SampleApp, STORES } from './sample-app.js';
@@ -188,6 +191,23 @@ describe('the start of the sample app', () => {
   it('without SESSION_SECRET prints that it is not set', async () => {
     expect((await start()).output).toMatch(/SESSION_SECRET is not set/);
   });
+
+  it.each(process.env['LONG'] ? (['SIGTERM', 'SIGKILL'] as const) : (['SIGTERM'] as const))(
+    'with the directory of one that got a %s has its sessions, and accepts its cookies',
+    async (signal) => {
+      const directory = await mkdtemp(join(tmpdir(), 'sample-app-'));
+      onTestFinished(() => rm(directory, { recursive: true }));
+      const before = await start({ SESSION_DIRECTORY: join(directory, 'sessions') });
+      expect(before.output).toMatch(/SESSION_SECRET is not set: the one in .*secret signs the cookies/);
+      const browser = await login(before, 'ada');
+      before.signal(signal);
+      await before.ended;
+      const { url } = await start({ SESSION_DIRECTORY: join(directory, 'sessions') });
+      const returned = new Browser(url);
+      for (const [name, value] of browser.cookies) returned.cookies.set(name, value);
+      expect((await returned.get('/me')).json()).toMatchObject({ user: 'ada' });
+    },
+  );
 
   it('with SESSION_SECRET prints only its address', async () => {
     const app = await start({ SESSION_SECRET: 'a secret of three apps' });

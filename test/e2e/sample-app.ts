@@ -18,13 +18,14 @@ export class SampleApp implements AsyncDisposable {
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  /** @param env extends two workers, a free port and the servers of the run. `undefined` removes a variable. */
+  /** @param env extends two workers, a free port, sessions in memory alone and the servers of the run. `undefined` removes a variable. */
   constructor(env: Record<string, string | undefined> = {}) {
     this.#child = spawn(process.execPath, [main], {
       env: {
         ...process.env,
         NODE_OPTIONS: undefined,
         HOST: undefined,
+        SESSION_DIRECTORY: '',
         SESSION_SECRET: undefined,
         STORE: undefined,
         MONGO_URL: inject('mongo').url,
