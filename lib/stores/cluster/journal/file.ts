@@ -120,13 +120,16 @@ async function readEntries(
 ): Promise<JournalContents> {
   let last = header.first - 1;
   let end = HEADER_BYTES;
-  for await (const line of linesFrom(handle, HEADER_BYTES)) {
+  const isNext = (line: Buffer): boolean => {
     const entry = decodeEntry(line, last + 1);
     // A checksum was right, so this package wrote the entry.
-    if (entry === undefined || !apply(entry as JournalEntry)) break;
+    if (entry === undefined || !apply(entry as JournalEntry)) return false;
     last++;
     end += line.length + 1;
-  }
+    return true;
+  };
+  const lines = new Lines();
+  for await (const piece of piecesFrom(handle, HEADER_BYTES)) if (!lines.of(piece).every(isNext)) break;
   const missing = header.acknowledged - last;
   const damage =
     missing > 0
@@ -135,14 +138,13 @@ async function readEntries(
   return { header, last, end, damage };
 }
 
-async function* linesFrom(handle: FileHandle, start: number): AsyncGenerator<Buffer> {
-  const lines = new Lines();
+async function* piecesFrom(handle: FileHandle, start: number): AsyncGenerator<Buffer> {
   for (let position = start; ;) {
     const piece = Buffer.allocUnsafe(PIECE);
     const { bytesRead } = await handle.read(piece, 0, PIECE, position);
     if (bytesRead === 0) return;
     position += bytesRead;
-    yield* lines.of(piece.subarray(0, bytesRead));
+    yield piece.subarray(0, bytesRead);
   }
 }
 

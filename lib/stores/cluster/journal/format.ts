@@ -55,15 +55,17 @@ export class Lines {
   private rest: Buffer[] = [];
 
   /** The lines that are complete with this piece, without their line feeds. */
-  *of(piece: Buffer): Generator<Buffer> {
+  of(piece: Buffer): Buffer[] {
+    const lines: Buffer[] = [];
     let from = 0;
     for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, from)) {
       const last = piece.subarray(from, end);
-      yield this.rest.length > 0 ? Buffer.concat([...this.rest, last]) : last;
+      lines.push(this.rest.length > 0 ? Buffer.concat([...this.rest, last]) : last);
       this.rest = [];
       from = end + 1;
     }
     if (from < piece.length) this.rest.push(piece.subarray(from));
+    return lines;
   }
 }
 
