@@ -78,6 +78,19 @@ describe.each<[string, (journal: string, at: number) => Promise<void>]>([
       await writeFile(journal, bytes.fill(0, at));
     },
   ],
+  [
+    'a line that occurs twice',
+    async (journal, at) => {
+      const lines = (await readFile(journal, 'latin1')).split('\n').slice(0, -1);
+      // Not the first, which is no entry, and not the last, of which a copy is no acknowledged entry.
+      const line = 1 + (at % (lines.length - 2));
+      await writeFile(
+        journal,
+        [...lines.slice(0, line), lines[line], ...lines.slice(line), ''].join('\n'),
+        'latin1',
+      );
+    },
+  ],
 ])('%s in a journal', (_, damage) => {
   it(`is reported at each of ${PLACES} random places, and once (SEED=${SEED})`, async () => {
     const random = randomsFrom(SEED);

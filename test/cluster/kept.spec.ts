@@ -116,8 +116,9 @@ describe('after a restart', () => {
 /** Changes a session so often that the journal is compacted, at least once. */
 async function fill(store: ClusterStore): Promise<void> {
   await store.create(aRecord('filled'));
-  const large = JSON.stringify('x'.repeat(10_000));
   for (let time = 0; time < 1000; time++) {
+    // Another value each time: a value that stays is not written again.
+    const large = JSON.stringify(`${time}`.padEnd(10_000));
     await store.update({ id: 'filled' }, { set: withoutPrototype({ large, time: String(time) }) });
   }
 }

@@ -8,7 +8,8 @@ import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluste
 
 const [directory, durability] = process.argv.slice(2);
 const WRITERS = 32;
-const LARGE = JSON.stringify('x'.repeat(1000));
+/** A value that differs from all others: one that stays is not written again. */
+const aLarge = () => JSON.stringify(randomUUID().padEnd(1000));
 
 if (cluster.isPrimary) {
   await serveSessions({ directory, durability }).opened;
@@ -36,7 +37,7 @@ async function write(store) {
 
 async function make(store, id, from) {
   const now = Date.now();
-  const data = Object.assign(Object.create(null), { count: '0', large: LARGE });
+  const data = Object.assign(Object.create(null), { count: '0', large: aLarge() });
   const record = {
     id,
     secretHash: 'first',
@@ -47,7 +48,7 @@ async function make(store, id, from) {
   };
   await told({ id, call: 'create' }, () => store.create(from ? { ...record, from } : record));
   for (const count of ['1', '2']) {
-    const set = Object.assign(Object.create(null), { count, large: LARGE });
+    const set = Object.assign(Object.create(null), { count, large: aLarge() });
     await told({ id, call: 'update', count }, () => store.update({ id }, { set }));
   }
   await told({ id, call: 'rotate' }, () => store.rotate({ id }, 'first', 'second', 60_000));
