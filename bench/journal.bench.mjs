@@ -54,19 +54,19 @@ async function loads(parent) {
   for (const size of SIZES) {
     const directory = join(parent, `of ${size}`);
     const { megabytes } = await child('fill', 'process', directory, size);
-    const seconds = [];
-    for (let round = 0; round < ROUNDS; round++)
-      seconds.push((await child('load', 'process', directory, size)).seconds);
-    const { median, low, high } = summary(seconds);
-    rows.push([
-      size.toLocaleString('en'),
-      `${megabytes.toFixed(0)} MB`,
-      `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`,
-    ]);
+    const [seconds, cpuSeconds] = [[], []];
+    for (let round = 0; round < ROUNDS; round++) {
+      const figures = await child('load', 'process', directory, size);
+      seconds.push(figures.seconds);
+      cpuSeconds.push(figures.cpuSeconds);
+    }
+    const show = ({ median, low, high }) => `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+    const journal = `${megabytes.toFixed(0)} MB`;
+    rows.push([size.toLocaleString('en'), journal, show(summary(seconds)), show(summary(cpuSeconds))]);
     await rm(directory, { recursive: true });
   }
   console.log('\nSeconds until a store is open.\n');
-  table(['sessions', 'journal', 'seconds'], rows);
+  table(['sessions', 'journal', 'seconds', 'seconds of processor time'], rows);
 }
 
 const shown = (figures) => {

@@ -11,7 +11,7 @@ export class KeptDirectory {
   /** Resolves once its sessions are in the memory. */
   readonly opened: Promise<void>;
   private readonly names = new Map<string, Sessions>();
-  private locked: LockedJournal | undefined;
+  private locked: Pick<LockedJournal, 'journal' | 'close'> | undefined;
 
   constructor(
     readonly path: string,
@@ -33,7 +33,7 @@ export class KeptDirectory {
   sessionsOf(name: string): Sessions {
     let sessions = this.names.get(name);
     if (!sessions) {
-      const { journal } = this.locked as LockedJournal;
+      const { journal } = this.locked!;
       sessions = new Sessions(this.maxSessions, this.budget, new SessionLog(journal, name));
       this.names.set(name, sessions);
     }
@@ -55,9 +55,13 @@ export class KeptDirectory {
 
   private async open(timeout: number): Promise<void> {
     const stateNow = () => new Map(Array.from(this.names, ([name, { state }]) => [name, state]));
-    this.locked = await openDirectory(this.path, this.durability, timeout, stateNow);
-    for (const [name, state] of this.locked.state) this.sessionsOf(name).restore(state);
-    const { damage } = this.locked;
+    const {
+      state: found,
+      damage,
+      ...locked
+    } = await openDirectory(this.path, this.durability, timeout, stateNow);
+    this.locked = locked;
+    for (const [name, state] of found) this.sessionsOf(name).restore(state);
     if (damage !== undefined) process.emitWarning(`${damaged(this.path)} ${damage}`, 'SessionStoreWarning');
   }
 }
