@@ -149,7 +149,7 @@ const OPTIONS: Record<string, string[]> = {
   '/sockets': ['SocketSessionOptions'],
   '/graphql': ['SubscriptionSessionOptions'],
   '/store': ['CachedStoreOptions', 'SessionPageOptions'],
-  '/stores/cluster': ['ClusterStoreOptions', 'ServeSessionsOptions'],
+  '/stores/cluster': ['ClusterStoreOptions', 'ServeSessionsOptions', 'SessionServing'],
   '/stores/redis': ['RedisStoreOptions', "RedisStoreOptions['cluster'] & object"],
   '/stores/mongo': ['MongoStoreOptions'],
   '/stores/hazelcast': ['HazelcastStoreOptions', 'ReplicaMap'],
