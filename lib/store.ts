@@ -6,6 +6,7 @@ export type { AddRefusal } from './contract/sum.js';
 export * from './contract/decorator.js';
 export {
   excessOf,
+  joinAfter,
   type SessionGroupLimit,
   type SessionLimitedJoin,
   type SessionWhenFull,

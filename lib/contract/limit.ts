@@ -72,10 +72,11 @@ export async function joinInSteps(
   const { group, max, whenFull } = limit;
   const before = await membersOf(group, steps);
   const self = before.find((member) => member.id === id);
-  if (self && self.joining !== group) return { is: 'joined', ended: [] };
+  if (self && self.joining !== markOf(group)) return { is: 'joined', ended: [] };
   if (!self) {
     if (whenFull === 'reject' && before.length >= max) return { is: 'full', members: before };
-    const joined = await steps.update({ join: [group], joinedAt: steps.now(), joining: group });
+    const joinedAt = joinAfter(before, steps.now());
+    const joined = await steps.update({ join: [group], joinedAt, joining: markOf(group) });
     if (!joined) return { is: 'gone' };
   }
 
@@ -89,6 +90,11 @@ export async function joinInSteps(
   const ended = await endAll(excess, steps);
   if (excess.some((member) => member.id === id)) return { is: 'gone' };
   return (await steps.update({ joining: '' })) ? { is: 'joined', ended } : { is: 'gone' };
+}
+
+/** The `joining` of a session that joins a group: never empty, because the empty text removes it. */
+function markOf(group: string): string {
+  return `=${group}`;
 }
 
 async function membersOf(group: string, steps: LimitedJoinSteps): Promise<SessionRecord[]> {
@@ -138,6 +144,14 @@ export function excessOf(
     return isNew - isOtherNew || at - otherAt || (one.id < other.id ? -1 : 1);
   });
   return inOrder.slice(0, members.length - max);
+}
+
+/**
+ * When a session joins that finds `members` in the group: after all of them, even if the clock of a process by which they
+ * joined is ahead of `now`. Otherwise it would be the first to make room.
+ */
+export function joinAfter(members: readonly SessionRecord[], now: number): number {
+  return members.reduce((last, member) => Math.max(last, joinOf(member) + 1), now);
 }
 
 /** When a session joined; when it was created, if it joined without a limit. */

@@ -39,7 +39,7 @@ export interface SessionRecord {
   client?: { first: string; last: string };
   /** When it last joined a group that has a limit. Absent if it never did. */
   joinedAt?: number;
-  /** That group, while it is not certain that the sessions which are too many have ended. */
+  /** A mark of that group, while it is not certain that the sessions which are too many have ended. */
   joining?: string;
   /**
    * Opaque to all but the store that read the record, which uses it to change the record without reading it again. Keep

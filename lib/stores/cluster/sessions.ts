@@ -9,7 +9,12 @@ import {
   type SessionUpdate,
 } from '../../contract/record.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
-import { excessOf, joinOf, type SessionGroupLimit, type SessionLimitedJoin } from '../../contract/limit.js';
+import {
+  excessOf,
+  joinAfter,
+  type SessionGroupLimit,
+  type SessionLimitedJoin,
+} from '../../contract/limit.js';
 import { Announcer, mustAnnounce, type Announced } from './announcer.js';
 import { Budget, bytesMore, bytesOf } from './budget.js';
 import { Clearing, type ClearReach, type ClearStep } from './clearing.js';
@@ -159,9 +164,7 @@ export class Sessions {
     const members = this.map.list(group)?.after(0, Infinity) ?? [];
     const before = members.map(({ member }) => member.record);
     if (whenFull === 'reject' && before.length >= max) return { is: 'full', members: before };
-    // After all others, so that the newcomer stays.
-    const joinedAt = before.reduce((last, member) => Math.max(last, joinOf(member) + 1), now);
-    const next = applyChange(session.record, { join: [group], joinedAt });
+    const next = applyChange(session.record, { join: [group], joinedAt: joinAfter(before, now) });
     const joined = this.replace(session, next, now, 'changed')!;
     const ended = excessOf([...before, joined], limit, id);
     for (const member of ended) this.destroy(member.id);
