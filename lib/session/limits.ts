@@ -1,7 +1,7 @@
 import { checkGroup } from '../contract/checks.js';
 import { brand, isBranded } from '../contract/brand.js';
 import { SessionGoneError } from '../contract/errors.js';
-import { WHEN_FULL, type SessionGroupLimit } from '../contract/limit.js';
+import { WHEN_FULL, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
 import { checkBounds } from './bounds.js';
 import type { SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
@@ -9,6 +9,7 @@ import { noTokenError } from './client.js';
 import type { SessionConfig } from './config.js';
 import type { LimitOptions } from './limit-options.js';
 import { LiveSession } from './live-session.js';
+import type { SessionState } from './state.js';
 import type { SessionUnit } from './unit.js';
 import { viewOf, type SessionView } from './view.js';
 
@@ -100,7 +101,7 @@ export async function joinLimited(
       if (!(await unit.send(state, { ...save, expiresAt }))) throw new SessionGoneError('joinGroup');
       state.renewal = 'owed';
     }
-    const outcome = await config.store.joinLimited(state.record!, limit);
+    const outcome = await joined(unit, state, limit);
     switch (outcome.is) {
       case 'gone':
         state.note({ type: 'gone' });
@@ -112,6 +113,26 @@ export async function joinLimited(
         return outcome.ended.map(viewOf);
     }
   });
+}
+
+/** Joins, and finds out whether the session may. If the store fails, the response fails too: see `unit.joinFailed`. */
+async function joined(
+  unit: SessionUnit,
+  state: SessionState,
+  limit: SessionGroupLimit,
+): Promise<SessionLimitedJoin> {
+  const { store } = unit.config;
+  try {
+    const outcome = await store.joinLimited(state.record!, limit);
+    // A clear of the group that has ended one of them cannot have found this session before it joined.
+    const isCleared = outcome.is === 'joined' && (await store.haveEnded([...state.origins]));
+    if (isCleared) await store.destroy(state.id);
+    unit.joinFailed(undefined);
+    return isCleared ? { is: 'gone' } : outcome;
+  } catch (error) {
+    unit.joinFailed({ state, error });
+    throw error;
+  }
 }
 
 /**

@@ -23,6 +23,8 @@ export class SessionUnit {
   #notice: Notice = NOTHING;
   /** Why something that the handler set is lost. */
   #lost: { error: unknown } | undefined;
+  /** The session whose last join with a limit failed, and why. */
+  #failedJoin: { state: SessionState; error: unknown } | undefined;
   /** The current session, or the last one. */
   #state: SessionState | undefined;
   /** The error of the last login that was rejected because its session was ended elsewhere. */
@@ -79,9 +81,19 @@ export class SessionUnit {
     this.#lost = { error };
   }
 
-  /** Throws if something that the handler set is lost. */
+  /**
+   * Records why a join with a limit failed; `undefined` if it did not. The session may be in the group, and one too many
+   * there. So its client must not get its token, even if the handler has caught the error.
+   */
+  joinFailed(failure: { state: SessionState; error: unknown } | undefined): void {
+    this.#failedJoin = failure;
+  }
+
+  /** Throws if something that the handler set is lost, or if the session may be one too many in a group. */
   checkNothingIsLost(): void {
     if (this.#lost) throw this.#lost.error;
+    const { state, error } = this.#failedJoin ?? {};
+    if (state && state === this.#state && !state.isOver) throw error;
   }
 
   /** Whether `error` is the error of a login that was rejected. */
