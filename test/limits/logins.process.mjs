@@ -1,0 +1,35 @@
+// An app with logins that join a group with a limit: `node logins.process.mjs <store> <options>`. It sends `{ result }`s:
+// its port, and what the messages ask for.
+import express from 'express';
+import { sessionMiddleware } from 'nestjs-session-stores';
+import { openStore } from '../stores/open.store.mjs';
+import { TokenWatch } from './token.watch.mjs';
+
+const [word, options] = process.argv.slice(2);
+const store = await openStore(word, options);
+const logger = { warn() {}, error() {} };
+const session = sessionMiddleware({ secret: 'limits', store, client: true, logger });
+const app = express();
+app.use(session);
+app.post('/login/:group', async (req, res) => {
+  const { max, when: whenFull } = req.query;
+  await req.session.regenerate();
+  req.session.user = req.params.group;
+  const ended = await req.session.joinGroup(req.params.group, { max: Number(max), whenFull });
+  res.json({ id: req.session.id, ended: ended.map(({ id }) => id) });
+});
+app.get('/user', (req, res) => res.json(req.session.user ?? null));
+app.use((error, _req, res, _next) => res.status(error.status ?? 500).json({ error: error.name }));
+// The workers of a cluster would share one port otherwise.
+const server = app.listen({ port: 0, host: '127.0.0.1', exclusive: true }, () => {
+  process.send({ result: server.address().port });
+});
+
+const watch = new TokenWatch(() => server.address().port, store);
+process.on('message', async ({ begin, token, end }) => {
+  // Other messages are those of the store of a cluster.
+  if (begin) process.send({ result: watch.begin(begin) });
+  if (token) watch.take(token);
+  if (end) process.send({ result: await watch.end() });
+});
+process.on('disconnect', () => process.exit());
