@@ -131,6 +131,24 @@ export const limitLaws: SessionStoreLaw[] = [
     },
   },
   {
+    name: '7 a newcomer joins after all members, even if the clock by which they joined is ahead',
+    async holds(stores) {
+      for (const [here, there] of bothWays(stores)) {
+        const ahead = upTo(2).map((index) =>
+          aRecord({ groups: ['g'], joinedAt: Date.now() + 5000 + index, client: { first: 'a', last: 'a' } }),
+        );
+        for (const record of ahead) await here.create(record);
+        for (const whenFull of ['end-oldest', 'end-least-recent'] as const) {
+          const newcomer = aRecord();
+          const ended = await joins(there, newcomer, limitOf(2, whenFull));
+          equals(ended, [ahead.shift()!.id], `the member that joined first must make room, with ${whenFull}`);
+          ahead.push(newcomer);
+        }
+        await here.clear('g');
+      }
+    },
+  },
+  {
     name: '7 a session that joins a group again keeps its place, and ends no other',
     async holds(stores) {
       const [here, there] = stores;

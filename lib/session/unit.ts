@@ -92,8 +92,11 @@ export class SessionUnit {
   /** Throws if something that the handler set is lost, or if the session may be one too many in a group. */
   checkNothingIsLost(): void {
     if (this.#lost) throw this.#lost.error;
-    const { state, error } = this.#failedJoin ?? {};
-    if (state && state === this.#state && !state.isOver) throw error;
+    if (this.#mayBeTooMany(this.#state)) throw this.#failedJoin!.error;
+  }
+
+  #mayBeTooMany(state: SessionState | undefined): boolean {
+    return state !== undefined && state === this.#failedJoin?.state && !state.isOver;
   }
 
   /** Whether `error` is the error of a login that was rejected. */
@@ -261,7 +264,7 @@ export class SessionUnit {
     if (notice.is === 'nothing') return notice;
     const { of: session } = notice;
     if (notice.is === 'forget') return { is: 'forget', session };
-    if (session.standing.is === 'ended' || !session.token) return NOTHING;
+    if (session.standing.is === 'ended' || !session.token || this.#mayBeTooMany(session)) return NOTHING;
     const { token } = session;
     const stamp = stampOf(session, this.config, this.client);
     const { signer, touchAfter } = this.config;

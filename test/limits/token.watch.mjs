@@ -37,7 +37,7 @@ export class TokenWatch {
     return true;
   }
 
-  /** @param {string} token the `Cookie` header of a client that has it */
+  /** @param {string} token the session cookie of a client */
   take(token) {
     this.#tokens.add(token);
   }
@@ -86,7 +86,7 @@ export class TokenWatch {
   #get(cookie) {
     return new Promise((resolve, reject) => {
       const to = { port: this.#portOf(), host: '127.0.0.1', path: '/user', agent: this.#agent };
-      get({ ...to, headers: { cookie } }, async (res) => {
+      get({ ...to, headers: { cookie: `sid=${cookie}` } }, async (res) => {
         let text = '';
         for await (const chunk of res.setEncoding('utf8')) text += chunk;
         resolve({ status: res.statusCode, text });

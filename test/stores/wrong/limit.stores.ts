@@ -1,6 +1,6 @@
 import type { SessionLimitedJoin } from 'nestjs-session-stores/store';
 import { MapStore } from '../map.store.js';
-import { pause, twoOf, type JoinLimited, type WrongStore } from './wrong.store.js';
+import { pause, twoOf, type JoinLimited, type Update, type WrongStore } from './wrong.store.js';
 
 /** Joins as other groups are joined. */
 class Unlimited extends MapStore {
@@ -57,6 +57,19 @@ export const wrongInLimits: WrongStore[] = [
     ),
     breaks: /^7 a join with a limit ends the sessions that joined first/,
     says: /sessions that joined first must end/,
+  },
+  {
+    name: 'trusts its clock to be that of all members',
+    make: twoOf(
+      class extends MapStore {
+        protected override doUpdate(...[record, change]: Update) {
+          const isJoin = change.joinedAt !== undefined;
+          return super.doUpdate(record, isJoin ? { ...change, joinedAt: this.now() } : change);
+        }
+      },
+    ),
+    breaks: /^7 a newcomer joins after all members/,
+    says: /a newcomer must join a group|the member that joined first must make room/,
   },
   {
     name: 'moves a session that joins again behind those that joined after it',
