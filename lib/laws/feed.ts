@@ -51,6 +51,11 @@ const ACTS: readonly Act[] = [
     run: (store, record) => store.update(record, { touch: { from: record.expiresAt, to: inMinutes(1) } }),
   },
   {
+    what: 'a join with a limit',
+    type: 'changed',
+    run: (store, record) => store.joinLimited(record, { group: 'i', max: 10_000, whenFull: 'end-oldest' }),
+  },
+  {
     what: 'a rotation',
     type: 'rotated',
     run: (store, record) => store.rotate(record, record.secretHash, aSecretHash(), GRACE),
@@ -71,6 +76,15 @@ const ACTS: readonly Act[] = [
     what: 'a clear of a group',
     type: 'ended',
     run: (store, { groups }) => store.clear(groups[1]),
+  },
+  {
+    what: 'the join of another session, for which it makes room',
+    type: 'ended',
+    run: async (store, { groups }) => {
+      const newcomer = aRecord();
+      await store.create(newcomer);
+      await store.joinLimited(newcomer, { group: groups[1]!, max: 1, whenFull: 'end-oldest' });
+    },
   },
 ];
 

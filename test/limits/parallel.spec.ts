@@ -5,10 +5,10 @@ import { DEPLOYMENTS, IN_ONE_STEP, LoginApps, POLICIES, type Login, type LoginAp
 const MAX = 3;
 const isLong = process.env['LONG'] !== undefined;
 
-/** How many logins run in parallel, and how often: `LIMIT_SIZE=500x200` sets another size of the long form. */
+/** How many logins run in parallel, and how often: `LIMIT_SIZE=50x10` sets another size of the long form. */
 function sizeOf(deployment: string): { logins: number; rounds: number } {
   if (!isLong) return { logins: 20, rounds: 1 };
-  const size = process.env['LIMIT_SIZE'] ?? (IN_ONE_STEP.includes(deployment) ? '500x20' : '50x20');
+  const size = process.env['LIMIT_SIZE'] ?? (IN_ONE_STEP.includes(deployment) ? '500x200' : '50x20');
   const [logins, rounds] = size.split('x').map(Number) as [number, number];
   return { logins, rounds };
 }

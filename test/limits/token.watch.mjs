@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
  * @typedef {object} WatchReport
  * @property {number} mostUsable how many tokens could be used at one instant, at most
  * @property {number} mostCounted how many sessions the group had at one instant, at most; 0 if they were not counted
- * @property {number} looks how often all tokens were used
+ * @property {number} looks how often all tokens were used, if there were any
  * @property {string[]} usable the tokens that can still be used
  */
 export class TokenWatch {
@@ -68,6 +68,7 @@ export class TokenWatch {
   /** A session that has ended stays so. Those that are live when they are used were all live when the first was used. */
   async #look() {
     const tokens = [...this.#tokens];
+    if (tokens.length === 0) return;
     const live = (await Promise.all(tokens.map((token) => this.#isUsable(token)))).filter(Boolean).length;
     this.#report.looks++;
     this.#report.mostUsable = Math.max(this.#report.mostUsable, live);
