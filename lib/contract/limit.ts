@@ -43,7 +43,7 @@ export type SessionLimitedJoin =
 export interface LimitedJoinSteps {
   now(): number;
   page(options: SessionPageOptions): Promise<SessionPage>;
-  update(change: SessionChange): Promise<SessionUpdate | undefined>;
+  update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined>;
   /** Destroys a session. Resolves to whether it was live. */
   destroy(id: string): Promise<boolean>;
 }
@@ -65,10 +65,11 @@ const AT_ONCE = 32;
  * A session that stops between the two looks stays marked as `joining`, so that its next join looks again.
  */
 export async function joinInSteps(
-  { id }: SessionRef,
+  record: SessionRef,
   limit: SessionGroupLimit,
   steps: LimitedJoinSteps,
 ): Promise<SessionLimitedJoin> {
+  const { id } = record;
   const { group, max, whenFull } = limit;
   const before = await membersOf(group, steps);
   const self = before.find((member) => member.id === id);
@@ -76,20 +77,21 @@ export async function joinInSteps(
   if (!self) {
     if (whenFull === 'reject' && before.length >= max) return { is: 'full', members: before };
     const joinedAt = joinAfter(before, steps.now());
-    const joined = await steps.update({ join: [group], joinedAt, joining: markOf(group) });
+    const joined = await steps.update(record, { join: [group], joinedAt, joining: markOf(group) });
     if (!joined) return { is: 'gone' };
   }
 
   const members = await membersOf(group, steps);
-  if (!members.some((member) => member.id === id)) return { is: 'gone' };
+  const inside = members.find((member) => member.id === id);
+  if (!inside) return { is: 'gone' };
   if (whenFull === 'reject' && members.length > max) {
-    await steps.update({ leave: [group], joining: '' });
+    await steps.update(inside, { leave: [group], joining: '' });
     return { is: 'full', members: members.filter((member) => member.id !== id) };
   }
   const excess = excessOf(members, limit, id);
   const ended = await endAll(excess, steps);
   if (excess.some((member) => member.id === id)) return { is: 'gone' };
-  return (await steps.update({ joining: '' })) ? { is: 'joined', ended } : { is: 'gone' };
+  return (await steps.update(inside, { joining: '' })) ? { is: 'joined', ended } : { is: 'gone' };
 }
 
 /** The `joining` of a session that joins a group: never empty, because the empty text removes it. */

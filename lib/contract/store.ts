@@ -337,7 +337,7 @@ export abstract class SessionStore extends BackendCalls {
     return joinInSteps(record, limit, {
       now: () => this.now(),
       page: (options) => within((deadline) => this.doPage(options, deadline)),
-      update: (change) => within((deadline) => this.doUpdate({ id: record.id }, change, deadline)),
+      update: (ref, change) => within((deadline) => this.doUpdate(ref, change, deadline)),
       destroy: (id) => within((deadline) => this.doDestroy(id, deadline)),
     });
   }
