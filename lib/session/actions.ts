@@ -34,6 +34,15 @@ export async function saveNow(
   if (due && !(await unit.send(state, due))) throw new SessionGoneError(operation);
 }
 
+/** The state with which a call acts: that of the same session, which a `reload` has read again meanwhile. */
+export function stateNow(session: LiveSession, called: SessionState): SessionState {
+  const current = LiveSession.stateOf(session);
+  if (current.id === called.id) return current;
+  // `regenerate` has put another session into the object, with its own data. The old one was never stored.
+  if (!called.record && !called.isOver) throw new SessionGoneError('regenerate');
+  return called;
+}
+
 /** Reads the session again, into the same object or a new one. */
 export function reload(unit: SessionUnit, session: LiveSession, inPlace: boolean): Promise<void> {
   const { config, client } = unit;

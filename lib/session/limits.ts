@@ -2,6 +2,7 @@ import { checkGroup } from '../contract/checks.js';
 import { brand, isBranded } from '../contract/brand.js';
 import { SessionGoneError } from '../contract/errors.js';
 import { WHEN_FULL, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
+import { stateNow } from './actions.js';
 import { checkBounds } from './bounds.js';
 import type { SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
@@ -88,8 +89,9 @@ export async function joinLimited(
   const limit = checkedLimit(group, options, config);
   const can = client.canGiveToken();
   if (can !== true) throw noTokenError('joinGroup', can);
-  const state = LiveSession.stateOf(session);
+  const called = LiveSession.stateOf(session);
   return unit.calls.run(async () => {
+    const state = stateNow(session, called);
     state.acts('joinGroup');
     const before = { data: state.data.snapshot.texts, groups: state.groups.stored };
     checkBounds(before, { join: [group] }, config.maxSize);

@@ -118,6 +118,8 @@ export class SessionUnit {
     }
     this.client.holder.session = session;
     this.#state = state;
+    // The client of a session that was read again gets its token with what was read.
+    if (this.#notice.is === 'token' && this.#notice.of.id === state.id) this.giveToken(state);
   }
 
   /** Makes the state of a session object the current one again. */

@@ -1,7 +1,7 @@
 import { checkName, checkSafeInteger } from '../contract/checks.js';
 import { SessionGoneError } from '../contract/errors.js';
 import { sumOf, type AddRefusal } from '../contract/sum.js';
-import { saveNow } from './actions.js';
+import { saveNow, stateNow } from './actions.js';
 import { checkBounds } from './bounds.js';
 import { isPropertyUnsaved, ownProperty, serialise } from './data.js';
 import { LiveSession } from './live-session.js';
@@ -66,15 +66,6 @@ export async function take(unit: SessionUnit, session: LiveSession, name: string
 function checkProperty({ config }: SessionUnit, name: string): void {
   checkName(name);
   if (config.reservedNames.has(name)) rejectReserved(name, name);
-}
-
-/** The state with which a call acts: that of the same session, which a `reload` has read again meanwhile. */
-function stateNow(session: LiveSession, called: SessionState): SessionState {
-  const current = LiveSession.stateOf(session);
-  if (current.id === called.id) return current;
-  // `regenerate` has put another session into the object, with its own data. The old one was never stored.
-  if (!called.record && !called.isOver) throw new SessionGoneError('regenerate');
-  return called;
 }
 
 /** Whether the handler has changed a property, and the change is not saved. */
