@@ -156,6 +156,103 @@ describe('a session that joins a group with a limit', () => {
     expect(stored!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
   });
 
+  it.each([
+    { passive: false, rolling: false },
+    { passive: true, rolling: undefined },
+  ])(
+    'lives its whole lifetime if it is reloaded, with $passive and $rolling',
+    async ({ passive, rolling }) => {
+      const app = await serveApp(
+        {
+          '/reloaded': async (session) => {
+            await session.joinGroup('user:1', limitOf({}));
+            await session.reload();
+          },
+        },
+        { passive: () => passive, rolling, cookie: { maxAge: 24 * 60 * 60_000 } },
+      );
+      const browser = app.browser();
+      const { setCookies } = await browser.post('/reloaded');
+      const stored = await app.store.read(tokenOf(browser).id);
+      expect(stored!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+      const [, expires] = /Expires=([^;]+)/.exec(setCookies[0]!)!;
+      expect(Date.parse(expires!) - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+    },
+  );
+
+  it('shows the group, though a reload that was not awaited came first', async () => {
+    const app = await serveApp({
+      ...handlers,
+      '/unawaited': async (session) => {
+        void session.reload();
+        await session.joinGroup('user:1', limitOf({}));
+        return session.groupNames();
+      },
+    });
+    const browser = app.browser();
+    await browser.post('/set');
+    expect((await browser.post('/unawaited')).json()).toEqual(['user:1']);
+  });
+
+  it('is not in the group after regenerate() or destroy()', async () => {
+    const app = await serveApp({
+      '/regenerated': async (session) => {
+        await session.joinGroup('user:1', limitOf({}));
+        await session.regenerate();
+        session['user'] = 'ann';
+        return session.groupNames();
+      },
+      '/destroyed': async (session) => {
+        await session.joinGroup('user:1', limitOf({}));
+        await session.destroy();
+      },
+    });
+    expect((await app.browser().post('/regenerated')).json()).toEqual([]);
+    const browser = app.browser();
+    expect((await browser.post('/destroyed')).status).toBe(200);
+    expect(browser.cookies.has('sid')).toBe(false);
+    expect(await app.store.count('user:1')).toBe(0);
+    expect(await app.store.count()).toBe(1);
+  });
+
+  it('keeps its place when one browser joins in parallel requests', async () => {
+    const app = await serveApp(handlers);
+    const other = await logIn(app);
+    const browser = app.browser();
+    await browser.post('/set');
+    const responses = await Promise.all(Array.from({ length: 10 }, () => browser.clone().post('/join')));
+    expect(responses.map(({ status }) => status)).toEqual(Array(10).fill(200));
+    expect(responses.flatMap((response) => response.json<string[]>())).toEqual([]);
+    expect(await app.store.count('user:1')).toBe(2);
+    expect(await userOf(other.browser)).toBe('ann');
+  });
+
+  it('is not created if its maxAge is over', async () => {
+    const app = await serveApp({
+      '/over': async (session) => {
+        session.cookie.maxAge = -1;
+        return session.joinGroup('user:1', limitOf({})).then(
+          () => 'joined',
+          ({ name }: Error) => name,
+        );
+      },
+    });
+    expect((await app.browser().post('/over')).json()).toBe('SessionGoneError');
+    expect(await app.store.count()).toBe(0);
+  });
+
+  it.each([
+    { idleTimeout: Infinity, least: 8e15 },
+    { absoluteTimeout: 30_000, least: 0 },
+  ])('keeps to $idleTimeout and $absoluteTimeout', async ({ least, ...options }) => {
+    const app = await serveApp(handlers, options);
+    const browser = app.browser();
+    await browser.post('/join');
+    const { expiresAt, createdAt } = (await app.store.read(tokenOf(browser).id))!;
+    expect(expiresAt).toBeGreaterThan(least);
+    expect(expiresAt - createdAt).toBeLessThanOrEqual(options.absoluteTimeout ?? Infinity);
+  });
+
   it('keeps its data and its other groups', async () => {
     const app = await serveApp(handlers);
     const browser = app.browser();
@@ -228,6 +325,14 @@ describe('SessionService.create', () => {
     expect(await service.find(first.session.id)).toBeUndefined();
     const found = await service.find(second.session.id);
     expect(found!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+    expect(await app.store.count('user:1')).toBe(1);
+  });
+
+  it('joins with the limit, even if the group is also named without one', async () => {
+    const { app, service } = await start();
+    const first = await service.create({}, { groups: [group(1, 'end-oldest')] });
+    await service.create({}, { groups: ['user:1', group(1, 'end-oldest')] });
+    expect(await service.find(first.session.id)).toBeUndefined();
     expect(await app.store.count('user:1')).toBe(1);
   });
 

@@ -84,7 +84,7 @@ export class SessionService {
     const { signer, identities, idleTimeout, absoluteTimeout, maxSize, reservedNames } = this.config;
     const all = [...new Set(typeof groups === 'string' ? [groups] : groups)];
     const limits: SessionGroupLimit[] = [];
-    const joined: string[] = [];
+    const plain: string[] = [];
     for (const group of all) {
       if (typeof group === 'object' && group !== null) {
         const { name, ...limit } = group;
@@ -92,8 +92,10 @@ export class SessionService {
         continue;
       }
       checkGroup(group);
-      joined.push(group);
+      plain.push(group);
     }
+    // A session that is in a group already would keep its place there, whatever the limit.
+    const joined = plain.filter((name) => !limits.some(({ group }) => group === name));
     // No request says what `'auto'` is: HTTPS is the safe one.
     const cookie = new LiveCookie(identities[0]!.cookie.secure);
     if (maxAge !== undefined) cookie.maxAge = checkedMaxAge(maxAge);

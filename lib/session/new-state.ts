@@ -44,7 +44,8 @@ export function stateAgain(
   const state = new SessionState(before.id, cookieFor(config, client, record), config.idleTimeout);
   state.standing = before.standing;
   state.token = before.token;
-  if (before.renewal === 'asked') state.touch();
+  // A session that was created for a short time must be renewed.
+  if (before.renewal === 'asked' || before.renewal === 'owed') state.renewal = before.renewal;
   state.cookieAsked = before.cookieAsked;
   return state;
 }

@@ -47,9 +47,12 @@ describe('the text of a client', () => {
     expect(clientIn(textOf({ userAgent: 'x'.repeat(512) })).userAgent).toHaveLength(512);
   });
 
-  it.each([{ ip: 1 }, { userAgent: ['a'] }])('is refused for %o', (client) => {
-    expect(() => textOf(client as never)).toThrow(/the option client must return \{ ip, userAgent \}/);
-  });
+  it.each([{ ip: 1 }, { userAgent: ['a'] }, null, undefined, 'a', Promise.resolve({})])(
+    'is refused for %o',
+    (client) => {
+      expect(() => textOf(client as never)).toThrow(/the option client must return \{ ip, userAgent \}/);
+    },
+  );
 
   it.each(['', 'null', '{', '42'])('is an empty client if it is %j', (text) => {
     expect(clientIn(text)).toEqual({});

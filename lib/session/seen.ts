@@ -47,7 +47,10 @@ export function networkOf(address: string): string | undefined {
 
 /** The text of a client, as stores keep it. Throws a `TypeError` for anything else than a client. */
 export function textOf(client: SessionClient): string {
-  const { ip, userAgent } = Object(client) as SessionClient;
+  if (typeof client !== 'object' || client === null || 'then' in client) {
+    throw new TypeError('the option client must return { ip, userAgent }, and not a promise');
+  }
+  const { ip, userAgent } = client;
   for (const [name, value] of Object.entries({ ip, userAgent })) {
     if (value !== undefined && typeof value !== 'string') {
       throw new TypeError(`the option client must return { ip, userAgent }, and ${name} must be a string`);
