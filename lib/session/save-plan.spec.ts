@@ -122,6 +122,7 @@ const documented: [session: string, request: string, plan: Save | undefined][] =
   ['new', 'calls `touch()`', fresh({ renewal: 'asked' })],
   ['new', 'sets a property', fresh({ data: { set } })],
   ['new', 'joins a group', fresh({ groups: { join: ['g'] } })],
+  ['new', 'sets a label', fresh({ label: 'l' })],
   ['new', 'calls `save()`', fresh({ isWanted: true })],
   ['stored', 'only reads, within a tenth of the lifetime', stored({ expiresAt: NOW + 91 * MINUTE })],
   ['stored', 'only reads, after more than a tenth', stored({ expiresAt: NOW + 89 * MINUTE })],
@@ -135,6 +136,7 @@ const documented: [session: string, request: string, plan: Save | undefined][] =
   ['stored', 'removes a property', stored({ data: { remove: ['a'] } })],
   ['stored', 'joins a group', stored({ groups: { join: ['g'] } })],
   ['stored', 'leaves a group', stored({ groups: { leave: ['g'] } })],
+  ['stored', 'sets a label', stored({ label: 'l' })],
   [
     'stored',
     'sets a property, some time after the last renewal',
@@ -145,6 +147,22 @@ const documented: [session: string, request: string, plan: Save | undefined][] =
     'stored',
     'only reads, and the renewal failed',
     stored({ renewal: 'failed', expiresAt: NOW + 89 * MINUTE }),
+  ],
+  [
+    'stored',
+    'only reads, and its last recorded use is less than five minutes old',
+    stored({ recordsUse: true, lastSeenAt: NOW - 5 * MINUTE + 1 }),
+  ],
+  [
+    'stored',
+    'only reads, and its last recorded use is five minutes old',
+    stored({ recordsUse: true, lastSeenAt: NOW - 5 * MINUTE }),
+  ],
+  ['stored', 'only reads, and its use was never recorded', stored({ recordsUse: true })],
+  [
+    'stored',
+    'has joined a group with a limit, which created it',
+    stored({ renewal: 'owed', expiresAt: NOW + MINUTE }),
   ],
   ['stored', 'is passive, and only reads', stored({ renewal: 'never', expiresAt: NOW + 89 * MINUTE })],
   [
@@ -169,11 +187,13 @@ it('the table of docs/explain/when-a-session-is-saved.md says what each save sen
 function sentBy(session: string, plan: Save | undefined): string {
   if (plan === undefined) return 'nothing';
   if (session === 'new') return 'a create';
+  if (plan.isUseOnly) return 'an update: the use alone';
   const parts = [
     plan.change.set && `the new value of ${named(Object.keys(plan.change.set))}`,
     plan.change.remove && 'the removed name',
     plan.change.join && 'the group to join',
     plan.change.leave && 'the group to leave',
+    plan.change.label !== undefined && 'the label',
     plan.change.expiresAt !== undefined && 'the new expiry',
     plan.change.touch && 'the renewed expiry',
   ].filter((part) => typeof part === 'string');

@@ -15,6 +15,13 @@ export function documentedRecord(): SessionRecord {
     groups: ['user:ada'],
     createdAt,
     expiresAt: createdAt + 30 * 60_000,
+    label: 'Work',
+    lastSeenAt: createdAt + 5 * 60_000,
+    client: {
+      first: '{"ip":"203.0.113.0/24","userAgent":"curl/8.5.0"}',
+      last: '{"ip":"2001:db8:1::/48","userAgent":"curl/8.6.0"}',
+    },
+    joinedAt: createdAt + 500,
   };
 }
 
