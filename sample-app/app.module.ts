@@ -23,6 +23,7 @@ import { createStore } from './store/stores.js';
         secret: config.getOrThrow<string>('SESSION_SECRET'),
         cookie: { maxAge: Number(config.getOrThrow<string>('IDLE_TIMEOUT')) },
         rotateAfter: 15 * 60_000,
+        client: true,
         store: new OutageStore(await createStore(config), outage),
       }),
     }),

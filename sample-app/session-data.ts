@@ -10,20 +10,18 @@ type CartData = Record<`cart:${ProductId}`, number>;
 declare module 'nestjs-session-stores' {
   interface SessionData extends CartData {
     user: string;
+    /** Of the made-up visitors of the admin's page, who have no client. */
     userAgent: string;
     visits: number;
     theme: string;
     language: string;
     /** Whether the admin's password was entered in this session. */
     admin: boolean;
-    /** When the session last requested a page, in epoch milliseconds. It may be `SEEN_EVERY` old. */
-    seenAt: number;
+    /** The devices that its sign-in signed out to make room, until a page has said so. */
+    signedOut: string;
     csrfToken: string;
   }
 }
-
-/** How often a session notes that it is in use, in milliseconds. */
-export const SEEN_EVERY = 10_000;
 
 /** The group of all sessions of a user. */
 export const groupOf = (user: string): string => `user:${user}`;

@@ -4,7 +4,7 @@ import { AuthService } from '../auth/auth.service.js';
 import { LoggedInGuard } from '../auth/logged-in.guard.js';
 import { withNotice } from '../pages/notices.js';
 import { PageController } from '../pages/page.controller.js';
-import { DeviceDto } from './device.dto.js';
+import { DeviceDto, RenameDto } from './device.dto.js';
 
 @PageController('account/devices', LoggedInGuard)
 export class DevicesController {
@@ -15,6 +15,13 @@ export class DevicesController {
   async end(@Body() { id }: DeviceDto, @Session('user') user: string, @Session() session: Session) {
     const isEnded = await this.auth.end(session, user, id);
     return withNotice('/account', isEnded ? 'device' : 'device-gone');
+  }
+
+  @Post('rename')
+  @Redirect('/account', 303)
+  async rename(@Body() { id, label }: RenameDto, @Session('user') user: string) {
+    const isRenamed = await this.auth.rename(user, id, label.trim());
+    return withNotice('/account', isRenamed ? 'renamed' : 'device-gone');
   }
 
   @Post('end-others')

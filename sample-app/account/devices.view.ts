@@ -36,12 +36,31 @@ const ICONS: Record<Device['kind'], Html> = {
     />`,
 };
 
-const deviceItem = ({ id, isCurrent, name, kind, signedInAt, activeAt }: Device, csrf: string): Html =>
-  html` <li class="device" data-key="${id}">
+const deviceItem = (device: Device, csrf: string): Html => {
+  const { id, isCurrent, name, description, network, kind, signedInAt, seenAt } = device;
+  return html` <li class="device" data-key="${id}">
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">${ICONS[kind]}</svg>
     <div class="what">
-      <h3>${name} ${isCurrent && html`<span class="badge">This device</span>`}</h3>
-      <p class="note">Signed in ${time(signedInAt)} · active ${time(activeAt)}</p>
+      <h3><bdi>${name}</bdi> ${isCurrent && html`<span class="badge">This device</span>`}</h3>
+      <p class="note">
+        ${name !== description && html`${description} · `}Signed in ${time(signedInAt)} · last seen
+        ${time(seenAt)}${network !== undefined && html` · from ${network}`}
+      </p>
+      <details>
+        <summary>Rename<span class="hidden"> ${name}</span></summary>
+        <form class="rename" method="post" action="/account/devices/rename">
+          ${csrfField(csrf)}
+          <input type="hidden" name="id" value="${id}" />
+          <input
+            name="label"
+            value="${name === description ? '' : name}"
+            maxlength="100"
+            placeholder="${description}"
+            aria-label="Name of ${description}"
+          />
+          <button>Save name</button>
+        </form>
+      </details>
     </div>
     ${
       !isCurrent &&
@@ -52,3 +71,4 @@ const deviceItem = ({ id, isCurrent, name, kind, signedInAt, activeAt }: Device,
       </form>`
     }
   </li>`;
+};

@@ -1,17 +1,21 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { BadRequestException, Body, Get, Headers, Post, Query, Redirect, UseFilters } from '@nestjs/common';
+import { BadRequestException, Body, Get, Post, Query, Redirect, UseFilters } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { Session } from 'nestjs-session-stores';
+import { AuthService } from '../auth/auth.service.js';
 import { backTo } from '../pages/form-error.filter.js';
 import { PageController } from '../pages/page.controller.js';
-import { ADMINS, groupOf } from '../session-data.js';
+import { ADMINS } from '../session-data.js';
 import { Cart } from '../shop/cart.js';
 import { adminSignInPage } from './admin-sign-in.page.js';
 import { PasswordDto } from './admin.dto.js';
 
 @PageController('admin')
 export class AdminSignInController {
-  constructor(private readonly config: ConfigService) {}
+  constructor(
+    private readonly config: ConfigService,
+    private readonly auth: AuthService,
+  ) {}
 
   @Get('sign-in')
   show(@Query('problem') problem: string) {
@@ -21,11 +25,7 @@ export class AdminSignInController {
   @Post('sign-in')
   @Redirect('/admin', 303)
   @UseFilters(backTo('/admin/sign-in'))
-  async signIn(
-    @Body() { password }: PasswordDto,
-    @Headers('user-agent') userAgent: string | undefined,
-    @Session() session: Session,
-  ): Promise<void> {
+  async signIn(@Body() { password }: PasswordDto, @Session() session: Session): Promise<void> {
     if (!isSame(password, this.config.getOrThrow('ADMIN_PASSWORD'))) throw new BadRequestException();
     const { user, theme, language } = session;
     const { lines } = new Cart(session);
@@ -33,11 +33,10 @@ export class AdminSignInController {
     // preferences are copied.
     await session.regenerate();
     if (user !== undefined) {
-      Object.assign(session, { user, theme, language });
+      await this.auth.enter(session, user);
+      Object.assign(session, { theme, language });
       for (const { product, quantity } of lines) new Cart(session).put(product, quantity);
-      await session.joinGroup(groupOf(user));
     }
-    session.userAgent = userAgent;
     session.admin = true;
     await session.joinGroup(ADMINS);
   }

@@ -31,8 +31,9 @@ export class DemoService {
   }
 
   private async createOne(): Promise<void> {
-    // Some names are more common than others.
-    const user = oneOf(NAMES.slice(0, 1 + Math.floor(Math.random() * NAMES.length)));
+    // Some names are more common than others. None is one that a visitor would choose, whose sign-in would end all but a
+    // few of the sessions of that name.
+    const user = `visitor ${oneOf(NAMES.slice(0, 1 + Math.floor(Math.random() * NAMES.length)))}`;
     await this.sessions.create({ user, userAgent: oneOf(AGENTS) }, { groups: [groupOf(user), DEMO] });
   }
 }

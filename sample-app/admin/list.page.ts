@@ -61,14 +61,14 @@ const table = (views: readonly SessionView[], current: string, csrf: string): Ht
   </table>`;
 
 const row = (view: SessionView, current: string, csrf: string): Html => {
-  const { name, activeAt, isCurrent } = deviceOf(view, current);
+  const { name, seenAt, isCurrent } = deviceOf(view, current);
   const { id, data, expiresAt } = view;
   return html` <tr>
     <th scope="row">
       <bdi>${data.user ?? 'Not signed in'}</bdi>${isCurrent && html` <span class="badge">You</span>`}
     </th>
     <td>${name}</td>
-    <td data-label="Active">${time(activeAt)}</td>
+    <td data-label="Active">${time(seenAt)}</td>
     <td data-label="Expires">${time(expiresAt)}</td>
     <td>
       <form method="post" action="/admin/sessions/end">

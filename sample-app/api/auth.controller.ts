@@ -1,4 +1,4 @@
-import { Body, Controller, Headers, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
 import { AuthService } from '../auth/auth.service.js';
 import { LoginDto } from './dto/login.dto.js';
@@ -8,12 +8,8 @@ export class AuthController {
   constructor(private readonly auth: AuthService) {}
 
   @Post('login')
-  async login(
-    @Body() { user }: LoginDto,
-    @Headers('user-agent') userAgent: string | undefined,
-    @Session() session: Session,
-  ) {
-    await this.auth.signIn(session, user, userAgent);
+  async login(@Body() { user }: LoginDto, @Session() session: Session) {
+    await this.auth.signIn(session, user);
     return { user, worker: process.pid };
   }
 

@@ -16,11 +16,11 @@ export class SessionsController {
   async list(@Session('user') user: string, @Session('id') current: string) {
     // `key` is this interface's own word for the id: other clients read it.
     const devices = [];
-    for await (const { id: key, data, createdAt, expiresAt } of this.sessions.list(groupOf(user))) {
+    for await (const { id: key, client, createdAt, expiresAt } of this.sessions.list(groupOf(user))) {
       devices.push({
         key,
         current: key === current,
-        userAgent: data.userAgent ?? null,
+        userAgent: client?.first.userAgent ?? null,
         createdAt,
         expiresAt,
       });

@@ -1,4 +1,4 @@
-import { Body, Get, Headers, Post, Query, Redirect, UseFilters } from '@nestjs/common';
+import { Body, Get, Post, Query, Redirect, UseFilters } from '@nestjs/common';
 import { Session } from 'nestjs-session-stores';
 import { backTo } from '../pages/form-error.filter.js';
 import { PageController } from '../pages/page.controller.js';
@@ -18,12 +18,8 @@ export class SignInController {
   @Post('sign-in')
   @Redirect('/shop', 303)
   @UseFilters(backTo('/sign-in'))
-  async signIn(
-    @Body() { user }: SignInDto,
-    @Headers('user-agent') userAgent: string | undefined,
-    @Session() session: Session,
-  ): Promise<void> {
-    await this.auth.signIn(session, user, userAgent);
+  async signIn(@Body() { user }: SignInDto, @Session() session: Session): Promise<void> {
+    await this.auth.signIn(session, user);
   }
 
   @Post('sign-out')

@@ -4,13 +4,18 @@
  */
 const NOTICES = new Map<string, (count: number) => string>([
   ['required', () => 'Please sign in to see that page.'],
-  ['ended', () => 'You were signed out on this device. Sign in to continue.'],
+  [
+    'ended',
+    () =>
+      'You were signed out on this device. It was done on another one, or too many were signed in. Sign in to continue.',
+  ],
   ['bye', () => 'You are signed out. See you soon.'],
   ['everywhere', () => 'You are signed out on all devices.'],
   ['theme', () => 'The theme is saved.'],
   ['language', () => 'The language is saved.'],
   ['order', () => 'Thank you for your order. This is only a sample, so nothing will arrive.'],
   ['device', () => 'The device is signed out.'],
+  ['renamed', () => 'The name of the device is saved.'],
   ['device-gone', () => 'That device was signed out already.'],
   [
     'others',

@@ -9,6 +9,8 @@ export class Visitor {
   constructor(
     private readonly request: Request,
     private readonly session: SessionObject | undefined,
+    /** The devices that the sign-in signed out. */
+    private readonly signedOut: string | undefined,
   ) {}
 
   get user(): string | undefined {
@@ -32,6 +34,8 @@ export class Visitor {
   }
 
   get notice(): string | undefined {
+    if (this.signedOut !== undefined)
+      return `To make room for this device, this one was signed out: ${this.signedOut}.`;
     return noticeOf(this.request.query);
   }
 

@@ -11,9 +11,9 @@ import { keepWorkers } from './workers.js';
 /** Starts the workers, and holds the sessions of those that use `ClusterStore`. */
 export async function start(): Promise<void> {
   const settings = readSettings(process.env);
-  const { workers, host, port, store, directory, idleTimeout, secret, adminPassword } = settings;
+  const { workers, host, port, store, directory, idleTimeout, maxDevices, secret } = settings;
   const freePort = await findPort(host, port);
-  const password = adminPassword ?? randomBytes(12).toString('base64url');
+  const password = settings.adminPassword ?? randomBytes(12).toString('base64url');
   // Without this, the workers would start before there are sessions.
   await serveSessions({ directory: store === 'cluster' ? directory : undefined }).opened;
   relayOutages();
@@ -34,6 +34,7 @@ export async function start(): Promise<void> {
       PORT: String(freePort),
       STORE: store,
       IDLE_TIMEOUT: String(idleTimeout),
+      MAX_DEVICES: String(maxDevices),
       SESSION_SECRET: secret ?? (directory === undefined ? randomSecret() : await keptSecret(directory)),
       ADMIN_PASSWORD: password,
     },

@@ -14,6 +14,7 @@ export function readSettings(env: NodeJS.ProcessEnv) {
     idleTimeout: wholeNumber('IDLE_TIMEOUT', env['IDLE_TIMEOUT'] ?? String(30 * 60_000), 1000, 2 ** 31),
     /** Where the sessions of `ClusterStore`, and the secret, survive a restart. Absent if it is empty. */
     directory: SESSION_DIRECTORY || undefined,
+    maxDevices: wholeNumber('MAX_DEVICES', env['MAX_DEVICES'] ?? '5', 1, 100_000),
     /** Absent unless it is set. */
     secret: env['SESSION_SECRET'] || undefined,
     adminPassword: env['ADMIN_PASSWORD'] || undefined,

@@ -44,6 +44,8 @@ function merge(element, wanted) {
     const old = before.get(child.dataset.key);
     if (!old) return child;
     if (child.dataset.key === 'devices') merge(old, child);
+    // A name that is being written stays.
+    else if (old.querySelector('details[open]')) return old;
     else if (old.innerHTML !== child.innerHTML) old.replaceChildren(...child.childNodes);
     return old;
   });
@@ -60,7 +62,8 @@ function leave() {
   dialog.setAttribute('aria-labelledby', 'ended');
   dialog.innerHTML = `
     <h2 id="ended">You were signed out</h2>
-    <p>This session was ended from another tab or device. The sign-in page opens in a moment.</p>
+    <p>It was done in another tab or on another device, or too many devices were signed in.
+      The sign-in page opens in a moment.</p>
     <a class="button primary" href="${path}">Sign in again</a>`;
   document.body.append(dialog);
   dialog.showModal();

@@ -138,27 +138,40 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
       },
     );
 
-    it.runIf(LONG)(
-      `has pages if there are ${MANY}, and begins with this device`,
-      { timeout: 120_000 },
-      async () => {
-        const { page } = await stage.signedIn('/account');
-        for (let made = 1; made < MANY; made += 50) {
-          await Promise.all(Array.from({ length: Math.min(50, MANY - made) }, () => stage.device()));
-        }
-        await page.getByText(`${MANY} devices are signed in.`).waitFor();
-        await page.reload();
-        expect(await devices(page).first().textContent()).toContain('This device');
-        const ids = new Set<string>();
-        for (;;) {
-          for (const device of await devices(page).all()) ids.add((await device.getAttribute('data-key'))!);
-          const link = page.getByRole('link', { name: 'More devices' });
-          if ((await link.count()) === 0) break;
-          await page.goto((await link.getAttribute('href'))!);
-        }
-        expect(ids.size).toBe(MANY);
-      },
-    );
+    it('shows the name that a device is given in another browser, and what the device is', async () => {
+      const [laptop, phone] = await Promise.all([
+        stage.signedIn('/account'),
+        stage.signedIn('/account', { userAgent: IPHONE }),
+      ]);
+      const own = devices(laptop.page).filter({ hasText: 'This device' });
+      await own.getByText('Rename').click();
+      await own.getByLabel(/^Name of Chrome on/).fill('<b>Work</b>');
+      await own.getByRole('button', { name: 'Save name' }).click();
+      await laptop.page.getByText('The name of the device is saved.').waitFor();
+      const named = devices(phone.page).filter({ hasText: '<b>Work</b>' });
+      await named.waitFor();
+      expect(await named.textContent()).toMatch(
+        /Chrome on \w+ ·\s+Signed in .* last seen\s+.* from 127\.0\.0\.0\/24/s,
+      );
+      await named.getByRole('button', { name: 'Sign out <b>Work</b>' }).waitFor();
+    });
+
+    it('has five at most: a sixth sign-in says which one it signed out, whose page says so', async () => {
+      const first = await stage.signedIn('/account', { userAgent: IPHONE });
+      await first.page.getByText('Only this device.').waitFor();
+      for (let count = 0; count < 4; count++) await stage.device();
+      const { page } = await stage.open();
+      await page.goto('/sign-in');
+      await page.getByLabel('Name').fill(stage.user);
+      await page.keyboard.press('Enter');
+      await page.getByText('this one was signed out: Safari on iOS.').waitFor();
+      await first.page.getByRole('dialog', { name: 'You were signed out' }).waitFor();
+      await page.goto('/account');
+      await page.getByText('5 devices are signed in.').waitFor();
+      expect(await page.getByText('was signed out').count()).toBe(0);
+      await first.page.waitForURL('**/sign-in*');
+      await first.page.getByText('too many were signed in').waitFor();
+    });
   });
 
   it.runIf(LONG)('say in every tab that the session was ended in another one', async () => {
@@ -228,7 +241,7 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
     await stage.device();
     await page.getByText('2 devices are signed in.').waitFor();
     const stops: string[] = [];
-    for (let stop = 0; stop < 13; stop++) {
+    for (let stop = 0; stop < 15; stop++) {
       await page.keyboard.press('Tab');
       stops.push(
         await page.evaluate<string>(
@@ -247,6 +260,8 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
       'Save theme',
       'en',
       'Save language',
+      expect.stringMatching(/^Rename Chrome on \w+$/),
+      'Rename curl',
       'Sign out curl',
       'Sign out the others',
       'Sign out everywhere',
@@ -284,5 +299,27 @@ describe.each(BROWSED_STORES)('the pages of the sample app, STORE=%s,', (store) 
     expect(response.headers()['content-security-policy']).toMatch(/default-src 'none';.*script-src 'self';/);
     expect(response.headers()['cache-control']).toBe('no-store');
     expect(await response.text()).not.toMatch(/<script(?![^>]* src=)|\son\w+=|\sstyle=/);
+  });
+});
+
+describe.runIf(LONG).each(BROWSED_STORES)('the list of devices, STORE=%s,', (store) => {
+  const stage = new Stage(store, { MAX_DEVICES: String(MANY) });
+
+  it(`has pages if there are ${MANY}, and begins with this device`, { timeout: 120_000 }, async () => {
+    const { page } = await stage.signedIn('/account');
+    for (let made = 1; made < MANY; made += 50) {
+      await Promise.all(Array.from({ length: Math.min(50, MANY - made) }, () => stage.device()));
+    }
+    await page.getByText(`${MANY} devices are signed in.`).waitFor();
+    await page.reload();
+    expect(await devices(page).first().textContent()).toContain('This device');
+    const ids = new Set<string>();
+    for (;;) {
+      for (const device of await devices(page).all()) ids.add((await device.getAttribute('data-key'))!);
+      const link = page.getByRole('link', { name: 'More devices' });
+      if ((await link.count()) === 0) break;
+      await page.goto((await link.getAttribute('href'))!);
+    }
+    expect(ids.size).toBe(MANY);
   });
 });
