@@ -151,7 +151,11 @@ export async function createLimited(
   // Those that may be full come first, so that no other session ends for one that is rejected.
   const inOrder = limits.toSorted((one, other) => isEnding(one) - isEnding(other));
   for (const limit of inOrder) {
-    const outcome = await store.joinLimited(record, limit);
+    const outcome = await store.joinLimited(record, limit).catch((error: unknown) => {
+      // No client gets its token.
+      store.destroy(record.id).catch(() => {});
+      throw error;
+    });
     if (outcome.is === 'gone') throw new SessionGoneError('create');
     if (outcome.is === 'joined') continue;
     await store.destroy(record.id);

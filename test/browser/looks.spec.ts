@@ -24,7 +24,7 @@ describe('the pages of the sample app, light and dark, on a desktop and a phone,
       await page.setViewportSize(viewport);
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        await page.screenshot({ path: join(FOLDER, `${name}-${screen}-${colorScheme}.png`) });
+        await page.screenshot({ path: join(FOLDER, `${name}-${screen}-${colorScheme}.png`), fullPage: true });
         if (LONG || screen === 'desktop') await expectAccessible(page, `${name}, ${screen}, ${colorScheme}`);
       }
       expect(await overflows(page), `${name} is wider than a ${screen}`).toBe(false);
@@ -66,6 +66,7 @@ describe('the pages of the sample app, light and dark, on a desktop and a phone,
     for (const userAgent of DEVICES) await stage.device(userAgent);
     await page.goto('/account');
     await page.getByText('4 devices are signed in.').waitFor();
+    await page.locator('.device').first().getByText('Rename').click();
     await expectGoodLooks(page, 'account');
 
     if (!LONG) return;
