@@ -1,6 +1,8 @@
-import type { SessionView } from 'nestjs-session-stores';
+import { MemoryStore } from 'express-session';
+import { headerIdentity, type SessionView } from 'nestjs-session-stores';
+import { fromExpressStore } from 'nestjs-session-stores/express';
 import { describe, expect, it } from 'vitest';
-import { serveApp, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
+import { serveApp, serveDropIn, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
 import type { Browser } from './http/browser.js';
 import { serviceOn } from './http/service.js';
 import { eventually } from './eventually.js';
@@ -302,6 +304,39 @@ describe('a session that joins a group with a limit', () => {
     const app = await serveApp(handlers);
     expect((await app.browser().post(`/join/wrong/${kind}`)).json()).toEqual({ name: 'TypeError', message });
     expect(await app.store.count()).toBe(0);
+  });
+});
+
+describe('a login that joins a group with a limit', () => {
+  it('gets its token in a header too', async () => {
+    const app = await serveApp(handlers, { identities: [headerIdentity()] });
+    const login = async () => (await app.browser().post('/login?max=1')).headers['x-auth-token'] as string;
+    const who = async (token: string) =>
+      (await app.browser().send('GET', '/who', { headers: { 'x-auth-token': token } })).json()['user'];
+    const [first, second] = [await login(), await login()];
+    expect(await who(second)).toBe('ann');
+    expect(await who(first)).toBeNull();
+  });
+
+  it('works in the drop-in, with resave, rolling and saveUninitialized', async () => {
+    const app = await serveDropIn(handlers, { resave: true, rolling: true, saveUninitialized: true });
+    const [first, second] = [app.browser(), app.browser()];
+    for (const browser of [first, second]) expect((await browser.post('/login?max=1')).status).toBe(200);
+    expect(await userOf(first)).toBeNull();
+    expect(await userOf(second)).toBe('ann');
+    const { expiresAt } = (await app.store.read(tokenOf(second).id))!;
+    expect(expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+  });
+
+  it('fails on a store for express-session, which says that it has no groups', async () => {
+    const store = fromExpressStore(new MemoryStore());
+    const app = await serveDropIn(handlers, { store });
+    const browser = app.browser();
+    expect((await browser.post('/login')).status).toBeGreaterThanOrEqual(500);
+    expect(await userOf(browser)).toBeNull();
+    await expect(store.joinLimited({ id: 'a' }, { group: 'g', max: 1, whenFull: 'reject' })).rejects.toThrow(
+      'an express-session store cannot keep groups',
+    );
   });
 });
 

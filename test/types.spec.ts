@@ -141,6 +141,7 @@ const OPTIONS: Record<string, string[]> = {
     'HeaderIdentityOptions',
     'SessionIdentity',
     'CreateOptions',
+    'LimitOptions',
     'PageOptions',
     'ClearOptions',
     'RotateOptions',
@@ -202,6 +203,7 @@ it('functions of a request may take that of Express', () => {
     declare const store: import('nestjs-session-stores').SessionStore;
     declare const identity: SessionIdentity;
     sessionMiddleware({ secret: 's', store, genid: (req: Request) => req.ip ?? '' });
+    sessionMiddleware({ secret: 's', store, client: (req: Request) => ({ ip: req.ip, userAgent: req.get('user-agent') }) });
     sessionMiddleware({ secret: 's', store, cookie: (req: Request) => ({ path: req.baseUrl }) });
     export const scoped: SessionIdentity = { ...identity, appliesTo: (req: Request) => req.subdomains.length > 0 };`;
   expect(problemsOf({ sources: [options] })).toEqual([]);
@@ -226,6 +228,7 @@ it('the entry point for apps exports nothing that only authors of stores need', 
     'SESSION_MIDDLEWARE',
     'Session',
     'SessionGoneError',
+    'SessionLimitError',
     'SessionModule',
     'SessionService',
     'SessionStore',

@@ -1,5 +1,4 @@
 import { checkName, checkSafeInteger } from '../contract/checks.js';
-import { SessionGoneError } from '../contract/errors.js';
 import { sumOf, type AddRefusal } from '../contract/sum.js';
 import { saveNow, stateNow } from './actions.js';
 import { checkBounds } from './bounds.js';
