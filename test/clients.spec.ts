@@ -127,6 +127,22 @@ describe('the last use of a session', () => {
     }
   });
 
+  it('costs one write from the cache too', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const app = await start({ client: true, cache: true });
+      const browser = app.browser();
+      await browser.post('/set/1');
+      await browser.get('/read');
+      later(6);
+      app.store.take();
+      for (let request = 0; request < 5; request++) await browser.get('/read');
+      expect(app.store.take().filter((call) => call === 'update')).toEqual(['update']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('is recorded with each write', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     try {
