@@ -53,8 +53,9 @@ describe.each(STORES)('parallel logins on %s', (_, makeStore) => {
         const last = app.browser();
         await last.post(`/login?when=${when}`);
         const left = await usable([...loggedIn, last]);
-        if (when === 'reject') expect(left).toBeLessThanOrEqual(MAX);
-        else expect(left).toBe(MAX);
+        expect(left).toBeLessThanOrEqual(MAX);
+        // A login that failed with 503 may take a place for a minute, although its client has no token.
+        if (when !== 'reject' && !statuses.includes(503)) expect(left, statuses.join()).toBe(MAX);
         await app.store.clear('user:1');
       }
     },
