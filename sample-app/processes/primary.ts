@@ -11,9 +11,9 @@ import { keepWorkers } from './workers.js';
 /** Starts the workers, and holds the sessions of those that use `ClusterStore`. */
 export async function start(): Promise<void> {
   const settings = readSettings(process.env);
-  const { workers, host, port, store, directory, idleTimeout, maxDevices, secret } = settings;
+  const { workers, host, port, store, directory, idleTimeout, maxDevices, secret, adminPassword } = settings;
   const freePort = await findPort(host, port);
-  const password = settings.adminPassword ?? randomBytes(12).toString('base64url');
+  const password = adminPassword ?? randomBytes(12).toString('base64url');
   // Without this, the workers would start before there are sessions.
   await serveSessions({ directory: store === 'cluster' ? directory : undefined }).opened;
   relayOutages();
