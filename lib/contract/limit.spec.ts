@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { excessOf } from './limit.js';
+import { excessOf, type SessionWhenFull } from './limit.js';
 import type { SessionRecord } from './record.js';
 
 const member = (id: string, times: Partial<SessionRecord>): SessionRecord => ({
@@ -11,6 +11,7 @@ const member = (id: string, times: Partial<SessionRecord>): SessionRecord => ({
   expiresAt: 1e9,
   ...times,
 });
+const limit = (max: number, whenFull: SessionWhenFull) => ({ group: 'g', max, whenFull });
 const ids = (records: SessionRecord[]) => records.map(({ id }) => id).join(' ');
 
 describe('the sessions that are too many', () => {
@@ -24,17 +25,17 @@ describe('the sessions that are too many', () => {
       member('c', { joinedAt: 3 }),
       member('a', { joinedAt: 1 }),
     ];
-    expect(ids(excessOf(members, { max, whenFull: 'end-oldest' }, 'c'))).toBe(ended);
+    expect(ids(excessOf(members, limit(max, 'end-oldest'), 'c'))).toBe(ended);
   });
 
   it('are ordered by their creation if they joined without a limit', () => {
     const members = [member('a', { createdAt: 5 }), member('b', { createdAt: 1, joinedAt: 6 })];
-    expect(ids(excessOf(members, { max: 1, whenFull: 'end-oldest' }, 'b'))).toBe('a');
+    expect(ids(excessOf(members, limit(1, 'end-oldest'), 'b'))).toBe('a');
   });
 
   it('are ordered by id if they joined at the same time', () => {
     const members = [member('b', { joinedAt: 1 }), member('a', { joinedAt: 1 })];
-    expect(ids(excessOf(members, { max: 1, whenFull: 'end-oldest' }, 'a'))).toBe('a');
+    expect(ids(excessOf(members, limit(1, 'end-oldest'), 'a'))).toBe('a');
   });
 
   it('are those that were not used for the longest time', () => {
@@ -43,7 +44,7 @@ describe('the sessions that are too many', () => {
       member('b', { joinedAt: 2, lastSeenAt: 50_000 }),
       member('c', { joinedAt: 100_000 }),
     ];
-    expect(ids(excessOf(members, { max: 2, whenFull: 'end-least-recent' }, 'c'))).toBe('b');
+    expect(ids(excessOf(members, limit(2, 'end-least-recent'), 'c'))).toBe('b');
   });
 
   it('were last used when they joined, if no use is recorded', () => {
@@ -52,7 +53,7 @@ describe('the sessions that are too many', () => {
       member('b', { joinedAt: 2, lastSeenAt: 50_000 }),
       member('c', { joinedAt: 100_000 }),
     ];
-    expect(ids(excessOf(members, { max: 2, whenFull: 'end-least-recent' }, 'c'))).toBe('b');
+    expect(ids(excessOf(members, limit(2, 'end-least-recent'), 'c'))).toBe('b');
   });
 
   it('are never a newcomer as long as an older session can make room', () => {
@@ -61,8 +62,22 @@ describe('the sessions that are too many', () => {
       member('b', { joinedAt: 99_000 }),
       member('c', { joinedAt: 100_000 }),
     ];
-    expect(ids(excessOf(members, { max: 2, whenFull: 'end-least-recent' }, 'c'))).toBe('used');
+    expect(ids(excessOf(members, limit(2, 'end-least-recent'), 'c'))).toBe('used');
   });
+
+  it.each(['end-oldest', 'end-least-recent'] as const)(
+    'are first those whose join was never completed, with %s',
+    (whenFull) => {
+      const members = [
+        member('a', { joinedAt: 1, lastSeenAt: 2 }),
+        member('stopped', { joinedAt: 80_000, lastSeenAt: 80_000, joining: '=g' }),
+        member('elsewhere', { joinedAt: 81_000, lastSeenAt: 81_000, joining: '=h' }),
+        member('in progress', { joinedAt: 95_000, joining: '=g' }),
+        member('c', { joinedAt: 100_000, joining: '=g' }),
+      ];
+      expect(ids(excessOf(members, limit(3, whenFull), 'c'))).toBe('stopped a');
+    },
+  );
 
   it('are among newcomers those that joined first, whatever uses were recorded since', () => {
     const members = [
@@ -70,6 +85,6 @@ describe('the sessions that are too many', () => {
       member('c', { joinedAt: 100_000 }),
     ];
     for (const newcomer of ['b', 'c'])
-      expect(ids(excessOf(members, { max: 1, whenFull: 'end-least-recent' }, newcomer))).toBe('b');
+      expect(ids(excessOf(members, limit(1, 'end-least-recent'), newcomer))).toBe('b');
   });
 });

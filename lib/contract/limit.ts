@@ -126,24 +126,29 @@ async function endAll(excess: readonly SessionRecord[], steps: LimitedJoinSteps)
  */
 export const NEWCOMER_FOR = 10_000;
 
-/** The members that are too many when `newcomer`, one of them, has joined. The first one makes room first. */
+/**
+ * The members that are too many when `newcomer`, one of them, has joined. The first one makes room first: before all others
+ * those whose join was begun, and never completed, because their process has stopped.
+ */
 export function excessOf(
   members: readonly SessionRecord[],
-  { max, whenFull }: Pick<SessionGroupLimit, 'max' | 'whenFull'>,
+  { group, max, whenFull }: SessionGroupLimit,
   newcomer: string,
 ): SessionRecord[] {
   if (members.length <= max) return [];
   const self = members.find(({ id }) => id === newcomer);
-  // By the last use all newcomers would be alike, and a use meanwhile would change their order.
   const newSince = self ? joinOf(self) - NEWCOMER_FOR : Infinity;
-  const place = (member: SessionRecord): [isNew: number, at: number] =>
-    whenFull === 'end-least-recent' && joinOf(member) < newSince
-      ? [0, Math.max(member.lastSeenAt ?? 0, joinOf(member))]
-      : [whenFull === 'end-least-recent' ? 1 : 0, joinOf(member)];
+  const place = (member: SessionRecord): [rank: number, at: number] => {
+    const joinedAt = joinOf(member);
+    // By the last use all newcomers would be alike, and a use meanwhile would change their order.
+    if (joinedAt >= newSince) return [2, joinedAt];
+    if (member.joining === markOf(group)) return [0, joinedAt];
+    return [1, whenFull === 'end-least-recent' ? Math.max(member.lastSeenAt ?? 0, joinedAt) : joinedAt];
+  };
   const inOrder = members.toSorted((one, other) => {
-    const [isNew, at] = place(one);
-    const [isOtherNew, otherAt] = place(other);
-    return isNew - isOtherNew || at - otherAt || (one.id < other.id ? -1 : 1);
+    const [rank, at] = place(one);
+    const [otherRank, otherAt] = place(other);
+    return rank - otherRank || at - otherAt || (one.id < other.id ? -1 : 1);
   });
   return inOrder.slice(0, members.length - max);
 }

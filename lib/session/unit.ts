@@ -99,6 +99,13 @@ export class SessionUnit {
     return state !== undefined && state === this.#failedJoin?.state && !state.isOver;
   }
 
+  /** Ends a session whose client never gets its token, so that its place is free. It would end by itself in a minute. */
+  #abandon({ id }: SessionState): void {
+    if (this.#tokens.all.some((token) => token.id === id)) return;
+    // Nothing waits for it: a store that is down would delay the response once more.
+    this.config.store.destroy(id).catch(() => {});
+  }
+
   /** Whether `error` is the error of a login that was rejected. */
   isRejection(error: unknown): boolean {
     return error === this.#rejection;
@@ -266,7 +273,11 @@ export class SessionUnit {
     if (notice.is === 'nothing') return notice;
     const { of: session } = notice;
     if (notice.is === 'forget') return { is: 'forget', session };
-    if (session.standing.is === 'ended' || !session.token || this.#mayBeTooMany(session)) return NOTHING;
+    if (session.standing.is === 'ended' || !session.token) return NOTHING;
+    if (this.#mayBeTooMany(session)) {
+      this.#abandon(session);
+      return NOTHING;
+    }
     const { token } = session;
     const stamp = stampOf(session, this.config, this.client);
     const { signer, touchAfter } = this.config;

@@ -2,10 +2,10 @@ import { MemoryStore } from 'express-session';
 import { headerIdentity, type SessionView } from 'nestjs-session-stores';
 import { fromExpressStore } from 'nestjs-session-stores/express';
 import { describe, expect, it } from 'vitest';
-import { serveApp, serveDropIn, tokenOf, type Handler, type TestApp, type TestSession } from './http/app.js';
-import type { Browser } from './http/browser.js';
-import { serviceOn } from './http/service.js';
-import { eventually } from './eventually.js';
+import { serveApp, serveDropIn, tokenOf, type Handler, type TestApp, type TestSession } from '../http/app.js';
+import type { Browser } from '../http/browser.js';
+import { serviceOn } from '../http/service.js';
+import { eventually } from '../eventually.js';
 
 const idsOf = (views: readonly SessionView[]) => views.map(({ id }) => id);
 const limitOf = (query: Record<string, unknown>) => ({

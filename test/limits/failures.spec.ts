@@ -5,9 +5,9 @@ import {
   type SessionRef,
 } from 'nestjs-session-stores/store';
 import { describe, expect, it } from 'vitest';
-import { eventually } from './eventually.js';
-import { serveApp, tokenOf, type Handler } from './http/app.js';
-import { MapStore } from './stores/map.store.js';
+import { eventually } from '../eventually.js';
+import { serveApp, tokenOf, type Handler } from '../http/app.js';
+import { MapStore } from '../stores/map.store.js';
 
 /** The steps of a join with a limit that ends one session. */
 const STEPS = ['first look', 'join', 'second look', 'end', 'confirmation'] as const;
