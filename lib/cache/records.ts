@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { lengthIn } from '../contract/deferred.js';
 import type { SessionRecord } from '../contract/record.js';
 
 /** A record, and when the read of it began, by `performance.now()`. */
@@ -67,8 +68,10 @@ export class CachedRecords {
 /** The size of a record, roughly: the lengths of its texts, in UTF-16 units. Greater than zero, even if it is damaged. */
 export function bytesOf({ id, secretHash, previous, data, groups, from, hint }: SessionRecord): number {
   const values = Object(data) as Record<string, string>;
-  const texts = [id, secretHash, previous?.hash, groups, from, Object.keys(values), Object.values(values)];
+  const names = Object.keys(values);
+  const texts = [id, secretHash, previous?.hash, groups, from, names];
   // Hazelcast's hint has the text of the whole record.
   const all: unknown[] = [...texts.flat(), ...Object.values(Object(hint) as object)];
-  return all.reduce<number>((bytes, text) => bytes + (typeof text === 'string' ? text.length : 0), 1);
+  const others = all.reduce<number>((bytes, text) => bytes + (typeof text === 'string' ? text.length : 0), 1);
+  return names.reduce((bytes, name) => bytes + lengthIn(values, name), others);
 }

@@ -1,3 +1,4 @@
+import { dataFrom, deferText, isPending, sourceOf, type DeferredTexts } from './deferred.js';
 import { sumOf, type AddRefusal } from './sum.js';
 
 /**
@@ -250,14 +251,34 @@ export function applyRotation(
   return record;
 }
 
-/** A copy of `data` without a prototype, with `more` on top: `__proto__` is a name like any other. */
+/**
+ * A copy of `data` without a prototype, with `more` on top: `__proto__` is a name like any other. Texts that were
+ * deferred stay so.
+ */
 export function copyData(
-  data: Record<string, string>,
+  data: Readonly<Record<string, string>>,
   more: Record<string, string> = {},
 ): Record<string, string> {
+  const source = sourceOf(data);
+  if (source) return copyDeferred(data, source, more);
   // Name by name, because spreading an object without a prototype costs five times as much.
   const copy = Object.create(null) as Record<string, string>;
   for (const name of Object.keys(data)) copy[name] = data[name] as string;
+  for (const name of Object.keys(more)) copy[name] = more[name] as string;
+  return copy;
+}
+
+function copyDeferred(
+  data: Readonly<Record<string, string>>,
+  source: DeferredTexts,
+  more: Record<string, string>,
+): Record<string, string> {
+  const copy = dataFrom(source);
+  for (const name of Object.keys(data)) {
+    if (Object.hasOwn(more, name)) copy[name] = more[name] as string;
+    else if (isPending(data, name)) deferText(copy, name);
+    else copy[name] = data[name] as string;
+  }
   for (const name of Object.keys(more)) copy[name] = more[name] as string;
   return copy;
 }

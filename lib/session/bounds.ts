@@ -1,4 +1,6 @@
+import { bytesIn, lengthIn } from '../contract/deferred.js';
 import { SessionTooLargeError } from '../contract/errors.js';
+import { copyData } from '../contract/record.js';
 import type { DataChange } from './data.js';
 import type { GroupChange } from './groups.js';
 
@@ -64,7 +66,7 @@ function checkSize(before: Content, after: Content, maxSize: number): void {
   const largest =
     names.length === 0
       ? ''
-      : `; its largest property is ${JSON.stringify(names.reduce((a, b) => (data[a]!.length >= data[b]!.length ? a : b)))}`;
+      : `; its largest property is ${JSON.stringify(names.reduce((a, b) => (lengthIn(data, a) >= lengthIn(data, b) ? a : b)))}`;
   throw new SessionTooLargeError(
     `the session would have ${size} bytes; the maximum is ${maxSize} (maxSize)${largest}`,
     { size, maxSize },
@@ -72,7 +74,7 @@ function checkSize(before: Content, after: Content, maxSize: number): void {
 }
 
 function dataAfter(before: Content['data'], { set, remove = [] }: DataChange): Content['data'] {
-  const after = { __proto__: null, ...before, ...set } as unknown as Record<string, string>;
+  const after = copyData(before, set);
   for (const name of remove) delete after[name];
   return after;
 }
@@ -86,19 +88,19 @@ function groupsAfter(before: readonly string[], { join = [], leave = [] }: Group
 
 /** How many properties the data has. The cookie is not one of them. */
 function propertiesOf(data: Content['data']): number {
-  return Object.keys(data).length - (data['cookie'] === undefined ? 0 : 1);
+  return Object.keys(data).length - (Object.hasOwn(data, 'cookie') ? 1 : 0);
 }
 
 function charactersOf({ data, groups }: Content): number {
   let sum = 0;
-  for (const name of Object.keys(data)) sum += name.length + data[name]!.length;
+  for (const name of Object.keys(data)) sum += name.length + lengthIn(data, name);
   for (const group of groups) sum += group.length;
   return sum;
 }
 
 function bytesOf({ data, groups }: Content): number {
   let sum = 0;
-  for (const name of Object.keys(data)) sum += Buffer.byteLength(name) + Buffer.byteLength(data[name]!);
+  for (const name of Object.keys(data)) sum += Buffer.byteLength(name) + bytesIn(data, name);
   for (const group of groups) sum += Buffer.byteLength(group);
   return sum;
 }

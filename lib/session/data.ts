@@ -1,3 +1,5 @@
+import { isPending, sourceOf } from '../contract/deferred.js';
+import { copyData } from '../contract/record.js';
 import type { CookieChange } from '../cookie/live-cookie.js';
 import { rejectReserved } from './names.js';
 
@@ -79,7 +81,7 @@ export const NO_SNAPSHOT: Snapshot = {
 
 /**
  * Gives `session` one own property per serialized value whose name is not `reserved`. Returns the snapshot. Calls
- * `unreadable` with the name of each value that is not JSON.
+ * `unreadable` with the name of each value that is not JSON. Values that the store has deferred are read later.
  */
 export function loadData(
   session: DataHolder,
@@ -90,17 +92,27 @@ export function loadData(
   const names: string[] = [];
   const values: unknown[] = [];
   let kept: Set<string> | undefined;
+  const readLater = (name: string): void => {
+    Object.defineProperty(session, name, parseLater(name));
+    names.push(name);
+    values.push(UNPARSED);
+  };
+  const defers = sourceOf(texts) !== undefined;
   for (const name of Object.keys(texts)) {
-    const text: unknown = texts[name];
     if (reserved.has(name)) {
       (kept ??= new Set()).add(name);
-    } else if (typeof text !== 'string') {
+      continue;
+    }
+    if (defers && isPending(texts, name)) {
+      readLater(name);
+      continue;
+    }
+    const text: unknown = texts[name];
+    if (typeof text !== 'string') {
       (kept ??= new Set()).add(name);
       unreadable(name);
     } else if (text.length >= PARSE_LATER) {
-      Object.defineProperty(session, name, parseLater(name));
-      names.push(name);
-      values.push(UNPARSED);
+      readLater(name);
     } else {
       try {
         const value: unknown = JSON.parse(text);
@@ -215,7 +227,7 @@ function isUnparsed(session: object, name: string): boolean {
 
 /** The snapshot after a change was saved. */
 export function advance({ texts, kept }: Snapshot, { set, remove }: DataChange): Snapshot {
-  const next = { __proto__: null, ...texts, ...set } as unknown as Record<string, string>;
+  const next = copyData(texts, set);
   for (const name of remove ?? []) delete next[name];
   const isProperty = (name: string): boolean =>
     name !== COOKIE && (!kept?.has(name) || (set !== undefined && name in set));

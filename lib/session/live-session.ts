@@ -212,8 +212,11 @@ export class LiveSession implements Session, DataHolder {
 
   [PARSE](name: string): unknown {
     const { id, data } = this.#state;
+    const text = data.snapshot.texts[name];
+    // A value that its store cannot open, which it has logged.
+    if (text === undefined) return undefined;
     try {
-      return JSON.parse(data.snapshot.texts[name]!);
+      return JSON.parse(text);
     } catch {
       this.#work.unreadable(id, name);
       return undefined;
