@@ -30,6 +30,8 @@ export type {
 export { sessionMiddleware, type SessionMiddleware } from './http/middleware.js';
 export type { SessionModuleOptions, SessionOptionsFactory } from './nest/session.module-definition.js';
 export type { SessionCacheOptions } from './cache/options.js';
+export type { EncryptionKey } from './encryption/keys.js';
+export type { SessionEncryptOptions } from './encryption/options.js';
 export type { SessionCacheMessage, SessionCacheMiss } from './cache/channel.js';
 export type { SessionCookieFactory, SessionOptions } from './options/options.js';
 export type { SessionLogger } from './session/logger.js';

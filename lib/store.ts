@@ -14,6 +14,9 @@ export {
 export { CachedStore } from './cache/store.js';
 export type { SessionCacheMessage, SessionCacheMiss } from './cache/channel.js';
 export type { CachedStoreOptions } from './cache/options.js';
+export { EncryptedStore } from './encryption/store.js';
+export type { EncryptedStoreOptions, SessionEncryptOptions } from './encryption/options.js';
+export type { EncryptionKey } from './encryption/keys.js';
 export type {
   SessionFeedEvent,
   SessionFeedListener,

@@ -17,18 +17,19 @@ const ROOMS: Record<string, readonly string[]> = {
   contract: [],
   'stores/shared': ['contract'],
   cache: ['contract'],
+  encryption: ['contract'],
   laws: ['contract'],
   cookie: ['contract'],
   token: ['contract', 'cookie'],
   session: ['contract', 'cookie', 'token'],
-  options: ['contract', 'cache', 'cookie', 'token', 'session'],
+  options: ['contract', 'cache', 'encryption', 'cookie', 'token', 'session'],
   http: ['contract', 'cookie', 'token', 'session', 'options'],
   express: ['contract', 'cache', 'cookie', 'token', 'session', 'options', 'http', 'stores/express'],
   handshake: ['contract', 'cookie', 'token', 'session', 'options', 'http'],
   nest: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake'],
   sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
-  // For what goes around any store and ships with this package, such as encryption.
+  // For what goes around any store and ships with this package.
   decorators: ['contract'],
 };
 

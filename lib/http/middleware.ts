@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isStoreError, type SessionStoreError } from '../contract/errors.js';
-import { withCache } from '../options/cached-store.js';
+import { withDecorators } from '../options/decorated-store.js';
 import { checkStore } from '../options/check-store.js';
 import { resolveOptions, type SessionOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
@@ -40,9 +40,10 @@ const FOREIGN_SESSION =
  * opens the store. Throws a `TypeError` for invalid options.
  */
 export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
-  const { store, cache } = Object(options) as SessionOptions;
-  const own = cache === undefined ? options : { ...options, store: withCache(checkStore(store), cache) };
-  return middlewareOf(resolveOptions(own));
+  const { store, cache, encrypt, logger = console } = Object(options) as SessionOptions;
+  if (cache === undefined && encrypt === undefined) return middlewareOf(resolveOptions(options));
+  const decorated = withDecorators(checkStore(store), { cache, encrypt }, logger);
+  return middlewareOf(resolveOptions({ ...options, store: decorated }));
 }
 
 /** The middleware for plain Express, from checked options. The first request opens the store. */

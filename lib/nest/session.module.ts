@@ -26,7 +26,7 @@ import {
   type SessionModuleOptions,
   SESSION_CONFIG,
 } from './session.module-definition.js';
-import { withCache } from '../options/cached-store.js';
+import { withDecorators } from '../options/decorated-store.js';
 import { checkStore } from '../options/check-store.js';
 import { resolveOptions } from '../options/options.js';
 import { checkClock } from '../session/clock-check.js';
@@ -174,15 +174,15 @@ async function storeOf(options: SessionModuleOptions): Promise<SessionStore> {
   const { forRoutes, exclude } = options;
   checkRoutes('forRoutes', forRoutes);
   checkRoutes('exclude', exclude);
-  if (options.store !== undefined) return withCache(checkStore(options.store), options.cache);
+  const { logger = new Logger(SessionModule.name) } = options;
+  if (options.store !== undefined) return withDecorators(checkStore(options.store), options, logger);
   if (process.env['NODE_ENV'] === 'production') {
-    const { logger = new Logger(SessionModule.name) } = options;
     logger.warn(
       'No store is set, so sessions are kept in memory and end with the process. Set one: store: new RedisStore({ url })',
     );
   }
   const { ClusterStore } = await import('../stores/cluster/index.js');
-  const store = withCache(new ClusterStore(), options.cache);
+  const store = withDecorators(new ClusterStore(), options, logger);
   isDefault.add(store);
   return store;
 }

@@ -29,6 +29,7 @@ export function cacheOf(
   return { cached: isCaching(store) ? (id) => store.cached(id) : undefined, cachesSockets: sockets };
 }
 
-function isCaching(store: unknown): store is Caching {
+/** Whether a store is a cache, of any copy of this package. */
+export function isCaching(store: unknown): store is Caching {
   return typeof (store as Partial<Caching>).cached === 'function';
 }

@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import type { SessionCacheOptions } from '../cache/options.js';
+import type { SessionEncryptOptions } from '../encryption/options.js';
 import { Conditions } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
 import { TOUCH_AFTER } from '../session/expiry.js';
@@ -42,6 +43,11 @@ export interface SessionOptions {
    * `false`. The store must have a feed.
    */
   cache?: boolean | SessionCacheOptions | undefined;
+  /**
+   * Seals what the store holds of sessions: values, labels, clients, and with a key of their own the names of groups.
+   * Default: they are stored in plain text.
+   */
+  encrypt?: SessionEncryptOptions | undefined;
   /** How long any session lives at most after its creation; default: no limit. */
   absoluteTimeout?: number | undefined;
   /**
@@ -100,7 +106,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, cache, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, encrypt, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -115,7 +121,7 @@ const ADVICE = {
   expires: 'Write cookie: { maxAge }, in milliseconds',
 };
 
-/** Checks options and adds defaults. `withCache` is called before. Throws a `TypeError` that says what to write instead. */
+/** Checks options and adds defaults. `withDecorators` is called before. Throws a `TypeError` that says what to write instead. */
 export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError('session options must be an object: write { secret: process.env.SESSION_SECRET }');
@@ -124,6 +130,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     secret,
     store,
     cache,
+    encrypt: _,
     name,
     cookie,
     identities,

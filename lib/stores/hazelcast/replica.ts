@@ -1,4 +1,5 @@
 import { valuesOf, type SessionRecord } from '../../contract/record.js';
+import { isSealedGroup, isSealedText } from '../../contract/sealed.js';
 import { LONGEST, SLACK, type Envelope } from './envelope.js';
 import { problemOf } from './errors.js';
 import type { JsonMap } from './map.js';
@@ -212,7 +213,33 @@ function isClass(bean: SessionBean): bean is new (session: ReplicatedSession) =>
 }
 
 function replicated({ id, data, groups, createdAt, expiresAt }: SessionRecord): ReplicatedSession {
-  return Object.freeze({ id, data: valuesOf(data), groups: [...groups], createdAt, expiresAt });
+  const values = valuesOf(data);
+  for (const name of Object.keys(data)) {
+    const text: unknown = data[name];
+    if (name === 'cookie' || typeof text !== 'string' || !isSealedText(text)) continue;
+    refuse(
+      values,
+      name,
+      `the value of ${JSON.stringify(name)} is sealed, and a bean cannot read it. List the sealed properties in encrypt.only, without this one, or leave it out of the bean`,
+    );
+  }
+  const session = { id, data: values, groups: [...groups], createdAt, expiresAt };
+  if (groups.some(isSealedGroup)) {
+    refuse(
+      session,
+      'groups',
+      'the names of groups are sealed, and a bean cannot read them. Leave out encrypt.groups, or leave them out of the bean',
+    );
+  }
+  return Object.freeze(session);
+}
+
+/** Makes reading a property throw: without it, a bean would silently write an incomplete entry. */
+function refuse(values: object, name: string, problem: string): void {
+  const get = (): never => {
+    throw new TypeError(problem);
+  };
+  Object.defineProperty(values, name, { get, enumerable: true });
 }
 
 /** The version of a replica. For a text that is not ours, a version lower than all others. */
