@@ -6,7 +6,10 @@ import type { Encryption } from './options.js';
 export interface GroupForms {
   /** The form that is written. */
   written(group: string): string;
-  /** All forms in which sessions may be in the group: one, or two during a roll-out. The written one is the first. */
+  /**
+   * All forms in which sessions may be in the group: one, or during a roll-out two, in an order on which all processes
+   * agree, because one may continue the page of another.
+   */
   all(group: string): [string, ...string[]];
   /** The name in a stored form. `undefined` if it cannot be opened. */
   open(stored: string): string | undefined;
@@ -24,12 +27,9 @@ export function groupForms(
   { seals, acceptsPlain }: Pick<Encryption, 'seals' | 'acceptsPlain'>,
 ): GroupForms {
   if (!sealed) return PLAIN;
-  const written = (group: string): string => (seals ? sealed.seal(group) : group);
-  const both = (group: string): [string, string] =>
-    seals ? [sealed.seal(group), group] : [group, sealed.seal(group)];
   return {
-    written,
-    all: acceptsPlain ? both : (group) => [written(group)],
+    written: (group) => (seals ? sealed.seal(group) : group),
+    all: (group) => (acceptsPlain ? [sealed.seal(group), group] : [sealed.seal(group)]),
     open: (stored) => sealed.open(stored) ?? (acceptsPlain && !isSealedGroup(stored) ? stored : undefined),
   };
 }

@@ -47,7 +47,7 @@ describe('the forms of a group', () => {
     ['without a key', undefined, true, false, 'g', ['g'], 'g', '~x'],
     ['with a key', here, true, false, sealed, [sealed], undefined, undefined],
     ['with a key, accepting plain names', here, true, true, sealed, [sealed, 'g'], 'g', '~x'],
-    ['with a key that seals nothing yet', here, false, true, 'g', ['g', sealed], 'g', '~x'],
+    ['with a key that seals nothing yet', here, false, true, 'g', [sealed, 'g'], 'g', '~x'],
   ] as const)('%s', (_, groups, seals, acceptsPlain, written, all, plain, odd) => {
     const forms = groupForms(groups, { seals, acceptsPlain });
     expect(forms.written('g')).toBe(written);

@@ -19,7 +19,7 @@ export async function pageOfForms(
   const { at, group, inner } = positionIn(after, forms);
   const { records, next } = await store.page({ group, after: inner, limit });
   if (next !== undefined) return { records, next: `${at}:${next}` };
-  return at + 1 < forms.length ? { records, next: `${at + 1}:` } : { records };
+  return at + 1 < forms.length ? { records, next: `${at + 1}` } : { records };
 }
 
 /** How many live sessions a group has. With two forms it reads them, because one may be in both. */
@@ -36,8 +36,8 @@ export async function countForms(store: SessionStore, forms: Forms): Promise<num
 }
 
 /**
- * Destroys the sessions of a group. The first form is cleared again after the others: a session of theirs that was
- * regenerated may have got a successor in it meanwhile.
+ * Destroys the sessions of a group. The first form is cleared again after the second: a session there that was regenerated
+ * may have got a successor in the first form after that was cleared.
  */
 export async function clearForms(
   store: SessionStore,
@@ -56,9 +56,10 @@ function positionIn(
   forms: Forms,
 ): { at: number; group: string; inner: string | undefined } {
   if (after === undefined) return { at: 0, group: forms[0], inner: undefined };
-  const [, at, inner] = /^(\d):(.*)$/s.exec(after) ?? [];
+  // The `next` of a store may be any text, even an empty one.
+  const [, at, , inner] = /^(\d)(:(.*))?$/s.exec(after) ?? [];
   // Without a group, the page would be one of all sessions.
   const group = at === undefined ? undefined : forms[Number(at)];
   if (group === undefined) throw new TypeError('after must be the next of a page of the same group');
-  return { at: Number(at), group, inner: inner === '' ? undefined : inner };
+  return { at: Number(at), group, inner };
 }

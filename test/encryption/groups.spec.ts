@@ -81,7 +81,7 @@ describe('during a roll-out', () => {
   });
 
   it('a page that continues another list is rejected, instead of one of all sessions', async () => {
-    for (const after of ['2:', 'x', ':', '-1:']) {
+    for (const after of ['2', '2:', 'x', ':', '', '-1:']) {
       await expect(stores.second.page({ group: 'g', after, limit: 1 })).rejects.toThrow(TypeError);
     }
   });
