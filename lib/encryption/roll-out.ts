@@ -1,5 +1,5 @@
 // During a roll-out a group has two forms, and its sessions are in one of them, or in both. Otherwise it has one.
-import type { SessionPage } from '../contract/record.js';
+import type { SessionPage, SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 
 /** The forms of one group, of which there is at least one. */
@@ -19,7 +19,12 @@ export async function pageOfForms(
   const { at, group, inner } = positionIn(after, forms);
   const { records, next } = await store.page({ group, after: inner, limit });
   if (next !== undefined) return { records, next: `${at}:${next}` };
-  return at + 1 < forms.length ? { records, next: `${at + 1}` } : { records };
+  const further = at + 1 < forms.length ? String(at + 1) : undefined;
+  if (further === undefined) return { records };
+  if (records.length >= limit) return { records, next: further };
+  const rest = await pageOfForms(store, forms, further, limit - records.length);
+  const isNew = ({ id }: SessionRecord): boolean => !records.some((record) => record.id === id);
+  return { ...rest, records: [...records, ...rest.records.filter(isNew)] };
 }
 
 /** How many live sessions a group has. With two forms it reads them, because one may be in both. */
