@@ -67,6 +67,13 @@ describe('a value that cannot be opened', () => {
     expect((await one.get('/')).json()).toEqual({ user: 'ada', cart: ['book'], groups: ['user:ada'] });
   });
 
+  it('is not opened by a request that writes another property', async () => {
+    const { other, app } = await twoApps({ keys: aKey(), groups });
+    await other.post('/seen');
+    await other.post('/seen');
+    expect(app.logged).toEqual([]);
+  });
+
   it('stays in the store when it has been read in the same request', async () => {
     const { one, other, app } = await twoApps({ keys: aKey(), groups });
     await other.get('/');

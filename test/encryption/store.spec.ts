@@ -57,6 +57,7 @@ describe('an encrypted store', () => {
     await other.create(aRecord('k', { label: 'Home', client: { first: '{}', last: '{}' } }));
     const record = (await store.read('k'))!;
     expect(Object.keys(record.data)).toEqual(['a']);
+    await store.page({ limit: 1 });
     expect(lines).toEqual([]);
     expect(record.data['a']).toBeUndefined();
     expect(lines.length).toBe(1);
