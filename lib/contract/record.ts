@@ -23,7 +23,10 @@ export interface SessionRecord {
     /** When it was first replaced by a secret that no client has presented. Absent if that is `replacedAt`. */
     since?: number;
   };
-  /** Property name → JSON text, on an object without a prototype. Stores never look inside a text. */
+  /**
+   * Property name → JSON text, on an object without a prototype. Stores never look inside a text. One that an
+   * `EncryptedStore` cannot open reads as `undefined`.
+   */
   data: Record<string, string>;
   /** The groups that the session is in: each once, in no particular order. */
   groups: string[];

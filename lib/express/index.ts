@@ -33,6 +33,12 @@ function makeSession(options: ExpressSessionOptions & { store: SessionStore }): 
 function makeSession(options?: ExpressSessionOptions): Handler;
 function makeSession(given?: unknown): Handler {
   const options = (given || {}) as ExpressSessionOptions;
+  // With a store for express-session too, which would silently store plain text.
+  if ('encrypt' in options) {
+    throw new TypeError(
+      'session() must not have encrypt: write store: new EncryptedStore(store, { keys }), with EncryptedStore from nestjs-session-stores/store',
+    );
+  }
   const { genid, unset, secret } = options;
   if (genid && typeof genid !== 'function') throw new TypeError('genid option must be a function');
   const defaults: PropertyDescriptorMap = {};
@@ -136,6 +142,8 @@ export { fromExpressStore, type ExpressStoreOptions } from '../stores/express/st
 export { toExpressStore, type StoreForExpress, type ToExpressStoreOptions } from './to-store.js';
 export { sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
 export type { SessionCacheOptions } from '../cache/options.js';
+export type { EncryptionKey } from '../encryption/keys.js';
+export type { SessionEncryptOptions } from '../encryption/options.js';
 export type { SessionCookieFactory, SessionOptions } from '../options/options.js';
 export type { SessionLogger } from '../session/logger.js';
 export type { SessionCookieOptions } from '../cookie/attributes.js';

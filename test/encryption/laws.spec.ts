@@ -48,15 +48,11 @@ const WAYS: [
   ],
 ];
 
-/** The simplest store, and the one that needs the hints of records. */
-const around = process.env['LONG']
-  ? sharedStores
-  : sharedStores.filter(([word]) => ['cluster', 'hazelcast'].includes(word));
+/** The others take longer. What each keeps of sealed texts is in secrecy.spec.ts, and of hints in store.spec.ts. */
+const around = process.env['LONG'] ? sharedStores : sharedStores.filter(([word]) => word === 'cluster');
 
 const cases = around.flatMap(([word, make]) =>
-  WAYS.filter(([what]) => process.env['LONG'] || word === 'cluster' || !what.includes('roll-out')).map(
-    ([what, handles, laws]) => ({ word, make, what, handles, laws: sessionStoreLaws.filter(laws) }),
-  ),
+  WAYS.map(([what, handles, laws]) => ({ word, make, what, handles, laws: sessionStoreLaws.filter(laws) })),
 );
 
 describe.each(cases)('an encryption $what, around the store $word', ({ make, handles, laws }) => {
