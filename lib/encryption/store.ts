@@ -103,7 +103,7 @@ export class EncryptedStore extends SessionStoreDecorator {
     return joinInSteps(record, limit, {
       now: () => this.now(),
       page: (options) => this.doPage(options),
-      update: (change) => this.doUpdate({ id: record.id }, change),
+      update: (ref, change) => this.doUpdate(ref, change),
       destroy: (id) => this.doDestroy(id),
     });
   }

@@ -82,6 +82,7 @@ describe('a decorator', () => {
     expect(express.capabilities).toEqual({
       secrets: false,
       createdAt: false,
+      use: false,
       feed: 'a store of express-session does not announce changes',
     });
     const inside = new ClusterStore({ name: randomUUID() });
