@@ -524,8 +524,8 @@ describe('SessionService', () => {
   it('returns views that are parsed and frozen, without secret or secret hash', async () => {
     const { sessions, ids } = await withSessions();
     const view = (await sessions.find(ids[0]!))!;
-    const names = ['client', 'createdAt', 'data', 'expiresAt', 'groups', 'id', 'label', 'lastSeenAt'];
-    expect(Object.keys(view).toSorted()).toEqual(names);
+    const fields = ['client', 'createdAt', 'data', 'expiresAt', 'groups', 'id', 'label', 'lastSeenAt'];
+    expect(Object.keys(view).toSorted()).toEqual(fields);
     expect({ ...view.data }).toEqual({ user: 'ann' });
     expect(view.groups).toEqual(['user:ann']);
     const isFrozen = {
