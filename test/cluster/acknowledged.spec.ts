@@ -43,6 +43,11 @@ const WRITES: [string, (store: SessionStore) => Promise<unknown>][] = [
   ['destroy', (store) => store.destroy('a')],
   ['regenerate', (store) => store.regenerate('a')],
   ['clear', (store) => store.clear('old')],
+  ['add', (store) => store.update({ id: 'a' }, { add: { name: 'count', by: 1 } })],
+  [
+    'join with a limit',
+    (store) => store.joinLimited({ id: 'a' }, { group: 'g', max: 1, whenFull: 'reject' }),
+  ],
 ];
 
 describe.each([

@@ -197,7 +197,7 @@ export class ClusterStore extends SessionStore {
     limit: SessionGroupLimit,
   ): Promise<SessionLimitedJoin> {
     return this.within('joinLimited', (deadline) =>
-      this.opened('joinLimited').joinLimited(id, limit, deadline),
+      this.acknowledged('joinLimited', this.opened('joinLimited').joinLimited(id, limit, deadline)),
     );
   }
 
