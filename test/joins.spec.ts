@@ -85,7 +85,7 @@ describe.each([
     await browser.post('/login/again');
     expect(await groupsOf(browser)).toEqual([]);
     expect(app.logged).toEqual([
-      'joinGroup() was called before regenerate() for a group that the old session was already in, so the new session is not in it. Call joinGroup() after regenerate()',
+      'joinGroup() was called before regenerate(), with a limit or for a group that the old session was already in, so the new session is not in the group. Call joinGroup() after regenerate()',
     ]);
   });
 

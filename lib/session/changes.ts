@@ -9,7 +9,7 @@ import { verdictOn } from './standing.js';
 import type { SessionState } from './state.js';
 
 const JOINED_BEFORE =
-  'joinGroup() was called before regenerate() for a group that the old session was already in, so the new session is not in it. Call joinGroup() after regenerate()';
+  'joinGroup() was called before regenerate(), with a limit or for a group that the old session was already in, so the new session is not in the group. Call joinGroup() after regenerate()';
 
 /** How a session differs from its stored record. */
 export interface Changes {

@@ -14,9 +14,10 @@ export function idleExpiryOf(
   const lifetime = LiveCookie.lifetime(state.cookie, idleTimeout);
   const renewed = expiryAfter(now, lifetime, record?.createdAt ?? now, absoluteTimeout);
   if (!record || lifetime !== state.lifetime) return renewed;
-  const isRenewed =
-    !isPassive &&
-    (renewal === 'asked' || (renewal === 'if due' && isDue(expiresAt, renewed, lifetime, touchAfter)));
+  const isAsked =
+    renewal === 'asked' || (renewal === 'if due' && isDue(expiresAt, renewed, lifetime, touchAfter));
+  // A session that was created for a short time is renewed by any request.
+  const isRenewed = renewal === 'owed' || (isAsked && !isPassive);
   return isRenewed ? renewed : Math.min(expiresAt, absoluteExpiryOf(state, { store, absoluteTimeout }));
 }
 

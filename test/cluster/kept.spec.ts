@@ -1,7 +1,8 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
 import { StoreProcess, aDirectory, inProcess, openStore } from './kept.js';
 
@@ -129,10 +130,24 @@ describe('a journal', () => {
     const store = await openStore({ directory });
     await store.create(aRecord('a'));
     const modes: Record<string, string> = {};
-    for (const name of ['.', 'journal']) {
+    for (const name of ['.', ...(await readdir(directory))]) {
       modes[name] = ((await stat(join(directory, name))).mode & 0o777).toString(8);
     }
-    expect(modes).toEqual({ '.': '700', journal: '600' });
+    expect(modes).toEqual({ '.': '700', journal: '600', 'lock.1': '600' });
+  });
+
+  it('no longer has the data of a session that has ended, after the first write of the next process', async () => {
+    const directory = await aDirectory();
+    const journal = () => readFile(join(directory, 'journal'), 'utf8');
+    await inProcess({ directory }, async (store) => {
+      await store.create(aRecord('a', { data: { name: '"canary"' } }));
+      await store.destroy('a');
+    });
+    expect(await journal()).toContain('canary');
+    const store = await openStore({ directory });
+    await store.create(aRecord('b'));
+    await eventually(async () => expect(await journal()).not.toContain('canary'));
+    expect(await store.haveEnded(['a'])).toBe(true);
   });
 
   it('is compacted while sessions change, without losing any', async () => {

@@ -150,6 +150,22 @@ describe('a session that joins a group with a limit', () => {
     expect(stored!.expiresAt - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
   });
 
+  it.each([false, true])(
+    'says in its first request that it lives its whole lifetime (passive: %s)',
+    async (isPassive) => {
+      const app = await serveApp(
+        {
+          '/left': async (session) => {
+            await session.joinGroup('user:1', limitOf({}));
+            return session.idleExpiresAt - Date.now();
+          },
+        },
+        { passive: () => isPassive },
+      );
+      expect((await app.browser().post('/left')).json<number>()).toBeGreaterThan(23 * 60 * 60_000);
+    },
+  );
+
   it('lives its whole lifetime after a passive request too', async () => {
     const app = await serveApp(handlers, { passive: () => true });
     const browser = app.browser();

@@ -68,5 +68,5 @@ export class KeptDirectory {
 
 /** An operator reads this, who needs the path. */
 function damaged(path: string): string {
-  return `[session:cluster] open: the journal in ${path} is damaged. Sessions that ended lately may be back: clear them if that matters. The file is kept as journal.damaged.`;
+  return `[session:cluster] open: the journal in ${path} is damaged. What was written after the damage is lost: sessions may be missing or as they were before, and sessions that ended may be back. Clear all sessions if that matters. The file is kept as journal.damaged.`;
 }

@@ -17,7 +17,10 @@ export interface OpenedJournal {
 
 /** With so many characters that wait, what follows is the next batch: a string holds half a gigabyte. */
 const BATCH_CHARACTERS = 4 * 1024 * 1024;
-/** A file is compacted once it is longer than this and twice as long as it was after the last time. */
+/**
+ * A file is compacted once it is longer than this and twice as long as it was after the last time; and with the first
+ * write after a start, if it has entries of sessions that have changed or ended.
+ */
 const LEAST_BYTES = 4 * 1024 * 1024;
 const COPIED_BYTES = 1024 * 1024;
 
@@ -79,8 +82,10 @@ export class Journal {
     // The process before this one may have acknowledged changes that are not on the disk.
     if (durability === 'disk') await file.sync();
     await rm(`${path}.new`, { force: true });
-    const journal = new Journal(path, durability, file, last, mostBytesFor(liveBytes), stateNow);
-    return { journal, state, damage };
+    // What has ended must not stay in the file for as long as a small app writes little.
+    const hasDead = contents !== undefined && damage === undefined && last - contents.header.first + 1 > size;
+    const mostBytes = hasDead ? 0 : mostBytesFor(liveBytes);
+    return { journal: new Journal(path, durability, file, last, mostBytes, stateNow), state, damage };
   }
 
   /** Appends an entry to the next batch. Throws, and appends nothing, if it is too long for a string. */

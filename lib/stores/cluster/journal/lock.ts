@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { link, open, readdir, unlink } from 'node:fs/promises';
+import { chmod, link, open, readdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -39,6 +39,7 @@ async function trySocket(directory: string): Promise<Unlock | undefined> {
     const before = await highest(directory);
     if (before > 0 && (await isHeld(address.of(`lock.${before}`)))) return undefined;
     server = await listen(address.of(own));
+    await chmod(join(directory, own), 0o600);
     const number = before + 1;
     const isLinked = await linked(join(directory, own), join(directory, `lock.${number}`));
     await unlink(join(directory, own)).catch(ignoreMissing);
