@@ -135,10 +135,10 @@ export function checkLimit(limit: SessionGroupLimit): void {
   const { group, max, whenFull } = limit;
   checkString(group, 'group');
   if (!Number.isSafeInteger(max) || max < 1) {
-    throw new TypeError('max must be a whole number of sessions, 1 or more');
+    throw new TypeError('max must be a whole number of sessions, 1 or more: write { max: 3, whenFull }');
   }
   if (!WHEN_FULL.includes(whenFull)) {
-    throw new TypeError(`whenFull must be '${WHEN_FULL.join("', '")}'`.replace(/, ('[^']+')$/, ' or $1'));
+    throw new TypeError("whenFull must be 'end-oldest', 'end-least-recent' or 'reject'");
   }
 }
 

@@ -1,7 +1,7 @@
-import { checkGroup } from '../contract/checks.js';
+import { checkLimit } from '../contract/checks.js';
 import { brand, isBranded } from '../contract/brand.js';
 import { SessionGoneError } from '../contract/errors.js';
-import { WHEN_FULL, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from '../contract/limit.js';
 import { stateNow } from './actions.js';
 import { checkBounds } from './bounds.js';
 import type { SessionRecord } from '../contract/record.js';
@@ -52,24 +52,19 @@ export function checkedLimit(
   options: LimitOptions,
   { clientOf }: Pick<SessionConfig, 'clientOf'>,
 ): SessionGroupLimit {
-  checkGroup(group);
   const { max, whenFull, ...others } = Object(options) as LimitOptions;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
     throw new TypeError(`Unknown joinGroup option "${unknown}". Valid options: max, whenFull`);
   }
-  if (!Number.isSafeInteger(max) || max < 1) {
-    throw new TypeError('max must be a whole number of sessions, 1 or more: write { max: 3, whenFull }');
-  }
-  if (!WHEN_FULL.includes(whenFull)) {
-    throw new TypeError("whenFull must be 'end-oldest', 'end-least-recent' or 'reject'");
-  }
+  const limit = { group, max, whenFull };
+  checkLimit(limit);
   if (whenFull === 'end-least-recent' && !clientOf) {
     throw new TypeError(
       "whenFull: 'end-least-recent' needs to know when sessions were last used: set the option client, or write 'end-oldest'",
     );
   }
-  return { group, max, whenFull };
+  return limit;
 }
 
 /**
@@ -77,6 +72,11 @@ export function checkedLimit(
  * dies meanwhile, the place is free again after this time.
  */
 export const UNCOMMITTED_FOR = 60_000;
+
+/** When a session expires until it is committed, whose expiry after that is `expiresAt`. */
+function uncommitted(expiresAt: number, store: SessionStore): number {
+  return Math.min(expiresAt, store.now() + UNCOMMITTED_FOR);
+}
 
 /** Joins a group with a limit at once, and ends the sessions that are too many. Resolves to their views. */
 export async function joinLimited(
@@ -99,7 +99,7 @@ export async function joinLimited(
     state.groups.forget(group);
     if (!state.record) {
       const save = unit.saveOf(session, state, 'save()')!;
-      const expiresAt = Math.min(save.expiresAt, config.store.now() + UNCOMMITTED_FOR);
+      const expiresAt = uncommitted(save.expiresAt, config.store);
       if (!(await unit.send(state, { ...save, expiresAt }))) throw new SessionGoneError('joinGroup');
       state.renewal = 'owed';
     }
@@ -146,7 +146,7 @@ export async function createLimited(
   limits: readonly SessionGroupLimit[],
   store: SessionStore,
 ): Promise<SessionRecord> {
-  const expiresAt = Math.min(record.expiresAt, store.now() + UNCOMMITTED_FOR);
+  const expiresAt = uncommitted(record.expiresAt, store);
   await store.create({ ...record, expiresAt });
   // Those that may be full come first, so that no other session ends for one that is rejected.
   const inOrder = limits.toSorted((one, other) => isEnding(one) - isEnding(other));
