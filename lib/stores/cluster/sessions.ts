@@ -1,7 +1,6 @@
 import {
   applyChange,
   applyRotation,
-  copyData,
   NEVER,
   updateOf,
   type SessionChange,
@@ -22,6 +21,7 @@ import type { MappedSession } from './heap.js';
 import type { SessionLog } from './journal/log.js';
 import type { JournaledSessions } from './journal/state.js';
 import { SessionMap } from './map.js';
+import { copyRecord, frozen, lengthOf } from './records.js';
 import { DEFAULT_MAX_SESSIONS, Room } from './room.js';
 import { Tombstones } from './tombstones.js';
 
@@ -266,56 +266,4 @@ export class Sessions {
     this.map.removeExpired(Date.now(), EXPIRED_PER_TURN);
     this.wakeInTime(Date.now());
   }
-}
-
-function copyRecord({
-  id,
-  secretHash,
-  previous,
-  data,
-  groups,
-  createdAt,
-  expiresAt,
-  from,
-  label,
-  lastSeenAt,
-  client,
-  joinedAt,
-  joining,
-}: SessionRecord): SessionRecord {
-  const copy: SessionRecord = {
-    id,
-    secretHash,
-    data: copyData(data),
-    groups: [...new Set(groups)],
-    createdAt,
-    expiresAt,
-  };
-  if (previous) {
-    const { hash, replacedAt, grace, validUntil, since } = previous;
-    copy.previous = { hash, replacedAt, grace };
-    if (validUntil !== undefined) copy.previous.validUntil = validUntil;
-    if (since !== undefined) copy.previous.since = since;
-  }
-  if (from) copy.from = [...from];
-  if (label !== undefined) copy.label = label;
-  if (lastSeenAt !== undefined) copy.lastSeenAt = lastSeenAt;
-  if (client) copy.client = { first: client.first, last: client.last };
-  if (joinedAt !== undefined) copy.joinedAt = joinedAt;
-  if (joining !== undefined) copy.joining = joining;
-  return copy;
-}
-
-function frozen(record: SessionRecord): SessionRecord {
-  Object.freeze(record.data);
-  Object.freeze(record.groups);
-  if (record.previous) Object.freeze(record.previous);
-  if (record.client) Object.freeze(record.client);
-  return Object.freeze(record);
-}
-
-function lengthOf({ data }: SessionRecord): number {
-  let characters = 0;
-  for (const name in data) characters += name.length + (data[name] as string).length;
-  return characters;
 }
