@@ -72,3 +72,19 @@ function accessorOf(name: string): PropertyDescriptor {
   if (ACCESSORS.size < MOST_ACCESSORS) ACCESSORS.set(name, accessor);
   return accessor;
 }
+
+/** A copy of data from `source`, with `more` on top. Texts that were deferred stay so. */
+export function copyDeferred(
+  data: Readonly<Record<string, string>>,
+  source: DeferredTexts,
+  more: Record<string, string>,
+): Record<string, string> {
+  const copy = dataFrom(source);
+  for (const name of Object.keys(data)) {
+    if (Object.hasOwn(more, name)) copy[name] = more[name] as string;
+    else if (isPending(data, name)) deferText(copy, name);
+    else copy[name] = data[name] as string;
+  }
+  for (const name of Object.keys(more)) copy[name] = more[name] as string;
+  return copy;
+}

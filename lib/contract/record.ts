@@ -1,4 +1,4 @@
-import { dataFrom, deferText, isPending, sourceOf, type DeferredTexts } from './deferred.js';
+import { copyDeferred, sourceOf } from './deferred.js';
 import { sumOf, type AddRefusal } from './sum.js';
 
 /**
@@ -267,21 +267,6 @@ export function copyData(
   // Name by name, because spreading an object without a prototype costs five times as much.
   const copy = Object.create(null) as Record<string, string>;
   for (const name of Object.keys(data)) copy[name] = data[name] as string;
-  for (const name of Object.keys(more)) copy[name] = more[name] as string;
-  return copy;
-}
-
-function copyDeferred(
-  data: Readonly<Record<string, string>>,
-  source: DeferredTexts,
-  more: Record<string, string>,
-): Record<string, string> {
-  const copy = dataFrom(source);
-  for (const name of Object.keys(data)) {
-    if (Object.hasOwn(more, name)) copy[name] = more[name] as string;
-    else if (isPending(data, name)) deferText(copy, name);
-    else copy[name] = data[name] as string;
-  }
   for (const name of Object.keys(more)) copy[name] = more[name] as string;
   return copy;
 }
