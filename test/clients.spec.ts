@@ -197,7 +197,7 @@ describe('the label of a session', () => {
     expect((await service.find(tokenOf(browser).id))!.label).toBe('Work');
     await browser.post('/label?as=');
     expect((await viewFrom(app, browser)).label).toBeUndefined();
-    expect(await service.setLabel('nobody', 'Work')).toBe(false);
+    expect(await service.setLabel('unknown', 'Work')).toBe(false);
   });
 
   it.each([['x'.repeat(101)], ['\ud800'], [42], [undefined]])('is refused as %o', async (label) => {

@@ -45,8 +45,8 @@ export class Gatekeeper {
       isPassive = isPassiveRequest(config, handshake);
       found = identify(identitiesFor?.(handshake) ?? identities, handshake);
     } catch (error) {
-      // Nothing else would catch an error of the app's own `cookie` or `passive` function, identity or `trust proxy`, and the process
-      // would end.
+      // Nothing else would catch an error of the app's own `cookie` or `passive` function, identity or `trust proxy`,
+      // and the process would end.
       logger.error('a socket got no session, because its handshake could not be read', error);
     }
     const { by, texts } = found ?? { by: identities[0]!, texts: [] };

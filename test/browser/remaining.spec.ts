@@ -19,7 +19,7 @@ async function shown(page: Page): Promise<number> {
 describe('a page whose session expires soon', () => {
   const stage = new Stage('cluster', { IDLE_TIMEOUT: String(IDLE_TIMEOUT) });
 
-  it('asks whether to stay signed in, counts down, and stays signed in if the answer is yes', async () => {
+  it('asks whether to stay signed in, counts down, and renews the session when the user confirms', async () => {
     const { page } = await stage.signedIn('/shop');
     await page.getByText('Stay signed in?').waitFor();
     await expectAccessible(page, 'the question');

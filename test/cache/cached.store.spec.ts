@@ -230,7 +230,7 @@ describe('a read in flight is not cached', () => {
     inner.heldEvents = [];
     let clearing: Promise<unknown> | undefined;
     await readDuring(store, () => {
-      clearing = store.clear('nobody');
+      clearing = store.clear('empty');
     });
     await clearing;
     expect(store.cached('k')).toBeUndefined();

@@ -200,7 +200,7 @@ describe('@FreshSession()', () => {
     expect((await browser.get('/fresh')).json()).toMatchObject({ user: 'bob' });
   });
 
-  it('keeps a renewal that a guard asked for', async () => {
+  it('keeps a renewal that a guard requested', async () => {
     const { inner, browser, id } = await serve();
     const { expiresAt } = (await inner.read(id))!;
     await browser.get('/fresh?guard=touch');

@@ -43,7 +43,7 @@ function requestOf(context: ExecutionContext): object | undefined {
   return req && rawRequest(req);
 }
 
-/** Whether a resolver is of a field inside a result. Such resolvers are part of the operation that asked for it. */
+/** Whether a resolver resolves a field inside a result, as part of the operation that selects the field. */
 export function isNestedResolver(context: ExecutionContext): boolean {
   const info = context.getArgByIndex(3) as { path?: { prev?: unknown } } | undefined;
   return context.getType<string>() === 'graphql' && info?.path?.prev !== undefined;
