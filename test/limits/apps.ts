@@ -99,6 +99,11 @@ export class LoginApp {
     if (token !== undefined) this.child.send({ token });
   }
 
+  /** Resolves when the tokens have been used once more. */
+  watching(): Promise<true> {
+    return this.ask({ used: true });
+  }
+
   endWatch(): Promise<WatchReport> {
     return this.ask({ end: true });
   }

@@ -27,10 +27,11 @@ const server = app.listen({ port: 0, host: '127.0.0.1', exclusive: true }, () =>
 });
 
 const watch = new TokenWatch(() => server.address().port, store);
-process.on('message', async ({ begin, token, end, lifetimesOf }) => {
+process.on('message', async ({ begin, token, used, end, lifetimesOf }) => {
   // Other messages are those of the store of a cluster.
   if (begin) process.send({ result: watch.begin(begin) });
   if (token) watch.take(token);
+  if (used) process.send({ result: await watch.used() });
   if (end) process.send({ result: await watch.end() });
   if (lifetimesOf) {
     const { records } = await store.page({ group: lifetimesOf, limit: 100 });

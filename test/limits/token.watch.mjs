@@ -42,6 +42,13 @@ export class TokenWatch {
     this.#tokens.add(token);
   }
 
+  /** Resolves when the tokens have been used once more. */
+  async used() {
+    const { looks } = this.#report;
+    while (this.#report.looks === looks) await turn();
+    return true;
+  }
+
   /** @returns {Promise<WatchReport>} */
   async end() {
     this.#isOn = false;
