@@ -17,6 +17,8 @@ export type { CachedStoreOptions } from './cache/options.js';
 export { EncryptedStore } from './encryption/store.js';
 export type { EncryptedStoreOptions, SessionEncryptOptions } from './encryption/options.js';
 export type { EncryptionKey } from './encryption/keys.js';
+export { MigratingStore, type SessionMigration } from './migration/store.js';
+export type { MigratingStoreOptions, SessionMigrateOptions } from './migration/options.js';
 export type {
   SessionFeedEvent,
   SessionFeedListener,

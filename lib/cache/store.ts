@@ -101,6 +101,10 @@ export class CachedStore extends SessionStoreDecorator {
     return this.#writing(record.id, () => super.doCreate(record));
   }
 
+  protected override doAdopt(record: SessionRecord): Promise<void> {
+    return this.#writing(record.id, () => super.doAdopt(record));
+  }
+
   protected override doUpdate(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
     const update = (): Promise<SessionUpdate | undefined> => super.doUpdate(record, change);
     return isRenewal(change) ? this.#renewing(record.id, update) : this.#writing(record.id, update);

@@ -5,6 +5,11 @@ export interface SessionStoreCapabilities {
    * credential.
    */
   readonly secrets: boolean;
+  /**
+   * Whether the store has sessions of both kinds, as while they migrate from an express-session store: some whose token
+   * is the session id alone, and others with a secret. `secrets` is then that of new sessions. Default `false`.
+   */
+  readonly mixedTokens?: boolean;
   /** Whether the store keeps the creation time of sessions. If not, `createdAt` is 0. */
   readonly createdAt: boolean;
   /** Whether `watch` announces changes. If not, a sentence that says why not. */

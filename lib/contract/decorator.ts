@@ -52,6 +52,13 @@ export class SessionStoreDecorator extends SessionStore {
     });
   }
 
+  override adopt(record: SessionRecord): Promise<void> {
+    return this.call('create', () => {
+      checkRecord(record);
+      return this.doAdopt(record);
+    });
+  }
+
   override watch(listener: SessionFeedListener): Promise<SessionWatch> {
     return this.call('watch', () => {
       this.checkWatch(listener);
@@ -62,6 +69,10 @@ export class SessionStoreDecorator extends SessionStore {
   /** Unlike in other stores, resolves as `create` does: the inner store rejects an id in use. */
   protected override doCreate(record: SessionRecord): Promise<boolean> {
     return this.store.create(record);
+  }
+
+  protected doAdopt(record: SessionRecord): Promise<void> {
+    return this.store.adopt(record);
   }
 
   protected override doRead(id: string): Promise<SessionRecord | undefined> {

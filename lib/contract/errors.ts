@@ -89,6 +89,22 @@ export class SessionTooLargeError extends Error {
   }
 }
 
+/** Marks the errors of creates whose id is in use. */
+const IN_USE = Symbol.for('nestjs-session-stores/id-in-use');
+
+/** A session cannot be created, because its id is in use, or was until less than ten minutes ago. */
+export class IdInUseError extends SessionStoreError {
+  readonly [IN_USE] = true;
+
+  constructor(store: string) {
+    super(
+      store,
+      'create',
+      'the id is in use by another session, or was until less than ten minutes ago. Make genid return unique ids',
+    );
+  }
+}
+
 /** A call to a store that is not open. */
 export class NotOpenError extends SessionStoreError {
   constructor(store: string, operation: string) {
@@ -111,6 +127,11 @@ export function tooLarge(
 /** Whether an error is a store's, from any copy of this package. */
 export function isStoreError(error: unknown): error is SessionStoreError {
   return isBranded(error, 'SessionStoreError');
+}
+
+/** Whether an error says that an id is in use, from any copy of this package. */
+export function isIdInUse(error: unknown): boolean {
+  return isStoreError(error) && Reflect.get(error, IN_USE) === true;
 }
 
 /** Whether an error says that the session is gone, from any copy of this package. */

@@ -13,7 +13,7 @@ import {
   exceptIds,
 } from './checks.js';
 import type { Deadline } from './deadline.js';
-import { SessionStoreError } from './errors.js';
+import { IdInUseError, SessionStoreError } from './errors.js';
 import type { SessionFeedListener, SessionFeedSink, SessionFeedSource, SessionWatch } from './feed.js';
 import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from './limit.js';
 import type {
@@ -80,13 +80,23 @@ export abstract class SessionStore extends BackendCalls {
       checkRecord(record);
       const { id, from = [] } = record;
       const isAllowed = await this.within('create', async (deadline) => {
-        if (!(await this.doCreate(record, deadline)))
-          throw new SessionStoreError(this.storeName, 'create', ID_IN_USE);
+        if (!(await this.doCreate(record, deadline))) throw new IdInUseError(this.storeName);
         // Only now: a call that ends one of them later finds this session.
         return from.length === 0 || !(await this.doHaveEnded(from, deadline));
       });
       if (!isAllowed) await this.within('create', (deadline) => this.doDestroy(id, deadline));
       return isAllowed;
+    });
+  }
+
+  /**
+   * Adds a session that moves here from another store, as `create` does, but whatever has become of the sessions in `from`.
+   */
+  adopt(record: SessionRecord): Promise<void> {
+    return this.call('create', async () => {
+      checkRecord(record);
+      const isAdded = await this.within('create', (deadline) => this.doCreate(record, deadline));
+      if (!isAdded) throw new IdInUseError(this.storeName);
     });
   }
 
@@ -353,6 +363,3 @@ export abstract class SessionStore extends BackendCalls {
 
 const NO_ADD =
   'the store does not know `add`. Implement it with applyChange and updateOf of nestjs-session-stores/store';
-
-const ID_IN_USE =
-  'the id is in use by another session, or was until less than ten minutes ago. Make genid return unique ids';

@@ -48,6 +48,10 @@ export class EncryptedStore extends SessionStoreDecorator {
     return super.doCreate(this.#sealing.sealRecord(record));
   }
 
+  protected override doAdopt(record: SessionRecord): Promise<void> {
+    return super.doAdopt(this.#sealing.sealRecord(record));
+  }
+
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
     const record = await super.doRead(id);
     return record && this.#sealing.openRecord(record, id);

@@ -1,3 +1,4 @@
+import { adoptLaws } from './adopt.js';
 import { bothSurviveLaws } from './both-survive.js';
 import { clearLaws } from './clear.js';
 import { clockLaws } from './clock.js';
@@ -30,6 +31,7 @@ export type { SessionStoreLaw };
 export const sessionStoreLaws: readonly SessionStoreLaw[] = [
   ...visibleLaws,
   ...createLaws,
+  ...adoptLaws,
   ...deleteWinsLaws,
   ...regenerateLaws,
   ...bothSurviveLaws,

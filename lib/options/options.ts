@@ -175,13 +175,13 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof maxSize !== 'number' || !(maxSize > 0))
     throw new TypeError('maxSize must be a positive number of bytes: write Infinity for no limit');
   const checkedStore = checkStore(store);
-  const { secrets, createdAt } = checkedStore.capabilities;
+  const { secrets, mixedTokens, createdAt } = checkedStore.capabilities;
   if (!createdAt && absoluteTimeout !== Infinity) {
     throw new TypeError(
       'absoluteTimeout needs a store that keeps the creation time of sessions, and an express-session store does not. Leave it out, or use another store',
     );
   }
-  if (!secrets && rotateAfter !== Infinity) {
+  if (!secrets && !mixedTokens && rotateAfter !== Infinity) {
     throw new TypeError(
       'rotateAfter needs a store that keeps the secret hashes of sessions, and an express-session store does not. Leave it out, or use another store',
     );
@@ -190,7 +190,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   return {
     store: checkedStore,
     ...cacheOf(checkedStore, cache),
-    signer: new TokenSigner(checkSecrets(secret, logger), secrets, genid !== undefined),
+    signer: new TokenSigner(checkSecrets(secret, logger), checkedStore.capabilities, genid !== undefined),
     ...resolved,
     clientOf: resolveClient(client, checkedStore),
     cookieByRequest: resolved.identitiesFor !== undefined,

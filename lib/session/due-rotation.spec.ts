@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NO_SECRET_HASH } from '../contract/record.js';
 import { dueRotation, GRACE, type RotationFacts } from './due-rotation.js';
 
 const MINUTE = 60_000;
@@ -14,7 +15,14 @@ const current: RotationFacts = {
   isSocket: false,
   isCached: false,
   rotateAfter: 15 * MINUTE,
+  needsSecret: true,
   now: NOW,
+};
+
+/** A client whose token is the id alone. */
+const bare: Partial<RotationFacts> = {
+  token: { secretHash: NO_SECRET_HASH, graceEnds: 0 },
+  record: { secretHash: NO_SECRET_HASH, createdAt: NOW },
 };
 
 /** A client with the previous secret of a session that was rotated a grace ago. */
@@ -57,6 +65,8 @@ describe('the secret of a session', () => {
     ['of a session that is new', { standing: 'new' }, false],
     ['of a session that has ended', { standing: 'ended' }, false],
     ['without rotateAfter', { rotateAfter: Infinity }, false],
+    ['of a client whose token is the id alone', bare, true],
+    ['of such a client, in a store without secrets', { ...bare, needsSecret: false }, false],
   ])('%s is rotated by itself: %s', (_, facts, isDue) => {
     const expected = isDue ? { from: 'now', grace: GRACE } : undefined;
     expect(dueRotation({ ...current, ...facts })).toEqual(expected);

@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../contract/record.js';
+import { NO_SECRET_HASH, type SessionRecord } from '../contract/record.js';
 import { isRotationLost } from './admission.js';
 import type { NoToken } from './client.js';
 import type { Standing } from './standing.js';
@@ -20,6 +20,8 @@ export interface RotationFacts {
   /** Whether the record came from the cache. */
   isCached: boolean;
   rotateAfter: number;
+  /** Whether every session has a secret. */
+  needsSecret: boolean;
   now: number;
 }
 
@@ -35,6 +37,8 @@ export interface DueRotation {
  * - A client that presents the previous secret a grace after the rotation never got the new one: it is rotated again.
  * - A client that presents the current secret gets a new one if `rotateAfter` has passed since the last rotation, or since
  *   the session was created. A record keeps the last rotation, unless that was without a grace.
+ * - A client whose token is the id alone gets one with a secret, if sessions have secrets: this one came from a store
+ *   without them.
  */
 export function dueRotation(facts: RotationFacts): DueRotation | undefined {
   const { standing, token, record, canGiveToken, now } = facts;
@@ -49,6 +53,8 @@ export function dueRotation(facts: RotationFacts): DueRotation | undefined {
   if (token.secretHash !== record.secretHash) return undefined;
   // A record keeps only one previous secret, and slower requests may still carry the one that it keeps now.
   if (now < token.graceEnds) return undefined;
+  if (facts.needsSecret && record.secretHash === NO_SECRET_HASH)
+    return { from: NO_SECRET_HASH, grace: GRACE };
   const rotatedAt = previous?.replacedAt ?? record.createdAt;
   return now - rotatedAt >= facts.rotateAfter ? { from: token.secretHash, grace: GRACE } : undefined;
 }

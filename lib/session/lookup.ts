@@ -100,6 +100,6 @@ async function rejectReplaced({ id }: Token, config: SessionConfig): Promise<voi
   const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
   conditions.warnOf(
     id,
-    `session ${id}: a replaced token was presented, and ${outcome}. The token may have been stolen`,
+    `session ${config.signer.nameOf(id)}: a replaced token was presented, and ${outcome}. The token may have been stolen`,
   );
 }

@@ -103,24 +103,21 @@ function isCookieDue(
   if (!state.record) return false;
   if (state.cookieAsked) return true;
   if (config.rolling === false || isSilent || state.standing.is === 'superseded') return false;
-  if (!stampsCookies(config, client)) return false;
+  if (!stampsCookies(state, config, client)) return false;
   const can = client.canGiveToken();
   if (can === 'never' || can === 'sent') return false;
   return isStampDue(state.token?.stamp, stampOf(state, config, client), lifetime, config.touchAfter);
 }
 
-/** Whether tokens say when their cookie expires. A token that is a bare session id has no place for it. */
-function stampsCookies({ store }: SessionConfig, { identity }: Client): boolean {
-  return identity.isCookie && store.capabilities.secrets;
+/** Whether the token says when its cookie expires. A token that is a bare session id has no place for it. */
+function stampsCookies({ token }: SessionState, { store }: SessionConfig, { identity }: Client): boolean {
+  return identity.isCookie && (token ? token.secret !== '' : store.capabilities.secrets);
 }
 
 /** When a cookie that is sent now expires, in epoch seconds. `undefined` if it has no age, or is not a cookie. */
-export function stampOf(
-  { cookie, expiresAt }: SessionState,
-  config: SessionConfig,
-  client: Client,
-): number | undefined {
-  if (!stampsCookies(config, client) || typeof cookie.originalMaxAge !== 'number') return undefined;
+export function stampOf(state: SessionState, config: SessionConfig, client: Client): number | undefined {
+  const { cookie, expiresAt } = state;
+  if (!stampsCookies(state, config, client) || typeof cookie.originalMaxAge !== 'number') return undefined;
   return stampFor(expiresAt, config.store.now());
 }
 

@@ -236,6 +236,7 @@ export class SessionUnit {
       isSocket: client.isSocket,
       isCached,
       rotateAfter: config.rotateAfter,
+      needsSecret: config.store.capabilities.secrets,
       now: config.store.now(),
     });
     if (!due) return undefined;

@@ -24,30 +24,38 @@ const REMEMBERED = 1024;
 /** How long a signature is: the base64 of a SHA-256 without padding. */
 const SIGNATURE = 43;
 
+/** What the tokens of a store's sessions are. */
+export interface TokenKind {
+  /** Whether the token of a new session carries a secret. If not, it is the id alone, which is then the credential. */
+  readonly secrets: boolean;
+  /** Whether there are tokens of the other kind, too; default `false`. */
+  readonly mixedTokens?: boolean;
+}
+
 /** Id, secret and stamp. The secret has the shape of a name from `randomName`. */
 const TOKEN = /^(.+)\.([\w-]{32})(?:\.(\d{1,12}))?$/s;
 
 /** Signs tokens with the first secret and verifies them with any. */
 export class TokenSigner {
   readonly #secrets: readonly SigningSecret[];
-  readonly #hasSecrets: boolean;
+  readonly #kind: TokenKind;
   readonly #ownIds: boolean;
   readonly #verified = new LRUCache<string, Token>({ max: REMEMBERED });
 
   /**
    * @param secrets the first signs, all verify
-   * @param hasSecrets whether a token carries a secret; `false`: it is the id alone, which is then the credential
+   * @param kind the capabilities of the store
    * @param ownIds whether ids come from the app's `genid`, and so may have any shape
    */
-  constructor(secrets: readonly SigningSecret[], hasSecrets: boolean, ownIds: boolean) {
+  constructor(secrets: readonly SigningSecret[], kind: TokenKind, ownIds: boolean) {
     this.#secrets = secrets;
-    this.#hasSecrets = hasSecrets;
+    this.#kind = kind;
     this.#ownIds = ownIds;
   }
 
-  /** The secret of a new token; `''` if tokens carry none. */
+  /** The secret of a new token; `''` if it carries none. */
   newSecret(): string {
-    return this.#hasSecrets ? randomName() : '';
+    return this.#kind.secrets ? randomName() : '';
   }
 
   /**
@@ -56,7 +64,7 @@ export class TokenSigner {
    * the id may contain anything.
    */
   sign({ id, secret, secretHash }: Omit<Token, 'signed' | 'stamp'>, stamp?: number): string {
-    const parts = this.#hasSecrets ? [id, secret, ...(stamp === undefined ? [] : [stamp])] : [id];
+    const parts = secret === '' ? [id] : [id, secret, ...(stamp === undefined ? [] : [stamp])];
     const signed = encodeURIComponent(`s:${sign(parts.join('.'), this.#secrets[0]!)}`);
     // The client's next request presents it.
     this.#verified.set(signed, { id, secret, secretHash, stamp, signed });
@@ -95,9 +103,9 @@ export class TokenSigner {
     return token;
   }
 
-  /** The name of a session in logs: its id, or the SHA-256 of an id that is a credential. */
+  /** The name of a session in logs: its id, or the SHA-256 of an id that may be a credential. */
   nameOf(id: string): string {
-    return this.#hasSecrets ? id : `with the SHA-256 ${hashSecret(id)}`;
+    return this.#kind.secrets && !this.#kind.mixedTokens ? id : `with the SHA-256 ${hashSecret(id)}`;
   }
 
   #verify(text: string): Token | undefined {
@@ -115,9 +123,11 @@ export class TokenSigner {
   }
 
   #parse(token: string): Token | undefined {
-    if (!this.#hasSecrets) return { id: token, secret: '', secretHash: NO_SECRET_HASH };
+    const { secrets, mixedTokens = false } = this.#kind;
+    const bare = secrets && !mixedTokens ? undefined : { id: token, secret: '', secretHash: NO_SECRET_HASH };
+    if (!secrets && !mixedTokens) return bare;
     const [, id, secret, stamp] = TOKEN.exec(token) ?? [];
-    if (id === undefined || secret === undefined || !(this.#ownIds || isRandomName(id))) return undefined;
+    if (id === undefined || secret === undefined || !(this.#ownIds || isRandomName(id))) return bare;
     return {
       id,
       secret,

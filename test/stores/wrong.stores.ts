@@ -1,3 +1,4 @@
+import { wrongInAdopting } from './wrong/adopt.stores.js';
 import { wrongInData, wrongInRefusals } from './wrong/data.stores.js';
 import { wrongInExpiry } from './wrong/expiry.stores.js';
 import { wrongInFeeds } from './wrong/feed.stores.js';
@@ -15,6 +16,7 @@ import type { WrongStore } from './wrong/wrong.store.js';
 /** Every way to be wrong that a law must notice. */
 export const wrongStores: readonly WrongStore[] = [
   ...wrongInLife,
+  ...wrongInAdopting,
   ...wrongInRegeneration,
   ...wrongInParallel,
   ...wrongInValues,

@@ -155,6 +155,17 @@ class ExpressStore extends SessionStore {
     return more ? { records, next: records.at(-1)!.id } : { records };
   }
 
+  /**
+   * All live sessions, by one call of the store's `all`. Rejects if it has none, or one that does not return their ids. It
+   * is for a migration, which would otherwise call `all` for each page.
+   */
+  all(): Promise<SessionRecord[]> {
+    return this.call('page', async () => {
+      const all = await this.within('page', () => this.#all('page'));
+      return [...all].map(([id, session]) => recordOf(id, session));
+    });
+  }
+
   protected override async doCount(group: string | undefined): Promise<number> {
     if (group !== undefined) throw this.#cannot('keep groups');
     if (typeof this.#store.length !== 'function') {

@@ -1,0 +1,96 @@
+import { isIdInUse } from '../contract/errors.js';
+import type { SessionRecord } from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
+import { differenceOf } from './difference.js';
+import type { Leftovers } from './leftovers.js';
+import { isReadable, type Source } from './source.js';
+
+/**
+ * How old what a mover has read may be when it creates the session in the new store, in milliseconds. Much less than the
+ * lifetime of a tombstone, which keeps it from reviving a session that has ended meanwhile.
+ */
+const MOST_AGE = 10_000;
+
+/** How often a mover that is too slow begins again. */
+const MOST_TRIES = 3;
+
+/** Moves sessions one by one to the new store. */
+export class Mover {
+  constructor(
+    private readonly source: Source,
+    private readonly target: SessionStore,
+    private readonly leftovers: Leftovers,
+  ) {}
+
+  /**
+   * Moves a session that is not in the new store. Resolves to its record, there or where it must stay; `undefined` if it
+   * has ended.
+   *
+   * Any number of processes may move it at the same time, and stop at any step: it is created in the new store before it
+   * is removed from the old one.
+   */
+  async move(id: string): Promise<SessionRecord | undefined> {
+    for (let tries = 1; ; tries++) {
+      const begunAt = performance.now();
+      const found = await this.source.read(id);
+      // Another process may have moved it since the caller looked.
+      if (!found) return this.target.read(id);
+      // What cannot be read would be lost.
+      if (!isReadable(found)) return found;
+      if (performance.now() - begunAt <= MOST_AGE) return this.#moveNow(found);
+      if (tries === MOST_TRIES) return found;
+    }
+  }
+
+  /**
+   * Copies a session to the new store, without what cannot be read of it. It stays in the old store, too. Resolves to `false`
+   * if it is live there, but cannot be copied.
+   */
+  async copy(id: string): Promise<boolean> {
+    const found = await this.source.read(id);
+    return !found || this.#create(found);
+  }
+
+  async #moveNow(found: SessionRecord): Promise<SessionRecord | undefined> {
+    const { id } = found;
+    if (!(await this.#create(found))) {
+      if (await this.target.haveEnded([id])) {
+        await this.source.store.destroy(id);
+        return undefined;
+      }
+      // It was moved and rotated by another process; or it came from there less than ten minutes ago, and cannot go back yet.
+      return (await this.target.read(id)) ?? this.source.read(id);
+    }
+    await this.#bringLateChange(found);
+    await this.leftovers.remove(found);
+    return this.target.read(id);
+  }
+
+  /** Resolves to `false` if the id is in use by another secret hash, or has a tombstone. */
+  async #create(found: SessionRecord): Promise<boolean> {
+    try {
+      await this.target.adopt(this.source.copyOf(found));
+      return true;
+    } catch (error) {
+      if (isIdInUse(error)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the change that a process which does not move sessions has made in the old store since the session was read. A
+   * later one sees that the session has moved.
+   */
+  async #bringLateChange(before: SessionRecord): Promise<void> {
+    const { id } = before;
+    const after = await this.source.read(id);
+    if (!after) return;
+    if (after.secretHash !== before.secretHash) {
+      const grace = after.previous?.grace ?? 0;
+      await this.target.rotate({ id }, before.secretHash, after.secretHash, grace);
+    }
+    const now = await this.target.read(id);
+    const change = now && differenceOf(before, after, now);
+    if (change) await this.target.update(now, change);
+  }
+}

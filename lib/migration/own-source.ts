@@ -1,0 +1,67 @@
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
+} from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
+import { pagesOf, textsOf, unmoved, withOwnHint, type Source } from './source.js';
+
+/** A store of this package, from which sessions move as they are. */
+export class OwnSource implements Source {
+  readonly isOurs = true;
+
+  constructor(readonly store: SessionStore) {}
+
+  async read(id: string): Promise<SessionRecord | undefined> {
+    const record = await this.store.read(id);
+    return record && unmoved(record);
+  }
+
+  copyOf({ hint: _, data, ...record }: SessionRecord): SessionRecord {
+    // Texts that are made when they are first read belong to the old store.
+    return { ...record, data: textsOf(data) };
+  }
+
+  create(record: SessionRecord): Promise<boolean> {
+    return this.store.create(record);
+  }
+
+  update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
+    return this.store.update(withOwnHint(record), change);
+  }
+
+  rotate(
+    record: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    return this.store.rotate(withOwnHint(record), presented, secretHash, grace);
+  }
+
+  /**
+   * Leaves the tombstone of a session that was regenerated, which has not ended. Without groups: a clear of one of them
+   * must not make an ended one of it, because the session may have left the group in the new store.
+   */
+  async remove(record: SessionRecord): Promise<void> {
+    const { id, groups } = record;
+    if (groups.length > 0) await this.update(record, { leave: groups });
+    await this.store.regenerate(id);
+  }
+
+  async page(options: SessionPageOptions): Promise<SessionPage> {
+    const { records, ...page } = await this.store.page(options);
+    return { records: records.map((record) => unmoved(record)), ...page };
+  }
+
+  members(group: string | undefined): AsyncIterable<SessionRecord[]> {
+    return pagesOf(this, group);
+  }
+
+  clearRest(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    return this.store.clear(group, except);
+  }
+}

@@ -1,0 +1,89 @@
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
+} from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
+
+/** The store from which sessions move. What it returns has an {@link UnmovedHint}. */
+export interface Source {
+  readonly store: SessionStore;
+  /** Whether it keeps secrets, groups and tombstones, as every store of this package does. */
+  readonly isOurs: boolean;
+
+  /** The live session with this id, as a request may use it before it moves. */
+  read(id: string): Promise<SessionRecord | undefined>;
+  /** The record with which it is created in the new store. */
+  copyOf(record: SessionRecord): SessionRecord;
+  create(record: SessionRecord): Promise<boolean>;
+  update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined>;
+  rotate(
+    record: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+  ): Promise<string | undefined>;
+  /** Removes a session that has moved. It has not ended. */
+  remove(record: SessionRecord): Promise<void>;
+
+  /** Rejects with a `TypeError` if the groups of its sessions are not known. */
+  page(options: SessionPageOptions): Promise<SessionPage>;
+  /** The sessions of a group, or all, from page to page. */
+  members(group: string | undefined): AsyncIterable<SessionRecord[]>;
+  /** Ends what `members` may have missed, because it joined meanwhile or was regenerated. */
+  clearRest(group: string | undefined, except: ReadonlySet<string>): Promise<number>;
+}
+
+/** The hint of a record that was read from the old store, around that store's own hint. */
+export class UnmovedHint {
+  constructor(readonly hint: unknown) {}
+}
+
+/** Whether a record was read from the old store. */
+export function isUnmoved({ hint }: SessionRef): boolean {
+  return hint instanceof UnmovedHint;
+}
+
+/** The record as its own store returned it. */
+export function withOwnHint<R extends SessionRef>(record: R): R {
+  return record.hint instanceof UnmovedHint ? { ...record, hint: record.hint.hint } : record;
+}
+
+/** The record as a session that was read from the old store. */
+export function unmoved(record: SessionRecord, more: Partial<SessionRecord> = {}): SessionRecord {
+  return { ...record, ...more, hint: new UnmovedHint(record.hint) };
+}
+
+/** Whether all values of a session can be read. Those that are sealed with an unknown key cannot. */
+export function isReadable({ data }: SessionRecord): boolean {
+  return Object.keys(data).every((name) => data[name] !== undefined);
+}
+
+/** A copy of the texts that can be read. */
+export function textsOf(data: SessionRecord['data']): SessionRecord['data'] {
+  const copy = Object.create(null) as SessionRecord['data'];
+  for (const name of Object.keys(data)) {
+    const text = data[name];
+    if (text !== undefined) copy[name] = text;
+  }
+  return copy;
+}
+
+/** How many sessions a page of a walk has. */
+const PAGE = 100;
+
+/** All pages of a store, one after another. */
+export async function* pagesOf(
+  store: Pick<Source, 'page'>,
+  group: string | undefined,
+): AsyncGenerator<SessionRecord[]> {
+  let after: string | undefined;
+  do {
+    const page = await store.page({ group, after, limit: PAGE });
+    yield page.records;
+    after = page.next;
+  } while (after !== undefined);
+}

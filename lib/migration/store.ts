@@ -1,0 +1,358 @@
+import { setTimeout } from 'node:timers/promises';
+import type { SessionStoreCapabilities } from '../contract/capabilities.js';
+import type { Deadline } from '../contract/deadline.js';
+import { SessionStoreDecorator } from '../contract/decorator.js';
+import { IdInUseError, SessionStoreError } from '../contract/errors.js';
+import type { SessionFeedListener, SessionWatch } from '../contract/feed.js';
+import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
+import type {
+  SessionChange,
+  SessionPage,
+  SessionPageOptions,
+  SessionRecord,
+  SessionRef,
+  SessionUpdate,
+} from '../contract/record.js';
+import type { SessionStore } from '../contract/store.js';
+import { ExpressSource } from './express-source.js';
+import { BothFeeds } from './feeds.js';
+import { Leftovers } from './leftovers.js';
+import { Mover } from './mover.js';
+import { resolveMigration, type MigratingStoreOptions } from './options.js';
+import { OwnSource } from './own-source.js';
+import { isUnmoved, pagesOf, type Source } from './source.js';
+
+/** Marks the instances, so that those of another copy of this package are recognised too. */
+const MIGRATING = Symbol.for('nestjs-session-stores/migrating');
+
+/** How far a migration is. */
+export interface SessionMigration {
+  /** Whether sessions move when they are used. */
+  readonly move: boolean;
+  /** How many sessions are left in the old store; `undefined` if it cannot count them. */
+  readonly left: number | undefined;
+}
+
+/** How many sessions of the old store end in parallel. */
+const AT_ONCE = 32;
+
+/**
+ * Uses sessions wherever they are, and moves them from an old store to a new one when they are used. It goes around an
+ * `EncryptedStore`, and inside of a `CachedStore`.
+ *
+ * A session is in the new store as soon as it is in both. To end a session that has not moved, it is copied first, so that
+ * its tombstone in the new store keeps a slower mover from reviving it. Without `move`, a change in the old store is made
+ * again in the new one if the session has moved meanwhile.
+ *
+ * Group calls look into both stores. `count()` of all sessions counts those twice that are moving.
+ */
+export class MigratingStore extends SessionStoreDecorator {
+  readonly #source: Source;
+  readonly #moves: boolean;
+  readonly #mover: Mover;
+  readonly #capabilities: SessionStoreCapabilities;
+  readonly [MIGRATING] = true;
+
+  /**
+   * Throws a `TypeError` for invalid options.
+   *
+   * @param store the new store
+   */
+  constructor(store: SessionStore, options: MigratingStoreOptions) {
+    super(store);
+    const migration = resolveMigration(options, store);
+    const { store: from, move, logger } = migration;
+    this.#moves = move;
+    this.#source = from.capabilities.secrets
+      ? new OwnSource(from)
+      : new ExpressSource(from, migration, () => store.now());
+    this.#mover = new Mover(this.#source, store, new Leftovers(this.#source, logger));
+    this.#capabilities = capabilitiesOf(store.capabilities, from.capabilities, move);
+  }
+
+  /** How far the migration is. */
+  async migration(): Promise<SessionMigration> {
+    return { move: this.#moves, left: await this.#left() };
+  }
+
+  override get capabilities(): SessionStoreCapabilities {
+    return this.#capabilities;
+  }
+
+  /** While sessions are created in the old store, its clock decides. */
+  override now(): number {
+    return this.#moves ? this.store.now() : this.#source.store.now();
+  }
+
+  protected override async connect(): Promise<void> {
+    await Promise.all([this.store.open(), this.#source.store.open()]);
+  }
+
+  protected override async disconnect(): Promise<void> {
+    await Promise.all([this.store.close(), this.#source.store.close()]);
+  }
+
+  override watch(listener: SessionFeedListener): Promise<SessionWatch> {
+    return this.call('watch', () => {
+      this.checkWatch(listener);
+      // What moves is used by no connection before, and then it is in the new store.
+      return this.#moves
+        ? this.store.watch(listener)
+        : new BothFeeds(listener).open(this.store, this.#source.store);
+    });
+  }
+
+  protected override async doCreate(record: SessionRecord): Promise<boolean> {
+    const { id, from = [] } = record;
+    if (!this.#moves) return this.#createUnmoved(record);
+    // An id is in use, too, if its session has not moved.
+    if (await this.#source.read(id)) await this.#mover.move(id);
+    const isCreated = await this.store.create(record);
+    if (!isCreated || from.length === 0 || !(await this.#source.store.haveEnded(from))) return isCreated;
+    await this.#end(id);
+    return false;
+  }
+
+  async #createUnmoved(record: SessionRecord): Promise<boolean> {
+    const { id, from = [] } = record;
+    if (await this.store.read(id)) return this.store.create(record);
+    if (await this.store.haveEnded([id])) throw new IdInUseError('migration');
+    const isCreated = await this.#source.create(record);
+    if (!isCreated || from.length === 0 || !(await this.store.haveEnded(from))) return isCreated;
+    await this.#end(id);
+    return false;
+  }
+
+  protected override async doAdopt(record: SessionRecord): Promise<void> {
+    const { id } = record;
+    const isThere = await this.doRead(id);
+    const isInUse = isThere
+      ? isThere.secretHash !== record.secretHash
+      : await this.#source.store.haveEnded([id]);
+    if (isInUse) throw new IdInUseError('migration');
+    if (!isThere) await this.store.adopt(record);
+  }
+
+  protected override async doRead(id: string): Promise<SessionRecord | undefined> {
+    return (await this.store.read(id)) ?? this.#readUnmoved(id);
+  }
+
+  async #readUnmoved(id: string): Promise<SessionRecord | undefined> {
+    if (this.#moves) return this.#mover.move(id);
+    // Another process may have moved it since.
+    return (await this.#source.read(id)) ?? this.store.read(id);
+  }
+
+  protected override async doUpdate(
+    record: SessionRef,
+    change: SessionChange,
+  ): Promise<SessionUpdate | undefined> {
+    if (!isUnmoved(record)) {
+      const updated = await this.store.update(record, change);
+      if (updated) {
+        if (shortens(change)) await this.#forget(record.id);
+        return updated;
+      }
+    }
+    const found = await this.#found(record);
+    if (!found || isUnmoved(found)) return found && this.#updateUnmoved(found, change);
+    return this.store.update(found, change);
+  }
+
+  /** A change may be read by a mover or not, so it is made in both stores. */
+  async #updateUnmoved(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
+    const { id } = record;
+    if (change.expiresAt !== undefined && change.expiresAt <= this.now()) {
+      await this.#end(id);
+      return undefined;
+    }
+    const updated = await this.#source.update(record, change);
+    if (!updated) return this.store.update({ id }, change);
+    if (change.add !== undefined || change.take !== undefined) {
+      await this.#checkNotMoved(id);
+    } else {
+      const again = await this.store.update({ id }, change);
+      if (again) return again;
+    }
+    return (await this.#isRevived(id)) ? undefined : updated;
+  }
+
+  /**
+   * Throws if a session has moved since an `add` or a `take` in the old store, which must not be made twice. A copy of it in
+   * the new store may also be about to end there.
+   */
+  async #checkNotMoved(id: string): Promise<void> {
+    const waitsUntil = performance.now() + this.timeout;
+    while (await this.store.read(id)) {
+      const isUnclear = !(await this.#source.read(id)) || performance.now() > waitsUntil;
+      if (isUnclear) throw new SessionStoreError('migration', 'update', HAS_MOVED);
+      await setTimeout(1);
+    }
+  }
+
+  protected override async doRotate(
+    record: SessionRef,
+    presented: string,
+    secretHash: string,
+    grace: number,
+  ): Promise<string | undefined> {
+    const rotate = (ref: SessionRef): Promise<string | undefined> =>
+      this.store.rotate(ref, presented, secretHash, grace);
+    const rotated = isUnmoved(record) ? undefined : await rotate(record);
+    if (rotated !== undefined) return rotated;
+    const found = await this.#found(record);
+    if (!found || !isUnmoved(found)) return found && rotate(found);
+    const current = await this.#source.rotate(found, presented, secretHash, grace);
+    // As an update.
+    return (await rotate({ id: record.id })) ?? current;
+  }
+
+  /** A session that was not found in the new store: moved, or where it is if it does not move. */
+  async #found(record: SessionRef): Promise<SessionRef | undefined> {
+    if (this.#moves) return this.#mover.move(record.id);
+    return isUnmoved(record) ? record : this.#readUnmoved(record.id);
+  }
+
+  protected override doDestroy(id: string): Promise<boolean> {
+    return this.#end(id);
+  }
+
+  /** Ends a session in both stores, with a tombstone in the new one. Resolves to whether it was live. */
+  async #end(id: string): Promise<boolean> {
+    let wasLive = await this.store.destroy(id);
+    // One that was in the new store less than ten minutes ago cannot be copied to it.
+    let isCopied = true;
+    if (!wasLive) {
+      isCopied = await this.#mover.copy(id);
+      wasLive = await this.store.destroy(id);
+    }
+    const wasLeft = await this.#source.store.destroy(id);
+    return wasLive || (!isCopied && wasLeft);
+  }
+
+  protected override async doRegenerate(id: string, _deadline?: Deadline, hint?: unknown): Promise<boolean> {
+    if (!(await this.store.read(id))) await this.#mover.copy(id);
+    const mayHave = await this.store.regenerate(id, isUnmoved({ id, hint }) ? undefined : hint);
+    const mayHaveHere = await this.#source.store.regenerate(id);
+    return mayHave && mayHaveHere;
+  }
+
+  protected override async doHaveEnded(ids: string[]): Promise<boolean> {
+    return (await this.store.haveEnded(ids)) || (await this.#source.store.haveEnded(ids));
+  }
+
+  /** First the pages of the old store: a session that moves meanwhile is on a later one. */
+  protected override async doPage({ group, after = OLD, limit }: SessionPageOptions): Promise<SessionPage> {
+    if (after.startsWith(NEW)) return this.#newPage({ group, after: after.slice(1), limit });
+    if (!after.startsWith(OLD)) throw new TypeError('after must be the next of a page');
+    const { records, next } = await this.#source.page({ group, after: after.slice(1) || undefined, limit });
+    if (next !== undefined) return { records, next: OLD + next };
+    // With one more, because a page must have a limit.
+    const rest = await this.#newPage({ group, limit: Math.max(1, limit - records.length) });
+    if (records.length < limit) return { ...rest, records: [...records, ...rest.records] };
+    return rest.records.length === 0 ? { records } : { records, next: NEW };
+  }
+
+  async #newPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
+    const { records, next } = await this.store.page({ group, after: after || undefined, limit });
+    return next === undefined ? { records } : { records, next: NEW + next };
+  }
+
+  protected override async doCount(group: string | undefined): Promise<number> {
+    if (group === undefined) return (await this.#source.store.count()) + (await this.store.count());
+    const ids = new Set<string>();
+    for await (const records of this.#source.members(group)) for (const { id } of records) ids.add(id);
+    if (ids.size === 0) return this.store.count(group);
+    for await (const records of pagesOf(this.store, group)) for (const { id } of records) ids.add(id);
+    return ids.size;
+  }
+
+  /** First those in the old store: a session that moves meanwhile is then in the new one. */
+  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    const kept = await this.#withOrigins(except);
+    let ended = 0;
+    for await (const records of this.#source.members(group)) {
+      const ids = records.map(({ id }) => id).filter((id) => !except.has(id));
+      for (let at = 0; at < ids.length; at += AT_ONCE) {
+        const wereLive = await Promise.all(ids.slice(at, at + AT_ONCE).map((id) => this.#end(id)));
+        ended += wereLive.filter(Boolean).length;
+      }
+    }
+    ended += await this.#source.clearRest(group, kept);
+    return ended + (await this.store.clear(group, kept));
+  }
+
+  /** With the ids of the sessions that they came from, whose tombstones may be in the other store. */
+  async #withOrigins(ids: ReadonlySet<string>): Promise<Set<string>> {
+    const all = new Set(ids);
+    for (const id of ids) for (const origin of (await this.doRead(id))?.from ?? []) all.add(origin);
+    return all;
+  }
+
+  /** In steps, because neither store knows all members. */
+  protected override doJoinLimited(
+    record: SessionRef,
+    limit: SessionGroupLimit,
+  ): Promise<SessionLimitedJoin> {
+    return joinInSteps(record, limit, {
+      now: () => this.now(),
+      page: (options) => this.doPage(options),
+      update: (ref, change) => this.doUpdate(ref, change),
+      destroy: (id) => this.#end(id),
+    });
+  }
+
+  /** Removes what a mover that has stopped may have left: it would be live again after the session has expired. */
+  async #forget(id: string): Promise<void> {
+    const left = await this.#source.read(id);
+    if (left) await this.#source.remove(left);
+  }
+
+  /** Whether a slow write to an express-session store has brought back a session that has ended. It is ended again. */
+  async #isRevived(id: string): Promise<boolean> {
+    if (this.#source.isOurs || !(await this.store.haveEnded([id]))) return false;
+    await this.#source.store.destroy(id);
+    return true;
+  }
+
+  async #left(): Promise<number | undefined> {
+    try {
+      return await this.#source.store.count();
+    } catch (error) {
+      if (this.#source.isOurs || error instanceof SessionStoreError) throw error;
+      // It has neither `length` nor `all`.
+      return undefined;
+    }
+  }
+}
+
+/** A store whose sessions migrate, of any copy of this package. */
+export function isMigrating(store: unknown): store is MigratingStore {
+  return Object(store)[MIGRATING] === true;
+}
+
+// What the position of a page begins with: the store in which it is.
+const OLD = '<';
+const NEW = '>';
+
+const HAS_MOVED =
+  'the session moved to another store meanwhile, so it is not known whether the change was made. Set migrateFrom.move on every process';
+
+const NO_OLD_FEED = 'sessions change in the old store as well until migrateFrom.move is true, and';
+
+function capabilitiesOf(
+  target: SessionStoreCapabilities,
+  source: SessionStoreCapabilities,
+  moves: boolean,
+): SessionStoreCapabilities {
+  const tokens = source.secrets ? {} : { secrets: moves, mixedTokens: true };
+  if (moves) return Object.freeze({ ...target, ...tokens });
+  const feed =
+    target.feed !== true ? target.feed : source.feed === true ? true : `${NO_OLD_FEED} ${source.feed}`;
+  return Object.freeze({ ...target, ...tokens, feed, exactFeed: false });
+}
+
+/** Whether a change may let a session expire earlier. */
+function shortens({ expiresAt, touch }: SessionChange): boolean {
+  return expiresAt !== undefined || (touch !== undefined && touch.to < touch.from);
+}
