@@ -32,6 +32,8 @@ export type { SessionModuleOptions, SessionOptionsFactory } from './nest/session
 export type { SessionCacheOptions } from './cache/options.js';
 export type { EncryptionKey } from './encryption/keys.js';
 export type { SessionEncryptOptions } from './encryption/options.js';
+export type { SessionMigrateOptions } from './migration/options.js';
+export type { SessionMigration } from './migration/store.js';
 export type { SessionCacheMessage, SessionCacheMiss } from './cache/channel.js';
 export type { SessionCookieFactory, SessionOptions } from './options/options.js';
 export type { SessionLogger } from './session/logger.js';

@@ -25,6 +25,11 @@ export class SessionStoreDecorator extends SessionStore {
     super('decorator', NO_DEADLINE);
   }
 
+  /** The store that it decorates. */
+  get inner(): SessionStore {
+    return this.store;
+  }
+
   override get capabilities(): SessionStoreCapabilities {
     return this.store.capabilities;
   }

@@ -39,6 +39,11 @@ function makeSession(given?: unknown): Handler {
       'session() must not have encrypt: write store: new EncryptedStore(store, { keys }), with EncryptedStore from nestjs-session-stores/store',
     );
   }
+  if ('migrateFrom' in options) {
+    throw new TypeError(
+      'session() must not have migrateFrom: write store: new MigratingStore(store, { store: oldStore, move: false }), with MigratingStore from nestjs-session-stores/store',
+    );
+  }
   const { genid, unset, secret } = options;
   if (genid && typeof genid !== 'function') throw new TypeError('genid option must be a function');
   const defaults: PropertyDescriptorMap = {};

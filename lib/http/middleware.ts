@@ -40,9 +40,10 @@ const FOREIGN_SESSION =
  * opens the store. Throws a `TypeError` for invalid options.
  */
 export function sessionMiddleware(options: SessionOptions): SessionMiddleware {
-  const { store, cache, encrypt, logger = console } = Object(options) as SessionOptions;
-  if (cache === undefined && encrypt === undefined) return middlewareOf(resolveOptions(options));
-  const decorated = withDecorators(checkStore(store), { cache, encrypt }, logger);
+  const { store, cache, encrypt, migrateFrom, logger = console } = Object(options) as SessionOptions;
+  const isPlain = cache === undefined && encrypt === undefined && migrateFrom === undefined;
+  if (isPlain) return middlewareOf(resolveOptions(options));
+  const decorated = withDecorators(checkStore(store), options, logger);
   return middlewareOf(resolveOptions({ ...options, store: decorated }));
 }
 

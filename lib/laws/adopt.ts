@@ -86,7 +86,10 @@ export const adoptLaws: SessionStoreLaw[] = [
           const record = aRecord({ groups: ['g'] });
           await here.create(record);
           await end(there, record.id);
-          equals(await outcomeOf(here.adopt(record)), 'rejected', `an adopt after ${name}`);
+          for (const expiresAt of [record.expiresAt, 0]) {
+            const outcome = await outcomeOf(here.adopt({ ...record, expiresAt }));
+            equals(outcome, 'rejected', `an adopt that expires at ${expiresAt} after ${name}`);
+          }
           equals(
             (await there.read(record.id))?.id,
             undefined,

@@ -14,11 +14,6 @@ import type { SessionStore } from '../contract/store.js';
 import type { Migration } from './options.js';
 import { isUnmoved, textsOf, unmoved, withOwnHint, type Source } from './source.js';
 
-/** A store that `fromExpressStore` returns. */
-interface ExpressStore extends SessionStore {
-  all(): Promise<SessionRecord[]>;
-}
-
 /**
  * An express-session store, from which sessions move one way. It keeps neither groups, which `groupsOf` tells by the data of
  * a session, nor uses and labels.
@@ -105,17 +100,13 @@ export class ExpressSource implements Source {
     yield group === undefined ? await this.#all() : await this.#members(group);
   }
 
-  async clearRest(): Promise<number> {
-    return 0;
-  }
-
   async #members(group: string): Promise<SessionRecord[]> {
     if (!this.#groupsOf) throw new TypeError(NO_GROUPS);
     return (await this.#all()).filter(({ groups }) => groups.includes(group));
   }
 
   async #all(): Promise<SessionRecord[]> {
-    const records = await (this.store as ExpressStore).all();
+    const records = await allOf(this.store as InnerStore);
     return records.map((record) => this.#listed(record));
   }
 
@@ -148,6 +139,13 @@ export class ExpressSource implements Source {
       'a session joins and leaves groups only by its data, until it has moved: set the data first, and return its groups from migrateFrom.groupsOf',
     );
   }
+}
+
+/** A store that `fromExpressStore` returned, or a decorator around it. */
+type InnerStore = SessionStore & ({ all(): Promise<SessionRecord[]> } | { readonly inner: SessionStore });
+
+function allOf(store: InnerStore): Promise<SessionRecord[]> {
+  return 'all' in store ? store.all() : allOf(store.inner as InnerStore);
 }
 
 const NO_GROUPS =

@@ -3,6 +3,7 @@ import type { SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 import { differenceOf } from './difference.js';
 import type { Leftovers } from './leftovers.js';
+import { newMark } from './mark.js';
 import { isReadable, type Source } from './source.js';
 
 /**
@@ -27,7 +28,7 @@ export class Mover {
    * has ended.
    *
    * Any number of processes may move it at the same time, and stop at any step: it is created in the new store before it
-   * is removed from the old one.
+   * is removed from the old one. The one whose copy it is finds its mark in it.
    */
   async move(id: string): Promise<SessionRecord | undefined> {
     for (let tries = 1; ; tries++) {
@@ -48,12 +49,20 @@ export class Mover {
    */
   async copy(id: string): Promise<boolean> {
     const found = await this.source.read(id);
-    return !found || this.#create(found);
+    return !found || this.#adopt(this.source.copyOf(found));
+  }
+
+  /** Whether the new store has the session or a tombstone of it: it takes no session with this id, not even an expired one. */
+  async isTaken(id: string): Promise<boolean> {
+    const expired = { id, secretHash: '', data: {}, groups: [], createdAt: 0, expiresAt: 0 };
+    return !(await this.#adopt(expired));
   }
 
   async #moveNow(found: SessionRecord): Promise<SessionRecord | undefined> {
     const { id } = found;
-    if (!(await this.#create(found))) {
+    const copy = this.source.copyOf(found);
+    const mark = newMark();
+    if (!(await this.#adopt({ ...copy, from: [...(copy.from ?? []), mark] }))) {
       if (await this.target.haveEnded([id])) {
         await this.source.store.destroy(id);
         return undefined;
@@ -61,15 +70,18 @@ export class Mover {
       // It was moved and rotated by another process; or it came from there less than ten minutes ago, and cannot go back yet.
       return (await this.target.read(id)) ?? this.source.read(id);
     }
-    await this.#bringLateChange(found);
+    const moved = await this.target.read(id);
+    // Only the one whose copy it is knows which changes are later.
+    if (!moved?.from?.includes(mark)) return moved;
+    await this.#bringLateChange(copy);
     await this.leftovers.remove(found);
     return this.target.read(id);
   }
 
   /** Resolves to `false` if the id is in use by another secret hash, or has a tombstone. */
-  async #create(found: SessionRecord): Promise<boolean> {
+  async #adopt(record: SessionRecord): Promise<boolean> {
     try {
-      await this.target.adopt(this.source.copyOf(found));
+      await this.target.adopt(record);
       return true;
     } catch (error) {
       if (isIdInUse(error)) return false;

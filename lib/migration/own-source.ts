@@ -42,13 +42,8 @@ export class OwnSource implements Source {
     return this.store.rotate(withOwnHint(record), presented, secretHash, grace);
   }
 
-  /**
-   * Leaves the tombstone of a session that was regenerated, which has not ended. Without groups: a clear of one of them
-   * must not make an ended one of it, because the session may have left the group in the new store.
-   */
-  async remove(record: SessionRecord): Promise<void> {
-    const { id, groups } = record;
-    if (groups.length > 0) await this.update(record, { leave: groups });
+  /** Leaves the tombstone of a session that was regenerated, which has not ended. */
+  async remove({ id }: SessionRecord): Promise<void> {
     await this.store.regenerate(id);
   }
 
@@ -59,9 +54,5 @@ export class OwnSource implements Source {
 
   members(group: string | undefined): AsyncIterable<SessionRecord[]> {
     return pagesOf(this, group);
-  }
-
-  clearRest(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
-    return this.store.clear(group, except);
   }
 }

@@ -33,8 +33,6 @@ export interface Source {
   page(options: SessionPageOptions): Promise<SessionPage>;
   /** The sessions of a group, or all, from page to page. */
   members(group: string | undefined): AsyncIterable<SessionRecord[]>;
-  /** Ends what `members` may have missed, because it joined meanwhile or was regenerated. */
-  clearRest(group: string | undefined, except: ReadonlySet<string>): Promise<number>;
 }
 
 /** The hint of a record that was read from the old store, around that store's own hint. */

@@ -17,6 +17,7 @@ import type { SessionStore } from '../contract/store.js';
 import { ExpressSource } from './express-source.js';
 import { BothFeeds } from './feeds.js';
 import { Leftovers } from './leftovers.js';
+import { unmarked } from './mark.js';
 import { Mover } from './mover.js';
 import { resolveMigration, type MigratingStoreOptions } from './options.js';
 import { OwnSource } from './own-source.js';
@@ -134,19 +135,26 @@ export class MigratingStore extends SessionStoreDecorator {
   }
 
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
-    return (await this.store.read(id)) ?? this.#readUnmoved(id);
+    return unmarked((await this.store.read(id)) ?? (await this.#readUnmoved(id)));
   }
 
   async #readUnmoved(id: string): Promise<SessionRecord | undefined> {
     if (this.#moves) return this.#mover.move(id);
+    const found = await this.#source.read(id);
     // Another process may have moved it since.
-    return (await this.#source.read(id)) ?? this.store.read(id);
+    if (!found) return this.store.read(id);
+    // An express-session store has no tombstones: a slow write may have brought it back.
+    return !this.#source.isOurs && (await this.store.haveEnded([id])) ? undefined : found;
   }
 
   protected override async doUpdate(
     record: SessionRef,
     change: SessionChange,
   ): Promise<SessionUpdate | undefined> {
+    if (change.expiresAt !== undefined && change.expiresAt <= this.now()) {
+      await this.#end(record.id);
+      return undefined;
+    }
     if (!isUnmoved(record)) {
       const updated = await this.store.update(record, change);
       if (updated) {
@@ -162,10 +170,6 @@ export class MigratingStore extends SessionStoreDecorator {
   /** A change may be read by a mover or not, so it is made in both stores. */
   async #updateUnmoved(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
     const { id } = record;
-    if (change.expiresAt !== undefined && change.expiresAt <= this.now()) {
-      await this.#end(id);
-      return undefined;
-    }
     const updated = await this.#source.update(record, change);
     if (!updated) return this.store.update({ id }, change);
     if (change.add !== undefined || change.take !== undefined) {
@@ -174,7 +178,10 @@ export class MigratingStore extends SessionStoreDecorator {
       const again = await this.store.update({ id }, change);
       if (again) return again;
     }
-    return (await this.#isRevived(id)) ? undefined : updated;
+    if (this.#source.isOurs || !(await this.#mover.isTaken(id))) return updated;
+    // A write to an express-session store brings back a session that has ended meanwhile.
+    await this.#source.store.destroy(id);
+    return this.store.update({ id }, change);
   }
 
   /**
@@ -255,7 +262,8 @@ export class MigratingStore extends SessionStoreDecorator {
 
   async #newPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
     const { records, next } = await this.store.page({ group, after: after || undefined, limit });
-    return next === undefined ? { records } : { records, next: NEW + next };
+    const page = { records: records.map(unmarked) };
+    return next === undefined ? page : { ...page, next: NEW + next };
   }
 
   protected override async doCount(group: string | undefined): Promise<number> {
@@ -278,7 +286,8 @@ export class MigratingStore extends SessionStoreDecorator {
         ended += wereLive.filter(Boolean).length;
       }
     }
-    ended += await this.#source.clearRest(group, kept);
+    // Those that processes without a migration have regenerated. That of a session that has moved is no end.
+    if (!this.#moves && this.#source.isOurs) ended += await this.#source.store.clear(group, kept);
     return ended + (await this.store.clear(group, kept));
   }
 
@@ -306,13 +315,6 @@ export class MigratingStore extends SessionStoreDecorator {
   async #forget(id: string): Promise<void> {
     const left = await this.#source.read(id);
     if (left) await this.#source.remove(left);
-  }
-
-  /** Whether a slow write to an express-session store has brought back a session that has ended. It is ended again. */
-  async #isRevived(id: string): Promise<boolean> {
-    if (this.#source.isOurs || !(await this.store.haveEnded([id]))) return false;
-    await this.#source.store.destroy(id);
-    return true;
   }
 
   async #left(): Promise<number | undefined> {

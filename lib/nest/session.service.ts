@@ -8,6 +8,7 @@ import type { SessionConfig } from '../session/config.js';
 import { checkGroup, checkId, checkPage } from '../contract/checks.js';
 import type { SessionGroupLimit } from '../contract/limit.js';
 import { SessionStore } from '../contract/store.js';
+import { migrationOf, type SessionMigration } from '../options/decorated-store.js';
 import { expiryAfter } from '../session/expiry.js';
 import { LiveSession } from '../session/live-session.js';
 import { checkLabel } from '../session/label.js';
@@ -124,6 +125,11 @@ export class SessionService {
       session: viewOf(created),
       token: signer.sign({ id: record.id, secret, secretHash: record.secretHash }),
     };
+  }
+
+  /** How far the migration of the option `migrateFrom` is; `undefined` without one. */
+  async migration(): Promise<SessionMigration | undefined> {
+    return migrationOf(this.store)?.migration();
   }
 
   /** The live sessions of a group, read page by page as you iterate. Lists each session once. */

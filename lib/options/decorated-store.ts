@@ -1,20 +1,54 @@
 import type { SessionStore } from '../contract/store.js';
 import { resolveEncryption } from '../encryption/options.js';
 import { EncryptedStore, isEncrypted } from '../encryption/store.js';
+import { isMigrating, MigratingStore, type SessionMigration } from '../migration/store.js';
 import type { SessionLogger } from '../session/logger.js';
 import { isCaching, withCache } from './cached-store.js';
 import type { SessionOptions } from './options.js';
 
+export type { SessionMigration };
+
+/** The options that put a decorator around the store. */
+export type DecoratorOptions = Pick<SessionOptions, 'encrypt' | 'migrateFrom' | 'cache' | 'idleTimeout'>;
+
 /**
- * The store with the decorators that the options ask for: the cache goes around the encryption. Throws a `TypeError` for
- * invalid options, and for a store that has the decorator already.
+ * The store with the decorators of the options: the cache goes around the migration, and that around the encryption. Throws
+ * a `TypeError` for invalid options, and for a store that has the decorator already.
  */
 export function withDecorators(
   store: SessionStore,
-  { encrypt, cache }: Pick<SessionOptions, 'encrypt' | 'cache'>,
+  { encrypt, migrateFrom, cache, idleTimeout }: DecoratorOptions,
   logger: SessionLogger,
 ): SessionStore {
-  return withCache(encrypt === undefined ? store : withEncryption(store, encrypt, logger), cache);
+  const sealed = encrypt === undefined ? store : withEncryption(store, encrypt, logger);
+  const whole =
+    migrateFrom === undefined ? sealed : withMigration(sealed, { ...migrateFrom, idleTimeout }, logger);
+  return withCache(whole, cache);
+}
+
+/** The migration of a store, which may be inside of decorators; `undefined` if there is none. */
+export function migrationOf(store: SessionStore): MigratingStore | undefined {
+  let inner: unknown = store;
+  while (inner !== undefined && !isMigrating(inner)) inner = (inner as { inner?: unknown }).inner;
+  return inner;
+}
+
+function withMigration(
+  store: SessionStore,
+  options: NonNullable<SessionOptions['migrateFrom']> & Pick<SessionOptions, 'idleTimeout'>,
+  logger: SessionLogger,
+): SessionStore {
+  if (isMigrating(store)) {
+    throw new TypeError(
+      'migrateFrom must not be set for a store that is a MigratingStore: set its options as new MigratingStore(store, { store: oldStore, move })',
+    );
+  }
+  if (isCaching(store)) {
+    throw new TypeError(
+      'migrateFrom must not be set for a store that is a CachedStore, because the migration goes inside of it: write store: new CachedStore(new MigratingStore(store, { store: oldStore, move }))',
+    );
+  }
+  return new MigratingStore(store, { ...options, logger });
 }
 
 function withEncryption(
@@ -26,6 +60,11 @@ function withEncryption(
   if (isEncrypted(store)) {
     throw new TypeError(
       'encrypt must not be set for a store that is an EncryptedStore: set its options as new EncryptedStore(store, { keys })',
+    );
+  }
+  if (isMigrating(store)) {
+    throw new TypeError(
+      'encrypt must not be set for a store that is a MigratingStore, because encryption goes inside of it: write store: new MigratingStore(new EncryptedStore(store, { keys }), { store: oldStore, move })',
     );
   }
   if (isCaching(store)) {

@@ -1,5 +1,6 @@
 import type { SessionCacheOptions } from '../cache/options.js';
 import type { SessionEncryptOptions } from '../encryption/options.js';
+import type { SessionMigrateOptions } from '../migration/options.js';
 import { Conditions } from '../session/conditions.js';
 import type { SessionConfig } from '../session/config.js';
 import { TOUCH_AFTER } from '../session/expiry.js';
@@ -48,6 +49,10 @@ export interface SessionOptions {
    * Default: they are stored in plain text.
    */
   encrypt?: SessionEncryptOptions | undefined;
+  /**
+   * The store where the sessions are now, from which they move to `store` when they are used. Default: no session moves.
+   */
+  migrateFrom?: SessionMigrateOptions | undefined;
   /** How long any session lives at most after its creation; default: no limit. */
   absoluteTimeout?: number | undefined;
   /**
@@ -106,7 +111,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, cache, encrypt, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, encrypt, migrateFrom, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -131,6 +136,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     store,
     cache,
     encrypt: _,
+    migrateFrom: __,
     name,
     cookie,
     identities,
