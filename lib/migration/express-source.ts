@@ -39,8 +39,7 @@ export class ExpressSource implements Source {
     return record && unmoved(record, { groups: this.#groups(record), createdAt: this.now() });
   }
 
-  copyOf({ id, data, groups, expiresAt }: SessionRecord): SessionRecord {
-    const now = this.now();
+  copyOf({ id, data, groups, expiresAt }: SessionRecord, now = this.now()): SessionRecord {
     return {
       id,
       secretHash: NO_SECRET_HASH,
@@ -110,8 +109,9 @@ export class ExpressSource implements Source {
     return records.map((record) => this.#listed(record));
   }
 
+  /** It counts as one that joined before all that have moved; of two of them the one that expires first. */
   #listed(record: SessionRecord): SessionRecord {
-    return unmoved(record, { groups: this.#groups(record) });
+    return unmoved(record, { groups: this.#groups(record), joinedAt: record.expiresAt - NEVER });
   }
 
   /** The groups of a session by its data. */
@@ -134,10 +134,7 @@ export class ExpressSource implements Source {
     const groups = this.#groups(record);
     const isRight =
       isIn.every((group) => groups.includes(group)) && !isNotIn.some((group) => groups.includes(group));
-    if (isRight) return;
-    throw new TypeError(
-      'a session joins and leaves groups only by its data, until it has moved: set the data first, and return its groups from migrateFrom.groupsOf',
-    );
+    if (!isRight) throw notInGroup();
   }
 }
 
@@ -150,6 +147,13 @@ function allOf(store: InnerStore): Promise<SessionRecord[]> {
 
 const NO_GROUPS =
   'the groups of sessions in an express-session store are not known: write migrateFrom: { groupsOf: (data) => [`user:${data.userId}`] }';
+
+/** The error of a join or a leave that contradicts the data. */
+export function notInGroup(): TypeError {
+  return new TypeError(
+    'a session joins and leaves groups only by its data, until it has moved: save the data first, and return its groups from migrateFrom.groupsOf',
+  );
+}
 
 function notYet(what: string): TypeError {
   return new TypeError(`a session cannot have ${what} until it has moved: set migrateFrom.move to true`);

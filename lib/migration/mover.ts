@@ -95,8 +95,9 @@ export class Mover {
    */
   async #bringLateChange(before: SessionRecord): Promise<void> {
     const { id } = before;
-    const after = await this.source.read(id);
-    if (!after) return;
+    const found = await this.source.read(id);
+    if (!found) return;
+    const after = this.source.copyOf(found, before.createdAt);
     if (after.secretHash !== before.secretHash) {
       const grace = after.previous?.grace ?? 0;
       await this.target.rotate({ id }, before.secretHash, after.secretHash, grace);

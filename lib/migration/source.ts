@@ -16,8 +16,12 @@ export interface Source {
 
   /** The live session with this id, as a request may use it before it moves. */
   read(id: string): Promise<SessionRecord | undefined>;
-  /** The record with which it is created in the new store. */
-  copyOf(record: SessionRecord): SessionRecord;
+  /**
+   * The record with which it is created in the new store.
+   *
+   * @param now when a session moves whose creation the old store does not know; default: now
+   */
+  copyOf(record: SessionRecord, now?: number): SessionRecord;
   create(record: SessionRecord): Promise<boolean>;
   update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined>;
   rotate(

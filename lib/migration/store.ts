@@ -4,7 +4,7 @@ import type { Deadline } from '../contract/deadline.js';
 import { SessionStoreDecorator } from '../contract/decorator.js';
 import { IdInUseError, SessionStoreError } from '../contract/errors.js';
 import type { SessionFeedListener, SessionWatch } from '../contract/feed.js';
-import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
+import { excessOf, joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
 import type {
   SessionChange,
   SessionPage,
@@ -14,7 +14,7 @@ import type {
   SessionUpdate,
 } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
-import { ExpressSource } from './express-source.js';
+import { ExpressSource, notInGroup } from './express-source.js';
 import { BothFeeds } from './feeds.js';
 import { Leftovers } from './leftovers.js';
 import { unmarked } from './mark.js';
@@ -299,16 +299,36 @@ export class MigratingStore extends SessionStoreDecorator {
   }
 
   /** In steps, because neither store knows all members. */
-  protected override doJoinLimited(
+  protected override async doJoinLimited(
     record: SessionRef,
     limit: SessionGroupLimit,
   ): Promise<SessionLimitedJoin> {
+    if (!this.#source.isOurs) {
+      const found = await this.doRead(record.id);
+      if (found && isUnmoved(found)) return this.#limitByData(found, limit);
+    }
     return joinInSteps(record, limit, {
       now: () => this.now(),
       page: (options) => this.doPage(options),
       update: (ref, change) => this.doUpdate(ref, change),
       destroy: (id) => this.#end(id),
     });
+  }
+
+  /** A session in an express-session store is in its groups already, by its data. */
+  async #limitByData(newcomer: SessionRecord, limit: SessionGroupLimit): Promise<SessionLimitedJoin> {
+    const { id, groups } = newcomer;
+    const { group, max, whenFull } = limit;
+    if (!groups.includes(group)) throw notInGroup();
+    const members = new Map<string, SessionRecord>();
+    for await (const records of pagesOf(this, group)) for (const one of records) members.set(one.id, one);
+    members.set(id, { ...newcomer, joinedAt: this.now() });
+    const all = [...members.values()];
+    if (whenFull === 'reject' && all.length > max)
+      return { is: 'full', members: all.filter((member) => member.id !== id) };
+    const ended: SessionRecord[] = [];
+    for (const member of excessOf(all, limit, id)) if (await this.#end(member.id)) ended.push(member);
+    return ended.some((member) => member.id === id) ? { is: 'gone' } : { is: 'joined', ended };
   }
 
   /** Removes what a mover that has stopped may have left: it would be live again after the session has expired. */
