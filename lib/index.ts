@@ -9,6 +9,8 @@ export type * from './session/on-request.js';
 export type { Session as SessionObject } from './session/session.js';
 export { SessionStore } from './contract/store.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from './contract/errors.js';
+export { CrossSiteError } from './http/cross-site.js';
+export { AllowCrossSite } from './nest/cross-site.js';
 export { FreshSession } from './nest/fresh-session.js';
 export { Passive } from './nest/passive.js';
 export { Session, sessionOf } from './nest/session.decorator.js';

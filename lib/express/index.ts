@@ -12,6 +12,7 @@ import { cookieIdentity } from '../token/cookie-identity.js';
 import { headerIdentity } from '../token/header-identity.js';
 import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
 import { checkStore } from '../options/check-store.js';
+import { CrossSiteError } from '../http/cross-site.js';
 import { exchangeOf } from '../http/exchange.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
@@ -59,8 +60,15 @@ function makeSession(given?: unknown): Handler {
   const complete = Object.create(options, defaults) as ExpressSessionOptions;
 
   const { store } = options;
-  if (!store || (isExpressStore(store) && !isSessionStore(store)))
+  if (!store || (isExpressStore(store) && !isSessionStore(store))) {
+    // express-session would ignore it, and the app would be unprotected.
+    if (options.crossSite !== undefined) {
+      throw new TypeError(
+        'crossSite needs a store of this package, because express-session runs with any other: write store: fromExpressStore(store)',
+      );
+    }
     return makeExpressSession(complete as expressSession.SessionOptions);
+  }
 
   if (unset && unset !== 'destroy' && unset !== 'keep')
     throw new TypeError('unset option must be "destroy" or "keep"');
@@ -119,6 +127,7 @@ const session = Object.assign(makeSession, {
   toExpressStore,
   cookieIdentity,
   headerIdentity,
+  CrossSiteError,
   SessionGoneError,
   SessionStoreError,
   SessionTooLargeError,
@@ -145,6 +154,7 @@ export type { CookieOptions, SessionData } from 'express-session';
 export type { ExpressSessionOptions } from './options.js';
 export { fromExpressStore, type ExpressStoreOptions } from '../stores/express/store.js';
 export { toExpressStore, type StoreForExpress, type ToExpressStoreOptions } from './to-store.js';
+export { CrossSiteError } from '../http/cross-site.js';
 export { sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
 export type { SessionCacheOptions } from '../cache/options.js';
 export type { EncryptionKey } from '../encryption/keys.js';

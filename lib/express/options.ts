@@ -23,6 +23,8 @@ type OurOptions = Pick<
   | 'maxSize'
   | 'onStoreError'
   | 'onReplacedToken'
+  | 'crossSite'
+  | 'origins'
   | 'noStore'
   | 'varyCookie'
   | 'logger'
@@ -64,7 +66,7 @@ export function resolveExpressOptions(
 ): SessionConfig {
   const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger } =
     options;
-  const { passive, rotateAfter, touchAfter, client } = options;
+  const { passive, rotateAfter, touchAfter, client, crossSite, origins } = options;
   const { genid, proxy, noStore = false } = options;
   const cookie = options.cookie || {};
   const config = resolveOptions({
@@ -77,6 +79,8 @@ export function resolveExpressOptions(
     maxSize,
     onStoreError,
     onReplacedToken,
+    crossSite,
+    origins,
     varyCookie,
     logger,
     noStore,

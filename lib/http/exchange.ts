@@ -6,6 +6,8 @@ import { LiveSession } from '../session/live-session.js';
 import { SessionWork } from '../session/work.js';
 import type { ResolvedIdentity } from '../token/identity.js';
 import { randomName } from '../token/token.js';
+import { NOTHING } from '../session/notice.js';
+import type { CrossSiteRequest } from './cross-site.js';
 import { reasonOf } from './failure.js';
 import { patchRequest } from './patch.js';
 import { sessionHeaders } from './reply.js';
@@ -39,6 +41,8 @@ export interface ExchangeOptions {
   isPassive: boolean;
   /** Whether a socket's protocol makes the request. */
   isSocket: boolean;
+  /** What is known of it if a page of another site may have sent it, to change something. */
+  crossSite: CrossSiteRequest | undefined;
   /** Plain Express's `next`, which gets the error of a failed commit; `undefined` if we must respond. */
   next: ((error: unknown) => void) | undefined;
 }
@@ -54,9 +58,12 @@ export class SessionExchange implements Client, SealedSession {
   /** Node's response, whatever object a platform passes to its handlers. */
   readonly res: ServerResponse;
   readonly #config: SessionConfig;
+  readonly #crossSite: CrossSiteRequest | undefined;
   readonly #carriesToken: boolean;
   readonly #next: ((error: unknown) => void) | undefined;
   #seal: Seal | undefined;
+  /** The error of the response to a cross-site request for which no handler was found. */
+  #rejection: { readonly error: unknown } | undefined;
   /** Whether the headers were sent: nothing can be added any more. */
   #headersSent = false;
   /** Rejects the handler that waits for its commit. `undefined` while none does. */
@@ -66,7 +73,7 @@ export class SessionExchange implements Client, SealedSession {
     config: SessionConfig,
     req: SessionIncomingMessage,
     res: ServerResponse,
-    { identity, carriesToken, isPassive, isSocket, next }: ExchangeOptions,
+    { identity, carriesToken, isPassive, isSocket, crossSite, next }: ExchangeOptions,
   ) {
     this.#config = config;
     this.req = req;
@@ -75,9 +82,10 @@ export class SessionExchange implements Client, SealedSession {
     this.isSecure = isSecure(req, config.proxy);
     this.isPassive = isPassive;
     this.isSocket = isSocket;
+    this.#crossSite = crossSite;
     this.#carriesToken = carriesToken;
     this.#next = next;
-    this.work = new SessionWork(config, this);
+    this.work = new SessionWork(crossSite?.config ?? config, this);
   }
 
   get holder(): SessionIncomingMessage {
@@ -97,6 +105,20 @@ export class SessionExchange implements Client, SealedSession {
 
   noteHandler(isPassive: boolean): void {
     this.work.noteHandler(isPassive);
+  }
+
+  /**
+   * Rejects with a `CrossSiteError` if a handler must not run, because a page of another site sent the request.
+   *
+   * @param accepts whether the handler accepts such requests
+   */
+  async checkSite(accepts: boolean): Promise<void> {
+    await this.#crossSite?.handler(accepts);
+  }
+
+  /** Whether the client is not told of its session, which ends with the request. */
+  get isIsolated(): boolean {
+    return this.#crossSite?.isIsolated === true;
   }
 
   /** Reads the session if it came from the cache. */
@@ -167,11 +189,16 @@ export class SessionExchange implements Client, SealedSession {
   }
 
   commit(): Promise<void> | undefined {
-    return this.work.commit();
+    const crossSite = this.#crossSite;
+    if (!crossSite?.isUnsettled) return crossSite?.isRejected ? undefined : this.work.commit();
+    // What responds is no handler of Nest, which `checkSite` would have rejected.
+    const error = crossSite.rejection();
+    this.#rejection = { error };
+    return Promise.reject(error);
   }
 
   get failure(): { readonly error: unknown } | undefined {
-    return this.work.failure;
+    return this.#rejection ?? this.work.failure;
   }
 
   get isGuarded(): boolean {
@@ -180,7 +207,12 @@ export class SessionExchange implements Client, SealedSession {
 
   takeHeaders(): ((res: ServerResponse) => void) | undefined {
     this.#headersSent = true;
-    return sessionHeaders(this.work.takeNotice(), this.work.storeHasFailed, this, this.#config);
+    let notice = this.work.takeNotice();
+    if (this.isIsolated) {
+      if (notice.is === 'token') this.#crossSite!.sessionWithheld();
+      notice = NOTHING;
+    }
+    return sessionHeaders(notice, this.work.storeHasFailed, this, this.#config);
   }
 
   failed(error: unknown): boolean {
@@ -190,7 +222,8 @@ export class SessionExchange implements Client, SealedSession {
   }
 
   failedLate(error: unknown, what = 'the session was not saved'): void {
-    this.#config.logger.error(what, error);
+    // A rejected request was logged as such.
+    if (error !== this.#rejection?.error) this.#config.logger.error(what, error);
   }
 
   sentUnsealed(): void {
@@ -207,7 +240,8 @@ export class SessionExchange implements Client, SealedSession {
     const { isDevelopment, conditions } = this.#config;
     if (!isDevelopment || conditions.holds('changed too late')) return;
     const check = (): void => {
-      if (!this.failure && this.work.isUnsaved) conditions.begin('changed too late', CHANGED_LATE);
+      if (!this.failure && !this.#crossSite?.isRejected && this.work.isUnsaved)
+        conditions.begin('changed too late', CHANGED_LATE);
     };
     setImmediate(check);
     // Most changes that come too late follow an `await`.

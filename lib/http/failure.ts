@@ -1,5 +1,6 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import { isGoneError, isStoreError, isTooLargeError } from '../contract/errors.js';
+import { isCrossSiteError } from './cross-site.js';
 import { isLimitError } from '../session/limits.js';
 import { isReservedNameError } from '../session/names.js';
 
@@ -14,7 +15,7 @@ export interface Failure {
 
 /** The response to an error of this package; `undefined` for any other error. */
 export function failureOf(error: unknown): Failure | undefined {
-  if (isGoneError(error) || isLimitError(error))
+  if (isGoneError(error) || isLimitError(error) || isCrossSiteError(error))
     return { statusCode: error.statusCode, message: error.message };
   // These messages are for the log: they name stores, calls and properties.
   if (isStoreError(error) || isTooLargeError(error)) return hidden(error.statusCode);

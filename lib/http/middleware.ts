@@ -10,6 +10,7 @@ import { isPassiveRequest } from '../session/passive.js';
 import type { SessionWork } from '../session/work.js';
 import { identify } from '../token/presented.js';
 import type { Token } from '../token/token.js';
+import { CrossSiteCheck } from './cross-site.js';
 import { attach, exchangeOf, SessionExchange, type SessionIncomingMessage } from './exchange.js';
 import { isAllowedByCors, isEngineRequest, ownAddresseeOf } from './engine.js';
 import { OriginCheck } from './origin-check.js';
@@ -87,6 +88,7 @@ export function createMiddleware(
 ): PatchingHandler {
   const { signer, onStoreError, logger, conditions } = config;
   const origins = new OriginCheck(new AllowedOrigins(), logger, LIST_IT);
+  const crossSites = CrossSiteCheck.for(config);
   let isForeignLogged = false;
 
   /** The error of a request that has a session of another package. Logged once. */
@@ -129,18 +131,22 @@ export function createMiddleware(
         isEngine &&
         !origins.allows(req, addresseeOf(req), isAllowedByCors(req, res));
       if (isRefused) tokens = [];
+      const crossSite =
+        presented.by.isCookie && !isEngine && !opensSocket ? crossSites?.requestOf(req) : undefined;
       exchange = new SessionExchange(config, req, res, {
         identity: presented.by,
         // A new session would replace the one that was rejected, in the client's cookie.
         carriesToken: !opensSocket && !isRefused,
         isPassive: isPassiveRequest(config, req),
         isSocket: opensSocket || isEngine,
+        crossSite,
         next: failureGoesTo === 'next' ? next : undefined,
       });
       attach(exchange);
       const { work } = exchange;
       const opening = ready?.();
       if (tokens.length === 0 && !opening) {
+        crossSite?.loaded(false);
         work.start();
       } else {
         const mayBeCached = isSafe(req) && (config.cachesSockets || !exchange.isSocket);
@@ -150,10 +156,14 @@ export function createMiddleware(
           () => {
             if (!work.isCached) conditions.end('unreachable');
             checkClock(config);
+            crossSite?.loaded(work.held !== undefined);
+            // In Nest, a handler may accept such requests, and it is not known yet.
+            if (crossSite?.isUnsettled && failureGoesTo === 'next') return next(crossSite.rejection());
             begin();
           },
           (error: unknown) => {
             if (onStoreError === 'anonymous' && isStoreError(error)) {
+              crossSite?.loaded(false);
               serveAnonymously(work, error);
               return begin();
             }

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { SessionLogger } from '../session/logger.js';
 import type { Addressee, AllowedOrigins, Refusal } from './origins.js';
 
-/** How many different warnings about handshakes are logged at most. */
+/** How many different warnings of one kind are logged at most. */
 const MOST_WARNINGS = 100;
 
 /** How many characters of an origin or a host are logged. */
@@ -11,14 +11,13 @@ const LONGEST_LOGGED = 200;
 /** Decides which handshakes may have the session of their cookie, and logs those that may not. */
 export class OriginCheck {
   readonly #origins: AllowedOrigins;
-  readonly #logger: SessionLogger;
+  readonly #warnings: WarnOnce;
   readonly #howToList: string;
-  readonly #warned = new Set<string>();
 
   /** @param howToList how an app allows another site of its own, as a clause that ends a warning */
   constructor(origins: AllowedOrigins, logger: SessionLogger, howToList: string) {
     this.#origins = origins;
-    this.#logger = logger;
+    this.#warnings = new WarnOnce(logger);
     this.#howToList = howToList;
   }
 
@@ -31,11 +30,7 @@ export class OriginCheck {
   allows(handshake: IncomingMessage, to: Addressee, isListed = false): boolean {
     const refusal = this.#origins.refusalOf(handshake, to);
     if (!refusal || (isListed && refusal !== 'script')) return true;
-    const warning = this.#warningOf(refusal, handshake.headers, to);
-    if (this.#warned.size < MOST_WARNINGS && !this.#warned.has(warning)) {
-      this.#warned.add(warning);
-      this.#logger.warn(warning);
-    }
+    this.#warnings.warn(this.#warningOf(refusal, handshake.headers, to));
     return false;
   }
 
@@ -50,12 +45,29 @@ export class OriginCheck {
   }
 }
 
-function logged(value: unknown): string {
+/** Logs each warning once, and at most a hundred: their texts contain what clients send. */
+export class WarnOnce {
+  readonly #logger: SessionLogger;
+  readonly #warned = new Set<string>();
+
+  constructor(logger: SessionLogger) {
+    this.#logger = logger;
+  }
+
+  warn(warning: string): void {
+    if (this.#warned.size >= MOST_WARNINGS || this.#warned.has(warning)) return;
+    this.#warned.add(warning);
+    this.#logger.warn(warning);
+  }
+}
+
+/** A value that a client sent, as a log line contains it. */
+export function logged(value: unknown): string {
   return JSON.stringify(String(value).slice(0, LONGEST_LOGGED));
 }
 
 /** Advice in case the origin is the app's own and a proxy has replaced the host. */
-function adviceFor(headers: IncomingHttpHeaders, { host }: Addressee): string {
+export function adviceFor(headers: IncomingHttpHeaders, { host }: Addressee): string {
   const forwarded = headers['x-forwarded-host'];
   if (forwarded !== undefined && forwarded !== host)
     return "Behind a proxy that sets X-Forwarded-Host, trust it: app.set('trust proxy', 1), or new FastifyAdapter({ trustProxy: true }). ";

@@ -92,3 +92,47 @@ describe('the origin of a handshake', () => {
     expect(() => new AllowedOrigins([origin])).toThrow(/is not an origin: write scheme, host/);
   });
 });
+
+describe('a request that is no handshake', () => {
+  const isCrossSite = (given: { site?: string; origin?: string }, host = 'a.example', isEncrypted = false) =>
+    new AllowedOrigins(['https://listed.example']).isCrossSite(
+      { headers: { 'sec-fetch-site': given.site, origin: given.origin } },
+      { host, isEncrypted },
+    );
+
+  it.each([
+    { site: 'cross-site', origin: 'https://evil.example' },
+    { site: 'cross-site', origin: 'null' },
+    { site: 'cross-site' },
+    // A browser's word counts more than an origin that looks like the host's: a proxy may have replaced the host.
+    { site: 'cross-site', origin: 'https://a.example' },
+    { site: 'another word' },
+    { origin: 'https://evil.example' },
+    { origin: 'https://b.a.example' },
+    { origin: 'https://a.example:8443' },
+    { origin: 'null' },
+    { origin: '' },
+  ])('is cross-site with $site and the origin $origin', (given) => {
+    expect(isCrossSite(given)).toBe(true);
+  });
+
+  it.each([
+    {},
+    { site: 'same-origin', origin: 'https://a.example' },
+    { site: 'same-site', origin: 'https://b.a.example' },
+    { site: 'none' },
+    // Of a form on a page with `Referrer-Policy: no-referrer`.
+    { site: 'same-origin', origin: 'null' },
+    { site: '', origin: 'https://a.example' },
+    { origin: 'https://a.example' },
+    { origin: 'http://a.example' },
+    { site: 'cross-site', origin: 'https://listed.example' },
+    { origin: 'https://listed.example' },
+  ])('is not cross-site with $site and the origin $origin', (given) => {
+    expect(isCrossSite(given)).toBe(false);
+  });
+
+  it('over TLS is not of a page of the same host over plain HTTP', () => {
+    expect(isCrossSite({ origin: 'http://a.example' }, 'a.example', true)).toBe(true);
+  });
+});

@@ -15,7 +15,7 @@ const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443', 
  */
 export type Refusal = 'script' | 'origin' | 'site';
 
-/** The origins, besides the server's own, whose pages may open sockets with a session. */
+/** The origins, besides the server's own, whose pages may open sockets, or send unsafe requests, with a session. */
 export class AllowedOrigins {
   readonly #listed: ReadonlySet<string>;
 
@@ -47,7 +47,27 @@ export class AllowedOrigins {
     if (origin !== undefined && !isSameHost(from, to)) return 'origin';
     return OTHER_SITES.has(String(headers['sec-fetch-site'])) ? 'site' : undefined;
   }
+
+  /**
+   * Whether a page of another site may have sent a request that is no handshake. Pages of sibling hosts are of the same
+   * site. A browser without `Sec-Fetch-Site` does not tell the two apart, so then the origin must be listed, or the host
+   * itself.
+   *
+   * A request with neither header comes from a client that is not a browser, or from a very old one.
+   *
+   * @param to where it was sent to; if that was not over TLS, a proxy may have terminated TLS
+   */
+  isCrossSite({ headers }: Pick<IncomingMessage, 'headers'>, to: Addressee): boolean {
+    const { origin, 'sec-fetch-site': site } = headers;
+    const from = parseOrigin(origin);
+    if (from && this.#listed.has(serialise(from))) return false;
+    if (site !== undefined && site !== '') return !OWN_SITE.has(String(site));
+    return origin !== undefined && !isSameHost(from, to);
+  }
 }
+
+/** The values of `Sec-Fetch-Site` for a request that a page of the site sent, or the user alone. */
+const OWN_SITE: ReadonlySet<string> = new Set(['same-origin', 'same-site', 'none']);
 
 /** The values of `Sec-Fetch-Site` for a request of a page of another origin (Fetch Metadata Request Headers, 2.3). */
 const OTHER_SITES: ReadonlySet<string> = new Set(['same-site', 'cross-site']);

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_INTERCEPTOR, ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import type { Server } from 'node:http';
+import { CrossSiteGuard } from './cross-site.js';
 import { hideMessages } from './default-filter.js';
 import { mountOn, prepareFastify } from './fastify.js';
 import { addresseeOf } from './handshake.js';
@@ -91,6 +92,7 @@ export class SessionModule
     // Before the app's own guards, because a request that they reject must not renew its session either. An `APP_GUARD`
     // of this module would come after those of the root module.
     app.addGlobalGuard(new PassiveGuard());
+    if (config.crossSite !== 'allow') app.addGlobalGuard(new CrossSiteGuard());
     this.opening = new StoreOpening(config);
     hideMessages();
     // Early, before plugins are registered. A testing module gets its adapter only later, so `configure` repeats it.

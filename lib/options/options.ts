@@ -11,6 +11,7 @@ import type { ResolvedIdentity, SessionIdentity } from '../token/identity.js';
 import type { AddressPart, SessionClient } from '../session/seen.js';
 import { cacheOf } from './cached-store.js';
 import { resolveClient } from './client.js';
+import { resolveCrossSite } from './cross-site.js';
 import { checkSecrets } from './secrets.js';
 import { checkStore } from './check-store.js';
 import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/option-checks.js';
@@ -95,6 +96,13 @@ export interface SessionOptions {
    * the old session is destroyed too.
    */
   onReplacedToken?: 'refuse' | 'destroy' | undefined;
+  /**
+   * What happens to unsafe requests, such as a `POST`, of pages of other sites. `'allow'` (default): nothing special.
+   * `'isolate'`: one without a session gets none. `'reject'`: moreover, one that a cookie has authenticated gets a 403.
+   */
+  crossSite?: 'allow' | 'isolate' | 'reject' | undefined;
+  /** The origins of other sites whose requests are accepted, whatever `crossSite` says; default: none. */
+  origins?: readonly string[] | undefined;
   /** Whether a response that sets or removes a token has `Cache-Control: no-store`; default `true`. */
   noStore?: boolean | undefined;
   /** Whether responses have `Vary: Cookie`; default `false`. The header of a header identity is always in `Vary`. */
@@ -111,7 +119,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, cache, encrypt, migrateFrom, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, encrypt, migrateFrom, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, crossSite, origins, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -151,6 +159,8 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     maxSize = MEBIBYTE,
     onStoreError = 'fail',
     onReplacedToken = 'refuse',
+    crossSite,
+    origins,
     noStore = true,
     varyCookie = false,
     logger = console,
@@ -216,6 +226,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     maxSize,
     onStoreError: checkWord('onStoreError', onStoreError, ['fail', 'anonymous']),
     onReplacedToken: checkWord('onReplacedToken', onReplacedToken, ['refuse', 'destroy']),
+    ...resolveCrossSite(crossSite, origins),
     noStore,
     vary: resolved.identities
       .filter(({ isCookie }) => varyCookie || !isCookie)

@@ -16,7 +16,9 @@ export type Condition =
   | 'cookie is dropped'
   | 'value is lost'
   | 'misses a group'
-  | 'changed too late';
+  | 'changed too late'
+  /** A request of a page of another site began a session that its client does not get. */
+  | 'isolated';
 
 /** How often a warning about one session is logged at most, in milliseconds. */
 const RARELY = 60_000;

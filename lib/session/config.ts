@@ -53,6 +53,10 @@ export interface SessionConfig {
   maxSize: number;
   onStoreError: 'fail' | 'anonymous';
   onReplacedToken: 'refuse' | 'destroy';
+  /** What happens to unsafe requests of pages of other sites. */
+  crossSite: 'allow' | 'isolate' | 'reject';
+  /** The origins whose pages count as pages of this site. */
+  origins: readonly string[];
   noStore: boolean;
   /** The request headers that responses name in `Vary`. */
   vary: readonly string[];

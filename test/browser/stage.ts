@@ -65,7 +65,8 @@ export class Stage {
   }
 }
 
-async function launch(): Promise<Browser> {
+/** Starts a Chromium without a window. Close it. */
+export async function launch(): Promise<Browser> {
   return playwright.launch({
     executablePath: await chromium(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic'],

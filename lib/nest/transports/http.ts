@@ -33,10 +33,12 @@ export function isEventStream(context: ExecutionContext): boolean {
 }
 
 /** Emits when the session of a request has ended. */
-function endOf({ work }: SessionExchange, connections: OpenConnections): Observable<void> {
+function endOf(exchange: SessionExchange, connections: OpenConnections): Observable<void> {
+  const { work } = exchange;
   return new Observable((subscriber) => {
     const open = connections.register({
-      held: () => work.held,
+      // A session that ends with its request is in no store.
+      held: () => (exchange.isIsolated ? undefined : work.held),
       settled: () => work.settled,
       readAt: work.readAt,
       end: () => subscriber.next(),

@@ -12,6 +12,11 @@ export interface HandlerWork {
   isOwn(value: unknown): boolean;
   /** Records that a handler runs with the session. One that is passive does not renew it. */
   noteHandler(isPassive: boolean): void;
+  /**
+   * Rejects with a `CrossSiteError` if the handler must not run. `accepts` says whether it accepts requests of pages of
+   * other sites. Absent if it is not a request that has the session.
+   */
+  checkSite?(accepts: boolean): Promise<void>;
   /** Reads the session if it came from the cache, into the same object. Keeps changes, which are saved before that. */
   refresh(): Promise<void>;
 }
