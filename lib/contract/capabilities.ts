@@ -18,6 +18,8 @@ export interface SessionStoreCapabilities {
   readonly exactFeed?: boolean;
   /** Whether the store keeps labels, clients, and when a session was last used; default `true`. */
   readonly use?: boolean;
+  /** Whether tests set its clock, so that a difference from the clock of this host is no mistake; default `false`. */
+  readonly manualClock?: boolean;
 }
 
 /** A public method of a store, as errors and logs name it. */

@@ -22,6 +22,7 @@ export class Clearing {
   constructor(
     private readonly map: SessionMap,
     private readonly tombstones: Tombstones,
+    private readonly now: () => number,
   ) {}
 
   /**
@@ -30,7 +31,7 @@ export class Clearing {
    */
   step(group: string | undefined, kept: ReadonlySet<string>, reach: ClearReach | undefined): ClearStep {
     const { map, tombstones } = this;
-    const now = Date.now();
+    const now = this.now();
     map.removeExpired(now);
     const { after, until, isAgain = false } = reach ?? { after: 0, until: map.lastPosition };
     const found = map.list(group)?.after(after, CLEARED_PER_STEP) ?? [];

@@ -48,21 +48,25 @@ export class Sessions {
   private timer: NodeJS.Timeout | undefined;
   private wakesAt = Infinity;
 
-  /** @param log where each change is written, besides the memory */
+  /**
+   * @param log where each change is written, besides the memory
+   * @param now the clock that decides when sessions expire, in epoch milliseconds
+   */
   constructor(
     maxSessions = DEFAULT_MAX_SESSIONS,
     budget = new Budget(),
     private readonly log?: SessionLog,
+    private readonly now: () => number = () => Date.now(),
   ) {
     this.map = new SessionMap(budget, this.announcer, log);
     this.tombstones = new Tombstones(budget, log);
     this.room = new Room(this.map, this.tombstones, budget, maxSessions);
-    this.clearing = new Clearing(this.map, this.tombstones);
+    this.clearing = new Clearing(this.map, this.tombstones, now);
   }
 
   /** All that is live. */
   get state(): JournaledSessions {
-    const now = Date.now();
+    const now = this.now();
     return { records: this.map.records, tombstones: this.tombstones.live(now) };
   }
 
@@ -70,7 +74,7 @@ export class Sessions {
   restore({ records, tombstones }: JournaledSessions): void {
     for (const record of records) this.map.restore(frozen(record), bytesOf(record));
     for (const tombstone of tombstones) this.tombstones.restore(tombstone);
-    this.wakeInTime(Date.now());
+    this.wakeInTime(this.now());
   }
 
   /**
@@ -97,7 +101,7 @@ export class Sessions {
   /** As `create`, but without a copy: the caller must not keep the record. */
   adopt(record: SessionRecord): boolean {
     this.log?.check('create');
-    const now = Date.now();
+    const now = this.now();
     const session = this.map.live(record.id, now);
     if (session) return session.record.secretHash === record.secretHash;
     if (this.tombstones.has(record.id, now)) return false;
@@ -106,12 +110,12 @@ export class Sessions {
   }
 
   read(id: string): SessionRecord | undefined {
-    return this.map.live(id, Date.now())?.record;
+    return this.map.live(id, this.now())?.record;
   }
 
   update(id: string, change: SessionChange): SessionUpdate | undefined {
     this.log?.check('update');
-    const now = Date.now();
+    const now = this.now();
     const session = this.map.live(id, now);
     if (!session) return undefined;
     const { record } = session;
@@ -123,7 +127,7 @@ export class Sessions {
 
   rotate(id: string, presented: string, secretHash: string, grace: number): string | undefined {
     this.log?.check('rotate');
-    const now = Date.now();
+    const now = this.now();
     const session = this.map.live(id, now);
     return (
       session &&
@@ -134,7 +138,7 @@ export class Sessions {
 
   destroy(id: string): boolean {
     this.log?.check('destroy');
-    const now = Date.now();
+    const now = this.now();
     const session = this.map.live(id, now);
     if (session) this.map.remove(session);
     if (session || this.tombstones.has(id, now)) this.tombstones.add(id, undefined, now);
@@ -143,7 +147,7 @@ export class Sessions {
 
   regenerate(id: string): boolean {
     this.log?.check('regenerate');
-    const now = Date.now();
+    const now = this.now();
     const session = this.map.live(id, now);
     if (session) {
       this.map.remove(session);
@@ -155,7 +159,7 @@ export class Sessions {
   /** Joins a session to a group that has room for `max` sessions, and ends those that are too many. */
   joinLimited(id: string, limit: SessionGroupLimit): SessionLimitedJoin {
     this.log?.check('joinLimited');
-    const now = Date.now();
+    const now = this.now();
     const { group, max, whenFull } = limit;
     const session = this.map.live(id, now);
     if (!session) return { is: 'gone' };
@@ -172,13 +176,13 @@ export class Sessions {
   }
 
   haveEnded(ids: readonly string[]): boolean {
-    const now = Date.now();
+    const now = this.now();
     return ids.some((id) => this.tombstones.isEnded(id, now));
   }
 
   /** Up to `limit` sessions after a position. Fewer if their data is large. */
   page(group: string | undefined, after: number, limit: number): SessionSlice {
-    this.map.removeExpired(Date.now());
+    this.map.removeExpired(this.now());
     const records: SessionRecord[] = [];
     let characters = 0;
     let last = after;
@@ -192,7 +196,7 @@ export class Sessions {
   }
 
   count(group?: string): number {
-    this.map.removeExpired(Date.now());
+    this.map.removeExpired(this.now());
     return this.map.list(group)?.size ?? 0;
   }
 
@@ -263,7 +267,7 @@ export class Sessions {
   /** Drops expired sessions. Many are dropped over several turns of the event loop, so that other calls can run. */
   private wake(): void {
     this.wakesAt = Infinity;
-    this.map.removeExpired(Date.now(), EXPIRED_PER_TURN);
-    this.wakeInTime(Date.now());
+    this.map.removeExpired(this.now(), EXPIRED_PER_TURN);
+    this.wakeInTime(this.now());
   }
 }

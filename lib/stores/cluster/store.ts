@@ -21,6 +21,7 @@ import { checkKeeping, type Keeping } from './keeping.js';
 import { pm2Instance } from './pm2.js';
 import { closeSessions, openSessions } from './registry.js';
 import type { ClearReach } from './clearing.js';
+import { positionIn } from './position.js';
 import type { Sessions } from './sessions.js';
 import { defaultExport } from '../../contract/default-export.js';
 
@@ -218,9 +219,3 @@ const DIRECTORY_IN_WORKER =
 
 const SEVERAL_UNDER_PM2 =
   "the primary is PM2's daemon, which cannot serve sessions to several instances. Use RedisStore, MongoStore or HazelcastStore; or run one instance (instances: 1); or set exec_mode: 'fork', and fork workers with node:cluster";
-
-/** The position in the `next` of a page. */
-function positionIn(after: string): number {
-  if (!/^\d{1,15}$/.test(after)) throw new TypeError('after must be the `next` of an earlier page');
-  return Number(after);
-}
