@@ -40,6 +40,8 @@ const ROOMS: Record<string, readonly string[]> = {
   handshake: ['contract', 'cookie', 'token', 'session', 'options', 'http'],
   nest: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake'],
   sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
+  // For the tests of apps: a store in memory, and logins on a Nest app.
+  testing: ['contract', 'cookie', 'token', 'session', 'nest', 'stores/cluster'],
   graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // For what goes around any store and ships with this package.
   decorators: ['contract'],

@@ -15,6 +15,7 @@ import { checkLabel } from '../session/label.js';
 import type { LimitOptions } from '../session/limit-options.js';
 import { checkedLimit, createLimited } from '../session/limits.js';
 import { newRecord } from '../session/new-record.js';
+import type { ResolvedIdentity } from '../token/identity.js';
 import { hashSecret, randomName } from '../token/token.js';
 import type { SessionData } from '../session/session-data.js';
 import { viewOf, type SessionView } from '../session/view.js';
@@ -70,6 +71,11 @@ export class SessionService {
     private readonly store: SessionStore,
     @Inject(SESSION_CONFIG) private readonly config: SessionConfig,
   ) {}
+
+  /** The identities of the sessions of a service, for the test kit. */
+  static identitiesOf({ config }: SessionService): readonly ResolvedIdentity[] {
+    return config.identities;
+  }
 
   /**
    * Creates a session without a request, for example in a test, or for a login by a protocol of your own. Its id is
