@@ -24,6 +24,7 @@ export default {
     '../lib/store.ts',
     '../lib/stores/*/index.ts',
     '../lib/laws/index.ts',
+    '../lib/testing/index.ts',
   ],
   out: 'api',
   readme: 'none',

@@ -224,6 +224,8 @@ it('the types show what may be undefined: a destroyed session, a view, a value o
 it('the entry point for apps exports nothing that only authors of stores need', async () => {
   const offered = Object.keys(await import('nestjs-session-stores'));
   expect(offered.toSorted()).toEqual([
+    'AllowCrossSite',
+    'CrossSiteError',
     'FreshSession',
     'Passive',
     'SESSION_MIDDLEWARE',

@@ -19,6 +19,7 @@ import type { SubscriptionSessionOptions } from 'nestjs-session-stores/graphql';
 import type { SocketSessionOptions } from 'nestjs-session-stores/sockets';
 import type { ClusterStoreOptions, ServeSessionsOptions } from 'nestjs-session-stores/stores/cluster';
 import type { HazelcastStoreOptions, ReplicaMap } from 'nestjs-session-stores/stores/hazelcast';
+import type { LoginOptions, MemoryStoreOptions, TestLogin } from 'nestjs-session-stores/testing';
 import type { MongoStoreOptions } from 'nestjs-session-stores/stores/mongo';
 import type { RedisStoreOptions } from 'nestjs-session-stores/stores/redis';
 `;
@@ -75,6 +76,14 @@ const PLACES: Omit<Documented, 'name'>[] = [
     page: 'reference/express.md',
     title: 'Options of `toExpressStore()`',
     type: 'ToExpressStoreOptions',
+    has: OPTION,
+  },
+  { page: 'reference/testing.md', title: 'Options of `loginAs()`', type: 'LoginOptions', has: OPTION },
+  { page: 'reference/testing.md', title: '`TestLogin`', type: 'TestLogin', has: [/^[A-Z]/m] },
+  {
+    page: 'reference/testing.md',
+    title: 'Options of `MemoryStore`',
+    type: 'MemoryStoreOptions',
     has: OPTION,
   },
   { page: 'stores/cluster.md', title: 'Options', type: 'ClusterStoreOptions', has: OPTION },

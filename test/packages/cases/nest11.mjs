@@ -78,14 +78,14 @@ export async function writeApp(project, ignored) {
 /** @param {import('../project.mjs').Project} project */
 export async function runJest(project, ...args) {
   const { stderr } = await project.runNode('node_modules/jest/bin/jest.js', ...args);
-  assert.match(stderr, /Tests:\s+2 passed, 2 total/);
+  assert.match(stderr, /Tests:\s+3 passed, 3 total/);
   return `Jest ${await project.version('jest')}, ts-jest ${await project.version('ts-jest')}`;
 }
 
 const servesFrom = (folder) => async (project) => {
   await project.serve([`${folder}/main.js`], visit);
   const { stdout } = await project.runNode(`${folder}/every.subpath.js`);
-  assert.deepEqual(JSON.parse(stdout), [true, true, 'function', 'function']);
+  assert.deepEqual(JSON.parse(stdout), [true, true, 'function', 'function', 'function']);
 };
 
 export const nest11 = {

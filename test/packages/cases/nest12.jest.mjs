@@ -15,7 +15,7 @@ const CONFIG = {
 
 async function runJest(project, ...args) {
   const { stderr } = await project.runNode(...args);
-  assert.match(stderr, /Tests:\s+2 passed, 2 total/);
+  assert.match(stderr, /Tests:\s+3 passed, 3 total/);
 }
 
 export const nest12Jest = {

@@ -1,6 +1,7 @@
 import session from 'nestjs-session-stores/express';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { SessionStoreDecorator } from 'nestjs-session-stores/store';
+import { loginAs } from 'nestjs-session-stores/testing';
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import { store } from './app.module.js';
 
@@ -11,4 +12,12 @@ const cache = new Cache(store);
 const handler: (...args: never[]) => void = session({ secret: 'a secret', store });
 const memory: session.Store = new session.MemoryStore();
 const kept = fromExpressStore(memory);
-console.log(JSON.stringify([names.length > 0, cache instanceof Cache, typeof handler, typeof kept.read]));
+console.log(
+  JSON.stringify([
+    names.length > 0,
+    cache instanceof Cache,
+    typeof handler,
+    typeof kept.read,
+    typeof loginAs,
+  ]),
+);
