@@ -6,6 +6,8 @@ import {
   Get,
   Module,
   Post,
+  RequestMethod,
+  Sse,
   UseGuards,
   type ArgumentsHost,
   type CanActivate,
@@ -15,9 +17,10 @@ import {
   type NestModule,
 } from '@nestjs/common';
 import { GraphQLModule, Mutation, Query, Resolver } from '@nestjs/graphql';
-import { ExpressAdapter } from '@nestjs/platform-express';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
+import { interval, map, take, type Observable } from 'rxjs';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
   AllowCrossSite,
@@ -89,6 +92,18 @@ class Account {
   }
 }
 
+@Controller('events')
+class Events {
+  @Sse('', { method: RequestMethod.POST })
+  stream(@Session() session: Bag): Observable<{ data: number }> {
+    session['user'] = 'ann';
+    return interval(50).pipe(
+      take(6),
+      map((data) => ({ data })),
+    );
+  }
+}
+
 @Controller('callbacks')
 @AllowCrossSite()
 class Callbacks {
@@ -148,7 +163,7 @@ async function notes(
       graphiql: false,
     }),
   ],
-  controllers: [Account, Callbacks],
+  controllers: [Account, Callbacks, Events],
   providers: [Accounts],
 })
 class AppModule implements NestModule {
@@ -180,8 +195,9 @@ async function start(
       AppModule,
     ],
   }).compile();
-  const platform = adapter === 'Express' ? new ExpressAdapter() : new FastifyAdapter();
+  const platform = adapter === 'Express' ? new ExpressAdapter() : new FastifyAdapter({ trustProxy: true });
   const app = testing.createNestApplication(platform, { logger: false });
+  if (adapter === 'Express') (app as NestExpressApplication).set('trust proxy', true);
   onTestFinished(() => app.close());
   app.useGlobalFilters(...filters);
   if (adapter === 'Express') app.use(app.get(SESSION_MIDDLEWARE));
@@ -219,6 +235,20 @@ describe.each(['Express', 'Fastify'] as const)("crossSite: 'reject' in Nest on %
     expect(response.setCookies).toEqual([]);
     expect(ran).toEqual([]);
     expect(store.take()).toEqual(['read']);
+  });
+
+  it('knows its host from a proxy that the platform trusts', async () => {
+    const { url } = await start(adapter, { crossSite: 'reject' });
+    const browser = await loggedInAt(url);
+    const proxied = { 'x-forwarded-host': 'app.example.com:8443', 'x-forwarded-proto': 'https' };
+    for (const [origin, status] of [
+      ['https://app.example.com:8443', 201],
+      ['https://app.example.com', 403],
+      [url, 403],
+    ] as const) {
+      const response = await browser.send('POST', '/write', { headers: { ...proxied, origin } });
+      expect(response.status, origin).toBe(status);
+    }
   });
 
   it('gives exception filters a ForbiddenException, whose cause is the CrossSiteError', async () => {
@@ -305,6 +335,14 @@ describe.each(['Express', 'Fastify'] as const)("crossSite: 'isolate' in Nest on 
     for (const query of ['mutation { login callback }', 'mutation { callback login }'])
       expect((await ask(query)).setCookies, query).toEqual([]);
     expect(await app.get(SessionService).countAll()).toBe(stored);
+  });
+
+  it('lets a stream of events end by itself, although its session is in no store', async () => {
+    const { app, url } = await start(adapter, { crossSite: 'isolate', recheck: 20 });
+    const { text, setCookies } = await fromOtherSite(new Browser(url), '/events');
+    expect(text.match(/^data: \d$/gm)).toHaveLength(6);
+    expect(setCookies).toEqual([]);
+    expect(await app.get(SessionService).countAll()).toBe(0);
   });
 
   it('fails the request of a handler with @AllowCrossSite() if the store is down', async () => {

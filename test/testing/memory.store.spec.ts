@@ -77,6 +77,18 @@ describe('the clock of a MemoryStore', () => {
     expect(await app.get(SessionService).countAll()).toBe(0);
   });
 
+  it('decides which sessions a list, a count and a clear find', async () => {
+    const { app, store } = await start({});
+    const sessions = app.get(SessionService);
+    await loginAs(app, {}, { groups: ['g'], maxAge: MINUTE });
+    const { session } = await loginAs(app, {}, { groups: ['g'], maxAge: 3 * MINUTE });
+    store.advance(2 * MINUTE);
+    expect((await sessions.page({ group: 'g' })).views.map(({ id }) => id)).toEqual([session.id]);
+    expect(await sessions.count('g')).toBe(1);
+    store.advance(MINUTE);
+    expect(await sessions.clearGroup('g')).toBe(0);
+  });
+
   it('makes a rotation due, and ends its grace', async () => {
     const { app, store, me } = await start({ rotateAfter: 15 * MINUTE });
     const { headers } = await loginAs(app, { user: 'ann' });
