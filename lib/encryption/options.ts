@@ -1,4 +1,5 @@
 import { checkFlag, checkNoOthers, checkOptionsObject } from '../contract/option-checks.js';
+import type { LogIds } from '../contract/log-id.js';
 import { checkName } from '../contract/checks.js';
 import { isSameKey, namedKey, type EncryptionKey, type NamedKey } from './keys.js';
 
@@ -24,6 +25,8 @@ export interface SessionEncryptOptions {
 export interface EncryptedStoreOptions extends SessionEncryptOptions {
   /** Where it is logged that something cannot be opened; default `console`. */
   logger?: { error(message: string): void } | undefined;
+  /** How the ids of sessions appear there: as they are, or as their SHA-256; default `'plain'`. */
+  logIds?: LogIds | undefined;
 }
 
 /** What an encrypted store does. */

@@ -1,4 +1,5 @@
 import { SessionStoreDecorator } from '../contract/decorator.js';
+import { checkWord } from '../contract/option-checks.js';
 import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
 import type {
   SessionChange,
@@ -37,11 +38,17 @@ export class EncryptedStore extends SessionStoreDecorator {
   /** Throws a `TypeError` for invalid options, and for a store that cannot be encrypted. */
   constructor(store: SessionStore, options: EncryptedStoreOptions) {
     super(checkInner(store));
-    const { logger = console, ...others } = Object(options) as EncryptedStoreOptions;
+    const { logger = console, logIds = 'plain', ...others } = Object(options) as EncryptedStoreOptions;
+    checkWord('logIds', logIds, ['plain', 'hashed']);
     const encryption = resolveEncryption(others);
     const { keys, groups } = encryption;
     this.#forms = groupForms(groups && new SealedGroups(groups), encryption);
-    this.#sealing = new Sealing(encryption, new SealedTexts(keys), this.#forms, new UnopenedLog(logger));
+    this.#sealing = new Sealing(
+      encryption,
+      new SealedTexts(keys),
+      this.#forms,
+      new UnopenedLog(logger, logIds),
+    );
   }
 
   protected override doCreate(record: SessionRecord): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { idInLog, type LogIds } from '../contract/log-id.js';
 import type { TextProblem } from './texts.js';
 
 /** What cannot be opened, as a log line says it. */
@@ -12,18 +13,26 @@ const END = 'It reads as undefined and stays as it is in the store';
 export class UnopenedLog {
   readonly #logged = new Set<string>();
 
-  constructor(private readonly logger: { error(message: string): void }) {}
+  constructor(
+    private readonly logger: { error(message: string): void },
+    private readonly logIds: LogIds,
+  ) {}
 
-  note(session: string, unopened: Unopened): void {
+  note(id: string, unopened: Unopened): void {
     const subject = unopened.is === 'group' ? unopened.is : `${unopened.is} ${unopened.keyId}`;
     if (this.#logged.has(subject) || this.#logged.size >= MOST_LINES) return;
     this.#logged.add(subject);
-    this.logger.error(`[session:encryption] ${lineOf(session, unopened)}. This is logged once`);
+    this.logger.error(`[session:encryption] ${lineOf(this.#nameOf(id), unopened)}. This is logged once`);
+  }
+
+  /** In quotes, because an id that an app generates may have any form. */
+  #nameOf(id: string): string {
+    return this.logIds === 'plain' ? JSON.stringify(id) : idInLog(id, this.logIds);
   }
 }
 
 function lineOf(session: string, unopened: Unopened): string {
-  const place = `of the session ${JSON.stringify(session)}`;
+  const place = `of the session ${session}`;
   switch (unopened.is) {
     case 'unknown key':
       return `a value ${place} is sealed with the key ${JSON.stringify(unopened.keyId)}, which is not in encrypt.keys. ${END}. Add the key to the end of the list, on every process`;

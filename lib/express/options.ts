@@ -28,6 +28,7 @@ type OurOptions = Pick<
   | 'noStore'
   | 'varyCookie'
   | 'logger'
+  | 'logIds'
 >;
 
 /** The options of `session`: express-session's, with a `SessionStore` as `store`, and then some of `SessionOptions`. */
@@ -64,7 +65,7 @@ export function resolveExpressOptions(
   secret: SigningSecret | SigningSecret[],
   deprecate: (message: string) => void,
 ): SessionConfig {
-  const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger } =
+  const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger, logIds } =
     options;
   const { passive, rotateAfter, touchAfter, client, crossSite, origins } = options;
   const { genid, proxy, noStore = false } = options;
@@ -83,6 +84,7 @@ export function resolveExpressOptions(
     origins,
     varyCookie,
     logger,
+    logIds,
     noStore,
     secret,
     store,

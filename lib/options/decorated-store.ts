@@ -1,5 +1,5 @@
 import type { SessionStore } from '../contract/store.js';
-import { resolveEncryption } from '../encryption/options.js';
+import { resolveEncryption, type EncryptedStoreOptions } from '../encryption/options.js';
 import { EncryptedStore, isEncrypted } from '../encryption/store.js';
 import { isMigrating, MigratingStore, type SessionMigration } from '../migration/store.js';
 import type { SessionLogger } from '../session/logger.js';
@@ -9,7 +9,10 @@ import type { SessionOptions } from './options.js';
 export type { SessionMigration };
 
 /** The options that put a decorator around the store. */
-export type DecoratorOptions = Pick<SessionOptions, 'encrypt' | 'migrateFrom' | 'cache' | 'idleTimeout'>;
+export type DecoratorOptions = Pick<
+  SessionOptions,
+  'encrypt' | 'migrateFrom' | 'cache' | 'idleTimeout' | 'logIds'
+>;
 
 /**
  * The store with the decorators of the options: the cache goes around the migration, and that around the encryption. Throws
@@ -17,10 +20,10 @@ export type DecoratorOptions = Pick<SessionOptions, 'encrypt' | 'migrateFrom' | 
  */
 export function withDecorators(
   store: SessionStore,
-  { encrypt, migrateFrom, cache, idleTimeout }: DecoratorOptions,
+  { encrypt, migrateFrom, cache, idleTimeout, logIds }: DecoratorOptions,
   logger: SessionLogger,
 ): SessionStore {
-  const sealed = encrypt === undefined ? store : withEncryption(store, encrypt, logger);
+  const sealed = encrypt === undefined ? store : withEncryption(store, encrypt, { logger, logIds });
   const whole =
     migrateFrom === undefined ? sealed : withMigration(sealed, { ...migrateFrom, idleTimeout }, logger);
   return withCache(whole, cache);
@@ -54,7 +57,7 @@ function withMigration(
 function withEncryption(
   store: SessionStore,
   encrypt: NonNullable<SessionOptions['encrypt']>,
-  logger: SessionLogger,
+  log: Pick<EncryptedStoreOptions, 'logger' | 'logIds'>,
 ): SessionStore {
   resolveEncryption(encrypt);
   if (isEncrypted(store)) {
@@ -72,5 +75,5 @@ function withEncryption(
       'encrypt must not be set for a store that is a CachedStore, because encryption goes inside of it: write store: new CachedStore(new EncryptedStore(store, { keys }))',
     );
   }
-  return new EncryptedStore(store, { ...encrypt, logger });
+  return new EncryptedStore(store, { ...encrypt, ...log });
 }

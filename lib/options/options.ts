@@ -18,6 +18,7 @@ import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
 import { cookieIdentity } from '../token/cookie-identity.js';
 import { TokenSigner, type SigningSecret } from '../token/signer.js';
+import { idInLog, type LogIds } from '../contract/log-id.js';
 import type { SessionStore } from '../contract/store.js';
 
 /** The options of `sessionMiddleware` and `SessionModule`. Durations are milliseconds. */
@@ -109,6 +110,11 @@ export interface SessionOptions {
   varyCookie?: boolean | undefined;
   /** Where warnings and errors are logged; default: `console`, and Nest's `Logger` in a Nest app. */
   logger?: SessionLogger | undefined;
+  /**
+   * How the ids of sessions appear in logs: as they are, or as their SHA-256; default `'plain'`, because an id gives no
+   * access. The ids of an express-session store are credentials, and always appear as their SHA-256.
+   */
+  logIds?: LogIds | undefined;
 }
 
 /** Returns the cookie's attributes for a request: Express's, Fastify's raw one, or a socket's handshake. */
@@ -119,7 +125,7 @@ const DAY = 24 * 60 * 60_000;
 const MEBIBYTE = 2 ** 20;
 
 const OPTIONS =
-  'secret, store, cache, encrypt, migrateFrom, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, crossSite, origins, noStore, varyCookie, logger; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
+  'secret, store, cache, encrypt, migrateFrom, name, cookie, identities, idleTimeout, absoluteTimeout, rolling, passive, rotateAfter, touchAfter, client, genid, maxSize, onStoreError, onReplacedToken, crossSite, origins, noStore, varyCookie, logger, logIds; SessionModule also takes forRoutes, exclude, recheck, isGlobal';
 
 /** What to write instead of the options of other session packages. */
 const ADVICE = {
@@ -164,6 +170,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     noStore = true,
     varyCookie = false,
     logger = console,
+    logIds = 'plain',
     ...others
   } = options;
   checkNoOthers('session', others, OPTIONS, ADVICE);
@@ -191,6 +198,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   if (typeof maxSize !== 'number' || !(maxSize > 0))
     throw new TypeError('maxSize must be a positive number of bytes: write Infinity for no limit');
   const checkedStore = checkStore(store);
+  checkWord('logIds', logIds, ['plain', 'hashed']);
   const { secrets, mixedTokens, createdAt } = checkedStore.capabilities;
   if (!createdAt && absoluteTimeout !== Infinity) {
     throw new TypeError(
@@ -232,6 +240,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
       .filter(({ isCookie }) => varyCookie || !isCookie)
       .map(({ identity }) => identity.header),
     logger,
+    nameOf: (id) => idInLog(id, secrets && !mixedTokens ? logIds : 'hashed'),
     conditions: new Conditions(logger),
     isDevelopment: (process.env['NODE_ENV'] || 'development') === 'development',
   };

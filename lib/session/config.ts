@@ -61,6 +61,8 @@ export interface SessionConfig {
   /** The request headers that responses name in `Vary`. */
   vary: readonly string[];
   logger: SessionLogger;
+  /** A session as logs name it, by its id. */
+  nameOf: (id: string) => string;
   /** Conditions that span many requests and are logged once. */
   conditions: Conditions;
   /** Whether to log mistakes that cost time to find: `NODE_ENV` is `development` or not set. */

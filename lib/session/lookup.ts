@@ -68,13 +68,13 @@ export function admit(
   client: Client,
   { isOpen = false } = {},
 ): SessionState | Exclude<Admission, 'current' | 'previous'> {
-  const { store, logger, signer, absoluteTimeout } = config;
+  const { store, logger, nameOf, absoluteTimeout } = config;
   const now = store.now();
   let admission = admissionOf(token, record, absoluteTimeout, now);
   if (admission === 'replaced' && isOpen) admission = 'previous';
   if (admission === 'unreadable') {
     logger.error(
-      `session ${signer.nameOf(token.id)} cannot be read, because its record is damaged. The client gets a new session`,
+      `session ${nameOf(token.id)} cannot be read, because its record is damaged. The client gets a new session`,
     );
   }
   if (admission !== 'current' && admission !== 'previous') return admission;
@@ -95,11 +95,11 @@ function presentsValid(presented: readonly Token[], record: SessionRecord, now: 
 
 /** Handles a replaced token as `onReplacedToken` says. */
 async function rejectReplaced({ id }: Token, config: SessionConfig): Promise<void> {
-  const { store, onReplacedToken, conditions } = config;
+  const { store, onReplacedToken, conditions, nameOf } = config;
   if (onReplacedToken === 'destroy') await store.destroy(id);
   const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
   conditions.warnOf(
     id,
-    `session ${config.signer.nameOf(id)}: a replaced token was presented, and ${outcome}. The token may have been stolen`,
+    `session ${nameOf(id)}: a replaced token was presented, and ${outcome}. The token may have been stolen`,
   );
 }

@@ -76,7 +76,7 @@ export function retirePrevious({ state, record }: Found, config: SessionConfig):
 /** Reads the lifetime that another request may have set meanwhile, because the cookie of a rotation is always sent. */
 export async function refreshCookie(
   state: SessionState,
-  { store, idleTimeout, logger, signer }: SessionConfig,
+  { store, idleTimeout, logger, nameOf }: SessionConfig,
 ): Promise<void> {
   try {
     const record = await store.read(state.id);
@@ -87,7 +87,7 @@ export async function refreshCookie(
   } catch (error) {
     // The secret is valid and must reach the client, with the lifetime that this request knows.
     logger.warn(
-      `session ${signer.nameOf(state.id)}: the lifetime of its new cookie could not be read: ${reasonIn(error)}`,
+      `session ${nameOf(state.id)}: the lifetime of its new cookie could not be read: ${reasonIn(error)}`,
     );
   }
 }

@@ -74,7 +74,7 @@ export function saveOf(
 function canCreate(
   state: SessionState,
   isAsked: boolean,
-  { logger, signer }: SessionConfig,
+  { logger, nameOf }: SessionConfig,
   client: Client,
 ): boolean {
   const can = client.canGiveToken();
@@ -82,7 +82,7 @@ function canCreate(
   if (can === true || can === 'held') return true;
   if (isAsked || can === 'never') throw noTokenError('save', can);
   logger.warn(
-    `session ${signer.nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent. Change it before the response`,
+    `session ${nameOf(state.id)} was not created: the response had begun, so its cookie could not be sent. Change it before the response`,
   );
   return false;
 }

@@ -150,9 +150,9 @@ export class SessionUnit {
 
   /** Logs a serialized value that is not JSON. */
   unreadable(id: string, name: string): void {
-    const { logger, signer } = this.config;
+    const { logger, nameOf } = this.config;
     logger.error(
-      `session ${signer.nameOf(id)}: the serialized value of ${JSON.stringify(name)} is not JSON. It stays as it is`,
+      `session ${nameOf(id)}: the serialized value of ${JSON.stringify(name)} is not JSON. It stays as it is`,
     );
   }
 

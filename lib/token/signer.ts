@@ -103,11 +103,6 @@ export class TokenSigner {
     return token;
   }
 
-  /** The name of a session in logs: its id, or the SHA-256 of an id that may be a credential. */
-  nameOf(id: string): string {
-    return this.#kind.secrets && !this.#kind.mixedTokens ? id : `with the SHA-256 ${hashSecret(id)}`;
-  }
-
   #verify(text: string): Token | undefined {
     const value = decoded(text);
     if (!value.startsWith('s:')) return undefined;
