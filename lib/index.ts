@@ -37,6 +37,12 @@ export type { SessionEncryptOptions } from './encryption/options.js';
 export type { SessionMigrateOptions } from './migration/options.js';
 export type { SessionMigration } from './migration/store.js';
 export type { SessionCacheMessage, SessionCacheMiss } from './cache/channel.js';
+export type {
+  SessionFeedMessage,
+  SessionMessage,
+  SessionStoreMessage,
+  SessionStoreOutcome,
+} from './contract/diagnostics.js';
 export type { SessionCookieFactory, SessionOptions } from './options/options.js';
 export type { SessionLogger } from './session/logger.js';
 export type { SessionCookie } from './cookie/cookie.js';

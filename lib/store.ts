@@ -24,6 +24,7 @@ export type {
   SessionFeedListener,
   SessionFeedSink,
   SessionFeedSource,
+  SessionFeedState,
   SessionWatch,
 } from './contract/feed.js';
 export { FEED_TIMEOUT } from './contract/feed-run.js';

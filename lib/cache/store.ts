@@ -4,6 +4,7 @@ import { FEED_TIMEOUT } from '../contract/feed-run.js';
 import type { SessionFeedEvent } from '../contract/feed.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from '../contract/limit.js';
 import type { SessionChange, SessionRecord, SessionRef, SessionUpdate } from '../contract/record.js';
+import { hashedId } from '../contract/log-id.js';
 import type { SessionStore } from '../contract/store.js';
 import { report } from './channel.js';
 import { KeptWatch } from './kept-watch.js';
@@ -36,15 +37,25 @@ export class CachedStore extends SessionStoreDecorator {
    */
   cached(id: string): SessionRecord | undefined {
     const at = performance.now();
-    const lag = at - (this.#watch?.completeUntil ?? -Infinity);
+    const lag = this.#lagAt(at);
     // Not by a timer: a process that was stopped has events to hear, whatever it knows.
     const found = lag <= FEED_TIMEOUT ? this.#records.find(id, at, this.now()) : 'not fresh';
     if (typeof found === 'string') {
-      report(() => ({ type: 'miss', id, reason: found, lag }));
+      report(() => ({ type: 'miss', id: this.#shown(id), reason: found, lag }));
       return undefined;
     }
-    report(() => ({ type: 'hit', id, lag }));
+    report(() => ({ type: 'hit', id: this.#shown(id), lag }));
     return found;
+  }
+
+  /** Whether `cached` returns what was read: `false` while the feed is not heard. */
+  get isFresh(): boolean {
+    return this.#lagAt(performance.now()) <= FEED_TIMEOUT;
+  }
+
+  /** How many sessions are kept. */
+  get size(): number {
+    return this.#records.size;
   }
 
   protected override async connect(): Promise<void> {
@@ -64,6 +75,16 @@ export class CachedStore extends SessionStoreDecorator {
     this.#watch = undefined;
     this.#forgetAll();
     await super.disconnect();
+  }
+
+  /** As in the messages of stores: an id that is a credential does not leave the process. */
+  #shown(id: string): string {
+    return this.capabilities.secrets ? id : hashedId(id);
+  }
+
+  /** How long before an instant of `performance.now()` the newest answered probe of the feed was sent, in milliseconds. */
+  #lagAt(at: number): number {
+    return at - (this.#watch?.completeUntil ?? -Infinity);
   }
 
   #checkFeed(): void {
@@ -181,7 +202,7 @@ export class CachedStore extends SessionStoreDecorator {
 
   #forget(id: string, by: 'feed' | 'write'): void {
     this.#reads.void(id);
-    if (this.#records.delete(id)) report(() => ({ type: 'invalidated', id, by }));
+    if (this.#records.delete(id)) report(() => ({ type: 'invalidated', id: this.#shown(id), by }));
   }
 
   #forgetAll(by?: 'write'): void {

@@ -1,4 +1,5 @@
 import type { SessionStoreOperation } from './capabilities.js';
+import { areCallsTraced, traceCall, type SessionStoreOutcome } from './diagnostics.js';
 import { Deadlines, NO_DEADLINE, checkTimeout, type Deadline } from './deadline.js';
 import { NotOpenError, SessionStoreError, isStoreError, isTooLargeError } from './errors.js';
 import { Opening } from './opening.js';
@@ -8,6 +9,8 @@ export abstract class BackendCalls {
   /** The store's word in errors: `redis`, `mongo`, … */
   protected readonly storeName: string;
   readonly #timeout: number;
+  /** Whether its calls reach a backend, and not another store that reports them. */
+  readonly #isReporting: boolean;
   readonly #deadlines: Deadlines;
   readonly #opening = new Opening();
 
@@ -19,6 +22,12 @@ export abstract class BackendCalls {
     this.storeName = name;
     this.#timeout = timeout === NO_DEADLINE ? Infinity : checkTimeout(timeout);
     this.#deadlines = new Deadlines(this.#timeout);
+    this.#isReporting = timeout !== NO_DEADLINE;
+  }
+
+  /** Whether this store reports its calls and sessions: a decorator does not, because the inner store does. */
+  protected get isReporting(): boolean {
+    return this.#isReporting;
   }
 
   /** How long a call to the backend may take, in milliseconds. */
@@ -82,16 +91,20 @@ export abstract class BackendCalls {
   /** The error of a call that timed out. `cause` is the error that delays the call, if one is known. */
   protected late(operation: SessionStoreOperation, deadline?: Deadline, cause?: unknown): SessionStoreError {
     const problem = `timed out after ${this.timeout} ms. ${deadline?.advice ?? this.advice}`;
-    return new SessionStoreError(
-      this.storeName,
-      operation,
-      problem,
-      cause === undefined ? undefined : { cause },
-    );
+    const options = cause === undefined ? undefined : { cause };
+    const error = new SessionStoreError(this.storeName, operation, problem, options);
+    timeouts.add(error);
+    return error;
   }
 
   /** Runs every public method: the one place to count, log or trace the calls of a store. */
-  protected async call<T>(operation: SessionStoreOperation, work: () => T | PromiseLike<T>): Promise<T> {
+  protected call<T>(operation: SessionStoreOperation, work: () => T | PromiseLike<T>): Promise<T> {
+    if (!this.#isReporting || !areCallsTraced()) return this.#call(operation, work);
+    const message = { store: this.storeName, operation };
+    return traceCall(message, () => this.#call(operation, work), outcomeOf);
+  }
+
+  async #call<T>(operation: SessionStoreOperation, work: () => T | PromiseLike<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -113,6 +126,15 @@ export abstract class BackendCalls {
   ): T | PromiseLike<T> {
     return this.#deadlines.run(work, (deadline) => this.late(operation, deadline));
   }
+}
+
+/** The errors of calls that timed out. */
+const timeouts = new WeakSet<Error>();
+
+/** How a call ended that rejected with this error. */
+export function outcomeOf(error: unknown): SessionStoreOutcome {
+  if (timeouts.has(error as Error)) return 'timed out';
+  return isStoreError(error) ? 'failed' : 'invalid';
 }
 
 /**

@@ -16,6 +16,15 @@ export type SessionFeedEvent =
   /** From now on everything is announced. The first event, and the one after each `lost`. */
   | { readonly type: 'live' };
 
+/**
+ * The feed of a store as this process hears it.
+ *
+ * - `live`: every change is announced.
+ * - `lost`: it was interrupted, or has not begun yet.
+ * - `unwatched`: nothing in this process needs it at the moment.
+ */
+export type SessionFeedState = 'live' | 'lost' | 'unwatched';
+
 /** Called with each event. Must not block. Its first error, or rejection, becomes a warning of the process. */
 export type SessionFeedListener = (event: SessionFeedEvent) => void;
 

@@ -1,22 +1,36 @@
-import type { OpenFeed, SessionFeedEvent, SessionFeedListener, SessionWatch } from './feed.js';
+import type {
+  OpenFeed,
+  SessionFeedEvent,
+  SessionFeedListener,
+  SessionFeedState,
+  SessionWatch,
+} from './feed.js';
 import { FeedRun } from './feed-run.js';
+
+/** What a feed says about itself. */
+type FeedTurn = Exclude<SessionFeedEvent, { ids: unknown }>;
 
 /** The feed of one store. It has a source from the first watcher to the last. */
 export class SharedFeed {
   readonly #open: OpenFeed;
   readonly #closed: () => Error;
+  readonly #report: (event: FeedTurn) => void;
   readonly #watchers = new Set<Watcher>();
   #run: FeedRun | undefined;
 
-  /** @param closed makes the error of a watch whose store was closed before it began */
-  constructor(open: OpenFeed, closed: () => Error) {
+  /**
+   * @param closed makes the error of a watch whose store was closed before it began
+   * @param report called when the feed is live, and when it was lost
+   */
+  constructor(open: OpenFeed, closed: () => Error, report: (event: FeedTurn) => void = () => {}) {
     this.#open = open;
     this.#closed = closed;
+    this.#report = report;
   }
 
   /** Resolves once the feed is live; at once if others watch already. Rejects if no source can be opened. */
   async watch(listener: SessionFeedListener): Promise<SessionWatch> {
-    const run = (this.#run ??= new FeedRun(this.#open, (event) => this.#tell(event)));
+    const run = (this.#run ??= new FeedRun(this.#open, (event) => this.#hear(event)));
     const watcher = new Watcher(listener, run, () => this.#remove(watcher));
     this.#watchers.add(watcher);
     try {
@@ -35,6 +49,16 @@ export class SharedFeed {
   close(): void {
     this.#tell({ type: 'lost', reason: 'the store was closed' });
     for (const watcher of this.#watchers) this.#remove(watcher);
+  }
+
+  get state(): SessionFeedState {
+    if (!this.#run) return 'unwatched';
+    return this.#run.isLive ? 'live' : 'lost';
+  }
+
+  #hear(event: SessionFeedEvent): void {
+    if (!('ids' in event)) this.#report(event);
+    this.#tell(event);
   }
 
   #tell(event: SessionFeedEvent): void {

@@ -13,9 +13,17 @@ import {
   exceptIds,
 } from './checks.js';
 import type { Deadline } from './deadline.js';
+import { reportFeed } from './diagnostics.js';
 import { IdInUseError, SessionStoreError } from './errors.js';
-import type { SessionFeedListener, SessionFeedSink, SessionFeedSource, SessionWatch } from './feed.js';
+import type {
+  SessionFeedListener,
+  SessionFeedSink,
+  SessionFeedSource,
+  SessionFeedState,
+  SessionWatch,
+} from './feed.js';
 import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from './limit.js';
+import { probeId } from './probe.js';
 import type {
   SessionChange,
   SessionPage,
@@ -24,6 +32,7 @@ import type {
   SessionRef,
   SessionUpdate,
 } from './record.js';
+import { limitReport, reported, type SessionReport } from './session-reports.js';
 import { SharedFeed } from './shared-feed.js';
 
 const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
@@ -48,6 +57,7 @@ export abstract class SessionStore extends BackendCalls {
   readonly #feed = new SharedFeed(
     (sink) => this.#openFeed(sink),
     () => new SessionStoreError(this.storeName, 'watch', 'the store was closed'),
+    (event) => reportFeed(() => ({ ...event, store: this.storeName })),
   );
 
   /** What this store can do that not every store can. */
@@ -61,6 +71,19 @@ export abstract class SessionStore extends BackendCalls {
    */
   now(): number {
     return Date.now();
+  }
+
+  /** The state of the feed of this store in this process. */
+  get feedState(): SessionFeedState {
+    return this.#feed.state;
+  }
+
+  /**
+   * Ids of which no session exists, at least one in each part of the backend that can fail alone. The same `seed`, of
+   * letters, digits and `-`, gives the same ids. Default: one id.
+   */
+  probeIds(seed: string): readonly string[] {
+    return [probeId(seed)];
   }
 
   protected override closing(): void {
@@ -85,7 +108,7 @@ export abstract class SessionStore extends BackendCalls {
         return from.length === 0 || !(await this.doHaveEnded(from, deadline));
       });
       if (!isAllowed) await this.within('create', (deadline) => this.doDestroy(id, deadline));
-      return isAllowed;
+      return this.#reported(isAllowed, (is) => is && { type: 'created', id, from });
     });
   }
 
@@ -152,9 +175,11 @@ export abstract class SessionStore extends BackendCalls {
     return this.call('rotate', () => {
       checkRef(record);
       checkRotation(presented, secretHash, grace);
-      return this.within('rotate', (deadline) =>
+      const rotating = this.within('rotate', (deadline) =>
         this.doRotate(record, presented, secretHash, grace, deadline),
       );
+      const { id } = record;
+      return this.#reported(rotating, (current) => current === secretHash && { type: 'rotated', id });
     });
   }
 
@@ -165,7 +190,8 @@ export abstract class SessionStore extends BackendCalls {
   destroy(id: string): Promise<boolean> {
     return this.call('destroy', () => {
       checkId(id);
-      return this.within('destroy', (deadline) => this.doDestroy(id, deadline));
+      const destroying = this.within('destroy', (deadline) => this.doDestroy(id, deadline));
+      return this.#reported(destroying, (wasLive) => wasLive && { type: 'destroyed', id });
     });
   }
 
@@ -177,7 +203,8 @@ export abstract class SessionStore extends BackendCalls {
   regenerate(id: string, hint?: unknown): Promise<boolean> {
     return this.call('regenerate', () => {
       checkId(id);
-      return this.within('regenerate', (deadline) => this.doRegenerate(id, deadline, hint));
+      const ending = this.within('regenerate', (deadline) => this.doRegenerate(id, deadline, hint));
+      return this.#reported(ending, (mayHaveSuccessor) => mayHaveSuccessor && { type: 'regenerated', id });
     });
   }
 
@@ -222,7 +249,8 @@ export abstract class SessionStore extends BackendCalls {
   clear(group?: string, except?: Iterable<string>): Promise<number> {
     return this.call('clear', () => {
       if (group !== undefined) checkGroup(group);
-      return this.doClear(group, exceptIds(except));
+      const clearing = this.doClear(group, exceptIds(except));
+      return this.#reported(clearing, (count) => ({ type: 'cleared', group, count }));
     });
   }
 
@@ -242,8 +270,17 @@ export abstract class SessionStore extends BackendCalls {
     return this.call('joinLimited', () => {
       checkRef(record);
       checkLimit(limit);
-      return this.doJoinLimited(record, limit);
+      return this.#reported(this.doJoinLimited(record, limit), (join) => limitReport(record.id, limit, join));
     });
+  }
+
+  #reported<T>(
+    result: T | PromiseLike<T>,
+    reportOf: (value: T) => SessionReport | false | undefined,
+  ): T | PromiseLike<T> {
+    if (!this.isReporting) return result;
+    const by = () => ({ store: this.storeName, hidesIds: !this.capabilities.secrets });
+    return reported(result, by, reportOf);
   }
 
   /**

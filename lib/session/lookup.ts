@@ -1,3 +1,4 @@
+import { reportSession } from '../contract/diagnostics.js';
 import type { SessionRecord } from '../contract/record.js';
 import type { Token } from '../token/token.js';
 import { admissionOf, isValidHash, type Admission } from './admission.js';
@@ -97,9 +98,11 @@ function presentsValid(presented: readonly Token[], record: SessionRecord, now: 
 async function rejectReplaced({ id }: Token, config: SessionConfig): Promise<void> {
   const { store, onReplacedToken, conditions, nameOf } = config;
   if (onReplacedToken === 'destroy') await store.destroy(id);
-  const outcome = onReplacedToken === 'destroy' ? 'its session was destroyed' : 'it was rejected';
+  const outcome = onReplacedToken === 'destroy' ? 'destroyed' : 'rejected';
+  reportSession(() => ({ type: 'replaced token', id, outcome }));
+  const what = outcome === 'destroyed' ? 'its session was destroyed' : 'it was rejected';
   conditions.warnOf(
     id,
-    `session ${nameOf(id)}: a replaced token was presented, and ${outcome}. The token may have been stolen`,
+    `session ${nameOf(id)}: a replaced token was presented, and ${what}. The token may have been stolen`,
   );
 }
