@@ -30,6 +30,7 @@ export type {
 export { FEED_TIMEOUT } from './contract/feed-run.js';
 export * from './contract/checks.js';
 export * from './contract/errors.js';
+export { probeId } from './contract/probe.js';
 export { DEFAULT_TIMEOUT, NO_DEADLINE, type Deadline } from './contract/deadline.js';
 export {
   checkFlag,

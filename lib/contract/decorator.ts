@@ -9,7 +9,7 @@ import type {
 import { checkRecord } from './checks.js';
 import { NO_DEADLINE, type Deadline } from './deadline.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from './limit.js';
-import type { SessionFeedListener, SessionWatch } from './feed.js';
+import type { SessionFeedListener, SessionFeedState, SessionWatch } from './feed.js';
 import type { SessionStoreCapabilities } from './capabilities.js';
 import { SessionStore } from './store.js';
 
@@ -40,6 +40,14 @@ export class SessionStoreDecorator extends SessionStore {
 
   override now(): number {
     return this.store.now();
+  }
+
+  override get feedState(): SessionFeedState {
+    return this.store.feedState;
+  }
+
+  override probeIds(seed: string): readonly string[] {
+    return this.store.probeIds(seed);
   }
 
   protected override connect(): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { documentedRecord, jsonBlockUnder } from '../../../test/docs/stored.js';
-import { fieldsOf, recordOf, removedFields, setFields } from './layout.js';
+import { fieldsOf, idsInShards, Layout, recordOf, removedFields, setFields } from './layout.js';
 
 describe('the fields of a session', () => {
   it('are those that docs/reference/stored-formats.md shows', () => {
@@ -28,6 +28,19 @@ describe('the fields of a session', () => {
     const previous = { hash: 'h', replacedAt: 5, grace: 30_000, since: 4 };
     const fields = pairsIn(fieldsOf({ ...documentedRecord(), previous }).map(String));
     expect(fields['previous']).toBe('5:30000::4:h');
+  });
+});
+
+describe('the ids in shards', () => {
+  it.each([
+    [false, 1],
+    [true, 16],
+  ])('are one for each shard, in order (in a Cluster: %s)', (isCluster, count) => {
+    const layout = new Layout('session:', isCluster);
+    for (let seed = 0; seed < 500; seed++) {
+      const ids = idsInShards(layout, (n) => `probe-${seed}-${n}`);
+      expect(ids.map((id) => layout.shardOf(id))).toEqual(Array.from({ length: count }, (_, at) => at));
+    }
   });
 });
 

@@ -49,6 +49,20 @@ export class Layout {
   }
 }
 
+/** One of the ids `idOf(0)`, `idOf(1)`, … for each shard, in the order of the shards. */
+export function idsInShards(layout: Layout, idOf: (n: number) => string): string[] {
+  const ids: string[] = [];
+  let left = layout.shards.length;
+  for (let n = 0; left > 0; n++) {
+    const id = idOf(n);
+    const shard = layout.shardOf(id);
+    if (ids[shard] !== undefined) continue;
+    ids[shard] = id;
+    left--;
+  }
+  return ids;
+}
+
 /** The key of a session's hash. */
 export function sessionKey(shard: string, id: string): string {
   return `${shard}s:${id}`;

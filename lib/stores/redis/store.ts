@@ -13,6 +13,7 @@ import type {
 import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
+import { probeId } from '../../contract/probe.js';
 import { SessionStore } from '../../contract/store.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
@@ -22,6 +23,7 @@ import { JOIN_LIMITED } from './join.script.js';
 import {
   Layout,
   fieldsOf,
+  idsInShards,
   nameFields,
   noKey,
   recordOf,
@@ -91,6 +93,11 @@ export class RedisStore extends SessionStore {
   /** The time of the server; in a Cluster, of the server with the first shard. */
   override now(): number {
     return this.runner.now();
+  }
+
+  /** One in each shard. */
+  override probeIds(seed: string): readonly string[] {
+    return idsInShards(this.layout, (n) => probeId(`${seed}-${n}`));
   }
 
   protected override get advice(): string {
