@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { MemoryStore } from 'express-session';
-import { CachedStore, EncryptedStore, SessionTooLargeError } from 'nestjs-session-stores/store';
+import { CachedStore, EncryptedStore, SessionTooLargeError, SessionStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { serveApp, tokenOf, type Handler } from '../http/app.js';
 import { aRecord } from '../record.js';
 import { everyStore } from '../stores/every.store.js';
 import { listen } from './heard.js';
+import { namesIn, rowsUnder } from './reference.js';
 
 describe.each(everyStore)('the store %s', (word, make) => {
   it('reports each call, and what happened to sessions', async () => {
@@ -192,5 +193,63 @@ describe('a replaced token', () => {
     expect(heard.sessions.filter(({ type }) => type === 'replaced token')).toEqual([
       { type: 'replaced token', id, outcome },
     ]);
+  });
+});
+
+describe('docs/reference/diagnostics.md', () => {
+  /** The properties of the messages of a channel, by their type. */
+  const documented = (channel: string): Map<string, string[]> =>
+    new Map(
+      rowsUnder(`\`nestjs-session-stores:${channel}\``).map(([type, properties]) => [
+        namesIn(type)[0]!,
+        ['type', ...namesIn(properties)].toSorted(),
+      ]),
+    );
+
+  it('lists the properties of each message', async () => {
+    const heard = listen();
+    const store = new HeldStore();
+    await store.open();
+    await store.watch(() => {});
+    store.loseFeed();
+    const one = aRecord('one', { groups: ['g'] });
+    await store.create(one);
+    await store.rotate(one, 'secretHash', 'second', 0);
+    await store.regenerate('one');
+    for (const id of ['two', 'three']) await store.create(aRecord(id));
+    for (const id of ['two', 'three'])
+      await store.joinLimited({ id }, { group: 'g', max: 1, whenFull: 'end-oldest' });
+    await store.destroy('three');
+    await store.clear();
+    await store.close();
+    const app = await serveApp({
+      '/login': (session) => void (session['user'] = 'ada'),
+      '/rotate': (session) => session.rotate({ grace: 0 }),
+    });
+    const browser = app.browser();
+    await browser.get('/login');
+    const thief = browser.clone();
+    await browser.get('/rotate');
+    await thief.get('/login');
+
+    const properties = (messages: readonly { type: string }[]): Map<string, string[]> =>
+      new Map(messages.map((message) => [message.type, Object.keys(message).toSorted()]));
+    expect(properties(heard.sessions)).toEqual(documented('session'));
+    expect(properties(heard.feeds)).toEqual(documented('feed'));
+  });
+
+  it('lists the properties of a call, and every operation', async () => {
+    const heard = listen();
+    await expect(new ClusterStore().read('\ud800')).rejects.toThrow(TypeError);
+    const rows = rowsUnder('`nestjs-session-stores:store`');
+    const cells = new Map(rows.map(([name, , means]) => [namesIn(name)[0]!, namesIn(means)]));
+    const [call] = heard.calls;
+    expect([...cells.keys()].slice(0, 5).toSorted()).toEqual(Object.keys(call!).toSorted());
+    const members = Object.entries(Object.getOwnPropertyDescriptors(SessionStore.prototype));
+    const methods = members.filter(([, { value }]) => typeof value === 'function').map(([name]) => name);
+    const operations = cells.get('operation')!;
+    const others = ['constructor', 'now', 'probeIds', 'closing', 'checkWatch'];
+    const calls = methods.filter((name) => !/^do[A-Z]/.test(name) && !others.includes(name));
+    expect(operations.toSorted()).toEqual([...calls, 'open', 'close'].toSorted());
   });
 });

@@ -1,0 +1,1 @@
+export { instrumentSessions, type SessionInstrumentationOptions } from './instrument.js';
