@@ -21,6 +21,8 @@ export default {
     '../lib/express/index.ts',
     '../lib/sockets/index.ts',
     '../lib/graphql/index.ts',
+    '../lib/health/index.ts',
+    '../lib/opentelemetry/index.ts',
     '../lib/store.ts',
     '../lib/stores/*/index.ts',
     '../lib/laws/index.ts',

@@ -42,6 +42,8 @@ const ROOMS: Record<string, readonly string[]> = {
   sockets: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // For the tests of apps: a store in memory, and logins on a Nest app.
   testing: ['contract', 'cookie', 'token', 'session', 'nest', 'stores/cluster'],
+  health: ['contract', 'session'],
+  opentelemetry: ['contract', 'cache'],
   graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // For what goes around any store and ships with this package.
   decorators: ['contract'],
@@ -211,6 +213,21 @@ describe('the imports between rooms', () => {
         (one) => drivers.includes(one) || /^(@nestjs|rxjs|reflect)/.test(one),
       ),
     ).toEqual([]);
+  });
+
+  it('only ./health loads @nestjs/terminus, and only ./opentelemetry the API of OpenTelemetry', () => {
+    const optional: [string, RegExp][] = [
+      ['health', /^@nestjs\/terminus/],
+      ['opentelemetry', /^@opentelemetry\//],
+    ];
+    for (const [room, name] of optional) {
+      const loading = sources.filter((file) => importsOf(file).some(({ specifier }) => name.test(specifier)));
+      expect(loading.map(roomOf).filter((one) => one !== room)).toEqual([]);
+      expect(
+        [...loadedBy(`lib/${room}/index.ts`)].some((one) => name.test(one)),
+        room,
+      ).toBe(true);
+    }
   });
 
   it('./graphql loads graphql alone of its packages, and nothing of gateways', () => {

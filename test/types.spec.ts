@@ -150,6 +150,8 @@ const OPTIONS: Record<string, string[]> = {
   '/express': ['ExpressSessionOptions', 'ToExpressStoreOptions', 'ExpressStoreOptions'],
   '/sockets': ['SocketSessionOptions'],
   '/graphql': ['SubscriptionSessionOptions'],
+  '/health': ['SessionReadinessOptions'],
+  '/opentelemetry': ['SessionInstrumentationOptions'],
   '/store': ['CachedStoreOptions', 'EncryptedStoreOptions', 'SessionEncryptOptions', 'SessionPageOptions'],
   '/stores/cluster': ['ClusterStoreOptions', 'ServeSessionsOptions', 'SessionServing'],
   '/stores/redis': ['RedisStoreOptions', "RedisStoreOptions['cluster'] & object"],
