@@ -132,6 +132,30 @@ describe('a decorator', () => {
   });
 });
 
+it('nothing is reported, or looked up for a report, while nothing listens', async () => {
+  let lookups = 0;
+  class CountingStore extends ClusterStore {
+    override get capabilities() {
+      lookups++;
+      return super.capabilities;
+    }
+  }
+  const store = new CountingStore({ name: randomUUID() });
+  const work = async (): Promise<number> => {
+    lookups = 0;
+    await store.create(aRecord('k'));
+    await store.destroy('k');
+    await store.clear();
+    return lookups;
+  };
+  await store.open();
+  expect(await work()).toBe(0);
+  listen();
+  await store.create(aRecord('other'));
+  expect(lookups).toBeGreaterThan(0);
+  await store.close();
+});
+
 describe('an id', () => {
   it('that is a credential, as in an express-session store, is its SHA-256', async () => {
     const heard = listen();

@@ -16,6 +16,8 @@ const IMPORTS = `
 import type { CookieIdentityOptions, HeaderIdentityOptions, Session, SessionIdentity, SessionModule, SessionService } from 'nestjs-session-stores';
 import type { ExpressSessionOptions, ExpressStoreOptions, ToExpressStoreOptions } from 'nestjs-session-stores/express';
 import type { SubscriptionSessionOptions } from 'nestjs-session-stores/graphql';
+import type { SessionReadinessOptions } from 'nestjs-session-stores/health';
+import type { SessionInstrumentationOptions } from 'nestjs-session-stores/opentelemetry';
 import type { SocketSessionOptions } from 'nestjs-session-stores/sockets';
 import type { ClusterStoreOptions, ServeSessionsOptions } from 'nestjs-session-stores/stores/cluster';
 import type { HazelcastStoreOptions, ReplicaMap } from 'nestjs-session-stores/stores/hazelcast';
@@ -84,6 +86,18 @@ const PLACES: Omit<Documented, 'name'>[] = [
     page: 'reference/testing.md',
     title: 'Options of `MemoryStore`',
     type: 'MemoryStoreOptions',
+    has: OPTION,
+  },
+  {
+    page: 'reference/diagnostics.md',
+    title: 'Options of `instrumentSessions()`',
+    type: 'SessionInstrumentationOptions',
+    has: OPTION,
+  },
+  {
+    page: 'guide/health.md',
+    title: 'Options of `readiness()`',
+    type: 'SessionReadinessOptions',
     has: OPTION,
   },
   { page: 'stores/cluster.md', title: 'Options', type: 'ClusterStoreOptions', has: OPTION },
