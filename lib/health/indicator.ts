@@ -45,7 +45,7 @@ export class SessionHealthIndicator {
    * requests are slower, and not wrong. Ends within the store's `timeout`, with `write` within two of them. Parallel
    * calls share their probes. The reason of an outage is logged once.
    *
-   * Throws a `TypeError` for invalid options.
+   * Rejects with a `TypeError` for invalid options.
    */
   async readiness<const Key extends string>(
     key: Key,
