@@ -37,4 +37,5 @@ export type SessionStoreOperation =
   | 'count'
   | 'clear'
   | 'joinLimited'
-  | 'watch';
+  | 'watch'
+  | 'examine';

@@ -8,6 +8,7 @@ import type {
 } from './record.js';
 import { checkRecord } from './checks.js';
 import { NO_DEADLINE, type Deadline } from './deadline.js';
+import { EXAMINE, type Finding, type SessionExamination } from './examination.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from './limit.js';
 import type { SessionFeedListener, SessionFeedState, SessionWatch } from './feed.js';
 import type { SessionStoreCapabilities } from './capabilities.js';
@@ -77,6 +78,10 @@ export class SessionStoreDecorator extends SessionStore {
       this.checkWatch(listener);
       return this.store.watch(listener);
     });
+  }
+
+  override [EXAMINE](examination: SessionExamination): AsyncIterable<Finding> {
+    return this.store[EXAMINE](examination);
   }
 
   /** Unlike in other stores, resolves as `create` does: the inner store rejects an id in use. */

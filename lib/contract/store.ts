@@ -15,6 +15,7 @@ import {
 import type { Deadline } from './deadline.js';
 import { reportFeed } from './diagnostics.js';
 import { IdInUseError, SessionStoreError } from './errors.js';
+import { EXAMINE, unexamined, type Finding, type SessionExamination } from './examination.js';
 import type {
   SessionFeedListener,
   SessionFeedSink,
@@ -294,6 +295,14 @@ export abstract class SessionStore extends BackendCalls {
       this.checkWatch(listener);
       return this.#feed.watch(listener);
     });
+  }
+
+  /**
+   * Examines the backend, for the command `doctor`. Works whether the store is open or not, and neither opens nor closes
+   * it. What it writes, it removes, also if it fails or is ended early. Default: it cannot be examined.
+   */
+  [EXAMINE](_examination: SessionExamination): AsyncIterable<Finding> {
+    return unexamined(this.storeName);
   }
 
   /** Throws for a listener that is not a function, and if the store has no feed. */
