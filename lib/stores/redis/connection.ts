@@ -102,6 +102,18 @@ export class RedisConnection {
     return this.spelling === 'upper' ? response : response.then((reply) => flat(operation, reply));
   }
 
+  /** The servers that accept writes, each with a way to send it a command without a key. */
+  primaries(
+    operation: string,
+  ): { name: string; send: (name: string, ...args: Arguments) => Promise<unknown> }[] {
+    const connection = this.for(operation);
+    const nodes = isCluster(connection) ? connection.nodes('master') : [connection];
+    return nodes.map((node) => ({
+      name: isCluster(connection) ? `${node.options.host}:${node.options.port}` : 'The server',
+      send: (name, ...args) => node.call(name, args),
+    }));
+  }
+
   /** Subscribes to channels. Resolves to a function that ends the subscription. */
   subscribe(operation: string, channels: readonly string[], subscriber: Subscriber): Promise<() => void> {
     return subscribe(this.for(operation), channels, subscriber);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Deadline } from '../../contract/deadline.js';
-import { SessionStoreError, tooLarge } from '../../contract/errors.js';
+import { SessionStoreError, isStoreError, tooLarge } from '../../contract/errors.js';
+import { EXAMINE, type Finding } from '../../contract/examination.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
 import type {
   SessionChange,
@@ -18,6 +19,7 @@ import { SessionStore } from '../../contract/store.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';
+import { examineRedis } from './examination.js';
 import { RedisFeed } from './feed.js';
 import { JOIN_LIMITED } from './join.script.js';
 import {
@@ -64,6 +66,7 @@ const ADVICE = Object.fromEntries(
  * acts as a whole, and not at all after its deadline.
  */
 export class RedisStore extends SessionStore {
+  readonly #options: RedisStoreOptions;
   readonly #connection: RedisConnection;
   private readonly layout: Layout;
   private readonly runner: ScriptRunner;
@@ -77,6 +80,7 @@ export class RedisStore extends SessionStore {
     super('redis', timeout);
     checkNoOthers('RedisStore', others, 'client, url, redisOptions, cluster, prefix, timeout', ADVICE);
     checkPrefix(prefix);
+    this.#options = options;
     this.#connection = new RedisConnection({ client, url, redisOptions, cluster }, this.timeout);
     this.layout = new Layout(prefix, this.#connection.isCluster);
     this.runner = new ScriptRunner(this.#connection, this.layout, (operation, deadline) =>
@@ -230,12 +234,33 @@ export class RedisStore extends SessionStore {
     return new RedisFeed(this.runner, this.layout, sink, inTime).open(this.#connection);
   }
 
+  override [EXAMINE](): AsyncIterable<Finding> {
+    const { prefix = 'session:', timeout: _, ...options } = this.#options;
+    return examineRedis({
+      options,
+      prefix,
+      timeout: this.timeout,
+      storeOf: (other) => new RedisStore({ ...this.#options, prefix: other }),
+      step: async (connection, operation, work) => {
+        try {
+          return await this.within(operation, work);
+        } catch (error) {
+          throw isStoreError(error) ? error : this.failureOn(connection, operation, error);
+        }
+      },
+    });
+  }
+
   protected override late(operation: SessionStoreOperation, deadline?: Deadline): SessionStoreError {
     return super.late(operation, deadline, this.#connection.trouble);
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
-    const { problem, cause } = this.#connection.explain(operation, error);
+    return this.failureOn(this.#connection, operation, error);
+  }
+
+  private failureOn(connection: RedisConnection, operation: SessionStoreOperation, error: unknown): Error {
+    const { problem, cause } = connection.explain(operation, error);
     if (problem === SILENT) return this.late(operation);
     // Redis calls a value above its limit a mistake in the protocol.
     if (/invalid bulk length/.test((error as Error).message)) {
