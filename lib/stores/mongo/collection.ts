@@ -13,10 +13,7 @@ export interface Place {
  * program. What the user may not list is not checked.
  */
 export async function checkCollection(place: Place): Promise<void> {
-  const [collection] = await listed<Collection>(place, {
-    listCollections: 1,
-    filter: { name: place.collection },
-  });
+  const [collection] = await listed<Collection>(place, LISTING.collection(place));
   if (!collection) return;
   const problem = problemOf(collection);
   if (problem) reject(`the collection ${problem}`);
@@ -29,8 +26,25 @@ export async function checkCollection(place: Place): Promise<void> {
 
 /** The indexes of a collection; none if the user may not list them. */
 export function indexesOf(place: Place): Promise<IndexDescription[]> {
-  return listed<IndexDescription>(place, { listIndexes: place.collection });
+  return listed<IndexDescription>(place, LISTING.indexes(place));
 }
+
+/** The collection and its indexes. Rejects if the user may not list them. */
+export async function description(
+  place: Place,
+): Promise<{ exists: boolean; problem: string | undefined; indexes: IndexDescription[] }> {
+  const [collection] = await listing<Collection>(place, LISTING.collection(place));
+  const problem = collection && problemOf(collection);
+  // A view has none.
+  const indexes = problem === undefined ? await listing<IndexDescription>(place, LISTING.indexes(place)) : [];
+  return { exists: collection !== undefined, problem, indexes };
+}
+
+/** The commands that list a collection and its indexes. */
+const LISTING = {
+  collection: ({ collection }: Place) => ({ listCollections: 1, filter: { name: collection } }),
+  indexes: ({ collection }: Place) => ({ listIndexes: collection }),
+};
 
 /** How to get rid of indexes that are in the way. */
 export function dropping({ collection }: Place, names: string[]): string {
@@ -63,12 +77,22 @@ function problemOf({ type, options = {} }: Collection): string | undefined {
 const CHOOSE = 'Choose another `collection`';
 
 /** The descriptions that a listing command returns; none without the right to list, or a collection. */
-async function listed<T>({ send }: Place, command: Response): Promise<T[]> {
+async function listed<T>(place: Place, command: Response): Promise<T[]> {
+  try {
+    return await listing(place, command);
+  } catch (error) {
+    if (codeOf(error) === 'Unauthorized') return [];
+    throw error;
+  }
+}
+
+/** The descriptions that a listing command returns; none without a collection. */
+async function listing<T>({ send }: Place, command: Response): Promise<T[]> {
   try {
     const { cursor } = (await send(command)) as { cursor: { firstBatch: T[] } };
     return cursor.firstBatch;
   } catch (error) {
-    if (['Unauthorized', 'NamespaceNotFound'].includes(codeOf(error)!)) return [];
+    if (codeOf(error) === 'NamespaceNotFound') return [];
     throw error;
   }
 }

@@ -53,6 +53,11 @@ export class MongoConnection {
     return host === undefined ? 'the default connection of mongoose' : `${host}:${port}`;
   }
 
+  /** The name of the database. Call `open` first. */
+  get database(): string {
+    return this.databaseFor('examine').databaseName;
+  }
+
   /** Opens our own connection, or waits for the given one. */
   async open(): Promise<void> {
     const { connection, uri } = this.options;

@@ -22,7 +22,7 @@ export const BY_ID = 'nestjsSession_ids';
  * nothing and are never removed. No index that starts with `expiresAt` is used for counting, paging or clearing: a session whose expiry moves
  * meanwhile would change its place, and be counted twice or missed.
  */
-const INDEXES: Index[] = [
+export const INDEXES: readonly Index[] = [
   {
     name: 'nestjsSession_expired',
     key: { expiresAt: 1 },
@@ -84,13 +84,16 @@ async function check(setUp: SetUp, error: unknown): Promise<void> {
 /** Rejects with the names of the indexes that are in the way of ours. */
 async function nameConflicts(setUp: SetUp, error: unknown): Promise<void> {
   const existing = await indexesOf(setUp);
-  const names = existing
-    .filter((index) => INDEXES.some((ours) => conflict(ours, index)))
-    .map(({ name }) => name);
+  const names = conflictsIn(existing);
   if (names.length === 0) return;
   const shown = names.map((name) => `"${name}"`).join(', ');
   const problem = `an index has the name or the keys of one that the store creates: ${shown}. ${dropping(setUp, names)}`;
   rejectOpen(setUp, problem, error);
+}
+
+/** The names of the indexes that are in the way of ours. */
+export function conflictsIn(existing: readonly Index[]): string[] {
+  return existing.filter((index) => INDEXES.some((ours) => conflict(ours, index))).map(({ name }) => name);
 }
 
 /** Whether MongoDB does not create one index because of the other. */

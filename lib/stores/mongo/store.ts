@@ -9,6 +9,7 @@ import type {
   SessionUpdate,
 } from '../../contract/record.js';
 import { isStoreError } from '../../contract/errors.js';
+import { EXAMINE, type Finding } from '../../contract/examination.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
@@ -21,6 +22,7 @@ import { MongoConnection, type MongoConnectionOptions, type Send } from './conne
 import { checkCollection, codeOf } from './collection.js';
 import { Commands } from './commands.js';
 import { MARK, documentOf, type SessionDocument } from './document.js';
+import { examineMongo } from './examination.js';
 import { failed, isIdInUse, mayBeOfOne } from './errors.js';
 import { feedOf, openFeed } from './feed.js';
 import { between } from './filters.js';
@@ -61,6 +63,7 @@ const ADVICE = {
  * write to one is one command. It acts as a whole, and not at all after its deadline.
  */
 export class MongoStore extends SessionStore {
+  readonly #options: MongoConnectionOptions;
   readonly #connection: MongoConnection;
   private readonly collection: string;
   private readonly commands: Commands;
@@ -87,7 +90,8 @@ export class MongoStore extends SessionStore {
     checkName(collection);
     this.collection = collection;
     this.commands = new Commands(collection);
-    this.#connection = new MongoConnection({ connection, uri, options: driver }, this.timeout);
+    this.#options = { connection, uri, options: driver };
+    this.#connection = new MongoConnection(this.#options, this.timeout);
     this.calls = new Calls(this.#connection, this.commands, this.clock, (operation, work) =>
       this.within(operation, work),
     );
@@ -230,6 +234,15 @@ export class MongoStore extends SessionStore {
 
   protected override doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
     return openFeed({ connection: this.#connection, commands: this.commands }, sink, deadline);
+  }
+
+  override [EXAMINE](): AsyncIterable<Finding> {
+    return examineMongo({
+      options: this.#options,
+      collection: this.collection,
+      timeout: this.timeout,
+      within: async (operation, work) => this.within(operation, work),
+    });
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
