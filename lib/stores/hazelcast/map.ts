@@ -67,6 +67,16 @@ export class JsonMap {
     return time > 0 ? time : undefined;
   }
 
+  /**
+   * The lifetimes that the map gives an entry without its own, in milliseconds; `Infinity` for none. Adds such an entry,
+   * which stays until it is deleted.
+   */
+  async defaultLifetimes(key: string): Promise<{ ttl: number; idle: number }> {
+    await this.map.set(key, json('{}'));
+    const { ttl, maxIdle } = Object(await this.map.getEntryView(key)) as Record<string, Duration>;
+    return { ttl: lifetimeIn(ttl), idle: lifetimeIn(maxIdle) };
+  }
+
   /** Removes an entry if its text is `from`. Resolves to whether it was. */
   async removeSame(key: string, from: string): Promise<boolean> {
     return this.map.remove(key, json(from)) as unknown as Promise<boolean>;
@@ -125,6 +135,17 @@ export class JsonMap {
 
 export type Predicate = ReturnType<typeof Predicates.and>;
 type Aggregator = ReturnType<typeof Aggregators.count>;
+
+/** The client's `Long`; `undefined` if the member does not say. */
+type Duration = { toNumber(): number } | undefined;
+
+/** Above it, a duration means no limit: members count lifetimes in 32 bits of seconds. */
+const NO_LIMIT = (2 ** 31 - 1) * 1000;
+
+function lifetimeIn(duration: Duration): number {
+  const milliseconds = duration?.toNumber() ?? 0;
+  return milliseconds > 0 && milliseconds < NO_LIMIT ? milliseconds : Infinity;
+}
 
 /** The text of a value. A client may return it parsed; serialized again, it is the text that was written. */
 export function textOf(value: unknown): string | undefined {

@@ -1,5 +1,6 @@
 import { Deadlines, type Deadline } from '../../contract/deadline.js';
 import { isStoreError } from '../../contract/errors.js';
+import { EXAMINE, type Finding, type SessionExamination } from '../../contract/examination.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type {
@@ -19,6 +20,7 @@ import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOpti
 import { Endings } from './endings.js';
 import { Envelopes, isLive } from './envelope.js';
 import { failed } from './errors.js';
+import { examineHazelcast } from './examination.js';
 import { openFeed } from './feed.js';
 import { SessionLists, addIndexes } from './lists.js';
 import { JsonMap } from './map.js';
@@ -63,6 +65,7 @@ const ADVICE = {
  * was read.
  */
 export class HazelcastStore extends SessionStore {
+  readonly #options: HazelcastConnectionOptions;
   readonly #connection: HazelcastConnection;
   private readonly mapNames: string[];
   private readonly envelopes: Envelopes;
@@ -96,7 +99,8 @@ export class HazelcastStore extends SessionStore {
     checkPrefix(prefix);
     const [, ...replicas] = maps;
     this.mapNames = namesOf(maps);
-    this.#connection = new HazelcastConnection({ client, config }, this.mapNames, this.timeout, () => {
+    this.#options = { client, config };
+    this.#connection = new HazelcastConnection(this.#options, this.mapNames, this.timeout, () => {
       this.isIndexed = false;
     });
     const envelopes = new Envelopes(prefix);
@@ -224,6 +228,13 @@ export class HazelcastStore extends SessionStore {
   protected override async doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
     const { sessions } = this.begin('watch', deadline);
     return openFeed(this.#connection.opened, sessions, this.envelopes, sink);
+  }
+
+  override [EXAMINE](examination: SessionExamination): AsyncIterable<Finding> {
+    const { mapNames, timeout } = this;
+    const step = <T>(operation: SessionStoreOperation, work: () => Promise<T>): Promise<T> =>
+      this.call(operation, () => this.within(operation, work));
+    return examineHazelcast({ options: this.#options, mapNames, timeout, step }, examination);
   }
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
