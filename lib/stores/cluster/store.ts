@@ -2,6 +2,7 @@ import * as clusterModule from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, NotOpenError } from '../../contract/errors.js';
+import { EXAMINE, type Finding } from '../../contract/examination.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from '../../contract/limit.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
@@ -16,6 +17,7 @@ import type {
 import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
 import { RemoteSessions } from './channel.js';
+import { examineCluster } from './examination.js';
 import type { Durability } from './journal/file.js';
 import { checkKeeping, type Keeping } from './keeping.js';
 import { pm2Instance } from './pm2.js';
@@ -102,6 +104,11 @@ export class ClusterStore extends SessionStore {
     if (sessions instanceof RemoteSessions) sessions.close();
     const opened = await opening?.catch(() => undefined);
     if (opened) await closeSessions(this.name);
+  }
+
+  override async *[EXAMINE](): AsyncGenerator<Finding, void, undefined> {
+    const isWorker = !cluster.isPrimary && pm2Instance(process.env) === undefined;
+    yield* examineCluster(this.keeping, isWorker);
   }
 
   private async openHere(): Promise<void> {

@@ -1,5 +1,6 @@
 import type expressSession from 'express-session';
 import { SessionStoreError } from '../../contract/errors.js';
+import { EXAMINE, type Finding } from '../../contract/examination.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import {
   applyChange,
@@ -16,6 +17,7 @@ import type { SessionStoreCapabilities, SessionStoreOperation } from '../../cont
 import { SessionStore } from '../../contract/store.js';
 import { isExpressStore } from '../../contract/shapes.js';
 import { expiryOf, type ExpressSessionJson } from './cookie.js';
+import { examineExpress } from './examination.js';
 import { isKept, recordOf, sessionOf, type Kept } from './session.js';
 
 /** The options of `fromExpressStore`. */
@@ -189,6 +191,10 @@ class ExpressStore extends SessionStore {
     const ids = [...all.keys()].filter((id) => !except.has(id));
     for (const id of ids) await this.within('clear', () => this.doDestroy(id));
     return ids.length;
+  }
+
+  override async *[EXAMINE](): AsyncGenerator<Finding, void, undefined> {
+    yield* examineExpress(this.storeName.replace('express:', ''), this.#store);
   }
 
   protected override failure(operation: SessionStoreOperation, cause: unknown): Error {
