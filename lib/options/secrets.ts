@@ -3,7 +3,7 @@ import type { SessionLogger } from '../session/logger.js';
 import type { SigningSecret } from '../token/signer.js';
 
 /** A shorter secret causes a warning in production. In characters or bytes. */
-const SHORTEST_SECRET = 32;
+export const SHORTEST_SECRET = 32;
 
 /** Checks the option `secret`. Throws a `TypeError` that says what to write instead. Warns of a short one in production. */
 export function checkSecrets(secret: unknown, logger: SessionLogger): SigningSecret[] {
@@ -34,7 +34,12 @@ export function checkSecrets(secret: unknown, logger: SessionLogger): SigningSec
 }
 
 function isShort(secret: SigningSecret): boolean {
+  return lengthOf(secret) < SHORTEST_SECRET;
+}
+
+/** How many characters or bytes a secret has; 0 if it does not say. */
+export function lengthOf(secret: SigningSecret): number {
   const length =
     'length' in Object(secret) ? (secret as string).length : (secret as KeyObject).symmetricKeySize;
-  return (length ?? 0) < SHORTEST_SECRET;
+  return length ?? 0;
 }
