@@ -45,6 +45,8 @@ const ROOMS: Record<string, readonly string[]> = {
   health: ['contract', 'session'],
   opentelemetry: ['contract', 'cache'],
   graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
+  // No store: each examines its own backend.
+  doctor: ['contract', 'cookie', 'token', 'session', 'options'],
   // For what goes around any store and ships with this package.
   decorators: ['contract'],
 };

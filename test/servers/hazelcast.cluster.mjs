@@ -8,11 +8,11 @@ import { Server } from './server.mjs';
 /**
  * Starts a cluster with a unique name, and waits until its members have found each other.
  *
- * @param {{ members?: 1 | 2, heap?: string, eventThreads?: number }} [options] `heap` in the format of Java's -Xmx. The
- *   default holds some 100 000 small sessions.
+ * @param {{ members?: 1 | 2, heap?: string, eventThreads?: number, maps?: object }} [options] `heap` in the format of
+ *   Java's -Xmx. The default holds some 100 000 small sessions. `maps` are the configurations of maps by their names
  * @returns {Promise<{ clusterName: string, addresses: string[], members: Server[], stop(): Promise<void> }>}
  */
-export async function startHazelcast({ members: count = 1, heap = '256m', eventThreads = 1 } = {}) {
+export async function startHazelcast({ members: count = 1, heap = '256m', eventThreads = 1, maps } = {}) {
   const clusterName = `sessions-${crypto.randomUUID()}`;
   const program = await hazelcastProgram();
   for (let attempt = 1; ; attempt++) {
@@ -23,7 +23,7 @@ export async function startHazelcast({ members: count = 1, heap = '256m', eventT
       program,
       args: ({ port, folder }) => memberArgs(port, folder, heap, eventThreads),
       url: (port) => `127.0.0.1:${port}`,
-      files: (port) => ({ 'hazelcast.yaml': memberConfig(clusterName, port, addresses) }),
+      files: (port) => ({ 'hazelcast.yaml': memberConfig(clusterName, port, addresses, maps) }),
     };
     const members = [];
     const stop = async () => void (await Promise.all(members.map((member) => member.stop())));
@@ -97,7 +97,7 @@ function memberArgs(port, folder, heap, eventThreads) {
 }
 
 /** JSON is YAML. */
-function memberConfig(clusterName, port, addresses) {
+function memberConfig(clusterName, port, addresses, maps) {
   return JSON.stringify({
     hazelcast: {
       'cluster-name': clusterName,
@@ -113,7 +113,7 @@ function memberConfig(clusterName, port, addresses) {
       jet: { enabled: false },
       metrics: { enabled: false },
       // The fallback for a write without its own lifetime, so that specs can detect one.
-      map: { default: { 'backup-count': 1, 'time-to-live-seconds': 86_400 } },
+      map: { default: { 'backup-count': 1, 'time-to-live-seconds': 86_400 }, ...maps },
     },
   });
 }

@@ -1,0 +1,20 @@
+/** What an examination of the options is about, and of the examination itself. */
+export const SUBJECTS = {
+  options: 'Options',
+  secret: 'Option secret',
+  store: 'Option store',
+  secure: 'Cookie Secure',
+  prefix: 'Cookie prefix',
+  sameSite: 'Cookie SameSite',
+  httpOnly: 'Cookie HttpOnly',
+  header: 'Token in a header',
+  idle: 'Idle timeout',
+  absolute: 'Absolute timeout',
+  limit: 'Sessions per user',
+  client: 'Option client',
+  outage: 'Option onStoreError',
+  caching: 'Option noStore',
+  ids: 'Option genid',
+  memberConfig: 'Hazelcast member configuration',
+  backend: 'Store',
+} as const;
