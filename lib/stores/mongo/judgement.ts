@@ -100,7 +100,7 @@ export function judgeFeed({ setName }: Response, actions: ReadonlySet<string> | 
   return atRisk(
     SUBJECTS.feed,
     'The user lacks the action changeStream on the collection.',
-    'There is no feed: the option cache cannot be used, and open sockets and streams notice the end of their session only when it is read again.',
+    'There is no feed: the option cache cannot be used, and open sockets and streams close only at the next recheck, every 30 seconds by default.',
     'Give the user the role readWrite on the database.',
   );
 }

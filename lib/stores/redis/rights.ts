@@ -94,7 +94,7 @@ function withoutFeed(reason: string): Finding {
   return atRisk(
     SUBJECTS.feed,
     `There is no feed: ${reason}`,
-    'The option cache cannot be used, and open sockets and streams notice the end of their session only when it is read again.',
+    'The option cache cannot be used, and open sockets and streams close only at the next recheck, every 30 seconds by default.',
     'Allow the user PUBLISH, SUBSCRIBE and the channels of the store, with ACL SETUSER: +publish +subscribe and & with the prefix and *.',
   );
 }
