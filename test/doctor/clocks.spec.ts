@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Finding } from 'nestjs-session-stores/doctor';
-import { expect, inject, it } from 'vitest';
+import { expect, inject, it, onTestFinished } from 'vitest';
 
 const CLOCKS = ['Redis clock', 'MongoDB clock', 'Hazelcast clock', 'Hazelcast clock'];
 
@@ -17,6 +17,7 @@ async function clocksSeenBy(moved: number): Promise<Finding[]> {
   };
   const args = [String(moved), JSON.stringify(options)];
   const child = fork(join(import.meta.dirname, 'moved.process.mjs'), args, { execArgv: [] });
+  onTestFinished(() => void child.kill('SIGKILL'));
   const gone = once(child, 'exit');
   const [findings] = (await once(child, 'message')) as [Finding[]];
   // It ends by itself: no connection stays open.
