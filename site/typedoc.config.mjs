@@ -27,6 +27,7 @@ export default {
     '../lib/stores/*/index.ts',
     '../lib/laws/index.ts',
     '../lib/testing/index.ts',
+    '../lib/doctor/index.ts',
   ],
   out: 'api',
   readme: 'none',

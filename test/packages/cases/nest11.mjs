@@ -85,7 +85,7 @@ export async function runJest(project, ...args) {
 const servesFrom = (folder) => async (project) => {
   await project.serve([`${folder}/main.js`], visit);
   const { stdout } = await project.runNode(`${folder}/every.subpath.js`);
-  assert.deepEqual(JSON.parse(stdout), [true, true, 'function', 'function', 'function']);
+  assert.deepEqual(JSON.parse(stdout), [true, true, 'function', 'function', 'function', 'object']);
 };
 
 export const nest11 = {

@@ -69,7 +69,7 @@ export async function runVitest(project) {
 
 async function loadsEverySubpath(project) {
   const { stdout } = await project.runNode('dist/every.subpath.js');
-  assert.deepEqual(JSON.parse(stdout), [true, true, 'function', 'function', 'function']);
+  assert.deepEqual(JSON.parse(stdout), [true, true, 'function', 'function', 'function', 'object']);
 }
 
 export const nest12 = {

@@ -1,3 +1,4 @@
+import { examine } from 'nestjs-session-stores/doctor';
 import session from 'nestjs-session-stores/express';
 import { sessionStoreLaws } from 'nestjs-session-stores/laws';
 import { SessionStoreDecorator } from 'nestjs-session-stores/store';
@@ -12,6 +13,7 @@ const cache = new Cache(store);
 const handler: (...args: never[]) => void = session({ secret: 'a secret', store });
 const memory: session.Store = new session.MemoryStore();
 const kept = fromExpressStore(memory);
+const findings = examine({ store });
 console.log(
   JSON.stringify([
     names.length > 0,
@@ -19,5 +21,6 @@ console.log(
     typeof handler,
     typeof kept.read,
     typeof loginAs,
+    typeof findings,
   ]),
 );
