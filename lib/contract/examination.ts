@@ -63,7 +63,7 @@ export function clockFinding(subject: string, ahead: number, name = 'The server'
   return atRisk(
     subject,
     `The clock of this host is ${Math.round(apart / 1000)} s ${ahead < 0 ? 'ahead of' : 'behind'} the clock of ${lowerFirst(name)}.`,
-    'Sessions expire by the clock of the store. What the app compares with its own clock is wrong by the difference, such as how long ago a user logged in. A failover to a server with another clock ends sessions early or late.',
+    'Sessions expire by the clock of the store. Comparisons of the app with its own clock, such as how long ago a user logged in, are wrong by the difference. A failover to a server with another clock ends sessions early or late.',
     'Synchronize the clocks of both hosts, for example with NTP.',
   );
 }

@@ -45,7 +45,7 @@ function judgeSecure(name: string, plain: CookieAttributes): Finding {
   return atRisk(
     SUBJECTS.secure,
     `The cookie ${name} is not always Secure.`,
-    'The token is sent over plain HTTP if the app is reached without TLS, or does not trust the proxy that ends it. Whoever reads the traffic has the session (ASVS 3.3.1).',
+    'The token is sent over plain HTTP if the app is reached without TLS, or does not trust the proxy that ends it. An attacker who reads the traffic has the session (ASVS 3.3.1).',
     "Set cookie: { secure: true }, and Express's trust proxy or Fastify's trustProxy.",
   );
 }

@@ -85,6 +85,18 @@ describe('a Redis with an append-only file, without eviction and replicas', () =
     expect(findings.with('ok')).toContain('Redis rights');
   });
 
+  it('is examined by the options of a client of the app, which stays as it is', async () => {
+    const client = new Redis(server.url);
+    try {
+      const findings = await examined({ store: storeOf({ url: undefined, client }) });
+      expect(findings.risks).toEqual([]);
+      expect(findings.of('Redis rights').outcome).toBe('ok');
+      expect(client.status).toBe('ready');
+    } finally {
+      client.disconnect();
+    }
+  });
+
   it('leaves no key when the examination is ended early', async () => {
     for await (const { subject } of examine({ store: storeOf() })) if (subject === 'Redis rights') break;
     expect(await direct.keys('*')).toEqual([]);

@@ -44,7 +44,7 @@ export function examineExpress(name: string, store: Methods): Finding[] {
     listsFinding(name, store),
     unknown(
       SUBJECTS.backend,
-      `What ${name} keeps its sessions in cannot be examined.`,
+      `The backend of ${name} cannot be examined.`,
       'Check eviction, persistence and replication of its backend yourself.',
     ),
   ];

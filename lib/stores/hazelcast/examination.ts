@@ -170,7 +170,7 @@ function judgeLifetime(name: string, ttl: number, lifetime: number): Finding {
       `Set time-to-live-seconds of the map above your longest session${lifetime === Infinity ? '' : `, which lives for ${seconds(lifetime)} s unused`}.`,
     );
   }
-  const found = `The map ${name} has a time-to-live-seconds of ${seconds(ttl)}, and an unused session lives for ${lifetime === Infinity ? 'ever' : `${seconds(lifetime)} s`}.`;
+  const found = `The map ${name} has a time-to-live-seconds of ${seconds(ttl)}, and an unused session lives for ${lifetime === Infinity ? 'an unlimited time' : `${seconds(lifetime)} s`}.`;
   if (ttl >= lifetime) return ok(subject, found);
   return atRisk(
     subject,
@@ -187,7 +187,7 @@ function judgeIdle(name: string, idle: number): Finding {
   return atRisk(
     SUBJECTS.idle,
     `The map ${name} has a max-idle-seconds of ${seconds(idle)}.`,
-    'Members remove sessions that they were not asked for that long, and tombstones, so a request in progress may bring a session back.',
+    'Members remove sessions that were neither read nor written for that long, and tombstones, so a request in progress may bring a session back.',
     'Leave out max-idle-seconds of the map.',
   );
 }

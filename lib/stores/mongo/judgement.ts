@@ -57,7 +57,7 @@ interface Privilege {
   actions: string[];
 }
 
-/** The actions of a user on one collection; `undefined` if nobody is logged in on the connection. */
+/** The actions of a user on one collection; `undefined` if the connection has no login. */
 export function actionsOn(
   { authInfo }: Response,
   { db, collection }: { db: string; collection: string },
@@ -115,7 +115,7 @@ export function judgeForeignDocuments(collection: string, fields: readonly strin
   return atRisk(
     SUBJECTS.foreignDocuments,
     `The collection "${collection}" has documents of another program${isOfConnectMongo ? ', which look like those of connect-mongo' : ''}.`,
-    'The store leaves them alone, but the other program may not leave sessions alone: clear() of connect-mongo drops the whole collection, which logs everybody out.',
+    'The store leaves them alone, but the other program may not leave sessions alone: clear() of connect-mongo drops the whole collection, which logs out every user.',
     'Set the option collection of one of them to another name, or remove the documents if no program needs them any more.',
   );
 }

@@ -65,7 +65,7 @@ describe('persistence', () => {
     expect({ outcome, found }).toEqual({
       outcome: 'ok',
       found:
-        'The append-only file is on. What a crash loses depends on appendfsync, which could not be read.',
+        'The append-only file is on. The loss of a crash depends on appendfsync, which could not be read.',
     });
     const { found: without } = judgePersistence(info({ aof_enabled: '0' }), undefined);
     expect(without).toBe('There is no append-only file, only at most snapshots.');

@@ -106,7 +106,7 @@ const AFTER_A_CRASH: Record<string, string> = {
   always: 'With appendfsync always, a crash loses no acknowledged write.',
   everysec: 'With appendfsync everysec, a crash of the host loses the writes of about a second.',
 };
-const UNKNOWN_FSYNC = 'What a crash loses depends on appendfsync, which could not be read.';
+const UNKNOWN_FSYNC = 'The loss of a crash depends on appendfsync, which could not be read.';
 
 function withoutAof(info: Fields, settings: Settings): Finding {
   const save = settings?.get('save');
