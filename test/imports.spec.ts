@@ -47,6 +47,7 @@ const ROOMS: Record<string, readonly string[]> = {
   graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // No store: each examines its own backend.
   doctor: ['contract', 'cookie', 'token', 'session', 'options'],
+  cli: ['contract', 'token', 'session', 'options'],
   // For what goes around any store and ships with this package.
   decorators: ['contract'],
 };
@@ -180,13 +181,19 @@ describe('the imports between rooms', () => {
     expect(loaded).toEqual([]);
   });
 
-  it('only the module loads a store, the default one, when it is needed', () => {
+  it('only the module, for the default one, and the command line load a store, when it is needed', () => {
     const loaded = sources.flatMap((file) =>
       importsOf(file)
         .filter(({ dynamic, file: loadedFile }) => dynamic && loadedFile !== undefined)
         .map(({ specifier }) => `${file} loads ${specifier}`),
     );
-    expect(loaded).toEqual(['lib/nest/session.module.ts loads ../stores/cluster/index.js']);
+    expect(loaded).toEqual([
+      'lib/cli/stores.ts loads ../stores/redis/index.js',
+      'lib/cli/stores.ts loads ../stores/redis/address.js',
+      'lib/cli/stores.ts loads ../stores/mongo/index.js',
+      'lib/cli/stores.ts loads ../stores/hazelcast/index.js',
+      'lib/nest/session.module.ts loads ../stores/cluster/index.js',
+    ]);
   });
 
   it('no file of lib/ imports itself in a circle, types included', () => {
@@ -230,6 +237,22 @@ describe('the imports between rooms', () => {
         room,
       ).toBe(true);
     }
+  });
+
+  it('only the command line loads commander, and no entry point loads the command line', () => {
+    const importers = sources.filter((file) =>
+      importsOf(file).some(({ specifier }) => specifier === 'commander'),
+    );
+    expect(importers.filter((file) => roomOf(file) !== 'cli')).toEqual([]);
+    const entries = sources.filter(
+      (file) => /^lib\/(?!cli\/)(.*\/)?index\.ts$/.test(file) || file === 'lib/store.ts',
+    );
+    expect(entries).toContain('lib/stores/redis/index.ts');
+    for (const entry of entries)
+      expect(
+        [...loadedBy(entry)].filter((one) => one.startsWith('lib/cli/')),
+        entry,
+      ).toEqual([]);
   });
 
   it('./graphql loads graphql alone of its packages, and nothing of gateways', () => {

@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Deadlines } from '../contract/deadline.js';
+import { isSessionStore } from '../contract/shapes.js';
+import type { SessionStore } from '../contract/store.js';
+import { checkStore } from '../options/check-store.js';
+import { withDecorators } from '../options/decorated-store.js';
+import type { SessionOptions } from '../options/options.js';
+import { UsageError } from './exit.js';
+
+/** What a config exports. */
+export interface Config {
+  /** Encrypted if `options.encrypt` is set. `undefined` if it exports `options` without a store. */
+  store: SessionStore | undefined;
+  options: SessionOptions | undefined;
+  /** Closes what the config has opened itself. */
+  close(): Promise<void>;
+}
+
+/** How long a function of a config may take, in milliseconds. */
+const PATIENCE = 10_000;
+
+const deadlines = new Deadlines(PATIENCE);
+
+/** Loads the module of `--config`. Throws a `UsageError` if there is none, or if it does not export a store. */
+export async function loadConfig(file: string): Promise<Config> {
+  const path = resolve(file);
+  if (!existsSync(path)) throw new UsageError(`--config ${file}: there is no such file`);
+  const names = await imported(file, path);
+  const close = async (): Promise<void> => {
+    if (typeof names['close'] === 'function') await called(file, 'close', names['close']);
+  };
+  try {
+    const options = checkedOptions(file, await called(file, 'options', names['options']));
+    const exported = names['store'] ?? names['default'];
+    const given = (await called(file, 'the store', exported)) ?? options?.store;
+    if (given === undefined && options === undefined) throw new UsageError(`--config ${file}: ${NO_STORE}`);
+    return { store: given === undefined ? undefined : storeIn(file, given, options), options, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const NO_STORE =
+  'it exports no store. Write export default new RedisStore({ url }), or a function that returns a store';
+
+function storeIn(file: string, given: unknown, options: SessionOptions | undefined): SessionStore {
+  try {
+    // Not the cache of the options: a command reads the store itself.
+    return withDecorators(checkStore(given), { encrypt: options?.encrypt }, console);
+  } catch (error) {
+    throw error instanceof TypeError ? new UsageError(`--config ${file}: ${error.message}`) : error;
+  }
+}
+
+function checkedOptions(file: string, options: unknown): SessionOptions | undefined {
+  if (options === undefined || (typeof options === 'object' && options !== null))
+    return options as SessionOptions | undefined;
+  throw new UsageError(`--config ${file}: options must be an object, those of SessionModule.forRoot`);
+}
+
+/** The exports of a module, by name; for CommonJS those of `module.exports`. */
+async function imported(file: string, path: string): Promise<Record<string, unknown>> {
+  let names: Record<string, unknown>;
+  try {
+    names = { ...((await import(pathToFileURL(path).href)) as Record<string, unknown>) };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+      throw new UsageError(
+        `--config ${file}: this Node cannot load such a file. Write it in JavaScript, as .mjs or .cjs`,
+      );
+    }
+    throw new Error(`--config ${file} cannot be loaded${placeOf(cause)}`, { cause });
+  }
+  const whole = names['default'];
+  const isObject = typeof whole === 'object' && whole !== null;
+  // A store is an instance of a class.
+  const isModule = isObject && Object.getPrototypeOf(whole) === Object.prototype && !isSessionStore(whole);
+  return isModule ? { ...names, default: undefined, ...whole } : names;
+}
+
+/** A value of the config, or what its function returns. */
+async function called(file: string, what: string, value: unknown): Promise<unknown> {
+  if (typeof value !== 'function') return value;
+  try {
+    return await deadlines.run(
+      async () => (value as () => unknown)(),
+      () => new Error(`it did not return within ${PATIENCE} ms`),
+    );
+  } catch (cause) {
+    throw new Error(`--config ${file}: the function of ${what} failed${placeOf(cause)}`, { cause });
+  }
+}
+
+/** Where in the app's files an error comes from. */
+function placeOf(error: unknown): string {
+  const frames = String((error as Error | undefined)?.stack).matchAll(/(?:\(|at )(file:[^\s)]+)/g);
+  for (const [, place] of frames)
+    if (!place!.startsWith(LIB) && !place!.includes('/node_modules/')) return `, at ${place}`;
+  return '';
+}
+
+const LIB = new URL('..', import.meta.url).href;

@@ -1,0 +1,68 @@
+import { Console } from 'node:console';
+import { CommanderError } from 'commander';
+import { EXIT, UsageError } from './exit.js';
+import { explain } from './failure.js';
+import { Interrupted, Interruption } from './interruption.js';
+import { Mask } from './mask.js';
+import { Output } from './output.js';
+import { programFor } from './program.js';
+
+/** Runs a command line. Sets the exit code of the process, which then ends by itself. */
+export async function run(args: readonly string[]): Promise<void> {
+  // Whatever a driver or a config logs is no part of the result.
+  globalThis.console = new Console(process.stderr, process.stderr);
+  const mask = new Mask();
+  const interruption = new Interruption();
+  const output = new Output(mask, interruption);
+  interruption.listen();
+  process.exitCode = await exitCodeOf(args, output, interruption, mask);
+  interruption.ignore();
+  await endSoon(output);
+}
+
+async function exitCodeOf(
+  args: readonly string[],
+  output: Output,
+  interruption: Interruption,
+  mask: Mask,
+): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const program = programFor(
+    { output, interruption, mask },
+    {
+      writeOut: (text) => void process.stdout.write(text),
+      writeErr: (text) => void process.stderr.write(output.hidden(text)),
+    },
+    (code) => (exitCode = code),
+  );
+  try {
+    await program.parseAsync(withIdLast(args), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof Interrupted) return error.exitCode;
+    // Commander has printed what is wrong, or the help that was requested.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    output.problem(explain(error));
+    return error instanceof UsageError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+/** The arguments with an id that starts with `-`, as one of 64 does, behind `--`: before it would be an option. */
+function withIdLast(args: readonly string[]): readonly string[] {
+  const id = args.findIndex((arg) => /^-(?:[\w-]{31}|[\w-]{42})$/.test(arg));
+  if (id === -1 || args.includes('--')) return args;
+  return [...args.slice(0, id), ...args.slice(id + 1), '--', args[id]!];
+}
+
+/** How long what the command has left open may keep the process, in milliseconds. */
+const PATIENCE = 1000;
+
+/** Ends the process if something that a config has opened would keep it. */
+async function endSoon(output: Output): Promise<void> {
+  // `less` may take its time to read the result.
+  await output.flushed();
+  setTimeout(() => {
+    output.note('The config has left something open. Export a function close() that closes it.');
+    process.exit();
+  }, PATIENCE).unref();
+}
