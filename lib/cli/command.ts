@@ -29,7 +29,7 @@ export interface Examination extends Omit<Context, 'store'> {
 }
 
 /** How long closing may take, in milliseconds. */
-const PARTING = 5000;
+const PARTING = 3000;
 
 /** Runs a command on the store that its options name, which is open meanwhile. Resolves to the exit code. */
 export function onStore(

@@ -82,6 +82,11 @@ const MAKE: Record<Word, (url: string, flags: StoreFlags) => Promise<SessionStor
   },
 
   async mongo(url, { collection, timeout }) {
+    // The driver would say so when it connects.
+    if (!/^mongodb(\+srv)?:\/\/./.test(url))
+      throw new UsageError(
+        '--url must be a URL for MongoDB: write mongodb://host/database or mongodb+srv://',
+      );
     const { MongoStore } = await import('../stores/mongo/index.js');
     return new MongoStore({ uri: url, collection, timeout });
   },

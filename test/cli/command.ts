@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SessionRecord } from 'nestjs-session-stores/store';
 
-const MAIN = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url));
 const TERMINAL = pathToFileURL(join(import.meta.dirname, 'terminal.mjs')).href;
 
 /** How a command is run. */
