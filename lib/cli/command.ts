@@ -11,8 +11,6 @@ import { storeFlagIn, storeOf, urlOf, type StoreFlags } from './stores.js';
 export interface CommonFlags extends StoreFlags {
   config?: string;
   json?: boolean;
-  /** Only of `doctor`. */
-  hazelcastConfig?: string;
 }
 
 /** What a command works with. */
@@ -69,15 +67,12 @@ export async function onConfig(
 }
 
 async function configOf(flags: CommonFlags): Promise<Config> {
-  const { config, hazelcastConfig } = flags;
-  if (config !== undefined) {
-    const other = storeFlagIn(flags);
-    if (other) throw new UsageError(`--config says which store to use: leave out ${other}`);
-    return loadConfig(config);
+  if (flags.config === undefined) {
+    return { store: await storeOf(flags), options: undefined, close: async () => {} };
   }
-  // The examination of that file needs no store.
-  const needsStore = flags.store !== undefined || hazelcastConfig === undefined;
-  return { store: needsStore ? await storeOf(flags) : undefined, options: undefined, close: async () => {} };
+  const other = storeFlagIn(flags);
+  if (other) throw new UsageError(`--config says which store to use: leave out ${other}`);
+  return loadConfig(flags.config);
 }
 
 /** Waits for a store to close. The command has its result, so a failure to close does not change that. */

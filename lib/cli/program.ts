@@ -4,8 +4,8 @@ import { onConfig, onStore, type CommonFlags, type Surroundings } from './comman
 import { clear } from './commands/clear.js';
 import { count } from './commands/count.js';
 import { destroy } from './commands/destroy.js';
-import { doctor } from './commands/doctor.js';
-import { list } from './commands/list.js';
+import { doctor, type DoctorFlags } from './commands/doctor.js';
+import { list, type ListFlags } from './commands/list.js';
 import { show } from './commands/show.js';
 import { watch } from './commands/watch.js';
 import { checkConfirmable } from './confirm.js';
@@ -43,7 +43,7 @@ export function programFor(
     .option('--group <name>', 'only those of a group')
     .option('--limit <number>', 'at most so many (default: all)', positive)
     .option('--data', 'with their data')
-    .action(async (flags: CommonFlags & Parameters<typeof list>[1]) => {
+    .action(async (flags: CommonFlags & ListFlags) => {
       ended(await onStore(flags, surroundings, (context) => list(context, flags)));
     });
 
@@ -79,7 +79,7 @@ export function programFor(
   command('doctor', 'examine the store and the options of the session module')
     .option('--hazelcast-config <file>', 'the member.yaml of the Hazelcast cluster')
     .option('--verbose', 'also print what is right')
-    .action(async (flags: CommonFlags & Parameters<typeof doctor>[1]) => {
+    .action(async (flags: CommonFlags & DoctorFlags) => {
       ended(await onConfig(flags, surroundings, (examination) => doctor(examination, flags)));
     });
 
