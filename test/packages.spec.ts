@@ -29,6 +29,17 @@ it('an app of Nest 12 compiles with the packed package, logs in and logs out', a
   await serve(app);
 }, 120_000);
 
+it('the packed package has a command line, which npx runs', async () => {
+  await app.write({
+    'sessions.mjs': `import { ClusterStore } from 'nestjs-session-stores/stores/cluster'; export default new ClusterStore();`,
+  });
+  const npx = (...args: string[]) => app.run('npx', ['--no-install', 'nestjs-session-stores', ...args]);
+  await expect(npx('count', '--config', 'sessions.mjs')).resolves.toEqual({ stdout: '0\n', stderr: '' });
+  await expect(npx('count', '--store', 'redis', '--url', 'redis://localhost')).rejects.toThrow(
+    'error: [session:redis] open: the package ioredis is not installed. Run npm install ioredis',
+  );
+}, 60_000);
+
 it('the packed package has no specs, and every file that its maps name', () => {
   const folder = join(app.folder, 'node_modules/nestjs-session-stores');
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
-import { MAIN, Command, recordOf, run } from './command.js';
+import { MAIN, Command, jsonIn, recordOf, run } from './command.js';
 
 /** A server that accepts connections and never responds. */
 async function silentServer(): Promise<number> {
@@ -185,6 +185,17 @@ describe('what a store of --config does wrong', () => {
     const parsing = `async count() { try { JSON.parse('ada'); } catch (cause) { throw new Error('damaged', { cause }); } }`;
     const damaged = await (await withStore(['count'], parsing)).ended;
     expect(damaged.stderr).toBe('error: damaged\n  cause: SyntaxError: something is not valid JSON\n');
+  });
+
+  it('a session that stands on two pages of a group is listed once', async () => {
+    const repeating = `
+      async page({ after }) {
+        const record = (id) => ({ id, secretHash: '', data: {}, groups: ['a'], createdAt: 1, expiresAt: 8.64e15 });
+        return after ? { records: [record('one'), record('two')] } : { records: [record('one')], next: 'more' };
+      }
+    `;
+    const { ended } = await withStore(['list', '--group', 'a'], repeating);
+    expect(jsonIn((await ended).stdout).map(({ id }) => id)).toEqual(['one', 'two']);
   });
 
   it('a close that fails or hangs changes neither the result nor the exit code', async () => {
