@@ -4,21 +4,12 @@ import { describe, it } from 'vitest';
 
 describe('a MemoryStore', () => {
   it.concurrent.each(sessionStoreLaws)('keeps the law: $name', async (law) => {
-    const store = new MemoryStore();
-    await store.open();
-    try {
-      // It belongs to one process, so both handles are the store itself.
-      await law.holds([store, store]);
-    } finally {
-      await store.close();
-    }
-  });
-
-  it.concurrent.each(sessionStoreLaws)('whose clock was moved keeps the law: $name', async (law) => {
+    // The laws compare with the clock of this host, so the moved clock must agree with it.
     const store = new MemoryStore({ now: () => Date.now() - 5_000 });
     await store.open();
     store.advance(5_000);
     try {
+      // It belongs to one process, so both handles are the store itself.
       await law.holds([store, store]);
     } finally {
       await store.close();
