@@ -27,6 +27,7 @@ export type SessionStoreOperation =
   | 'open'
   | 'close'
   | 'create'
+  | 'adopt'
   | 'read'
   | 'update'
   | 'rotate'

@@ -67,7 +67,7 @@ export class SessionStoreDecorator extends SessionStore {
   }
 
   override adopt(record: SessionRecord): Promise<void> {
-    return this.call('create', () => {
+    return this.call('adopt', () => {
       checkRecord(record);
       return this.doAdopt(record);
     });

@@ -96,10 +96,10 @@ const IN_USE = Symbol.for('nestjs-session-stores/id-in-use');
 export class IdInUseError extends SessionStoreError {
   readonly [IN_USE] = true;
 
-  constructor(store: string) {
+  constructor(store: string, operation: 'create' | 'adopt' = 'create') {
     super(
       store,
-      'create',
+      operation,
       'the id is in use by another session, or was until less than ten minutes ago. Make genid return unique ids',
     );
   }

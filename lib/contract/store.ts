@@ -117,10 +117,10 @@ export abstract class SessionStore extends BackendCalls {
    * Adds a session that moves here from another store, as `create` does, but whatever has become of the sessions in `from`.
    */
   adopt(record: SessionRecord): Promise<void> {
-    return this.call('create', async () => {
+    return this.call('adopt', async () => {
       checkRecord(record);
-      const isAdded = await this.within('create', (deadline) => this.doCreate(record, deadline));
-      if (!isAdded) throw new IdInUseError(this.storeName);
+      const isAdded = await this.within('adopt', (deadline) => this.doCreate(record, deadline));
+      if (!isAdded) throw new IdInUseError(this.storeName, 'adopt');
     });
   }
 

@@ -61,7 +61,8 @@ export class JsonMap {
    * which lives for a second. `undefined` if members do not say.
    */
   async timeOf(key: string): Promise<number | undefined> {
-    await this.map.set(key, json('0'), 1000);
+    // Long enough for the next call, however busy this process is.
+    await this.map.set(key, json('0'), 10_000);
     const view = (await this.map.getEntryView(key)) as { lastUpdateTime: { toNumber(): number } } | null;
     const time = view?.lastUpdateTime.toNumber() ?? -1;
     return time > 0 ? time : undefined;
