@@ -19,10 +19,10 @@ export async function confirm(
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const closed = new Promise<string>((resolve) => void terminal.once('close', () => resolve('')));
-    const typed = await Promise.race([
-      terminal.question(`${output.hidden(question)} [y/N] `, { signal }),
-      closed,
-    ]);
+    // Newer versions of Node reject it when the input ends.
+    const asked = terminal.question(`${output.hidden(question)} [y/N] `, { signal }).catch(() => '');
+    const typed = await Promise.race([asked, closed]);
+    signal.throwIfAborted();
     if (/^y(es)?$/i.test(typed.trim())) return true;
     output.note('Nothing was destroyed.');
     return false;

@@ -42,13 +42,13 @@ export function programFor(
   command('list', 'list the live sessions')
     .option('--group <name>', 'only those of a group')
     .option('--limit <number>', 'at most so many (default: all)', positive)
-    .option('--data', 'with their data')
+    .option('--data', 'with their data and clients')
     .action(async (flags: CommonFlags & ListFlags) => {
       ended(await onStore(flags, surroundings, (context) => list(context, flags)));
     });
 
   command('show <id>', 'show a session')
-    .option('--data', 'with its data')
+    .option('--data', 'with its data and clients')
     .action(async (id: string, flags: CommonFlags & { data?: boolean }) => {
       ended(await onStore(flags, surroundings, (context) => show(context, id, flags.data === true)));
     });

@@ -14,15 +14,17 @@ export interface ShownSession {
   expiresAt: number;
   label?: string;
   lastSeenAt?: number;
-  client?: { first: object; last: object };
   /** How many properties the data has. The cookie is not one of them. */
   properties: number;
   /** How many bytes the names and serialized values of the data have. */
   bytes: number;
+  /** The addresses and user agents of its clients. Absent unless data is requested. */
+  client?: { first: object; last: object };
+  /** Absent unless it is requested. */
   data?: Record<string, unknown>;
 }
 
-/** What is shown of a session: its values only `withData`. */
+/** What is shown of a session: its values and its clients only `withData`. */
 export function shown(store: SessionStore, record: SessionRecord, withData = false): ShownSession {
   const { groups, createdAt, expiresAt, label, lastSeenAt, client, data } = record;
   const names = Object.keys(data).filter((name) => name !== 'cookie');
@@ -33,9 +35,9 @@ export function shown(store: SessionStore, record: SessionRecord, withData = fal
     expiresAt,
     ...(label !== undefined && { label }),
     ...(lastSeenAt !== undefined && { lastSeenAt }),
-    ...(client && { client: { first: clientIn(client.first), last: clientIn(client.last) } }),
     properties: names.length,
     bytes: names.reduce((sum, name) => sum + Buffer.byteLength(name) + bytesOf(data, name), 0),
+    ...(withData && client && { client: { first: clientIn(client.first), last: clientIn(client.last) } }),
     ...(withData && { data: valuesOf(data) }),
   };
 }

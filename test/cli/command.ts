@@ -4,13 +4,16 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SessionRecord } from 'nestjs-session-stores/store';
 
 export const MAIN = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url));
-const TERMINAL = pathToFileURL(join(import.meta.dirname, 'terminal.mjs')).href;
+/** The modules that are loaded before the command line. */
+const preload = (file: string): string[] => ['--import', pathToFileURL(join(import.meta.dirname, file)).href];
 
 /** How a command is run. */
 export interface How {
   env?: Record<string, string>;
   /** Whether its streams look like a terminal to it. */
   terminal?: boolean;
+  /** Whether its output leaves the process late. */
+  slow?: boolean;
   /** What is typed. */
   input?: string;
   cwd?: string;
@@ -32,9 +35,10 @@ export class Command {
   readonly ended: Promise<Ended>;
   readonly process: ChildProcessWithoutNullStreams;
 
-  constructor(args: readonly string[], { env = {}, terminal = false, cwd }: How = {}) {
+  constructor(args: readonly string[], { env = {}, terminal = false, slow = false, cwd }: How = {}) {
     const begun = performance.now();
-    this.process = spawn(process.execPath, [...(terminal ? ['--import', TERMINAL] : []), MAIN, ...args], {
+    const preloads = [...(terminal ? preload('terminal.mjs') : []), ...(slow ? preload('slow.mjs') : [])];
+    this.process = spawn(process.execPath, [...preloads, MAIN, ...args], {
       env: { PATH: process.env['PATH'], ...env },
       cwd,
     });

@@ -104,7 +104,6 @@ describe.each(targets)('the command line with --store %s', (_, make) => {
         expiresAt: record.expiresAt,
         label: 'Laptop',
         lastSeenAt: record.lastSeenAt,
-        client: { first: { ip: '203.0.113.0/24' }, last: { ip: '203.0.113.0/24' } },
         properties: 2,
         bytes: 'user"ada"cart["book"]'.length,
       },
@@ -145,21 +144,30 @@ const [, redis] = targets[0]!;
 const PLAIN = { terminal: true, env: { NO_COLOR: '1' } };
 
 describe('the command', () => {
-  it('list prints values only with --data', async () => {
+  it('list prints values and clients only with --data', async () => {
     const { flags } = await filled(redis);
     const without = await run(['list', ...flags]);
-    expect(without.stdout).not.toMatch(/book|"data"/);
-    const { stdout } = await run(['list', '--group', 'user:bob', '--data', ...flags]);
-    expect(jsonIn(stdout)).toMatchObject([{ id: 'bob-1', data: { user: 'bob' } }]);
+    expect(without.stdout).not.toMatch(/book|203\.0|"data"|"client"/);
+    const { stdout } = await run(['show', 'ada-1', '--data', ...flags]);
+    expect(jsonIn(stdout)).toMatchObject([
+      {
+        id: 'ada-1',
+        client: { first: { ip: '203.0.113.0/24' }, last: { ip: '203.0.113.0/24' } },
+        data: { user: 'ada', cart: ['book'] },
+      },
+    ]);
+    const listed = await run(['list', '--group', 'user:bob', '--data', ...flags]);
+    expect(jsonIn(listed.stdout)).toMatchObject([{ id: 'bob-1', data: { user: 'bob' } }]);
   });
 
-  it('show prints values only with --data, also on a terminal', async () => {
+  it('show prints values and clients only with --data, also on a terminal', async () => {
     const { flags } = await filled(redis);
     const without = await run(['show', 'ada-1', ...flags], PLAIN);
     expect(without.stdout).toMatch(/^data +2 properties, 21 bytes; --data shows them$/m);
-    expect(without.stdout).not.toContain('book');
+    expect(without.stdout).not.toMatch(/book|client|203\.0/);
     const { stdout } = await run(['show', 'ada-1', '--data', ...flags], PLAIN);
     expect(stdout).toContain('  cart: ["book"]\n');
+    expect(stdout).toMatch(/^client +203\.0\.113\.0\/24$/m);
   });
 
   it('list stops at --limit', async () => {

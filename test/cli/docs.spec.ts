@@ -35,7 +35,7 @@ const examples = page.blocks
 let stores: SessionStore[];
 let folder: string;
 /** What the page says → what is true of this run. */
-let addresses: [documented: string, real: string][];
+let addresses: [onPage: string, real: string][];
 
 beforeAll(async () => {
   const redis = new URL('/4', inject('redis').url);
@@ -116,7 +116,7 @@ let begun: number;
 /** A text of the page as it is run here. */
 function real(text: string): string {
   let changed = text;
-  for (const [documented, address] of addresses) changed = changed.replaceAll(documented, address);
+  for (const [onPage, address] of addresses) changed = changed.replaceAll(onPage, address);
   return changed.replace(IDS[0]!, ids?.[0] ?? IDS[0]!);
 }
 
