@@ -146,6 +146,7 @@ it('doctor ends the examination at SIGINT, and what it has written is removed', 
         try {
           yield { outcome: 'risk', subject: 'Here', found: 'One.', risk: 'Two.', remedy: 'Three.' };
           await new Promise((resolve) => setTimeout(resolve, 1000));
+          yield { outcome: 'ok', subject: 'Here', found: 'Four.' };
         } finally {
           console.error('removed');
         }
