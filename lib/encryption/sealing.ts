@@ -30,8 +30,10 @@ export class Sealing {
     };
     if (label) sealed.label = this.#seal(id, { is: 'label' }, label);
     if (client) {
-      const seal = (text: string): string => this.#seal(id, { is: 'client' }, text);
-      sealed.client = { first: seal(client.first), last: seal(client.last) };
+      sealed.client = {
+        first: this.#seal(id, { is: 'first client' }, client.first),
+        last: this.#seal(id, { is: 'last client' }, client.last),
+      };
     }
     if (joining) sealed.joining = this.forms.written(joining);
     return sealed;
@@ -45,7 +47,7 @@ export class Sealing {
     if (join) sealed.join = join.map((group) => this.forms.written(group));
     if (leave) sealed.leave = leave.flatMap((group) => this.forms.all(group));
     if (label) sealed.label = this.#seal(id, { is: 'label' }, label);
-    if (seen) sealed.seen = { at: seen.at, client: this.#seal(id, { is: 'client' }, seen.client) };
+    if (seen) sealed.seen = { at: seen.at, client: this.#seal(id, { is: 'last client' }, seen.client) };
     if (joining) sealed.joining = this.forms.written(joining);
     return sealed;
   }
@@ -65,8 +67,10 @@ export class Sealing {
     }
     if (label !== undefined) defer(opened, 'label', () => this.openText(id, { is: 'label' }, label));
     if (client) {
-      const open = (text: string): string => this.openText(id, { is: 'client' }, text) ?? '';
-      defer(opened, 'client', () => ({ first: open(client.first), last: open(client.last) }));
+      defer(opened, 'client', () => ({
+        first: this.openText(id, { is: 'first client' }, client.first) ?? '',
+        last: this.openText(id, { is: 'last client' }, client.last) ?? '',
+      }));
     }
     return opened;
   }

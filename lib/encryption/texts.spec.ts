@@ -27,10 +27,21 @@ describe('a sealed text', () => {
     ['a session whose id is longer by the start of the name', 'idu', { is: 'property', name: 'ser' }],
     ['another property', 'id', { is: 'property', name: 'admin' }],
     ['the label', 'id', { is: 'label' }],
-    ['the client', 'id', { is: 'client' }],
+    ['the first client', 'id', { is: 'first client' }],
+    ['the last client', 'id', { is: 'last client' }],
   ])('does not open as that of %s', (_, session, place) => {
     const sealed = texts.seal('id', user, '"ada"');
     expect(texts.open(session, place, sealed)).toEqual({ problem: 'damaged', keyId: one.id });
+  });
+
+  it('of a last client opens as that of the first one, and not the reverse', () => {
+    const [first, last] = [
+      texts.seal('id', { is: 'first client' }, '{}'),
+      texts.seal('id', { is: 'last client' }, '{}'),
+    ];
+    expect(texts.open('id', { is: 'first client' }, last)).toEqual({ text: '{}' });
+    expect(texts.open('id', { is: 'last client' }, first)).toEqual({ problem: 'damaged', keyId: one.id });
+    expect(texts.open('other', { is: 'first client' }, last)).toEqual({ problem: 'damaged', keyId: one.id });
   });
 
   it('does not open with one bit changed, anywhere', () => {

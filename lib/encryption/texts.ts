@@ -3,8 +3,15 @@ import { LRUCache } from 'lru-cache';
 import { isSealedText, SEAL } from '../contract/sealed.js';
 import type { NamedKey } from './keys.js';
 
-/** The part of a session that a text belongs to. A text is sealed for one, and opened as no other. */
-export type TextPlace = { is: 'property'; name: string } | { is: 'label' } | { is: 'client' };
+/**
+ * The part of a session that a text belongs to. A text is sealed for one, and opened as no other; but a last client is also
+ * opened as the first one, because a store that has no first one keeps it as both.
+ */
+export type TextPlace =
+  | { is: 'property'; name: string }
+  | { is: 'label' }
+  | { is: 'first client' }
+  | { is: 'last client' };
 
 /** Why a text cannot be opened. */
 export type TextProblem = 'not sealed' | 'unknown key' | 'damaged';
@@ -52,17 +59,13 @@ export class SealedTexts {
     const key = this.#byId.get(keyId);
     if (!key) return { problem: 'unknown key', keyId };
     const bytes = Buffer.from(sealed.slice(HEAD), 'base64url');
-    if (bytes.length < NONCE + TAG) return { problem: 'damaged', keyId };
-    try {
-      const decipher = createDecipheriv(CIPHER, this.#sessionKey(key, session), bytes.subarray(0, NONCE), {
-        authTagLength: TAG,
-      });
-      decipher.setAAD(boundTo(session, place)).setAuthTag(bytes.subarray(-TAG));
-      const text = decipher.update(bytes.subarray(NONCE, -TAG), undefined, 'utf8');
-      return { text: text + decipher.final('utf8') };
-    } catch {
-      return { problem: 'damaged', keyId };
-    }
+    const sessionKey = this.#sessionKey(key, session);
+    const text =
+      opened(bytes, sessionKey, boundTo(session, place)) ??
+      (place.is === 'first client'
+        ? opened(bytes, sessionKey, boundTo(session, { is: 'last client' }))
+        : undefined);
+    return text === undefined ? { problem: 'damaged', keyId } : { text };
   }
 
   #sessionKey(key: NamedKey, session: string): Buffer {
@@ -73,6 +76,20 @@ export class SealedTexts {
     const derived = Buffer.from(hkdfSync('sha256', key.bytes, session, PURPOSE, 32));
     this.#sessionKeys.set(name, derived);
     return derived;
+  }
+}
+
+/** The text in nonce, ciphertext and tag. `undefined` if they were not sealed with this key and for this place. */
+function opened(bytes: Buffer, sessionKey: Buffer, place: Buffer): string | undefined {
+  if (bytes.length < NONCE + TAG) return undefined;
+  try {
+    const nonce = bytes.subarray(0, NONCE);
+    const decipher = createDecipheriv(CIPHER, sessionKey, nonce, { authTagLength: TAG });
+    decipher.setAAD(place).setAuthTag(bytes.subarray(-TAG));
+    const text = decipher.update(bytes.subarray(NONCE, -TAG), undefined, 'utf8');
+    return text + decipher.final('utf8');
+  } catch {
+    return undefined;
   }
 }
 

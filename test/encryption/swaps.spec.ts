@@ -63,8 +63,17 @@ it('no other text is read as a label, from another session or a property', async
 });
 
 it('no other text is read as a client, from another session or a property', async () => {
-  for (const client of [stored[1].client!.last, stored[0].data['a']!, stored[0].label!]) {
+  const { client: own, data, label } = stored[0];
+  for (const client of [stored[1].client!.last, own!.first, data['a']!, label!]) {
     await inner.update({ id: 's' }, { seen: { at: Date.now() + 1000, client } });
     expect((await store.read('s'))!.client).toEqual({ first: CLIENT.first, last: '' });
   }
+});
+
+it('a client of a session that had none is read as the first and the last one', async () => {
+  await store.create(aRecord('u'));
+  await store.update({ id: 'u' }, { seen: { at: Date.now(), client: CLIENT.first } });
+  expect((await store.read('u'))!.client).toEqual({ first: CLIENT.first, last: CLIENT.first });
+  await store.update({ id: 'u' }, { seen: { at: Date.now() + 1, client: CLIENT.last } });
+  expect((await store.read('u'))!.client).toEqual(CLIENT);
 });
