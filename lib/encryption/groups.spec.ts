@@ -40,6 +40,17 @@ describe('the sealed name of a group', () => {
   });
 });
 
+it('a sealed name does not open in another spelling of the same bytes, under which no store would find it', () => {
+  const sealed = here.seal('user:adam');
+  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const bytes = Buffer.from(sealed.slice(1), 'base64url');
+  const spellings = [...digits]
+    .map((digit) => sealed.slice(0, -1) + digit)
+    .filter((text) => text !== sealed && Buffer.from(text.slice(1), 'base64url').equals(bytes));
+  expect(spellings.length).toBe(15);
+  for (const spelling of spellings) expect(there.open(spelling), spelling).toBeUndefined();
+});
+
 describe('the forms of a group', () => {
   const sealed = here.seal('g');
   it.each([
