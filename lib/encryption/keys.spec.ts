@@ -47,6 +47,11 @@ describe('the options of encryption', () => {
     ['no key', { keys: [] }, /encrypt\.keys must have a key/],
     ['no list and no key', {}, /encrypt\.keys must be 32 random bytes/],
     ['a key twice', { keys: [bytes, bytes.toString('hex')] }, /encrypt\.keys\[1\] is in the list twice/],
+    [
+      'one key for values and groups',
+      { keys: [randomBytes(32), bytes], groups: bytes.toString('base64') },
+      /encrypt\.groups must not be one of encrypt\.keys/,
+    ],
     ['a short key of groups', { keys: bytes, groups: 'x' }, /encrypt\.groups must be 32 random bytes/],
     ['a name instead of names', { keys: bytes, only: 'user' }, /encrypt\.only must be a list of names/],
     ['a name that is no text', { keys: bytes, only: [1] }, /name must be a well-formed string/],

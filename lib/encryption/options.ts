@@ -59,9 +59,10 @@ export function resolveEncryption(options: unknown): Encryption {
   checkFlag('encrypt.acceptPlain', acceptPlain);
   const names = checkedNames(only);
   const seals = names?.size !== 0;
+  const named = checkedKeys(keys);
   return {
-    keys: checkedKeys(keys),
-    groups: groups === undefined ? undefined : namedKey('encrypt.groups', groups),
+    keys: named,
+    groups: groups === undefined ? undefined : checkedGroups(groups, named),
     seals,
     acceptsPlain: acceptPlain === true || !seals,
     isSealed: (name) => seals && (names === undefined || names.has(name) || name === COOKIE),
@@ -82,6 +83,16 @@ function checkedKeys(keys: unknown): [NamedKey, ...NamedKey[]] {
     );
   }
   return named as [NamedKey, ...NamedKey[]];
+}
+
+function checkedGroups(groups: unknown, keys: readonly NamedKey[]): NamedKey {
+  const named = namedKey('encrypt.groups', groups);
+  if (keys.some((key) => isSameKey(key, named))) {
+    throw new TypeError(
+      'encrypt.groups must not be one of encrypt.keys, because those are replaced and it never is. Generate another key: openssl rand -base64 32',
+    );
+  }
+  return named;
 }
 
 function checkedNames(only: unknown): ReadonlySet<string> | undefined {
