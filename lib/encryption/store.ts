@@ -9,6 +9,7 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../contract/record.js';
+import { isSealedText } from '../contract/sealed.js';
 import { isSessionStore } from '../contract/shapes.js';
 import type { SessionStore } from '../contract/store.js';
 import { groupForms, type GroupForms } from './group-forms.js';
@@ -71,10 +72,18 @@ export class EncryptedStore extends SessionStoreDecorator {
     const { add, take } = change;
     if (add && this.#sealing.isSealed(add.name)) throw notAdded(add.name);
     const update = await super.doUpdate(record, this.#sealing.sealChange(record.id, change));
+    if (add && update?.refused === 'not an integer') await this.#checkNotSealed(record.id, add.name);
     if (take === undefined || update?.text === undefined) return update;
     const { text: taken, ...rest } = update;
     const text = this.#sealing.openText(record.id, { is: 'property', name: take }, taken);
     return text === undefined ? rest : { ...rest, text };
+  }
+
+  /** Throws if the value in the store is from before its property was left out of `encrypt.only`. */
+  async #checkNotSealed(id: string, name: string): Promise<void> {
+    const { data } = (await super.doRead(id)) ?? {};
+    const text: unknown = data && Object.hasOwn(data, name) ? data[name] : undefined;
+    if (typeof text === 'string' && isSealedText(text)) throw stillSealed(name);
   }
 
   protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
@@ -149,5 +158,11 @@ function checkInner(store: SessionStore): SessionStore {
 function notAdded(name: string): TypeError {
   return new TypeError(
     `session[${JSON.stringify(name)}] cannot be added to, because its value is sealed and the sum is made in the store. List the sealed properties in encrypt.only, without this one`,
+  );
+}
+
+function stillSealed(name: string): TypeError {
+  return new TypeError(
+    `session[${JSON.stringify(name)}] cannot be added to, because its value was sealed before the property was left out of encrypt.only. Assign another value to it once, which is stored in plain text`,
   );
 }

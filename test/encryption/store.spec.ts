@@ -41,6 +41,25 @@ describe('an encrypted store', () => {
     expect((await inner.read('k'))!.data).toMatchObject({ visits: '3', user: expect.stringMatching(/^~/) });
   });
 
+  it('refuses an add to a value from before its property was left out of `only`, until another is assigned', async () => {
+    const inner = new ClusterStore({ name: randomUUID() });
+    const before = await opened(new EncryptedStore(inner, { keys }));
+    const after = await opened(new EncryptedStore(inner, { keys, only: ['user'] }));
+    await before.create(aRecord('k', { data: { visits: '1' } }));
+    const add = { name: 'visits', by: 1 };
+    await expect(after.update({ id: 'k' }, { add })).rejects.toThrow(
+      new TypeError(
+        'session["visits"] cannot be added to, because its value was sealed before the property was left out of encrypt.only. Assign another value to it once, which is stored in plain text',
+      ),
+    );
+    expect((await after.read('k'))!.data['visits']).toBe('1');
+    await after.update({ id: 'k' }, { set: { visits: '2' } });
+    expect(await after.update({ id: 'k' }, { add })).toMatchObject({ text: '3' });
+    expect(await after.update({ id: 'k' }, { add: { name: 'visits', by: 2 ** 53 - 1 } })).toMatchObject({
+      refused: 'not a safe integer',
+    });
+  });
+
   it('takes a sealed property', async () => {
     const store = await opened(new EncryptedStore(new ClusterStore({ name: randomUUID() }), { keys }));
     await store.create(aRecord('k', { data: { code: '"123456"' } }));
