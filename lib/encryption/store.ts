@@ -147,6 +147,11 @@ function checkInner(store: SessionStore): SessionStore {
       'encryption must be inside of the cache: write new CachedStore(new EncryptedStore(store, { keys }))',
     );
   }
+  if ('migration' in store) {
+    throw new TypeError(
+      'encryption must be inside of the migration: write new MigratingStore(new EncryptedStore(store, { keys }), { store: oldStore, move })',
+    );
+  }
   if (!store.capabilities.secrets) {
     throw new TypeError(
       'an express-session store cannot be encrypted: it keeps the ids of sessions, which are credentials there, and parses each value. Use a store of this package',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryStore } from 'express-session';
 import { sessionMiddleware, type SessionOptions } from 'nestjs-session-stores';
-import { CachedStore, EncryptedStore, type SessionStore } from 'nestjs-session-stores/store';
+import { CachedStore, EncryptedStore, MigratingStore, type SessionStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
@@ -125,6 +125,15 @@ describe('an encrypted store', () => {
       'a cache',
       () => new EncryptedStore(new CachedStore(new ClusterStore()), { keys }),
       /encryption must be inside of the cache/,
+    ],
+    [
+      'a migration',
+      () =>
+        new EncryptedStore(
+          new MigratingStore(new ClusterStore(), { store: new ClusterStore(), move: true }),
+          { keys },
+        ),
+      /encryption must be inside of the migration/,
     ],
     [
       'an encrypted store',
