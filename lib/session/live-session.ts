@@ -31,7 +31,7 @@ export interface SessionActions {
   addValue(session: LiveSession, name: string, by: number): Promise<number>;
   takeValue(session: LiveSession, name: string): Promise<unknown>;
   /** Logs a serialized value that is not JSON. */
-  unreadable(id: string, name: string): void;
+  unreadable(id: string, name: string, text: string): void;
 }
 
 /** The object at `req.session`. Its own enumerable properties are the data; everything else is on the prototype. */
@@ -218,7 +218,7 @@ export class LiveSession implements Session, DataHolder {
     try {
       return JSON.parse(text);
     } catch {
-      this.#work.unreadable(id, name);
+      this.#work.unreadable(id, name, text);
       return undefined;
     }
   }

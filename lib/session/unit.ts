@@ -1,5 +1,6 @@
 import { isGoneError, SessionGoneError } from '../contract/errors.js';
 import type { SessionChange, SessionRecord, SessionUpdate } from '../contract/record.js';
+import { isSealedText } from '../contract/sealed.js';
 import type { Token } from '../token/token.js';
 import { Calls } from './calls.js';
 import type { Client } from './client.js';
@@ -119,7 +120,7 @@ export class SessionUnit {
   /** Makes a session the current one, with the data of `record`. */
   place(session: LiveSession, state: SessionState, record?: SessionRecord): void {
     if (record) {
-      const unreadable = (name: string): void => this.unreadable(record.id, name);
+      const unreadable = (name: string): void => this.unreadable(record.id, name, record.data[name]);
       state.load(record, loadData(session, record.data, this.config.reservedNames, unreadable));
       state.moveExpiry(record.expiresAt, this.config.store.now());
     }
@@ -149,10 +150,15 @@ export class SessionUnit {
   }
 
   /** Logs a serialized value that is not JSON. */
-  unreadable(id: string, name: string): void {
+  unreadable(id: string, name: string, text: unknown): void {
     const { logger, nameOf } = this.config;
+    // The text of a store that opens its texts never looks sealed.
+    const problem =
+      typeof text === 'string' && isSealedText(text)
+        ? 'looks sealed, and the store does not open it. Set encrypt, with the key of the processes that seal it'
+        : 'is not JSON';
     logger.error(
-      `session ${nameOf(id)}: the serialized value of ${JSON.stringify(name)} is not JSON. It stays as it is`,
+      `session ${nameOf(id)}: the serialized value of ${JSON.stringify(name)} ${problem}. It stays as it is`,
     );
   }
 

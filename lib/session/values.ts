@@ -56,7 +56,7 @@ export async function take(unit: SessionUnit, session: LiveSession, name: string
     try {
       return JSON.parse(text) as unknown;
     } catch {
-      unit.unreadable(state.id, name);
+      unit.unreadable(state.id, name, text);
       return undefined;
     }
   });

@@ -232,8 +232,8 @@ export class SessionWork implements SessionActions {
     return take(this.#unit, session, name);
   }
 
-  unreadable(id: string, name: string): void {
-    this.#unit.unreadable(id, name);
+  unreadable(id: string, name: string, text: string): void {
+    this.#unit.unreadable(id, name, text);
   }
 
   /** The id of the current session, or of the last one. */

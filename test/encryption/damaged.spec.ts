@@ -123,6 +123,16 @@ describe('a value that cannot be opened', () => {
   });
 });
 
+it('sealed values in an app without `encrypt` are undefined, and the log says what is missing', async () => {
+  const { one, other, app } = await twoApps(undefined);
+  expect((await other.get('/')).json()).not.toHaveProperty('user');
+  await other.post('/take');
+  const missing = 'of "user" looks sealed, and the store does not open it. Set encrypt, with the key';
+  expect(app.logged.filter((line) => line.includes(missing)).length).toBeGreaterThan(1);
+  expect(app.logged.join()).not.toMatch(/is not JSON|~/);
+  expect((await one.get('/')).json()).toMatchObject({ cart: ['book'] });
+});
+
 it('a group that cannot be opened is left out, and logged once', async () => {
   const { one, other, app } = await twoApps({ keys: key, groups: aKey() });
   for (let n = 0; n < 2; n++)
