@@ -55,9 +55,10 @@ export class Sealing {
   /** A stored record as it was written. Its texts are opened when they are first read. The hint stays that of the store. */
   openRecord(record: SessionRecord, id = record.id): SessionRecord {
     const { data, groups, label, client, joining } = record;
+    const texts = new StoredTexts(this, id, record);
     const opened: SessionRecord = {
       ...record,
-      data: this.#openData(id, data),
+      data: this.#openData(texts, data),
       groups: this.#openGroups(id, groups),
     };
     if (joining !== undefined) {
@@ -102,8 +103,20 @@ export class Sealing {
     return sealed;
   }
 
-  #openData(id: string, stored: Record<string, string>): Record<string, string> {
-    const data = dataFrom(new StoredTexts(this, id, stored));
+  /** Whether each part of a record but its texts can be opened. */
+  opensRest(id: string, { groups, joining, label, client }: SessionRecord): boolean {
+    const names = joining === undefined ? groups : [...groups, joining];
+    return (
+      names.every((name) => this.forms.open(name) !== undefined) &&
+      (label === undefined || this.openText(id, { is: 'label' }, label) !== undefined) &&
+      (client === undefined ||
+        (this.openText(id, { is: 'first client' }, client.first) !== undefined &&
+          this.openText(id, { is: 'last client' }, client.last) !== undefined))
+    );
+  }
+
+  #openData(texts: StoredTexts, stored: Record<string, string>): Record<string, string> {
+    const data = dataFrom(texts);
     for (const name of Object.keys(stored)) {
       const text: unknown = stored[name];
       // A store may hold what another program wrote, and the session layer says so.
@@ -134,15 +147,19 @@ class StoredTexts implements DeferredTexts {
   constructor(
     private readonly sealing: Sealing,
     private readonly id: string,
-    private readonly stored: Readonly<Record<string, string>>,
+    private readonly record: SessionRecord,
   ) {}
 
   text(name: string): string | undefined {
-    return this.sealing.openText(this.id, { is: 'property', name }, this.stored[name] as string);
+    return this.sealing.openText(this.id, { is: 'property', name }, this.record.data[name] as string);
   }
 
   bytes(name: string): number {
-    return bytesInside(this.stored[name] as string);
+    return bytesInside(this.record.data[name] as string);
+  }
+
+  hasRest(): boolean {
+    return this.sealing.opensRest(this.id, this.record);
   }
 }
 

@@ -6,6 +6,8 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../contract/record.js';
+import { sourceOf } from '../contract/deferred.js';
+import { isSealedGroup, isSealedText } from '../contract/sealed.js';
 import type { SessionStore } from '../contract/store.js';
 
 /** The store from which sessions move. What it returns has an {@link UnmovedHint}. */
@@ -59,9 +61,13 @@ export function unmoved(record: SessionRecord, more: Partial<SessionRecord> = {}
   return { ...record, ...more, hint: new UnmovedHint(record.hint) };
 }
 
-/** Whether all values of a session can be read. Those that are sealed with an unknown key cannot. */
-export function isReadable({ data }: SessionRecord): boolean {
-  return Object.keys(data).every((name) => data[name] !== undefined);
+/** Whether a session can be read as a whole. What is sealed with an unknown key, or without a decorator that opens it, cannot. */
+export function isReadable({ data, groups }: SessionRecord): boolean {
+  return (
+    Object.keys(data).every((name) => data[name] !== undefined && !isSealedText(data[name])) &&
+    !groups.some(isSealedGroup) &&
+    (sourceOf(data)?.hasRest() ?? true)
+  );
 }
 
 /** A copy of the texts that can be read. */
