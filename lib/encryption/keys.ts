@@ -1,8 +1,8 @@
 import { createHash, KeyObject, timingSafeEqual } from 'node:crypto';
 
 /**
- * A key of 256 bits: 32 random bytes, the same in base64, base64url or hexadecimal digits, or a secret `KeyObject` of
- * them.
+ * A key of 256 bits: 32 random bytes, the same in base64, base64url or hexadecimal digits, with or without white space
+ * around them, or a secret `KeyObject` of them.
  */
 export type EncryptionKey = string | Uint8Array | KeyObject;
 
@@ -43,8 +43,9 @@ function bytesOf(key: unknown): Buffer | undefined {
   return undefined;
 }
 
-/** Only what is certainly encoded bytes: a password of 32 characters is no key. */
-function decoded(text: string): Buffer | undefined {
+/** Only what is certainly encoded bytes: a password of 32 characters is no key. A file ends with a line break. */
+function decoded(lines: string): Buffer | undefined {
+  const text = lines.trim();
   if (/^[\da-f]{64}$/i.test(text)) return Buffer.from(text, 'hex');
   if (/^[\w+/-]{43}=?$/.test(text)) return Buffer.from(text, 'base64');
   return undefined;

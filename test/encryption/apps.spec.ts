@@ -34,6 +34,28 @@ describe('in an app with encryption', () => {
     expect((await browser.get('/')).json()).toEqual(expected);
   });
 
+  it('values that are carried over a login are sealed for the new session', async () => {
+    const app = await serveApp(
+      {
+        '/visit': (one) => void Object.assign(one, { cart: ['book'], long: 'x'.repeat(200) }),
+        '/login': async (one) => {
+          const { cart, long } = one;
+          await one.regenerate();
+          Object.assign(one, { cart, long });
+        },
+        '/': dataOf,
+      },
+      { encrypt },
+    );
+    const browser = app.browser();
+    await browser.post('/visit');
+    await browser.post('/login');
+    expect((await browser.get('/')).json()).toEqual({ cart: ['book'], long: 'x'.repeat(200) });
+    const sent = app.store.calls.flatMap((call) => JSON.stringify(call).match(/"cart":"~[^"]+/g) ?? []);
+    expect(new Set(sent).size).toBe(2);
+    expect(app.logged).toEqual([]);
+  });
+
   it('a request that assigns the same value writes nothing', async () => {
     const app = await serveApp({ '/': (one) => void Object.assign(one, { cart: ['book'] }) }, { encrypt });
     const browser = app.browser();

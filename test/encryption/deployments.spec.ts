@@ -77,7 +77,12 @@ describe('on the way to', () => {
       expect(label).toBe('Home');
       expect(await reading.count('g')).toBe(1);
       expect((await reading.page({ group: 'h', limit: 10 })).records.map(({ id }) => id)).toEqual(['k']);
-      expect(await reading.clear('h')).toBe(1);
+
+      await reading.create(aRecord('n'));
+      const join = await reading.joinLimited({ id: 'n' }, { group: 'g', max: 1, whenFull: 'end-oldest' });
+      expect(join.is === 'joined' && join.ended.map(({ id }) => id)).toEqual(['k']);
+      expect(await reading.clear('g')).toBe(1);
+      expect(await writing.count()).toBe(0);
       expect(logged).toEqual([]);
     },
   );
