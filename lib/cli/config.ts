@@ -11,7 +11,7 @@ import { UsageError } from './exit.js';
 
 /** What a config exports. */
 export interface Config {
-  /** Encrypted if `options.encrypt` is set. `undefined` if it exports `options` without a store. */
+  /** With the encryption and the migration of `options`. `undefined` if it exports `options` without a store. */
   store: SessionStore | undefined;
   options: SessionOptions | undefined;
   /** Closes what the config has opened itself. */
@@ -48,8 +48,11 @@ const NO_STORE =
 
 function storeIn(file: string, given: unknown, options: SessionOptions | undefined): SessionStore {
   try {
+    const { encrypt, migrateFrom, idleTimeout } = options ?? {};
+    // No session moves because it is looked at.
+    const stays = migrateFrom && { ...migrateFrom, move: false };
     // Not the cache of the options: a command reads the store itself.
-    return withDecorators(checkStore(given), { encrypt: options?.encrypt }, console);
+    return withDecorators(checkStore(given), { encrypt, migrateFrom: stays, idleTimeout }, console);
   } catch (error) {
     throw error instanceof TypeError ? new UsageError(`--config ${file}: ${error.message}`) : error;
   }

@@ -268,3 +268,32 @@ describe('a config', () => {
     expect(JSON.stringify(manifest.exports)).not.toContain('cli');
   });
 });
+
+it('with options.migrateFrom, a session is shown where it is, and destroyed for every process', async () => {
+  const { url } = inject('redis');
+  const prefixes = [`${randomUUID()}:`, `${randomUUID()}:`] as const;
+  const old = new RedisStore({ url, prefix: prefixes[0] });
+  await old.open();
+  onTestFinished(() => old.close());
+  const record = recordOf({ id: randomUUID(), groups: ['user:ada'] }, Date.now());
+  await old.create(record);
+  const storeOf = (prefix: string): string =>
+    `new RedisStore({ url: process.env.REDIS_URL, prefix: ${JSON.stringify(prefix)} })`;
+  const config = `
+    import { RedisStore } from 'nestjs-session-stores/stores/redis';
+    export const store = () => ${storeOf(prefixes[1])};
+    export const options = { secret: 'only for this spec', migrateFrom: { store: ${storeOf(prefixes[0])}, move: true } };
+  `;
+
+  const shown = await withConfig(['show', record.id], config);
+  expect(jsonIn(shown.stdout)).toMatchObject([{ id: record.id, groups: ['user:ada'] }]);
+  expect((await old.read(record.id))?.id).toBe(record.id);
+
+  const destroyed = await withConfig(['destroy', record.id, '--yes'], config);
+  expect(destroyed).toMatchObject({ code: 0, stderr: '' });
+  expect(await old.read(record.id)).toBeUndefined();
+  const target = new RedisStore({ url, prefix: prefixes[1] });
+  await target.open();
+  onTestFinished(() => target.close());
+  expect(await target.haveEnded([record.id])).toBe(true);
+});
