@@ -210,6 +210,8 @@ describe('the command', () => {
         .map(({ id }) => id)
         .toSorted(),
     ).toEqual(ids.toSorted());
+    const some = await run(['list', '--limit', '150', ...flags]);
+    expect(jsonIn(some.stdout)).toHaveLength(150);
   });
 
   it('list escapes what would control the terminal', async () => {
