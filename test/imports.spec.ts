@@ -47,7 +47,7 @@ const ROOMS: Record<string, readonly string[]> = {
   graphql: ['contract', 'cookie', 'token', 'session', 'options', 'http', 'handshake', 'nest'],
   // No store: each examines its own backend.
   doctor: ['contract', 'cookie', 'token', 'session', 'options'],
-  cli: ['contract', 'token', 'session', 'options', 'doctor'],
+  cli: ['contract', 'session', 'options', 'doctor'],
   // For what goes around any store and ships with this package.
   decorators: ['contract'],
 };

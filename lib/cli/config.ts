@@ -48,11 +48,10 @@ const NO_STORE =
 
 function storeIn(file: string, given: unknown, options: SessionOptions | undefined): SessionStore {
   try {
-    const { encrypt, migrateFrom, idleTimeout } = options ?? {};
     // No session moves because it is looked at.
-    const stays = migrateFrom && { ...migrateFrom, move: false };
+    const migrateFrom = options?.migrateFrom && { ...options.migrateFrom, move: false };
     // Not the cache of the options: a command reads the store itself.
-    return withDecorators(checkStore(given), { encrypt, migrateFrom: stays, idleTimeout }, console);
+    return withDecorators(checkStore(given), { ...options, migrateFrom, cache: undefined }, console);
   } catch (error) {
     throw error instanceof TypeError ? new UsageError(`--config ${file}: ${error.message}`) : error;
   }

@@ -1,8 +1,8 @@
 import { bytesIn } from '../contract/deferred.js';
+import { hashedId } from '../contract/log-id.js';
 import { NEVER, valuesOf, type SessionPage, type SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 import { clientIn } from '../session/seen.js';
-import { hashSecret } from '../token/token.js';
 
 /** A session as a line of JSON shows it. Instants are epoch milliseconds, as in `SessionView`. */
 export interface ShownSession {
@@ -51,9 +51,14 @@ function bytesOf(data: SessionRecord['data'], name: string): number {
   }
 }
 
+/** Whether ids of the store are credentials, or may be. */
+export function hidesIds({ capabilities: { secrets, mixedTokens = false } }: SessionStore): boolean {
+  return !secrets || mixedTokens;
+}
+
 /** The name of a session as it is printed. An id that is a credential is not. */
 export function nameOf(store: SessionStore, id: string): string {
-  return store.capabilities.secrets ? id : `sha256:${hashSecret(id)}`;
+  return hidesIds(store) ? `sha256:${hashedId(id)}` : id;
 }
 
 /** An instant as people read it. */
@@ -86,13 +91,13 @@ export async function find(
   name: string,
   lookedAt: (count: number) => void,
 ): Promise<SessionRecord | undefined> {
-  if (store.capabilities.secrets) return store.read(name);
+  if (!hidesIds(store)) return store.read(name);
   const [, marked, hash] = /^(sha256:)?([\w-]{43})$/.exec(name) ?? [];
   const record = marked === undefined ? await store.read(name) : undefined;
   if (record || hash === undefined) return record;
   let compared = 0;
   for await (const records of comparable(store)) {
-    const found = records.find(({ id }) => hashSecret(id) === hash);
+    const found = records.find(({ id }) => hashedId(id) === hash);
     if (found) return store.read(found.id);
     lookedAt((compared += records.length));
   }

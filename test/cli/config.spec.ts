@@ -155,6 +155,26 @@ describe('a store of --config is as in the app', () => {
     expect(jsonIn(stdout)).toMatchObject([{ label: 'Laptop', data: { user: 'ada' } }]);
   });
 
+  it('sessions of express-session that have not moved are shown by their hash, and destroyed in the old store', async () => {
+    const config = `
+      ${MEMORY_STORE}
+      import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+      export const store = new ClusterStore();
+      const migrateFrom = { store: fromExpressStore(memory), move: true };
+      export const options = { secret: 'only for this spec', migrateFrom };
+      export const close = () => void memory.all((_, all) => console.log(Object.keys(all)));
+    `;
+    const listed = await withConfig(['list'], config);
+    expect(jsonIn(listed.stdout).map(({ id }) => id)).toContain(`sha256:${hash}`);
+    expect(listed.stdout).not.toContain('credential');
+    const destroyed = await withConfig(['destroy', `sha256:${hash}`, '--yes'], config);
+    expect(destroyed).toMatchObject({
+      code: 0,
+      stdout: `{"id":"sha256:${hash}","destroyed":true}\n`,
+      stderr: "[ 'credential-of-bob' ]\n",
+    });
+  });
+
   it('a connection of mongoose that the config opens is used and closed', async () => {
     const collection = randomUUID();
     const store = new MongoStore({ uri: inject('mongo').url, collection });

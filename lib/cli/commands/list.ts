@@ -2,7 +2,7 @@ import type { SessionRecord } from '../../contract/record.js';
 import type { SessionStore } from '../../contract/store.js';
 import type { Context } from '../command.js';
 import { EXIT } from '../exit.js';
-import { pagesOf, shown, timeOf, type ShownSession } from '../sessions.js';
+import { hidesIds, pagesOf, shown, timeOf, type ShownSession } from '../sessions.js';
 import { Table, type Column } from '../text.js';
 
 /** Which sessions to list, and how. */
@@ -56,15 +56,15 @@ async function* sessionsOf(
 }
 
 /** The columns that the store can fill. Texts of users come last, because their width is only estimated. */
-function columnsFor({ capabilities }: SessionStore, data = false): Column<ShownSession>[] {
-  const { secrets, createdAt, use = true } = capabilities;
+function columnsFor(store: SessionStore, data = false): Column<ShownSession>[] {
+  const { secrets, mixedTokens = false, createdAt, use = true } = store.capabilities;
   const columns: (Column<ShownSession> | false)[] = [
-    { title: secrets ? 'ID' : 'SHA-256 OF THE ID', of: ({ id }) => id },
+    { title: hidesIds(store) ? 'SHA-256 OF THE ID' : 'ID', of: ({ id }) => id },
     createdAt && { title: 'CREATED', of: (session) => timeOf(session.createdAt) },
     use && { title: 'LAST SEEN', of: ({ lastSeenAt }) => timeOf(lastSeenAt) },
     { title: 'EXPIRES', of: ({ expiresAt }) => timeOf(expiresAt) },
     { title: 'BYTES', of: ({ bytes }) => String(bytes) },
-    secrets && { title: 'GROUPS', of: ({ groups }) => groups.join(', ') },
+    (secrets || mixedTokens) && { title: 'GROUPS', of: ({ groups }) => groups.join(', ') },
     use && { title: 'LABEL', of: ({ label = '' }) => label },
     data && { title: 'DATA', of: (session) => JSON.stringify(session.data) },
   ];
