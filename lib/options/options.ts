@@ -214,7 +214,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   return {
     store: checkedStore,
     ...cacheOf(checkedStore, cache),
-    signer: new TokenSigner(checkSecrets(secret, logger), checkedStore.capabilities, genid !== undefined),
+    signer: new TokenSigner(checkSecrets(secret, logger), checkedStore.capabilities),
     ...resolved,
     clientOf: resolveClient(client, checkedStore),
     cookieByRequest: resolved.identitiesFor !== undefined,

@@ -1,7 +1,7 @@
 import { isStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
-import { hashSecret } from '../token/token.js';
+import { hashSecret, randomName } from '../token/token.js';
 import { isReadable } from './admission.js';
 import { reasonIn } from './conditions.js';
 import type { SessionConfig } from './config.js';
@@ -24,9 +24,10 @@ export async function rotate(
   record: SessionRecord,
   from: string,
   grace: number,
-  { store, signer }: SessionConfig,
+  { store }: SessionConfig,
 ): Promise<Rotated> {
-  const secret = signer.newSecret();
+  // Also where new sessions have none, because a session that moved to a new store may have one already.
+  const secret = randomName();
   const current = await store.rotate(record, from, hashSecret(secret), grace);
   if (current === undefined) return 'gone';
   const token = state.token!.rotated(secret);

@@ -39,18 +39,15 @@ const TOKEN = /^(.+)\.([\w-]{32})(?:\.(\d{1,12}))?$/s;
 export class TokenSigner {
   readonly #secrets: readonly SigningSecret[];
   readonly #kind: TokenKind;
-  readonly #ownIds: boolean;
   readonly #verified = new LRUCache<string, Token>({ max: REMEMBERED });
 
   /**
    * @param secrets the first signs, all verify
    * @param kind the capabilities of the store
-   * @param ownIds whether ids come from the app's `genid`, and so may have any shape
    */
-  constructor(secrets: readonly SigningSecret[], kind: TokenKind, ownIds: boolean) {
+  constructor(secrets: readonly SigningSecret[], kind: TokenKind) {
     this.#secrets = secrets;
     this.#kind = kind;
-    this.#ownIds = ownIds;
   }
 
   /** The secret of a new token; `''` if it carries none. */
@@ -74,7 +71,7 @@ export class TokenSigner {
   /**
    * The tokens with a valid signature, each once, in the order in which the client presented them: of those with the
    * shape of a signed token, the first 50 are verified. Of tokens that differ only in their stamp, the one with the
-   * latest counts.
+   * latest counts. A text that may be a token of both kinds is both, first the one with a secret.
    */
   verified(texts: readonly string[]): Token[] {
     const tokens: Token[] = [];
@@ -87,7 +84,7 @@ export class TokenSigner {
       const same = tokens.findIndex(
         ({ id, secretHash }) => id === token.id && secretHash === token.secretHash,
       );
-      if (same < 0) tokens.push(token);
+      if (same < 0) tokens.push(token, ...this.#otherKind(token, text));
       else if ((token.stamp ?? 0) > (tokens[same]!.stamp ?? 0)) tokens[same] = token;
     }
     return tokens;
@@ -117,12 +114,21 @@ export class TokenSigner {
     return undefined;
   }
 
+  /**
+   * The token of the other kind that a token with a secret may be, where there are both: an id of a predecessor may end as
+   * a secret does. None if its id is one of ours, which no predecessor would put in front of more.
+   */
+  #otherKind({ id, secret }: Token, text: string): Token[] {
+    if (!this.#kind.mixedTokens || secret === '' || isRandomName(id)) return [];
+    const value = decoded(text);
+    return [bareToken(value.slice('s:'.length, -(SIGNATURE + 1)))];
+  }
+
   #parse(token: string): Token | undefined {
     const { secrets, mixedTokens = false } = this.#kind;
-    const bare = secrets && !mixedTokens ? undefined : { id: token, secret: '', secretHash: NO_SECRET_HASH };
-    if (!secrets && !mixedTokens) return bare;
+    if (!secrets && !mixedTokens) return bareToken(token);
     const [, id, secret, stamp] = TOKEN.exec(token) ?? [];
-    if (id === undefined || secret === undefined || !(this.#ownIds || isRandomName(id))) return bare;
+    if (id === undefined || secret === undefined) return mixedTokens ? bareToken(token) : undefined;
     return {
       id,
       secret,
@@ -130,6 +136,11 @@ export class TokenSigner {
       stamp: stamp === undefined ? undefined : Number(stamp),
     };
   }
+}
+
+/** A token that is the id alone. */
+function bareToken(id: string): Token {
+  return { id, secret: '', secretHash: NO_SECRET_HASH };
 }
 
 /** Whether a text may be a signed token: a client can send thousands that are not, and a signature costs time. */
