@@ -15,6 +15,9 @@ const MOST_AGE = 10_000;
 /** How often a mover that is too slow begins again. */
 const MOST_TRIES = 3;
 
+/** How many changes a mover brings that are made one after another while it moves a session. */
+const MOST_CHANGES = 10;
+
 /** Moves sessions one by one to the new store. */
 export class Mover {
   constructor(
@@ -49,7 +52,7 @@ export class Mover {
    */
   async copy(id: string): Promise<boolean> {
     const found = await this.source.read(id);
-    return !found || this.#adopt(this.source.copyOf(found));
+    return !found || this.#adopt(this.#marked(this.source.copyOf(found)).record);
   }
 
   /** Whether the new store has the session or a tombstone of it: it takes no session with this id, not even an expired one. */
@@ -61,21 +64,26 @@ export class Mover {
   async #moveNow(found: SessionRecord): Promise<SessionRecord | undefined> {
     const { id } = found;
     const copy = this.source.copyOf(found);
-    const mark = newMark();
-    if (!(await this.#adopt({ ...copy, from: [...(copy.from ?? []), mark] }))) {
+    const { record, mark } = this.#marked(copy);
+    if (!(await this.#adopt(record))) {
       if (await this.target.haveEnded([id])) {
         await this.source.store.destroy(id);
         return undefined;
       }
       // It was moved and rotated by another process; or it came from there less than ten minutes ago, and cannot go back yet.
-      return (await this.target.read(id)) ?? this.source.read(id);
+      return (await this.#readMoved(id)) ?? this.source.read(id);
     }
     const moved = await this.target.read(id);
     // Only the one whose copy it is knows which changes are later.
-    if (!moved?.from?.includes(mark)) return moved;
-    await this.#bringLateChange(copy);
+    if (!moved?.from?.includes(mark)) return moved && this.leftovers.settled(moved, this.target);
+    await this.#bringLateChanges(copy);
     await this.leftovers.remove(found);
     return this.target.read(id);
+  }
+
+  #marked(copy: SessionRecord): { record: SessionRecord; mark: string } {
+    const mark = newMark(this.target.now());
+    return { record: { ...copy, from: [...(copy.from ?? []), mark] }, mark };
   }
 
   /** Resolves to `false` if the id is in use by another secret hash, or has a tombstone. */
@@ -89,21 +97,39 @@ export class Mover {
     }
   }
 
+  async #readMoved(id: string): Promise<SessionRecord | undefined> {
+    const moved = await this.target.read(id);
+    return moved && this.leftovers.settled(moved, this.target);
+  }
+
   /**
-   * Makes the change that a process which does not move sessions has made in the old store since the session was read. A
-   * later one sees that the session has moved.
+   * Makes the changes that processes which do not move sessions have made in the old store since the session was read. A
+   * process that makes a later one sees that the session has moved, and makes it in the new store as well: maybe before an
+   * earlier one is brought, so this looks again after each.
    */
-  async #bringLateChange(before: SessionRecord): Promise<void> {
+  async #bringLateChanges(copy: SessionRecord): Promise<void> {
+    let before = copy;
+    for (let times = 0; times < MOST_CHANGES; times++) {
+      const found = await this.source.read(copy.id);
+      if (!found) return;
+      const after = this.source.copyOf(found, copy.createdAt);
+      if (!(await this.#bring(before, after))) return;
+      before = after;
+    }
+  }
+
+  /** Resolves to whether there was a change. */
+  async #bring(before: SessionRecord, after: SessionRecord): Promise<boolean> {
     const { id } = before;
-    const found = await this.source.read(id);
-    if (!found) return;
-    const after = this.source.copyOf(found, before.createdAt);
-    if (after.secretHash !== before.secretHash) {
+    const isRotated = after.secretHash !== before.secretHash;
+    if (isRotated) {
       const grace = after.previous?.grace ?? 0;
       await this.target.rotate({ id }, before.secretHash, after.secretHash, grace);
     }
+    if (!differenceOf(before, after, before)) return isRotated;
     const now = await this.target.read(id);
     const change = now && differenceOf(before, after, now);
     if (change) await this.target.update(now, change);
+    return true;
   }
 }

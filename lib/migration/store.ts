@@ -17,7 +17,7 @@ import type { SessionStore } from '../contract/store.js';
 import { ExpressSource, notInGroup } from './express-source.js';
 import { BothFeeds } from './feeds.js';
 import { Leftovers } from './leftovers.js';
-import { unmarked } from './mark.js';
+import { movedAt, unmarked } from './mark.js';
 import { Mover } from './mover.js';
 import { resolveMigration, type MigratingStoreOptions } from './options.js';
 import { OwnSource } from './own-source.js';
@@ -51,6 +51,7 @@ export class MigratingStore extends SessionStoreDecorator {
   readonly #source: Source;
   readonly #moves: boolean;
   readonly #mover: Mover;
+  readonly #leftovers: Leftovers;
   readonly #capabilities: SessionStoreCapabilities;
   readonly [MIGRATING] = true;
 
@@ -63,11 +64,13 @@ export class MigratingStore extends SessionStoreDecorator {
     super(store);
     const migration = resolveMigration(options, store);
     const { store: from, move, logger } = migration;
+    checkChain(store, from);
     this.#moves = move;
     this.#source = from.capabilities.secrets
       ? new OwnSource(from)
       : new ExpressSource(from, migration, () => store.now());
-    this.#mover = new Mover(this.#source, store, new Leftovers(this.#source, logger));
+    this.#leftovers = new Leftovers(this.#source, logger);
+    this.#mover = new Mover(this.#source, store, this.#leftovers);
     this.#capabilities = capabilitiesOf(store.capabilities, from.capabilities, move);
   }
 
@@ -135,13 +138,14 @@ export class MigratingStore extends SessionStoreDecorator {
   }
 
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
-    return unmarked((await this.store.read(id)) ?? (await this.#readUnmoved(id)));
+    const moved = await this.store.read(id);
+    return unmarked(await (moved ? this.#leftovers.settled(moved, this.store) : this.#readUnmoved(id)));
   }
 
   async #readUnmoved(id: string): Promise<SessionRecord | undefined> {
     if (this.#moves) return this.#mover.move(id);
     const found = await this.#source.read(id);
-    // Another process may have moved it since.
+    // Another process may have moved it since, and finished.
     if (!found) return this.store.read(id);
     // An express-session store has no tombstones: a slow write may have brought it back.
     return !this.#source.isOurs && (await this.store.haveEnded([id])) ? undefined : found;
@@ -158,7 +162,8 @@ export class MigratingStore extends SessionStoreDecorator {
     if (!isUnmoved(record)) {
       const updated = await this.store.update(record, change);
       if (updated) {
-        if (shortens(change)) await this.#forget(record.id);
+        // What is left would be live again after the session has expired.
+        if (shortens(change)) await this.#leftovers.removeNow(record.id);
         return updated;
       }
     }
@@ -176,10 +181,14 @@ export class MigratingStore extends SessionStoreDecorator {
       await this.#checkNotMoved(id);
     } else {
       const again = await this.store.update({ id }, change);
-      if (again) return again;
+      if (again) {
+        // A write to an express-session store brings back a session that has moved meanwhile.
+        if (!this.#source.isOurs) await this.#source.store.destroy(id);
+        return again;
+      }
     }
     if (this.#source.isOurs || !(await this.#mover.isTaken(id))) return updated;
-    // A write to an express-session store brings back a session that has ended meanwhile.
+    // The same if it has ended meanwhile.
     await this.#source.store.destroy(id);
     return this.store.update({ id }, change);
   }
@@ -278,17 +287,53 @@ export class MigratingStore extends SessionStoreDecorator {
   /** First those in the old store: a session that moves meanwhile is then in the new one. */
   protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
     const kept = await this.#withOrigins(except);
+    const seen = new Set<string>();
     let ended = 0;
     for await (const records of this.#source.members(group)) {
       const ids = records.map(({ id }) => id).filter((id) => !except.has(id));
+      for (const id of ids) seen.add(id);
       for (let at = 0; at < ids.length; at += AT_ONCE) {
         const wereLive = await Promise.all(ids.slice(at, at + AT_ONCE).map((id) => this.#end(id)));
         ended += wereLive.filter(Boolean).length;
       }
     }
+    if (group !== undefined) await this.#removeLeftovers(group, except);
     // Those that processes without a migration have regenerated. That of a session that has moved is no end.
     if (!this.#moves && this.#source.isOurs) ended += await this.#source.store.clear(group, kept);
-    return ended + (await this.store.clear(group, kept));
+    ended += await this.store.clear(group, kept);
+    return ended + (await this.#endSuccessors(group, seen, except));
+  }
+
+  /**
+   * Ends the sessions that processes which do not move any have created in the old store since, in the place of those that
+   * have ended. An express-session store does not keep in whose place they are.
+   */
+  async #endSuccessors(
+    group: string | undefined,
+    seen: Set<string>,
+    except: ReadonlySet<string>,
+  ): Promise<number> {
+    let ended = 0;
+    for await (const records of this.#source.members(group)) {
+      for (const { id, from = [] } of records) {
+        if (seen.has(id) || except.has(id)) continue;
+        const isSuccessor = this.#source.isOurs ? await this.haveEnded(from) : true;
+        if (isSuccessor && (await this.#end(id))) ended++;
+      }
+    }
+    return ended;
+  }
+
+  /**
+   * Removes what movers that have stopped may have left of the sessions of a group in the new store. In the old one a session
+   * is not in the groups that it joined after it has moved.
+   */
+  async #removeLeftovers(group: string, except: ReadonlySet<string>): Promise<void> {
+    for await (const records of pagesOf(this.store, group)) {
+      const moved = records.filter((record) => movedAt(record) !== undefined && !except.has(record.id));
+      for (let at = 0; at < moved.length; at += AT_ONCE)
+        await Promise.all(moved.slice(at, at + AT_ONCE).map(({ id }) => this.#leftovers.removeNow(id)));
+    }
   }
 
   /** With the ids of the sessions that they came from, whose tombstones may be in the other store. */
@@ -331,12 +376,6 @@ export class MigratingStore extends SessionStoreDecorator {
     return ended.some((member) => member.id === id) ? { is: 'gone' } : { is: 'joined', ended };
   }
 
-  /** Removes what a mover that has stopped may have left: it would be live again after the session has expired. */
-  async #forget(id: string): Promise<void> {
-    const left = await this.#source.read(id);
-    if (left) await this.#source.remove(left);
-  }
-
   async #left(): Promise<number | undefined> {
     try {
       return await this.#source.store.count();
@@ -353,6 +392,20 @@ export function isMigrating(store: unknown): store is MigratingStore {
   return Object(store)[MIGRATING] === true;
 }
 
+/** Sessions that migrate already may migrate further: the inner migration must be the old store, and move what is used. */
+function checkChain(store: SessionStore, from: SessionStore): void {
+  if (isMigrating(store)) {
+    throw new TypeError(
+      'sessions cannot move to a MigratingStore: write new MigratingStore(newest, { store: new MigratingStore(newer, { store: oldest, move: true }), move })',
+    );
+  }
+  if (isMigrating(from) && from.capabilities.mixedTokens && !from.capabilities.secrets) {
+    throw new TypeError(
+      'migrateFrom.store must move its sessions, because it migrates from an express-session store: set its move to true first',
+    );
+  }
+}
+
 // What the position of a page begins with: the store in which it is.
 const OLD = '<';
 const NEW = '>';
@@ -367,7 +420,9 @@ function capabilitiesOf(
   source: SessionStoreCapabilities,
   moves: boolean,
 ): SessionStoreCapabilities {
-  const tokens = source.secrets ? {} : { secrets: moves, mixedTokens: true };
+  const tokens = source.secrets
+    ? source.mixedTokens && { mixedTokens: true }
+    : { secrets: moves, mixedTokens: true };
   if (moves) return Object.freeze({ ...target, ...tokens });
   const feed =
     target.feed !== true ? target.feed : source.feed === true ? true : `${NO_OLD_FEED} ${source.feed}`;

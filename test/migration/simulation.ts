@@ -9,14 +9,17 @@ import {
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import { aRecord } from '../record.js';
 import { MapStore } from '../stores/map.store.js';
+import { SimulatedUse } from './simulated.use.js';
 import { randomFrom, SteppedStore } from './stepped.store.js';
 
 /** What a simulation is about. */
 export interface Simulated {
   /** Whether the sessions come from an express-session store. */
   isForeign: boolean;
-  /** Whether each of the processes moves sessions. */
-  moves: boolean[];
+  /** Whether the store from which they move is itself one to which they move from a third. */
+  isChain?: boolean;
+  /** Whether each of the processes moves sessions; `'only to the first'` if it does not know the last store of a chain. */
+  moves: (boolean | 'only to the first')[];
   /** What is wrong with one of the stores. */
   wrong?: { Target?: typeof MapStore; target?: Decorate; source?: Decorate };
 }
@@ -31,33 +34,42 @@ export interface Outcome {
   revived: number;
   /** Changes that were acknowledged, and are not in the session. */
   lost: number;
-  /** Live sessions that are not in their group once. */
+  /** Live sessions that are not in their groups once, or in one that they have left. */
   misplaced: number;
+  /** Live sessions that have moved, and are in the old store as well. */
+  left: number;
 }
+
+export const NOTHING_WRONG: Outcome = { missed: 0, revived: 0, lost: 0, misplaced: 0, left: 0 };
 
 /** Runs so many rounds: in each, several processes use one session in parallel while it moves. */
 export async function simulate(what: Simulated, rounds: number): Promise<Outcome> {
-  const outcome: Outcome = { missed: 0, revived: 0, lost: 0, misplaced: 0 };
+  const outcome = { ...NOTHING_WRONG };
   for (let round = 0; round < rounds; round++) await play(what, randomFrom(round), outcome);
   return outcome;
 }
 
 async function play(what: Simulated, random: (below: number) => number, outcome: Outcome): Promise<void> {
   const memory = new MemoryStore();
-  const [old, target] = [new Map(), new Map()].map((map) => [map, new Map()] as const) as [Shared, Shared];
+  const { isChain = false } = what;
+  const maps = (): Shared => [new Map(), new Map()];
+  const [old, middle, target] = [maps(), maps(), maps()];
   const sourceOf = (): SessionStore => (what.isForeign ? fromExpressStore(memory) : new MapStore(...old));
-  const process = (move: boolean, random?: (below: number) => number): MigratingStore => {
+  const groupsOf = what.isForeign ? (): string[] => ['g'] : undefined;
+  const process = (
+    move: Simulated['moves'][number],
+    random?: (below: number) => number,
+    { Target = MapStore, target: inTarget = same, source: inSource = same } = (random && what.wrong) ?? {},
+  ): MigratingStore => {
     const stepped = (store: SessionStore): SessionStore => (random ? new SteppedStore(store, random) : store);
-    const {
-      Target = MapStore,
-      target: inTarget = same,
-      source: inSource = same,
-    } = (random && what.wrong) ?? {};
-    return new MigratingStore(inTarget(stepped(new Target(...target))), {
-      store: inSource(stepped(sourceOf())),
-      move,
-      groupsOf: what.isForeign ? () => ['g'] : undefined,
-    });
+    const source = inSource(stepped(sourceOf()));
+    const first = (): MigratingStore =>
+      new MigratingStore(stepped(new MapStore(...middle)), { store: source, move: true, groupsOf });
+    if (move === 'only to the first') return first();
+    const last = inTarget(stepped(new Target(...target)));
+    return isChain
+      ? new MigratingStore(last, { store: first(), move })
+      : new MigratingStore(last, { store: source, move, groupsOf });
   };
   const processes = what.moves.map((move) => process(move, random));
   const record: SessionRecord = aRecord(randomUUID(), {
@@ -67,7 +79,10 @@ async function play(what: Simulated, random: (below: number) => number, outcome:
   if (what.isForeign) record.secretHash = NO_SECRET_HASH;
   await sourceOf().create(record);
 
-  const use = new Use(record, outcome, what.isForeign);
+  const use = new SimulatedUse(record, outcome, {
+    isForeign: what.isForeign,
+    areAllLate: !what.moves.includes(false),
+  });
   const actors = 2 + random(4);
   const mayEnd = random(2) === 0;
   await Promise.all(
@@ -75,69 +90,16 @@ async function play(what: Simulated, random: (below: number) => number, outcome:
       const store = processes[random(processes.length)]!;
       for (let times = 1 + random(3); times > 0; times--) {
         if (mayEnd && random(5) === 0) await use.end(store, random(4));
+        else if (mayEnd && random(8) === 0) await use.logIn(store, `${actor}.${times}`);
+        else if (random(4) === 0) await use.act(store, `${actor}.${times}`, random(3));
         else await use.change(store, `${actor}.${times}`);
       }
     }),
   );
-  await use.check(process(true), sourceOf());
+  const sources = [sourceOf(), ...(isChain ? [new MapStore(...middle)] : [])];
+  await use.check(process(true), sources);
 }
 
-type Shared = [Map<string, SessionRecord>, Map<string, never>];
+type Shared = [Map<string, SessionRecord>, Map<string, any>];
 
 const same: Decorate = (store) => store;
-
-/** The requests that use one session, and what must be true of it after them. */
-class Use {
-  /** How many calls that end the session have been sent, and how many of them have resolved. */
-  #ending = 0;
-  #ended = 0;
-  /** Whether it must not be seen any more. */
-  #isGone = false;
-  readonly #acknowledged = new Set<string>();
-
-  constructor(
-    private readonly record: SessionRecord,
-    private readonly outcome: Outcome,
-    private readonly isForeign: boolean,
-  ) {}
-
-  async change(store: SessionStore, name: string): Promise<void> {
-    const { id } = this.record;
-    const wasGone = this.#isGone;
-    const found = await store.read(id);
-    if (!found) {
-      if (this.#ending === 0) this.outcome.missed++;
-      return;
-    }
-    if (wasGone) this.outcome.revived++;
-    const updated = await store.update(found, { set: { [name]: '1' } });
-    if (updated) this.#acknowledged.add(name);
-    else if (this.#ending === 0) this.outcome.missed++;
-  }
-
-  async end(store: SessionStore, way: number): Promise<void> {
-    const { id } = this.record;
-    this.#ending++;
-    if (way === 0) await store.destroy(id);
-    else if (way === 1) await store.clear('g');
-    else if (way === 2) await store.regenerate(id);
-    else await store.update({ id }, { expiresAt: Date.now() - 1 });
-    this.#ended++;
-    // A slow write to an express-session store brings back a session that was regenerated, until the writer has noticed it.
-    if (way !== 2 || !this.isForeign) this.#isGone = true;
-  }
-
-  /** Counts what is wrong when everything has settled. */
-  async check(store: SessionStore, source: SessionStore): Promise<void> {
-    const { id } = this.record;
-    const isOver = this.#ended > 0;
-    const members = await store.page({ group: 'g', limit: 10 });
-    const found = await store.read(id);
-    // What is left in the old store would be live again once the tombstone is gone.
-    if (isOver && (found || (await source.read(id)))) this.outcome.revived++;
-    if (!isOver && !found) this.outcome.missed++;
-    if (members.records.length !== (isOver ? 0 : 1)) this.outcome.misplaced++;
-    if (isOver || !found) return;
-    for (const name of this.#acknowledged) if (found.data[name] !== '1') this.outcome.lost++;
-  }
-}
