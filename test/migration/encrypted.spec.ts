@@ -8,6 +8,7 @@ import {
 } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { sharedStores } from '../cache/shared.stores.js';
 import { aKey } from '../encryption/keys.js';
 import { serveApp, type Handler } from '../http/app.js';
 import { Browser } from '../http/browser.js';
@@ -17,11 +18,13 @@ const [one, other, groups, otherGroups] = [aKey(), aKey(), aKey(), aKey()];
 const logger = { error: () => {}, warn: () => {} };
 const CLIENT = { first: '{"ip":"192.0.2.1"}', last: '{"ip":"192.0.2.2"}' };
 
+const aClusterStore = (name: string): SessionStore => new ClusterStore({ name });
+
 type Encrypt = Omit<EncryptedStoreOptions, 'logger'> | undefined;
 
 /** A handle of the sessions of a name, opened. */
-async function on(name: string, encrypt?: Encrypt): Promise<SessionStore> {
-  const inner = new ClusterStore({ name });
+async function on(name: string, encrypt?: Encrypt, make = aClusterStore): Promise<SessionStore> {
+  const inner = make(name);
   return opened(encrypt ? new EncryptedStore(inner, { ...encrypt, logger }) : inner);
 }
 
@@ -35,27 +38,31 @@ const whole = (): SessionRecord =>
   aRecord('k', { data: { user: '"ada"' }, groups: ['user:ada'], label: 'Home', client: CLIENT });
 
 /** Two stores, the first of which has a session, and a migration between them. */
-async function migration({ written, from, to }: { written: Encrypt; from: Encrypt; to: Encrypt }): Promise<{
-  migrating: MigratingStore;
-  writing: SessionStore;
-  rawOld: SessionStore;
-  rawNew: SessionStore;
-}> {
+async function migration(
+  { written, from, to }: { written: Encrypt; from: Encrypt; to: Encrypt },
+  make = aClusterStore,
+): Promise<{ migrating: MigratingStore; writing: SessionStore; rawOld: SessionStore; rawNew: SessionStore }> {
   const [old, target] = [randomUUID(), randomUUID()];
-  const writing = await on(old, written);
+  const writing = await on(old, written, make);
   await writing.create(whole());
-  const store = await on(old, from);
-  const migrating = await opened(new MigratingStore(await on(target, to), { store, move: true, logger }));
-  return { migrating, writing, rawOld: await on(old), rawNew: await on(target) };
+  const store = await on(old, from, make);
+  const newStore = await on(target, to, make);
+  const migrating = await opened(new MigratingStore(newStore, { store, move: true, logger }));
+  return {
+    migrating,
+    writing,
+    rawOld: await on(old, undefined, make),
+    rawNew: await on(target, undefined, make),
+  };
 }
 
-describe('a session moves', () => {
+describe.each(sharedStores)('between two stores %s, a session moves', (_, make) => {
   it.each<[what: string, ways: { from: Encrypt; to: Encrypt }]>([
     ['from one key to another', { from: { keys: one, groups }, to: { keys: other, groups: otherGroups } }],
     ['from plain text into encryption', { from: undefined, to: { keys: one, groups } }],
     ['out of encryption', { from: { keys: one, groups }, to: undefined }],
-  ])('%s, with all that it has, sealed anew', async (_, { from, to }) => {
-    const { migrating, rawOld, rawNew } = await migration({ written: from, from, to });
+  ])('%s, with all that it has, sealed anew', async (_what, { from, to }) => {
+    const { migrating, rawOld, rawNew } = await migration({ written: from, from, to }, make);
     const sealed = JSON.stringify(await rawOld.read('k'));
     const { data, label, client, groups: names } = (await migrating.read('k'))!;
     expect({ ...data }).toEqual(whole().data);
