@@ -20,9 +20,11 @@ export class OwnSource implements Source {
     return record && unmoved(record);
   }
 
-  copyOf({ hint: _, data, ...record }: SessionRecord): SessionRecord {
-    // Texts that are made when they are first read belong to the old store.
-    return { ...record, data: textsOf(data) };
+  copyOf(record: SessionRecord): SessionRecord {
+    // Texts that are made when they are first read belong to the old store, as does its hint.
+    const copy = { ...record, data: textsOf(record.data) };
+    delete copy.hint;
+    return copy;
   }
 
   create(record: SessionRecord): Promise<boolean> {
