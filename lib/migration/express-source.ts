@@ -10,6 +10,7 @@ import {
   type SessionRef,
   type SessionUpdate,
 } from '../contract/record.js';
+import { isStoreError } from '../contract/errors.js';
 import type { SessionStore } from '../contract/store.js';
 import type { Migration } from './options.js';
 import { isUnmoved, textsOf, unmoved, withOwnHint, type Source } from './source.js';
@@ -105,8 +106,13 @@ export class ExpressSource implements Source {
   }
 
   async #all(): Promise<SessionRecord[]> {
-    const records = await allOf(this.store as InnerStore);
-    return records.map((record) => this.#listed(record));
+    try {
+      const records = await allOf(this.store as InnerStore);
+      return records.map((record) => this.#listed(record));
+    } catch (error) {
+      if (isStoreError(error) || error instanceof TypeError) throw error;
+      throw new TypeError(NO_IDS, { cause: error });
+    }
   }
 
   /** It counts as one that joined before all that have moved; of two of them the one that expires first. */
@@ -147,6 +153,9 @@ function allOf(store: InnerStore): Promise<SessionRecord[]> {
 
 const NO_GROUPS =
   'the groups of sessions in an express-session store are not known: write migrateFrom: { groupsOf: (data) => [`user:${data.userId}`] }';
+
+const NO_IDS =
+  'groups cannot be listed, counted or cleared while sessions migrate from this express-session store, because it has no all() that returns their ids: destroy sessions by id, or leave migrateFrom out once they have moved';
 
 /** The error of a join or a leave that contradicts the data. */
 export function notInGroup(): TypeError {
