@@ -2,6 +2,7 @@ import express from 'express';
 import { sessionMiddleware } from 'nestjs-session-stores/express';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { peer } from '../stores/theirs.mjs';
+import { logIn, noSession, read, write } from './handlers.mjs';
 
 const [subject, size, backend, address] = process.argv.slice(2);
 const cookie = { maxAge: 3_600_000 };
@@ -24,18 +25,12 @@ app.use(await sessions());
 
 // The handlers of all subjects are the same. Without sessions they use a plain object.
 app.use((req, _res, next) => {
-  req.session ??= { user: 'ann', visits: 0 };
+  req.session ??= noSession();
   next();
 });
-app.get('/login', (req, res) => {
-  Object.assign(req.session, { user: 'ann', theme: 'dark', visits: 0, ...data(Number(size)) });
-  res.json({ user: req.session.user });
-});
-app.get('/read', (req, res) => res.json({ user: req.session.user }));
-app.get('/write', (req, res) => {
-  req.session.visits++;
-  res.json({ user: req.session.user });
-});
+app.get('/login', (req, res) => res.json(logIn(req.session, Number(size))));
+app.get('/read', (req, res) => res.json(read(req.session)));
+app.get('/write', (req, res) => res.json(write(req.session)));
 
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
 process.on('message', () => {
@@ -43,12 +38,3 @@ process.on('message', () => {
   process.send({ cpu: user + system });
 });
 process.on('disconnect', () => process.exit());
-
-/** A profile, and a cart that fills the session up to its length. */
-function data(length) {
-  const profile = { name: 'Ann Example', mail: 'ann@example.org', roles: ['user', 'editor'] };
-  const cart = [];
-  while (JSON.stringify({ profile, cart }).length < length - 50)
-    cart.push({ sku: `sku-${cart.length}`, count: 1, price: 9.99 });
-  return { profile, cart };
-}
