@@ -201,8 +201,11 @@ export class LiveCookie implements SessionCookie {
   }
 
   #serialise(name: string, value: string, expires: Date | undefined, maxAge?: number): string {
-    const attributes = { ...(attributesOf(this) as object), maxAge, expires };
-    return stringifySetCookie({ name, value, ...attributes }, AS_IT_IS);
+    const { path, domain, httpOnly, secure, sameSite, priority, partitioned } = this;
+    return stringifySetCookie(
+      { name, value, maxAge, expires, path, domain, httpOnly, secure, sameSite, priority, partitioned },
+      AS_IT_IS,
+    );
   }
 
   /** The JSON text of the attributes that differ from the defaults and of the group name; `undefined` without any. */

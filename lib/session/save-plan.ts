@@ -61,24 +61,44 @@ export interface Save {
  * expiry.
  */
 export function planSave(facts: SaveFacts): Save | undefined {
-  const { createdAt, data, groups, label, cookie, lifetime, now, absoluteTimeout, renewal } = facts;
+  const { createdAt, data, groups, label, lifetime, now, absoluteTimeout, renewal } = facts;
   const isKept = createdAt !== undefined && renewal === 'never' && lifetime === facts.storedLifetime;
   const expiresAt = isKept ? facts.expiresAt : expiryAfter(now, lifetime, createdAt ?? now, absoluteTimeout);
-  const what = { data, groups, label, cookie, lifetime, expiresAt, isUseOnly: false };
   if (createdAt === undefined) {
     const hasData = data !== undefined && changesProperties(data);
     const isWorthIt = hasData || groups?.join !== undefined || Boolean(label) || facts.isWanted;
-    return isWorthIt ? { ...what, changed: true, cookieDue: true, change: {} } : undefined;
+    return isWorthIt ? saveOf(facts, expiresAt, 'all', {}) : undefined;
   }
   const changed = data !== undefined || groups !== undefined || label !== undefined || renewal === 'owed';
   const renews =
     renewal === 'asked' || facts.isCookieDue || isDue(facts.expiresAt, expiresAt, lifetime, facts.touchAfter);
   if (!changed && (!renews || renewal === 'failed')) {
-    if (renewal === 'failed' || !isUseDue(facts)) return undefined;
-    const isUseOnly = true;
-    return { ...what, expiresAt: facts.expiresAt, isUseOnly, changed: false, cookieDue: false, change: {} };
+    const isUse = renewal !== 'failed' && isUseDue(facts);
+    return isUse ? saveOf(facts, facts.expiresAt, 'use', {}) : undefined;
   }
-  return { ...what, changed, cookieDue: facts.isCookieDue, change: changeOf(facts, expiresAt) };
+  return saveOf(facts, expiresAt, changed ? 'changes' : 'renewal', changeOf(facts, expiresAt));
+}
+
+/** A save that writes all of a new session, its changes, nothing but its expiry, or nothing but its use. */
+function saveOf(
+  { data, groups, label, cookie, lifetime, isCookieDue }: SaveFacts,
+  expiresAt: number,
+  writes: 'all' | 'changes' | 'renewal' | 'use',
+  change: SessionChange,
+): Save {
+  // Property by property, because to spread an object into another costs 1 to 2 µs.
+  return {
+    changed: writes === 'all' || writes === 'changes',
+    cookieDue: writes === 'all' || (isCookieDue && writes !== 'use'),
+    data,
+    groups,
+    label,
+    cookie,
+    lifetime,
+    expiresAt,
+    isUseOnly: writes === 'use',
+    change,
+  };
 }
 
 /** Whether a use must be written even if nothing else is. */
@@ -88,8 +108,13 @@ function isUseDue({ recordsUse, lastSeenAt = -Infinity, now }: SaveFacts): boole
 
 /** The change of a stored session: its data, its groups, its label, and its expiry. */
 function changeOf(facts: SaveFacts, expiresAt: number): SessionChange {
-  const change: SessionChange = { ...facts.data, ...facts.groups };
-  if (facts.label !== undefined) change.label = facts.label;
+  const { data, groups, label } = facts;
+  const change: SessionChange = {};
+  if (data?.set) change.set = data.set;
+  if (data?.remove) change.remove = data.remove;
+  if (groups?.join) change.join = groups.join;
+  if (groups?.leave) change.leave = groups.leave;
+  if (label !== undefined) change.label = label;
   // A lifetime that the handler has set wins over a touch; a touch must not undo another request's lifetime.
   if (facts.lifetime !== facts.storedLifetime) change.expiresAt = expiresAt;
   else if (expiresAt !== facts.expiresAt) change.touch = { from: facts.expiresAt, to: expiresAt };
