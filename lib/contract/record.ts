@@ -153,9 +153,7 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   if (take !== undefined) {
     return textIn(record.data, take) === undefined ? record : withTexts(record, undefined, [take]);
   }
-  let next = { ...record };
-
-  if (set || remove) next = withTexts(record, set, remove);
+  const next = set || remove ? withTexts(record, set, remove) : { ...record };
   if (join || leave) {
     const groups = new Set(record.groups);
     for (const group of join ?? []) groups.add(group);

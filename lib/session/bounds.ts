@@ -28,9 +28,21 @@ export interface Content {
 export function checkBounds(before: Content, change: DataChange & GroupChange, maxSize: number): void {
   if (change.join) checkGroups(before.groups, change);
   if (!change.set && !change.join) return;
+  if (isFarBelow(before, change, maxSize)) return;
   const after = { data: dataAfter(before.data, change), groups: groupsAfter(before.groups, change) };
   if (change.set) checkProperties(before.data, after.data);
   checkSize(before, after, maxSize);
+}
+
+/** Whether no bound could be exceeded if the change replaced nothing. True of most sessions, whose data is not copied. */
+function isFarBelow(
+  before: Content,
+  { set = {}, join = [] }: DataChange & GroupChange,
+  maxSize: number,
+): boolean {
+  const more = { data: set, groups: join };
+  if (propertiesOf(before.data) + propertiesOf(set) > MOST_PROPERTIES) return false;
+  return mostBytesOf(before) + mostBytesOf(more) <= maxSize;
 }
 
 function checkGroups(before: readonly string[], change: GroupChange): void {
@@ -57,8 +69,6 @@ function checkProperties(before: Content['data'], after: Content['data']): void 
 }
 
 function checkSize(before: Content, after: Content, maxSize: number): void {
-  // A UTF-16 code unit takes at most three bytes, so the bytes of most sessions need not be counted.
-  if (charactersOf(after) * 3 <= maxSize) return;
   const size = bytesOf(after);
   if (size <= maxSize || size <= bytesOf(before)) return;
   const { data } = after;
@@ -91,11 +101,12 @@ function propertiesOf(data: Content['data']): number {
   return Object.keys(data).length - (Object.hasOwn(data, 'cookie') ? 1 : 0);
 }
 
-function charactersOf({ data, groups }: Content): number {
-  let sum = 0;
-  for (const name of Object.keys(data)) sum += name.length + lengthIn(data, name);
-  for (const group of groups) sum += group.length;
-  return sum;
+/** The most bytes that content can have, at less cost than its bytes: a UTF-16 code unit takes at most three. */
+function mostBytesOf({ data, groups }: Content): number {
+  let units = 0;
+  for (const name of Object.keys(data)) units += name.length + lengthIn(data, name);
+  for (const group of groups) units += group.length;
+  return units * 3;
 }
 
 function bytesOf({ data, groups }: Content): number {

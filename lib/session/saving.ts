@@ -42,7 +42,8 @@ export function saveOf(
   if (config.isDevelopment) warnOfMistakes(session, state, data, config);
   if ((data && changesProperties(data)) || groups) {
     const before = { data: state.data.snapshot.texts, groups: state.groups.stored };
-    checkBounds(before, { ...data, ...groups }, config.maxSize);
+    const { set, remove } = data ?? {};
+    checkBounds(before, { set, remove, join: groups?.join, leave: groups?.leave }, config.maxSize);
   }
 
   const lifetime = LiveCookie.lifetime(state.cookie, config.idleTimeout);

@@ -77,9 +77,11 @@ export class TokenSigner {
     const tokens: Token[] = [];
     let left = MOST_VERIFIED;
     for (const text of texts) {
-      if (!hasShape(text)) continue;
+      // Those that are known have the shape, and to decode one costs 1 µs.
+      const known = this.#verified.get(text);
+      if (!known && !hasShape(text)) continue;
       if (left-- === 0) break;
-      const token = this.verify(text);
+      const token = known ?? this.verify(text);
       if (!token) continue;
       const same = tokens.findIndex(
         ({ id, secretHash }) => id === token.id && secretHash === token.secretHash,

@@ -64,8 +64,9 @@ export function bytesMore(before: SessionRecord, after: SessionRecord): number {
 
 /** Of its label and its clients. */
 function bytesOfUse({ label, client }: SessionRecord): number {
-  const texts = [label, client?.first, client?.last].filter((text) => text !== undefined);
-  return texts.reduce((sum, text) => sum + PROPERTY + Buffer.byteLength(text), 0);
+  let bytes = label === undefined ? 0 : PROPERTY + Buffer.byteLength(label);
+  if (client) bytes += 2 * PROPERTY + Buffer.byteLength(client.first) + Buffer.byteLength(client.last);
+  return bytes;
 }
 
 function bytesOfProperty(name: string, text: string): number {
