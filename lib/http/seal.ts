@@ -219,12 +219,6 @@ export class Seal {
   /** The headers were sent, or are about to be. */
   #sent(ended: boolean): void {
     this.#phase = ended ? 'done' : 'sent';
-    if (ended) return;
-    this.#res.on('close', () => {
-      // The connection is closed. The changes of a handler whose response never ended are saved all the same.
-      if (this.#phase === 'sent')
-        this.#session.commit()?.catch((error: unknown) => this.#session.failedLate(error));
-    });
   }
 
   /** Ends a response that has begun. Changes since the first byte are saved before the last byte is sent. */
@@ -260,6 +254,9 @@ export class Seal {
 
   closed(): void {
     const { writableFinished } = this.#res;
+    // The changes of a handler whose response never ended are saved all the same.
+    if (this.#phase === 'sent')
+      this.#session.commit()?.catch((error: unknown) => this.#session.failedLate(error));
     if (!writableFinished || this.#phase === 'held') return;
     if (this.#phase !== 'open') return this.#session.sent();
     this.#phase = 'done';
