@@ -166,13 +166,15 @@ export class SessionExchange implements Client, SealedSession {
    * only the caller responds to a failed commit.
    */
   async handled<T>(handler: () => Promise<T>): Promise<T> {
-    const failed = new Promise<never>((_, reject) => {
+    // A handler that streams into a response whose commit failed would wait for its end, which waits for a filter.
+    const handling = new Promise<T>((resolve, reject) => {
       this.#failHandler = reject;
+      handler().then(resolve, reject);
     });
     try {
-      // A handler that streams into a response whose commit failed would wait for its end, which waits for a filter.
-      const value = await Promise.race([handler(), failed]);
-      await this.work.commit();
+      const value = await handling;
+      const commit = this.work.commit();
+      if (commit) await commit;
       return value;
     } catch (error) {
       // The changes of a handler that throws are saved too. The error of a failed commit is in `failure`.

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
-import { finalize, from, lastValueFrom, Observable, takeUntil } from 'rxjs';
+import { lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isStoreError } from '../../contract/errors.js';
 import { exchangeOf, type SessionExchange } from '../../http/exchange.js';
 import { keepBoth, sayWhenToRetryAfter, sendFailure } from '../../http/failure.js';
@@ -15,15 +15,23 @@ export const NO_SESSION =
 
 /** Handlers of HTTP requests, on Express and Fastify. The session is committed after the handler. */
 export const http: Transport<SessionExchange> = {
-  workOf: (context) => exchangeOf(rawRequest(context.switchToHttp().getRequest<object>())),
+  workOf: (context) => exchangeOf(rawRequest(context.getArgByIndex<object>(0))),
   whyNone: () => NO_SESSION,
   settle(exchange, handler, { context, connections }) {
     if (!exchange) return handler.handle();
     if (isEventStream(context)) return handler.handle().pipe(takeUntil(endOf(exchange, connections)));
-    const run = (): Promise<unknown> => lastValueFrom(handler.handle(), { defaultValue: undefined });
-    const done = commitAfter(run, exchange, context.switchToHttp().getResponse<object>());
-    // An interceptor around this one, such as one with a timeout, may respond while the handler runs.
-    return from(done).pipe(finalize(() => exchange.abandonHandler()));
+    return new Observable((subscriber) => {
+      const run = (): Promise<unknown> => lastValueFrom(handler.handle(), { defaultValue: undefined });
+      commitAfter(run, exchange, context.getArgByIndex(1)).then(
+        (value) => {
+          subscriber.next(value);
+          subscriber.complete();
+        },
+        (error: unknown) => subscriber.error(error),
+      );
+      // An interceptor around this one, such as one with a timeout, may respond while the handler runs.
+      return () => exchange.abandonHandler();
+    });
   },
 };
 
