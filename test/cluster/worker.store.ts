@@ -148,6 +148,10 @@ export class WorkerStore extends SessionStore {
     return this.call('create', () => this.doCreate(record));
   }
 
+  override adopt(record: SessionRecord): Promise<void> {
+    return this.call('adopt', () => this.ask('adopt', record));
+  }
+
   protected override doCreate(record: SessionRecord): Promise<boolean> {
     return this.ask('create', record);
   }
