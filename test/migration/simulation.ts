@@ -58,10 +58,10 @@ async function play(what: Simulated, random: (below: number) => number, outcome:
   const groupsOf = what.isForeign ? (): string[] => ['g'] : undefined;
   const process = (
     move: Simulated['moves'][number],
-    random?: (below: number) => number,
-    { Target = MapStore, target: inTarget = same, source: inSource = same } = (random && what.wrong) ?? {},
+    steps?: (below: number) => number,
+    { Target = MapStore, target: inTarget = same, source: inSource = same } = (steps && what.wrong) ?? {},
   ): MigratingStore => {
-    const stepped = (store: SessionStore): SessionStore => (random ? new SteppedStore(store, random) : store);
+    const stepped = (store: SessionStore): SessionStore => (steps ? new SteppedStore(store, steps) : store);
     const source = inSource(stepped(sourceOf()));
     const first = (): MigratingStore =>
       new MigratingStore(stepped(new MapStore(...middle)), { store: source, move: true, groupsOf });

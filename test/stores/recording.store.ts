@@ -56,6 +56,11 @@ export class RecordingStore extends SessionStoreDecorator {
     return this.#do('create', super.doCreate(record));
   }
 
+  protected override async doAdopt(record: SessionRecord): Promise<void> {
+    await this.#pass({ operation: 'adopt', id: record.id, record });
+    return this.#do('adopt', super.doAdopt(record));
+  }
+
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
     await this.#pass({ operation: 'read', id });
     return super.doRead(id);
