@@ -82,7 +82,8 @@ export class Held {
   stop(): void {
     releaseOne();
     const res = this.#res;
-    res.statusCode = this.#statusCode;
+    // Not without need: the first assignment to a response that Express has given another prototype costs 2 µs.
+    if (res.statusCode !== this.#statusCode) res.statusCode = this.#statusCode;
     // HTTP/2 has none.
     if (!isHttp2(res) && res.statusMessage !== this.#statusMessage)
       res.statusMessage = this.#statusMessage as string;

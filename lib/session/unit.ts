@@ -14,7 +14,7 @@ import { forgetToken, giveToken, NOTHING, withoutTokenOf, type ClientNotice, typ
 import { withHandler, type Handlers } from './passive.js';
 import { notRenewed, rotateDue } from './rotation.js';
 import type { Save } from './save-plan.js';
-import { saveOf, sendSave, stampOf, type Reason } from './saving.js';
+import { saveOf, sendSave, stampOf, type Reason, type Saved } from './saving.js';
 import type { SessionState } from './state.js';
 
 /** The session of one request or message, the store calls for it, and what its client must be told. */
@@ -178,7 +178,10 @@ export class SessionUnit {
   async send(state: SessionState, save: Save): Promise<boolean> {
     if (state.isOver) return false;
     try {
-      if (save.expiresAt > this.config.store.now()) return await this.#sendNow(state, save);
+      if (save.expiresAt > this.config.store.now()) {
+        const { config, client, isPassive } = this;
+        return this.#afterSave(state, await sendSave(state, save, isPassive, config, client));
+      }
       // A `maxAge` of zero or less, or the absolute timeout is over: the session ends as if it were destroyed.
       await this.destroy(state);
       return false;
@@ -204,8 +207,8 @@ export class SessionUnit {
     return updated;
   }
 
-  async #sendNow(state: SessionState, save: Save): Promise<boolean> {
-    const outcome = await sendSave(state, save, this.isPassive, this.config, this.client);
+  /** Records the outcome of a save. Returns whether the session is live. */
+  #afterSave(state: SessionState, outcome: Saved): boolean {
     switch (outcome) {
       case 'owes token':
         this.giveToken(state);
