@@ -1,5 +1,6 @@
 import { isPending, sourceOf } from '../contract/deferred.js';
 import { copyData } from '../contract/record.js';
+import { newTexts } from '../contract/texts.js';
 import type { CookieChange } from '../cookie/live-cookie.js';
 import { rejectReserved } from './names.js';
 
@@ -73,7 +74,7 @@ const UNPARSED = Symbol('unparsed');
 
 /** The snapshot of a session that is not stored yet. */
 export const NO_SNAPSHOT: Snapshot = {
-  texts: Object.create(null) as Record<string, string>,
+  texts: newTexts(),
   names: [],
   values: [],
   kept: undefined,
@@ -189,14 +190,13 @@ export function diffData(
     if (text === undefined) {
       if (Object.hasOwn(texts, name)) (remove ??= []).push(name);
     } else if (texts[name] !== text) {
-      (set ??= Object.create(null) as Record<string, string>)[name] = text;
+      (set ??= newTexts())[name] = text;
     }
   }
   if (met < names.length) {
     for (const name of names) if (!Object.hasOwn(session, name)) (remove ??= []).push(name);
   }
-  if (cookie?.stored !== undefined)
-    (set ??= Object.create(null) as Record<string, string>)[COOKIE] = cookie.stored;
+  if (cookie?.stored !== undefined) (set ??= newTexts())[COOKIE] = cookie.stored;
   else if (cookie) (remove ??= []).push(COOKIE);
   return set || remove ? { set, remove } : undefined;
 }

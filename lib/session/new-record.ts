@@ -1,4 +1,4 @@
-import type { SessionChange, SessionRecord } from '../contract/record.js';
+import { copyData, type SessionChange, type SessionRecord } from '../contract/record.js';
 import type { DataChange } from './data.js';
 import type { GroupChange } from './groups.js';
 import { firstUse } from './seen.js';
@@ -23,7 +23,7 @@ export interface NewSession {
 export function newRecord({ data, groups, origins = [], label, seen, ...others }: NewSession): SessionRecord {
   return {
     ...others,
-    data: { __proto__: null, ...data?.set } as unknown as Record<string, string>,
+    data: copyData(data?.set ?? {}),
     groups: groups?.join ?? [],
     ...(origins.length > 0 && { from: [...origins] }),
     ...(label && { label }),

@@ -1,4 +1,5 @@
 import { NEVER, type SessionRecord } from '../../contract/record.js';
+import { newTexts } from '../../contract/texts.js';
 
 /**
  * The mark of a session's document, as a field and as a filter. A document without it belongs to another program, and is
@@ -117,7 +118,7 @@ function nameOf(field: string): string {
 }
 
 function dataOf(fields: Record<string, string>): Record<string, string> {
-  const data = Object.create(null) as Record<string, string>;
+  const data = newTexts();
   for (const field of Object.keys(fields ?? {})) data[nameOf(field)] = fields[field] as string;
   return data;
 }

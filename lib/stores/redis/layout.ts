@@ -1,4 +1,5 @@
 import type { SessionChange, SessionRecord } from '../../contract/record.js';
+import { newTexts } from '../../contract/texts.js';
 
 /**
  * In a Cluster sessions are spread over sixteen shards. The hash tag of each shard is in the middle of another
@@ -171,7 +172,7 @@ function pack(createdAt: number, names: string[], data: Record<string, string>):
 export function recordOf(id: string, fields: string[]): SessionRecord | undefined {
   if (fields.length === 0) return undefined;
 
-  const data = Object.create(null) as Record<string, string>;
+  const data = newTexts();
   const record: SessionRecord = { id, secretHash: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
   let packed = '';
   let groups: string | undefined;
