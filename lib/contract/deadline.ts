@@ -27,16 +27,23 @@ export class Deadline {
 }
 
 interface Pending {
-  deadline: Deadline;
+  readonly deadline: Deadline;
   reject(): void;
+  before?: Pending | undefined;
+  after?: Pending | undefined;
 }
 
 /**
  * The pending calls of one store. All of them have the same timeout, so they time out in the order in which they began,
  * and one timer serves them all: a timer for each costs a tenth of a call to the cluster's primary.
+ *
+ * A list instead of a `Set`: V8 links each outgrown table of a `Set` to the next one, so that once a table is old, all
+ * calls of the later tables outlive many garbage collections, with their arguments. With 32 calls in flight to the
+ * cluster's primary that took a tenth of the worker's time.
  */
 export class Deadlines {
-  readonly #pending = new Set<Pending>();
+  #first: Pending | undefined;
+  #last: Pending | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly timeout: number) {}
@@ -75,14 +82,25 @@ export class Deadlines {
   }
 
   #add(pending: Pending): void {
-    if (this.#pending.size === 0) this.#timer?.ref();
-    this.#pending.add(pending);
+    if (!this.#first) this.#timer?.ref();
+    pending.before = this.#last;
+    if (this.#last) this.#last.after = pending;
+    else this.#first = pending;
+    this.#last = pending;
     this.#timer ??= this.#wakeIn(pending.deadline.left);
   }
 
+  /** Does nothing if it has been removed. */
   #remove(pending: Pending): void {
+    const { before, after } = pending;
+    if (!before && this.#first !== pending) return;
+    if (before) before.after = after;
+    else this.#first = after;
+    if (after) after.before = before;
+    else this.#last = before;
+    pending.before = pending.after = undefined;
     // A timer without pending calls must not keep the process alive.
-    if (this.#pending.delete(pending) && this.#pending.size === 0) this.#timer?.unref();
+    if (!this.#first) this.#timer?.unref();
   }
 
   #wakeIn(milliseconds: number): NodeJS.Timeout {
@@ -92,14 +110,12 @@ export class Deadlines {
 
   #rejectLate(): void {
     this.#timer = undefined;
-    for (const pending of this.#pending) {
-      if (!pending.deadline.isOver) {
-        this.#timer = this.#wakeIn(pending.deadline.left);
-        return;
-      }
-      this.#pending.delete(pending);
-      pending.reject();
+    while (this.#first?.deadline.isOver) {
+      const late = this.#first;
+      this.#remove(late);
+      late.reject();
     }
+    if (this.#first) this.#timer ??= this.#wakeIn(this.#first.deadline.left);
   }
 }
 

@@ -37,7 +37,8 @@ interface Pending {
 /** The sessions of one name, as a worker uses them: the methods of `Sessions`, performed by the primary. */
 export class RemoteSessions {
   private readonly id = randomBytes(9).toString('base64url');
-  private readonly pending = new Map<number, Pending>();
+  /** By the number of the call. No `Map`, because its calls would outlive many garbage collections: see `Deadlines`. */
+  private readonly pending: Record<number, Pending> = Object.create(null);
   private readonly feeds = new RemoteFeeds({
     watch: (number, deadline) => this.call(deadline, 'watch', number),
     probe: (number, deadline) => this.call(deadline, 'probe', number),
@@ -172,7 +173,7 @@ export class RemoteSessions {
   fail(problem: string): void {
     this.feeds.loseAll(problem);
     this.unsent = [];
-    for (const id of this.pending.keys()) this.reject(id, problem);
+    for (const id of Object.keys(this.pending)) this.reject(Number(id), problem);
   }
 
   private call<T>(deadline: Deadline, operation: Operation, ...args: unknown[]): Promise<T> {
@@ -187,7 +188,7 @@ export class RemoteSessions {
     if (!process.connected) return Promise.reject(new SessionStoreError('cluster', operation, GONE));
     deadline.whenOver = () => void this.take(id);
     return new Promise<T>((resolve, reject) => {
-      this.pending.set(id, { operation, resolve: resolve as Pending['resolve'], reject });
+      this.pending[id] = { operation, resolve: resolve as Pending['resolve'], reject };
     });
   }
 
@@ -197,7 +198,7 @@ export class RemoteSessions {
     this.sending = true;
     setImmediate(() => {
       this.sending = false;
-      const calls = this.unsent.filter(([id]) => this.pending.has(id));
+      const calls = this.unsent.filter(([id]) => id in this.pending);
       this.unsent = [];
       for (let from = 0; from < calls.length; from += CALLS_PER_MESSAGE) {
         deliver(
@@ -226,8 +227,8 @@ export class RemoteSessions {
   }
 
   private take(id: number): Pending | undefined {
-    const pending = this.pending.get(id);
-    this.pending.delete(id);
+    const pending = this.pending[id];
+    delete this.pending[id];
     return pending;
   }
 }
