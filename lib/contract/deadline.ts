@@ -39,7 +39,7 @@ interface Pending {
  *
  * A list instead of a `Set`: V8 links each outgrown table of a `Set` to the next one, so that once a table is old, all
  * calls of the later tables outlive many garbage collections, with their arguments. With 32 calls in flight to the
- * cluster's primary that took a tenth of the worker's time.
+ * cluster's primary that took a fifth of the worker's time.
  */
 export class Deadlines {
   #first: Pending | undefined;

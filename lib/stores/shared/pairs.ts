@@ -1,3 +1,5 @@
+import { newTexts } from '../../contract/texts.js';
+
 /**
  * Data as names and texts, alternately. Names must not be keys of a JSON object: `JSON.parse` of Node 24 and 26 reads a
  * key that ends in an escaped character as an earlier one that ends in a backslash. Nor would the name `__proto__`
@@ -13,7 +15,7 @@ export function toPairs(data: Record<string, string>): Pairs {
 
 /** Data on an object without a prototype. */
 export function fromPairs(pairs: Pairs): Record<string, string> {
-  const data = Object.create(null) as Record<string, string>;
+  const data = newTexts();
   for (let at = 0; at < pairs.length; at += 2) data[pairs[at] as string] = pairs[at + 1] as string;
   return data;
 }
