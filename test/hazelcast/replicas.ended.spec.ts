@@ -88,7 +88,7 @@ describe('replica maps', () => {
           await other.create(aRecord('k', anyone));
           await failing(
             prefix,
-            ['Sessions', 'replace'],
+            ['Sessions', 'put'],
             (call) => call(),
             (store) => store.destroy('k'),
           );
