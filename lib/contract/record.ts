@@ -254,7 +254,7 @@ export function applyRotation(
 }
 
 /**
- * A copy of `data` that inherits nothing, with `more` on top: `__proto__` is a name like any other. Texts that were
+ * A copy of `data` without a prototype, with `more` on top: `__proto__` is a name like any other. Texts that were
  * deferred stay so.
  */
 export function copyData(

