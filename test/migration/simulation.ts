@@ -42,10 +42,20 @@ export interface Outcome {
 
 export const NOTHING_WRONG: Outcome = { missed: 0, revived: 0, lost: 0, misplaced: 0, left: 0 };
 
-/** Runs so many rounds: in each, several processes use one session in parallel while it moves. */
-export async function simulate(what: Simulated, rounds: number): Promise<Outcome> {
+/** How many rounds run at once: in many of them a process waits for another one that moves the session. */
+const AT_ONCE = 20;
+
+/**
+ * Runs so many rounds: in each, several processes use one session in parallel while it moves.
+ *
+ * @param until what is enough to be noticed once; default: all rounds run
+ */
+export async function simulate(what: Simulated, rounds: number, until?: keyof Outcome): Promise<Outcome> {
   const outcome = { ...NOTHING_WRONG };
-  for (let round = 0; round < rounds; round++) await play(what, randomFrom(round), outcome);
+  for (let round = 0; round < rounds && !(until && outcome[until] > 0); round += AT_ONCE) {
+    const some = Array.from({ length: AT_ONCE }, (_, more) => play(what, randomFrom(round + more), outcome));
+    await Promise.all(some);
+  }
   return outcome;
 }
 
