@@ -52,9 +52,10 @@ const AT_ONCE = 20;
  */
 export async function simulate(what: Simulated, rounds: number, until?: keyof Outcome): Promise<Outcome> {
   const outcome = { ...NOTHING_WRONG };
-  for (let round = 0; round < rounds && !(until && outcome[until] > 0); round += AT_ONCE) {
+  for (let round = 0; round < rounds; round += AT_ONCE) {
     const some = Array.from({ length: AT_ONCE }, (_, more) => play(what, randomFrom(round + more), outcome));
     await Promise.all(some);
+    if (until && outcome[until] > 0) break;
   }
   return outcome;
 }
