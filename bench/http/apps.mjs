@@ -26,6 +26,9 @@ const middleware = {
   middleware: () => sessionMiddleware({ secret: SECRET, store: new ClusterStore(), cookie }),
 };
 
+/** The middleware, with a guard and an interceptor that do nothing: what Nest takes for the two of the module. */
+export const EMPTY = 'middleware, empty guard and interceptor';
+
 /** Framework → what makes an app's HTTP server, for sessions that are the name of a middleware, or `'module'`. */
 export const apps = {
   async Express(sessions) {
@@ -44,7 +47,11 @@ async function nest(sessions, adapter) {
   const options = { secret: SECRET, store: new ClusterStore(), cookie };
   const imports = sessions === 'module' ? [SessionModule.forRoot(options)] : [];
   const app = await NestFactory.create(moduleOf(imports), ...(adapter ? [adapter] : []), { logger: false });
-  if (sessions !== 'module') app.use(middleware[sessions]());
+  if (sessions !== 'module') app.use(middleware[sessions === EMPTY ? 'middleware' : sessions]());
+  if (sessions === EMPTY) {
+    app.useGlobalGuards({ canActivate: () => true });
+    app.useGlobalInterceptors({ intercept: (_context, next) => next.handle() });
+  }
   await app.init();
   await app.getHttpAdapter().getInstance().ready?.();
   return app.getHttpServer();

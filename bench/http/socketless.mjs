@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { summary, table } from '../figures.mjs';
+import { EMPTY } from './apps.mjs';
 
 export const ROUNDS = 15;
 export const REQUESTS = 3000;
@@ -9,8 +10,8 @@ const WARM_ROUNDS = 5;
 
 const FRAMEWORKS = {
   Express: ['no session', 'express-session', 'middleware'],
-  'Nest on Express': ['no session', 'express-session', 'middleware', 'module'],
-  'Nest on Fastify': ['no session', 'express-session', 'middleware', 'module'],
+  'Nest on Express': ['no session', 'express-session', 'middleware', EMPTY, 'module'],
+  'Nest on Fastify': ['no session', 'express-session', 'middleware', EMPTY, 'module'],
 };
 
 /**
@@ -34,10 +35,11 @@ export async function compareSocketless() {
       'request',
       'no session',
       'express-session',
-      'ours, middleware',
-      'ours, module',
+      'middleware',
+      EMPTY,
+      'module',
       'CPU over no session, express-session / middleware',
-      'module - middleware',
+      'what the module adds to the middleware, of which Nest itself',
     ],
     rows,
   );
@@ -60,13 +62,15 @@ async function measure(processes, path) {
     }
   }
   const all = figures.map(summary);
-  const [none, theirs, middleware, module] = all.map(({ median }) => median);
+  const [none, theirs, middleware, empty, module] = all.map(({ median }) => median);
   const ratio = (theirs - none) / (middleware - none);
   return [
     ...all.map(micros),
-    ...(module === undefined ? ['-'] : []),
+    ...(module === undefined ? ['-', '-'] : []),
     `${(theirs - none).toFixed(1)} / ${(middleware - none).toFixed(1)} µs = ${ratio.toFixed(1)}`,
-    module === undefined ? '-' : `${(module - middleware).toFixed(1)} µs`,
+    module === undefined
+      ? '-'
+      : `${(module - middleware).toFixed(1)} µs, ${(empty - middleware).toFixed(1)} µs`,
   ];
 }
 
