@@ -33,11 +33,15 @@ const SINGLE_TAGS = ['18'];
 export class Layout {
   /** The start of all keys of each shard. */
   readonly shards: readonly string[];
+  /** The starts of keys in all parts of the slots, none of which the store uses. Empty in a Cluster. */
+  readonly elsewhere: readonly string[];
 
   constructor(prefix: string, isCluster: boolean) {
     // Redis would take braces in the prefix for the hash tag.
     const safe = prefix.replace(/[%{}]/g, encodeURIComponent);
-    this.shards = (isCluster ? CLUSTER_TAGS : SINGLE_TAGS).map((tag) => `${safe}{${tag}}:`);
+    const startsWith = (tags: readonly string[]): string[] => tags.map((tag) => `${safe}{${tag}}:`);
+    this.shards = startsWith(isCluster ? CLUSTER_TAGS : SINGLE_TAGS);
+    this.elsewhere = startsWith(isCluster ? [] : CLUSTER_TAGS.filter((tag) => !SINGLE_TAGS.includes(tag)));
   }
 
   /** The number of the shard of a session. */

@@ -112,6 +112,7 @@ export class RedisStore extends SessionStore {
     await this.within('open', () => this.#connection.open());
     this.silence = undefined;
     await Promise.all(this.layout.shards.map((_, shard) => this.probe(shard)));
+    await this.checkServesAll();
   }
 
   protected override disconnect(): Promise<void> {
@@ -290,6 +291,18 @@ export class RedisStore extends SessionStore {
       throw new SessionStoreError(this.storeName, 'open', problem, { cause });
     }
     this.runner.learn(shard, sentAt, Number(reply[0]));
+  }
+
+  /**
+   * Rejects if a single server is a node of a Cluster, which may have the slot of the only shard and not the others. Such a
+   * store would see no session of a store that uses the Cluster, and would fail once the slot moves.
+   */
+  private async checkServesAll(): Promise<void> {
+    await this.within('open', () =>
+      Promise.all(
+        this.layout.elsewhere.map((start) => this.#connection.send('open', 'EXISTS', [`${start}none`])),
+      ),
+    );
   }
 
   /** Runs a script on one value of a session. */
