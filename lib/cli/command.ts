@@ -57,7 +57,7 @@ export async function onConfig(
 ): Promise<number> {
   if (flags.json) output.isForPeople = false;
   mask.add(urlOf(flags) ?? '');
-  const config = await configOf(flags);
+  const config = await interruption.race(configOf(flags));
   try {
     return await command({ ...config, output, interruption });
   } finally {

@@ -18,7 +18,7 @@ export interface Config {
   close(): Promise<void>;
 }
 
-/** How long a function of a config may take, in milliseconds. */
+/** How long a config may take to load, and each of its functions, in milliseconds. */
 const PATIENCE = 10_000;
 
 const deadlines = new Deadlines(PATIENCE);
@@ -67,9 +67,13 @@ function checkedOptions(file: string, options: unknown): SessionOptions | undefi
 async function imported(file: string, path: string): Promise<Record<string, unknown>> {
   let names: Record<string, unknown>;
   try {
-    names = { ...((await import(pathToFileURL(path).href)) as Record<string, unknown>) };
+    names = await deadlines.run(
+      async () => ({ ...((await import(pathToFileURL(path).href)) as Record<string, unknown>) }),
+      // Such as of a top-level await that never settles.
+      () => new Error(`it did not load within ${PATIENCE} ms`),
+    );
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code;
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
       throw new UsageError(
         `--config ${file}: this Node cannot load such a file. Write it in JavaScript, as .mjs or .cjs`,
@@ -98,8 +102,9 @@ async function called(file: string, what: string, value: unknown): Promise<unkno
 }
 
 /** Where in the app's files an error comes from. */
-function placeOf(error: unknown): string {
-  const frames = String((error as Error | undefined)?.stack).matchAll(/(?:\(|at )(file:[^\s)]+)/g);
+export function placeOf(error: unknown): string {
+  // The stack of a module with a wrong import starts with the place.
+  const frames = String((error as Error | undefined)?.stack).matchAll(/(?:^|\(|at )(file:[^\s)]+)/g);
   for (const [, place] of frames)
     if (!place!.startsWith(LIB) && !place!.includes('/node_modules/')) return `, at ${place}`;
   return '';

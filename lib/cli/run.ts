@@ -1,5 +1,6 @@
 import { Console } from 'node:console';
 import { CommanderError } from 'commander';
+import { placeOf } from './config.js';
 import { EXIT, UsageError } from './exit.js';
 import { explain } from './failure.js';
 import { Interrupted, Interruption } from './interruption.js';
@@ -15,9 +16,32 @@ export async function run(args: readonly string[]): Promise<void> {
   const interruption = new Interruption();
   const output = new Output(mask, interruption);
   interruption.listen();
+  const settled = watchProcess(output);
   process.exitCode = await exitCodeOf(args, output, interruption, mask);
+  settled();
   interruption.ignore();
-  await endSoon(output);
+  await endSoon(output, interruption);
+}
+
+/**
+ * Reports if the process ends before the command does, or an error that nothing catches: a driver or a config may cause
+ * both. Returns a function that says that the command has ended.
+ */
+function watchProcess(output: Output): () => void {
+  const ended = (): void => {
+    output.problem(
+      'the process ended before the command did: a call never settles, or a config calls process.exit()',
+    );
+    process.exitCode = EXIT.failed;
+  };
+  process.once('exit', ended);
+  // Node would print it with its line of code, and with the credentials in both.
+  process.on('uncaughtException', (error) => {
+    process.off('exit', ended);
+    output.problem(explain(new Error(`an error was not caught${placeOf(error)}`, { cause: error })));
+    process.exit(EXIT.failed);
+  });
+  return () => void process.off('exit', ended);
 }
 
 async function exitCodeOf(
@@ -58,11 +82,13 @@ function withIdLast(args: readonly string[]): readonly string[] {
 const PATIENCE = 1000;
 
 /** Ends the process if something that a config has opened would keep it. */
-async function endSoon(output: Output): Promise<void> {
+async function endSoon(output: Output, { signal }: Interruption): Promise<void> {
   // `less` may take its time to read the result.
   await output.flushed();
   setTimeout(() => {
-    output.note('The config has left something open. Export a function close() that closes it.');
+    // An interrupted one had no time to close it.
+    if (!signal.aborted)
+      output.note('The config has left something open. Export a function close() that closes it.');
     process.exit();
   }, PATIENCE).unref();
 }

@@ -5,7 +5,8 @@ import { EncryptedStore } from 'nestjs-session-stores/store';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { jsonIn, recordOf, run, type Ended } from './command.js';
+import { eventually } from '../eventually.js';
+import { Command, jsonIn, recordOf, run, type Ended } from './command.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -264,6 +265,80 @@ describe('a config', () => {
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(
       /^error: --config \S+ cannot be loaded, at file:\S+:2:7\n  cause: cannot reach redis:\/\/\*\*\*@localhost\n$/,
+    );
+  });
+
+  it.each([
+    [
+      'with a wrong import',
+      "import { RedisStor } from 'nestjs-session-stores/stores/redis';",
+      /cannot be loaded, at file:\S+:1\n  cause: SyntaxError: The requested module '\S+' does not provide an export named 'RedisStor'\n$/,
+    ],
+    [
+      'that is not valid JavaScript',
+      'export const options = { secret: safe-word safe-word };',
+      /cannot be loaded\n  cause: SyntaxError: a file is not valid JavaScript\. node --check shows where\n$/,
+    ],
+    [
+      'with damaged JSON',
+      "JSON.parse('safe-word');",
+      /cannot be loaded, at file:\S+\n  cause: SyntaxError: something is not valid JSON\n$/,
+    ],
+  ])('%s fails with 1 and says what is wrong, without its text', async (_, code, problem) => {
+    const { code: exitCode, stdout, stderr } = await withConfig(['count'], code);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(problem);
+    expect(stderr).not.toContain('safe-word');
+  });
+
+  // Node ends by itself once nothing is open.
+  it.concurrent.for([
+    ['nothing open', ''],
+    ['a timer', 'setInterval(() => {}, 1000);'],
+  ])('whose top-level await never settles, with %s, fails with 1 after ten seconds', async ([, open]) => {
+    const code = `${open} await new Promise(() => {});`;
+    const { code: exitCode, stdout, stderr, took } = await withConfig(['clear', '--all', '--yes'], code);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^error: --config \S+ cannot be loaded\n  cause: it did not load within 10000 ms\n$/m,
+    );
+    expect(took).toBeLessThan(25_000);
+  });
+
+  it('that does not load ends at the first SIGINT', async () => {
+    const file = join(folder, `${randomUUID()}.mjs`);
+    await writeFile(
+      file,
+      "setInterval(() => {}, 1000); console.error('loading'); await new Promise(() => {});",
+    );
+    const command = new Command(['count', '--config', file]);
+    onTestFinished(() => void command.process.kill('SIGKILL'));
+    await eventually(() => expect(command.stderr).toBe('loading\n'));
+    command.process.kill('SIGINT');
+    await expect(command.ended).resolves.toMatchObject({ code: 130, stdout: '', stderr: 'loading\n' });
+  });
+
+  it.each([
+    [
+      'a call never settles',
+      `${CLUSTER} export default new (class extends ClusterStore { open() { return new Promise(() => {}); } })();`,
+    ],
+    ['a config calls process.exit()', 'process.exit(0);'],
+  ])('fails with 1 if the process ends before the command because %s', async (_, code) => {
+    const { code: exitCode, stdout, stderr } = await withConfig(['clear', '--all', '--yes'], code);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(/^error: the process ended before the command did/);
+  });
+
+  it('with an error that nothing catches fails with 1 and says where, without the credentials', async () => {
+    const code = `${CLUSTER}
+      const url = 'redis://app:safe-word@localhost';
+      setTimeout(() => { throw new Error(\`cannot reach \${url}\`); }); // redis://app:safe-word@localhost
+      export const store = () => new Promise((resolve) => setTimeout(resolve, 1000, new ClusterStore()));`;
+    const { code: exitCode, stdout, stderr } = await withConfig(['count'], code);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^error: an error was not caught, at file:\S+:3:\d+\n  cause: cannot reach redis:\/\/\*\*\*@localhost\n$/,
     );
   });
 
