@@ -2,125 +2,122 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { availableParallelism } from 'node:os';
-import { startHazelcast } from '../test/servers/hazelcast.mjs';
-import { startMongoSet } from '../test/servers/mongo.mjs';
-import { startRedis } from '../test/servers/redis.mjs';
 import { CachedStore } from 'nestjs-session-stores/store';
 import { openStore } from '../test/stores/open.store.mjs';
-import { rateWithin, summary, table, thousands } from './figures.mjs';
+import { alternate, rateWithin, rowsOf } from './figures.mjs';
 import { aRecord } from './session.mjs';
 
-export const title = 'Cache: GET requests of 100 sessions in one Express process, 32 connections';
+export const title = 'The cache';
+export const topic = 'requests';
+export const how =
+  'An Express app in a process of its own, whose 32 connections send GET requests of 100 sessions of 500 bytes. A session costs a read when it is first seen, after `maxAge`, and after each change.';
 
-const ROUNDS = 5;
-const MILLISECONDS = 1500;
 const CONNECTIONS = 32;
 const SESSIONS = 100;
-const WRITES = 500;
 
-const backends = {
-  async redis() {
-    const server = await startRedis();
-    return { options: { url: server.url }, stop: () => server.stop() };
-  },
-  async mongo() {
-    const server = await startMongoSet();
-    return { options: { uri: server.url }, stop: () => server.stop() };
-  },
-  async hazelcast() {
-    const cluster = await startHazelcast({ members: 2 });
-    const network = { clusterMembers: cluster.addresses };
-    return {
-      options: { config: { clusterName: cluster.clusterName, network } },
-      stop: () => cluster.stop(),
-    };
-  },
+const stores = {
+  redis: ['RedisStore', ({ url }) => ({ url })],
+  mongo: ['MongoStore', ({ url }) => ({ uri: url })],
+  hazelcast: [
+    'HazelcastStore',
+    ({ clusterName, members }) => ({ config: { clusterName, network: { clusterMembers: members } } }),
+  ],
 };
 
-export async function run() {
-  console.log(
-    `Median (lowest–highest) of ${ROUNDS} alternating rounds; the load comes from another process; Node ${process.version}, ${availableParallelism()} processors.\n`,
-  );
-  for (const [word, start] of Object.entries(backends)) {
-    const { options, stop } = await start();
-    try {
-      await compare(word, options);
-      await hear(word, options);
-    } finally {
-      await stop();
-    }
+export async function run(bench) {
+  const measures = [];
+  for (const [word, [name, optionsOf]] of Object.entries(stores)) {
+    const options = optionsOf(await bench.address(word));
+    measures.push(...(await compare(word, name, options, bench)));
+    bench.step(`${name}: how soon writes are heard of`);
+    measures.push(await hear(word, name, options, bench));
+  }
+  return measures;
+}
+
+async function compare(word, name, options, { scale, step }) {
+  const subjects = {};
+  try {
+    subjects['no session'] = await App.start('none', {}, '');
+    subjects.ClusterStore = await App.start('cluster', {}, '');
+    subjects[name] = await App.start(word, options, '');
+    subjects[`${name} + cache`] = await App.start(word, options, 'cache');
+    step(`${name}: requests`);
+    const figures = await alternate(Object.keys(subjects), { rounds: scale(5, 3) }, (subject) =>
+      subjects[subject].load(scale(1_500, 150)),
+    );
+    const about = { case: 'GET, a session that is read' };
+    return [
+      {
+        name: `${word}-rates`,
+        title: `${name} with the cache`,
+        unit: 'requests/s',
+        better: 'higher',
+        chart: 'bars',
+        rows: rowsOf(figures, 'perSecond', about),
+      },
+      {
+        name: `${word}-cost`,
+        title: `${name} with the cache: processor time of the app`,
+        unit: 'µs per request',
+        better: 'lower',
+        rows: rowsOf(figures, 'cpu', about),
+      },
+      {
+        name: `${word}-calls`,
+        title: `${name} with the cache: calls of the store`,
+        unit: 'calls per 1,000 requests',
+        better: 'lower',
+        rows: rowsOf(figures, 'callsPer1000', about),
+      },
+    ];
+  } finally {
+    for (const app of Object.values(subjects)) app.stop();
   }
 }
 
-async function compare(word, options) {
-  const subjects = {
-    'no session': await App.start('none', {}, ''),
-    'ClusterStore in memory': await App.start('cluster', {}, ''),
-    [word]: await App.start(word, options, ''),
-    [`${word}, cache`]: await App.start(word, options, 'cache'),
-  };
-  const figures = new Map(Object.keys(subjects).map((name) => [name, { rates: [], calls: [], cpus: [] }]));
-  for (let round = -1; round < ROUNDS; round++) {
-    for (const [name, app] of Object.entries(subjects).toSorted(() => (round % 2 ? 1 : -1))) {
-      const { perSecond, callsPer1000, cpu } = await app.load();
-      if (round < 0) continue;
-      figures.get(name).rates.push(perSecond);
-      figures.get(name).calls.push(callsPer1000);
-      figures.get(name).cpus.push(cpu);
-    }
-  }
-  const median = (name) => summary(figures.get(name).rates).median;
-  table(
-    ['app', 'requests/s', '/ in memory', '/ no session', 'CPU µs', 'store calls per 1 000 requests'],
-    [...figures].map(([name, { rates, calls, cpus }]) => {
-      const { median: own, low, high } = summary(rates);
-      return [
-        name,
-        `${thousands(own)} (${thousands(low)}–${thousands(high)})`,
-        (own / median('ClusterStore in memory')).toFixed(2),
-        (own / median('no session')).toFixed(2),
-        summary(cpus).median.toFixed(0),
-        summary(calls).median.toFixed(1),
-      ];
-    }),
-  );
-  console.log('');
-  for (const app of Object.values(subjects)) app.stop();
-}
-
-/** Prints how long a process serves a cached session after a write by another connection had resolved. */
-async function hear(word, options) {
-  const stores = [0, 1].map(async () => {
+/** Measures how long a process serves a cached session after a write by another connection had resolved. */
+async function hear(word, name, options, { scale }) {
+  const open = async () => {
     const store = new CachedStore(await openStore(word, JSON.stringify(options)));
     await store.open();
     return store;
-  });
-  const [reader, writer] = await Promise.all(stores);
+  };
+  const [reader, writer] = await Promise.all([open(), open()]);
   const writes = {
     'a change': (id) => writer.update({ id }, { set: { visits: '1' } }),
     'a destroy': (id) => writer.destroy(id),
   };
   const rows = [];
-  for (const [name, write] of Object.entries(writes)) {
-    const figures = [];
-    for (let time = 0; time < WRITES; time++) {
-      const record = aRecord();
-      await writer.create(record);
-      while (!reader.cached(record.id)) await reader.read(record.id);
-      await write(record.id);
-      const written = performance.now();
-      while (reader.cached(record.id)) await new Promise(setImmediate);
-      figures.push(performance.now() - written);
+  try {
+    for (const [what, write] of Object.entries(writes)) {
+      const figures = [];
+      for (let time = 0; time < scale(500, 30); time++) {
+        const record = aRecord();
+        await writer.create(record);
+        while (!reader.cached(record.id)) await reader.read(record.id);
+        await write(record.id);
+        const written = performance.now();
+        while (reader.cached(record.id)) await new Promise(setImmediate);
+        figures.push(performance.now() - written);
+      }
+      const sorted = figures.toSorted((one, other) => one - other);
+      for (const share of [0.5, 0.99, 1]) {
+        const value = sorted[Math.ceil(share * sorted.length) - 1];
+        const about = { case: what, package: `${name} + cache`, variant: `${share * 100} % of writes` };
+        rows.push({ ...about, median: value, low: value, high: value });
+      }
     }
-    const sorted = figures.toSorted((one, other) => one - other);
-    const at = (share) => sorted[Math.ceil(share * sorted.length) - 1].toFixed(1);
-    rows.push([name, at(0.5), at(0.99), at(1)]);
+  } finally {
+    for (const store of [reader, writer]) await store.close();
   }
-  console.log(`How long a cached session is served after a write to ${word} by another connection, in ms.\n`);
-  table(['write', 'median', '99 %', `most of ${WRITES}`], rows);
-  console.log('');
-  for (const store of [reader, writer]) await store.close();
+  return {
+    name: `${word}-heard`,
+    title: `${name} with the cache: until a write by another process is seen`,
+    unit: 'ms',
+    better: 'lower',
+    rows,
+  };
 }
 
 /** An app in a process of its own, and its clients. */
@@ -146,10 +143,10 @@ class App {
     this.child = child;
   }
 
-  async load() {
+  async load(milliseconds) {
     const before = await this.#ask();
     const free = [...this.#clients];
-    const { count, perSecond } = await rateWithin(MILLISECONDS, Infinity, CONNECTIONS, async (index) => {
+    const { count, perSecond } = await rateWithin(milliseconds, Infinity, CONNECTIONS, async (index) => {
       const client = free.pop();
       await client.get('/read', this.#cookies[index % SESSIONS]);
       free.push(client);
@@ -164,8 +161,8 @@ class App {
 
   async #ask() {
     this.child.send('calls');
-    const [answer] = await once(this.child, 'message');
-    return answer;
+    const [figures] = await once(this.child, 'message');
+    return figures;
   }
 
   stop() {

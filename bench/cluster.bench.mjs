@@ -1,77 +1,68 @@
 // Compares ClusterStore with strong-cluster-express-store, each in a separate primary with one worker that calls it.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
-import { summary, table, thousands } from './figures.mjs';
+import { alternate, rowsOf } from './figures.mjs';
 import { bytes } from './session.mjs';
 
-export const title = 'Cluster: calls per second from one worker';
+export const title = 'Cluster';
+export const topic = 'calls';
+export const how = `One worker calls a store in its primary, with sessions of ${bytes} bytes. Processor time is that of primary and worker together. ClusterStore returns serialized values, which the middleware parses; strong-cluster-express-store parses on every read, and only writes whole sessions.`;
 
-const ROUNDS = 11;
-const contenders = ['ours', 'theirs'];
+const contenders = { ClusterStore: 'ours', 'strong-cluster-express-store': 'theirs' };
 const operations = ['read', 'read, all of it parsed', 'write one property', 'create'];
-const tasks = operations.flatMap((operation) =>
-  [1, 32, 256].map((inFlight) => ({ operation, inFlight, count: inFlight === 1 ? 6_000 : 30_000 })),
-);
 
-export async function run() {
+export async function run(bench) {
   const primaries = new Map(
-    contenders.map((contender) => [
-      contender,
-      fork(`${import.meta.dirname}/cluster/primary.mjs`, [contender]),
+    Object.entries(contenders).map(([name, word]) => [
+      name,
+      fork(`${import.meta.dirname}/cluster/primary.mjs`, [word]),
     ]),
   );
   try {
     for (const primary of primaries.values()) await once(primary, 'message');
-    await measure(primaries);
+    return await measure(primaries, bench);
   } finally {
     for (const primary of primaries.values()) primary.kill();
   }
 }
 
-async function measure(primaries) {
-  const rows = [];
-  for (const task of tasks) {
-    const rates = { ours: [], theirs: [] };
-    const costs = { ours: [], theirs: [] };
-    for (let round = -1; round < ROUNDS; round++) {
-      for (const contender of round % 2 ? contenders : contenders.toReversed()) {
-        const { perSecond, worker, primary } = await runTask(primaries.get(contender), task);
-        if (round < 0) continue;
-        rates[contender].push(perSecond);
-        costs[contender].push((worker + primary) / task.count);
-      }
+async function measure(primaries, { scale, step }) {
+  const measures = [];
+  for (const inFlight of scale([1, 32, 256], [1, 32])) {
+    const rows = { perSecond: [], cost: [] };
+    for (const operation of operations) {
+      step(`${operation}, ${inFlight} in flight`);
+      const count = inFlight === 1 ? scale(6_000, 500) : scale(30_000, 3_000);
+      const figures = await alternate(primaries.keys(), { rounds: scale(11, 3) }, async (name) => {
+        const { perSecond, worker, primary } = await runTask(primaries.get(name), {
+          operation,
+          inFlight,
+          count,
+        });
+        return { perSecond, cost: (worker + primary) / count };
+      });
+      for (const figure in rows) rows[figure].push(...rowsOf(figures, figure, { case: operation }));
     }
-    rows.push([task.operation, task.inFlight, ...compared(rates, thousands), ...compared(costs, micros)]);
+    measures.push(
+      {
+        name: `rates-${inFlight}`,
+        title: `Calls per second of one worker, ${inFlight} in flight`,
+        unit: 'calls/s',
+        better: 'higher',
+        ...(inFlight === 32 && { chart: 'bars' }),
+        rows: rows.perSecond,
+      },
+      {
+        name: `cost-${inFlight}`,
+        title: `Processor time of primary and worker, ${inFlight} in flight`,
+        unit: 'µs per call',
+        better: 'lower',
+        rows: rows.cost,
+      },
+    );
   }
-  console.log(
-    `${bytes} bytes per session; median (lowest–highest) of ${ROUNDS} alternating rounds; Node ${process.version}, ${availableParallelism()} processors.`,
-    'CPU time is that of primary and worker together, which depends less on other load.',
-    'ClusterStore returns serialized values, which the middleware parses; strong-cluster-express-store parses on every read, and only writes whole sessions.\n',
-  );
-  const peer = 'strong-cluster-express-store';
-  table(
-    [
-      'call',
-      'in flight',
-      'ClusterStore, calls/s',
-      peer,
-      'ratio',
-      'ClusterStore, CPU µs per call',
-      peer,
-      'ratio',
-    ],
-    rows,
-  );
+  return measures;
 }
-
-function compared(figures, unit) {
-  const [ours, theirs] = [summary(figures.ours), summary(figures.theirs)];
-  const show = ({ median, low, high }) => `${unit(median)} (${unit(low)}–${unit(high)})`;
-  return [show(ours), show(theirs), (ours.median / theirs.median).toFixed(2)];
-}
-
-const micros = (figure) => figure.toFixed(1);
 
 async function runTask(primary, task) {
   primary.send(task);

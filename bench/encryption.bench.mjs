@@ -5,13 +5,14 @@ import { Writable } from 'node:stream';
 import { sessionMiddleware } from 'nestjs-session-stores';
 import { EncryptedStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
-import { summary, table } from './figures.mjs';
+import { alternate, rowsOf } from './figures.mjs';
 import { anId } from './session.mjs';
 
-export const title = 'Encryption: a request with a session of ten properties of 70 bytes';
+export const title = 'Encryption';
+export const topic = 'inside';
+export const how =
+  'The middleware without sockets, on a store in memory, and a session of ten properties of 70 bytes. The key of a session is kept after its first use, or derived if there are more sessions than kept keys.';
 
-const ROUNDS = 9;
-const REQUESTS = 2_000;
 const PROPERTIES = 10;
 /** With its quotes, a serialized value of 70 bytes. */
 const VALUE = 'v'.repeat(68);
@@ -27,30 +28,37 @@ const handlers = {
   'one is written': (session, index) => (session.property3 = `${index}${VALUE}`.slice(0, 68)),
 };
 
-export async function run() {
+export async function run({ scale, step }) {
   const rows = [];
-  for (const sessions of [1, 20_000]) {
-    const plain = await appOf(aStore(), sessions);
-    const encrypted = await appOf(
-      new EncryptedStore(aStore(), { keys: key, groups: randomBytes(32) }),
-      sessions,
-    );
+  for (const sessions of [1, scale(20_000, 12_000)]) {
+    const kept = sessions === 1 ? 'key kept' : 'key derived';
+    step(`${kept}: ${sessions} sessions`);
+    const apps = {
+      ClusterStore: await appOf(aStore(), sessions),
+      'ClusterStore + encryption': await appOf(
+        new EncryptedStore(aStore(), { keys: key, groups: randomBytes(32) }),
+        sessions,
+      ),
+    };
     for (const [what, handle] of Object.entries(handlers)) {
-      const figures = { plain: [], encrypted: [] };
-      for (let round = -2; round < ROUNDS; round++) {
-        for (const [name, app] of Object.entries({ plain, encrypted })) {
-          const figure = await microseconds(app, handle);
-          if (round >= 0) figures[name].push(figure);
-        }
-      }
-      const [one, other] = Object.values(figures).map((some) => summary(some).median);
-      const kept = sessions === 1 ? 'kept' : 'derived';
-      rows.push([kept, what, one.toFixed(1), other.toFixed(1), (other - one).toFixed(1)]);
+      step(`${kept}, ${what}`);
+      const times = { rounds: scale(9, 3), warmUp: scale(2, 1) };
+      const figures = await alternate(Object.keys(apps), times, async (name) => ({
+        cost: await microseconds(apps[name], handle, scale(2_000, 300)),
+      }));
+      rows.push(...rowsOf(figures, 'cost', { case: `${kept}, ${what}` }));
     }
-    for (const { close } of [plain, encrypted]) await close();
+    for (const { close } of Object.values(apps)) await close();
   }
-  console.log(`CPU time per request in µs, medians of ${ROUNDS} alternating rounds, in memory.\n`);
-  table(['key of the session', 'of the properties', 'plain', 'encrypted', 'difference'], rows);
+  return [
+    {
+      name: 'requests',
+      title: 'The cost of encryption',
+      unit: 'µs of processor time',
+      better: 'lower',
+      rows,
+    },
+  ];
 }
 
 /** The middleware on a store, and the cookies of its sessions, more than there are kept keys or one. */
@@ -90,9 +98,9 @@ function request(middleware, cookie, handle) {
   });
 }
 
-async function microseconds({ serve }, handle) {
+async function microseconds({ serve }, handle, requests) {
   const start = process.cpuUsage();
-  for (let index = 0; index < REQUESTS; index++) await serve(handle);
+  for (let index = 0; index < requests; index++) await serve(handle);
   const { user, system } = process.cpuUsage(start);
-  return (user + system) / REQUESTS;
+  return (user + system) / requests;
 }

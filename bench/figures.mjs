@@ -26,6 +26,43 @@ export async function rateWithin(milliseconds, most, inFlight, work) {
   return { count, perSecond: (count * 1000) / (performance.now() - start) };
 }
 
+/**
+ * Measures all subjects by turns, in the opposite order every other time, after rounds that do not count.
+ *
+ * @template {string} Name
+ * @param {Iterable<Name>} subjects
+ * @param {{ rounds: number, warmUp?: number }} times
+ * @param {(subject: Name) => Promise<Record<string, number> | undefined>} measure `undefined` if a subject cannot do it
+ * @returns {Promise<Map<Name, Record<string, number[]>>>} the figures of each round, by subject and by their names
+ */
+export async function alternate(subjects, { rounds, warmUp = 1 }, measure) {
+  const names = [...subjects];
+  const figures = new Map();
+  for (let round = -warmUp; round < rounds; round++) {
+    for (const name of round % 2 ? names.toReversed() : names) {
+      const measured = await measure(name);
+      if (round < 0 || measured === undefined) continue;
+      if (!figures.has(name)) figures.set(name, {});
+      for (const key in measured) (figures.get(name)[key] ??= []).push(measured[key]);
+    }
+  }
+  return new Map(names.filter((name) => figures.has(name)).map((name) => [name, figures.get(name)]));
+}
+
+/** The rows of a measure from what `alternate` resolved to: one for each subject, about one case and one figure. */
+export function rowsOf(figures, name, about) {
+  return [...figures].map(([subject, { [name]: some }]) =>
+    Object.assign({}, about, { package: subject }, summary(some)),
+  );
+}
+
+/** How long `work` takes, in milliseconds. */
+export async function durationOf(work) {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
 export function table(head, rows) {
   console.log([line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n'));
 }

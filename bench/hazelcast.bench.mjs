@@ -1,17 +1,11 @@
-// Compares HazelcastStore with hazelcast-store on two members: the calls of the stores, and an Express app on each.
-import { startHazelcast } from '../test/servers/hazelcast.mjs';
+// Compares HazelcastStore with hazelcast-store on two members.
+import { bytes } from './session.mjs';
 import { compareStores } from './stores/compare.mjs';
 
-export const title = 'Hazelcast: the cost of store calls and of requests';
+export const title = 'Hazelcast';
+export const topic = 'calls';
+export const how = `One process calls the stores directly, with sessions of ${bytes} bytes, on two members. hazelcast-store has no touch, and its writes neither detect nor report changes by others.`;
 
-export async function run() {
-  const cluster = await startHazelcast({ members: 2 });
-  try {
-    console.log(
-      'hazelcast-store has no touch, and its writes neither detect nor report changes by others.\n',
-    );
-    await compareStores('hazelcast', { clusterName: cluster.clusterName, members: cluster.addresses });
-  } finally {
-    await cluster.stop();
-  }
+export function run(bench) {
+  return compareStores('hazelcast', bench);
 }

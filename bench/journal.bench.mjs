@@ -5,74 +5,72 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { summary, table, thousands } from './figures.mjs';
+import { alternate, rowsOf, summary } from './figures.mjs';
 import { bytes } from './session.mjs';
 
-export const title = 'Journal: ClusterStore with a directory';
+export const title = 'The cost of a directory';
+export const topic = 'calls';
+export const how = `Calls of a ClusterStore in one process, with sessions of ${bytes} bytes. How fast durability 'disk' is depends on the disk. Reads cost the same with and without a directory.`;
 
-const ROUNDS = 3;
-const KINDS = ['memory', 'process', 'disk'];
-const SIZES = [100_000, 300_000, 1_000_000];
+const KINDS = { memory: 'memory only', process: "durability 'process'", disk: "durability 'disk'" };
 
-export async function run() {
+export async function run(bench) {
   const parent = await mkdtemp(join(process.env.DIRECTORY ?? tmpdir(), 'bench-'));
   try {
-    await rates(parent);
-    await loads(parent);
+    return [...(await rates(parent, bench)), ...(await loads(parent, bench))];
   } finally {
     await rm(parent, { recursive: true });
   }
 }
 
-async function rates(parent) {
+async function rates(parent, { scale, step }) {
   const rows = [];
   for (const operation of ['create', 'write one property', 'destroy']) {
-    for (const inFlight of [1, 32, 256]) {
-      const measured = Object.fromEntries(KINDS.map((kind) => [kind, []]));
-      for (let round = 0; round < ROUNDS; round++) {
-        for (const kind of round % 2 ? KINDS : KINDS.toReversed()) {
-          const directory = join(parent, `${kind} ${rows.length} ${round}`);
-          measured[kind].push(await child('rate', kind, directory, operation, inFlight));
-          await rm(directory, { recursive: true, force: true });
-        }
-      }
-      rows.push([
-        operation,
-        inFlight,
-        ...KINDS.map((kind) => shown(measured[kind].map((one) => one.perSecond))),
-      ]);
+    for (const inFlight of scale([1, 32, 256], [32])) {
+      step(`${operation}, ${inFlight} in flight`);
+      const times = { rounds: 3, warmUp: 0 };
+      const figures = await alternate(Object.keys(KINDS), times, async (kind) => {
+        const directory = join(parent, kind);
+        const measured = await child('rate', kind, directory, operation, inFlight, scale(30_000, 2_000));
+        await rm(directory, { recursive: true, force: true });
+        return measured;
+      });
+      const about = { case: `${operation}, ${inFlight} in flight`, package: 'ClusterStore' };
+      for (const [kind, { perSecond }] of figures)
+        rows.push({ ...about, variant: KINDS[kind], ...summary(perSecond) });
     }
   }
-  console.log(
-    `Calls per second in one process, ${bytes} bytes per session; median (lowest–highest) of ${ROUNDS} alternating rounds.\n`,
-  );
-  table(['call', 'in flight', 'memory only', "durability 'process'", "durability 'disk'"], rows);
+  return [
+    {
+      name: 'rates',
+      title: 'Calls with a directory',
+      unit: 'calls/s',
+      better: 'higher',
+      chart: 'bars',
+      rows,
+    },
+  ];
 }
 
-async function loads(parent) {
-  const rows = [];
-  for (const size of SIZES) {
+async function loads(parent, { scale, step }) {
+  const rows = { seconds: [], cpuSeconds: [] };
+  for (const size of scale([100_000, 300_000, 1_000_000], [10_000])) {
+    step(`open with ${size} sessions`);
     const directory = join(parent, `of ${size}`);
     const { megabytes } = await child('fill', 'process', directory, size);
-    const [seconds, cpuSeconds] = [[], []];
-    for (let round = 0; round < ROUNDS; round++) {
-      const figures = await child('load', 'process', directory, size);
-      seconds.push(figures.seconds);
-      cpuSeconds.push(figures.cpuSeconds);
-    }
-    const show = ({ median, low, high }) => `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
-    const journal = `${megabytes.toFixed(0)} MB`;
-    rows.push([size.toLocaleString('en'), journal, show(summary(seconds)), show(summary(cpuSeconds))]);
+    const figures = await alternate(['ClusterStore'], { rounds: 3, warmUp: 0 }, () =>
+      child('load', 'process', directory, size),
+    );
+    const name = `${size.toLocaleString('en')} sessions, a journal of ${megabytes.toFixed(0)} MB`;
+    for (const figure in rows) rows[figure].push(...rowsOf(figures, figure, { case: name }));
     await rm(directory, { recursive: true });
   }
-  console.log('\nSeconds until a store is open.\n');
-  table(['sessions', 'journal', 'seconds', 'seconds of processor time'], rows);
+  const shared = { unit: 's', better: 'lower' };
+  return [
+    { name: 'open', title: 'The time until a store is open', ...shared, rows: rows.seconds },
+    { name: 'open-cost', title: 'Its processor time', ...shared, rows: rows.cpuSeconds },
+  ];
 }
-
-const shown = (figures) => {
-  const { median, low, high } = summary(figures);
-  return `${thousands(median)} (${thousands(low)}–${thousands(high)})`;
-};
 
 /** Runs a task of journal/process.mjs. Resolves to its figures. */
 async function child(...args) {

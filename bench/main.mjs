@@ -1,18 +1,94 @@
 // `npm run bench` runs every bench, `npm run bench -- cluster` only the named ones.
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { busy, machine } from './frame/machine.mjs';
+import { Progress } from './frame/progress.mjs';
+import { readResults, resultsFile, writeFiles } from './frame/results.mjs';
+import { Servers } from './frame/servers.mjs';
+import { chartOf } from './report/charts.mjs';
+import { pagesOf, printed } from './report/pages.mjs';
 
 const all = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.bench.mjs'))
   .map((file) => file.replace('.bench.mjs', ''));
-const named = process.argv.slice(2);
-const unknown = named.filter((name) => !all.includes(name));
-if (unknown.length > 0) {
-  console.error(`Unknown bench ${unknown.join(', ')}. Available: ${all.join(', ')}.`);
-  process.exit(1);
+
+const HELP = `npm run bench -- [name…] [--quick] [--out folder]
+
+Measures, and writes pages with charts to docs/benchmarks/. Without a name, everything is measured.
+
+  --quick       few rounds and few sessions, in three minutes; writes to .benchmarks/
+  --out folder  writes to another folder
+
+Names: ${all.join(', ')}.`;
+
+const { quick, out, named } = options();
+const folder = join(import.meta.dirname, '..', out);
+const servers = new Servers();
+const progress = new Progress(named.length);
+const results = await readResults(folder);
+const warning = busy(machine());
+if (warning) console.error(warning);
+try {
+  for (const [index, name] of named.entries()) await measure(index, name);
+  progress.finish();
+} finally {
+  await servers.stop();
 }
 
-for (const name of named.length > 0 ? named : all) {
-  const { title, run } = await import(`./${name}.bench.mjs`);
-  console.log(`\n## ${title}\n`);
-  await run();
+/** Runs a bench, and writes the pages anew: a later bench that fails does not lose its figures. */
+async function measure(index, name) {
+  const { title, topic, how, run } = await import(`./${name}.bench.mjs`);
+  progress.begin(index, name, results[name]?.quick === quick ? results[name].seconds : undefined);
+  const before = machine();
+  const used = new Set();
+  const measures = await run({
+    quick,
+    scale: (full, less) => (quick ? less : full),
+    step: (text) => progress.step(text),
+    address(backend) {
+      used.add(backend);
+      return servers.address(backend);
+    },
+  });
+  results[name] = {
+    title,
+    topic,
+    how,
+    seconds: progress.elapsed,
+    quick,
+    machine: before,
+    servers: (await Promise.all([...used].map((backend) => servers.version(backend)))).filter(Boolean),
+    measures,
+  };
+  progress.end();
+  console.log(`\n## ${title}\n\n${printed(results[name])}`);
+  await writeFiles(folder, { ...resultsFile(results), ...pagesOf(results, chartOf) });
+}
+
+function options() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        out: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    });
+    if (values.help) {
+      console.log(HELP);
+      process.exit();
+    }
+    const unknown = positionals.filter((name) => !all.includes(name));
+    if (unknown.length > 0) throw new Error(`Unknown bench ${unknown.join(', ')}.`);
+    return {
+      quick: values.quick,
+      out: values.out ?? (values.quick ? '.benchmarks' : 'docs/benchmarks'),
+      named: positionals.length > 0 ? positionals : all,
+    };
+  } catch (error) {
+    console.error(`${error.message}\n\n${HELP}`);
+    process.exit(1);
+  }
 }

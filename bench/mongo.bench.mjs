@@ -1,17 +1,11 @@
-// Compares MongoStore with connect-mongo on a replica set of one: the calls of the stores, and an Express app on each.
-import { startMongoSet } from '../test/servers/mongo.mjs';
+// Compares MongoStore with connect-mongo on a replica set of one.
+import { bytes } from './session.mjs';
 import { compareStores } from './stores/compare.mjs';
 
-export const title = 'MongoDB: the cost of store calls and of requests';
+export const title = 'MongoDB';
+export const topic = 'calls';
+export const how = `One process calls the stores directly, with sessions of ${bytes} bytes, on a replica set of one. MongoStore waits for the majority and the journal with each write. connect-mongo uses the default of the server, which is the same here.`;
 
-export async function run() {
-  const server = await startMongoSet();
-  try {
-    console.log(
-      'Ours waits for the majority and the journal with each write; connect-mongo uses the default of the server, which is the same here.\n',
-    );
-    await compareStores('mongo', { url: server.url });
-  } finally {
-    await server.stop();
-  }
+export function run(bench) {
+  return compareStores('mongo', bench);
 }

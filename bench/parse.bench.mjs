@@ -1,10 +1,10 @@
 // When parsing a value only on access pays off: the figures behind PARSE_LATER in lib/session/data.ts.
-import { summary, table } from './figures.mjs';
+import { alternate, summary } from './figures.mjs';
 
-export const title = 'Deferred parsing: one value of a session, loaded and compared once';
-
-const ROUNDS = 9;
-const TIMES = 20_000;
+export const title = 'Deferred parsing';
+export const topic = 'inside';
+export const how =
+  'One value of a session, loaded and compared once. The middleware parses values of 64 characters or more only on access.';
 
 class Session {}
 let text;
@@ -35,25 +35,31 @@ const ways = {
   },
 };
 
-export async function run() {
+export async function run({ scale, step }) {
   const rows = [];
   for (const length of [16, 32, 64, 128, 256, 1024, 4096]) {
+    step(`${length} characters`);
     const value = { items: [] };
     while (JSON.stringify(value).length < length) value.items.push({ sku: `s${value.items.length}`, n: 1 });
     text = JSON.stringify(value);
-    const figures = Object.values(ways).map(() => []);
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [index, way] of Object.values(ways).entries()) figures[index].push(nanoseconds(way));
-    }
-    rows.push([text.length, ...figures.map((one) => `${summary(one).median.toFixed(0)} ns`)]);
+    const figures = await alternate(Object.keys(ways), { rounds: scale(9, 3) }, async (way) => ({
+      time: nanoseconds(ways[way], scale(20_000, 2_000)),
+    }));
+    for (const [way, { time }] of figures)
+      rows.push({
+        case: `${text.length} characters`,
+        package: 'ClusterStore',
+        variant: way,
+        ...summary(time),
+      });
   }
-  table(['characters', ...Object.keys(ways)], rows);
+  return [{ name: 'values', title: 'The time of one value', unit: 'ns', better: 'lower', rows }];
 }
 
-function nanoseconds(way) {
+function nanoseconds(way, times) {
   const start = process.hrtime.bigint();
   let right = true;
-  for (let time = 0; time < TIMES; time++) right = way() && right;
+  for (let time = 0; time < times; time++) right = way() && right;
   if (!right) throw new Error('a value has changed');
-  return Number(process.hrtime.bigint() - start) / TIMES;
+  return Number(process.hrtime.bigint() - start) / times;
 }

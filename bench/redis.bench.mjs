@@ -1,44 +1,51 @@
-// Compares RedisStore with connect-redis on one server: the calls of the stores, and an Express app on each.
+// Compares RedisStore with connect-redis on one server.
 import { Redis } from 'ioredis';
-import { startRedis } from '../test/servers/redis.mjs';
-import { rate, summary, table } from './figures.mjs';
-import { anId } from './session.mjs';
+import { alternate, durationOf, rate, rowsOf } from './figures.mjs';
+import { anId, bytes } from './session.mjs';
 import { compareStores } from './stores/compare.mjs';
 
-export const title = 'Redis: the cost of store calls and of requests';
+export const title = 'Redis';
+export const topic = 'calls';
+export const how = `One process calls the stores directly, with sessions of ${bytes} bytes. A login destroys a session and creates another. RedisStore also checks whether another request has ended the first.`;
 
-export async function run() {
-  const server = await startRedis();
-  try {
-    await compareStores('redis', { url: server.url }, (contenders) => compareAll(server.url, contenders));
-  } finally {
-    await server.stop();
-  }
+export function run(bench) {
+  return compareStores('redis', bench, (contenders, { url }) => compareAll(url, contenders, bench));
 }
 
 /** Compares counting and clearing all sessions on a server that also holds other keys. */
-async function compareAll(url, contenders) {
-  const foreign = 200_000;
-  const sessions = 10_000;
+async function compareAll(url, contenders, { scale, step }) {
+  const foreign = scale(200_000, 20_000);
+  const sessions = scale(10_000, 1_000);
   const client = new Redis(url, { enableAutoPipelining: true });
-  await rate(foreign, 256, (index) => client.set(`foreign:${index}`, 'x'));
-  client.disconnect();
-
-  const rows = [];
-  for (const [name, contender] of Object.entries(contenders)) {
-    await rate(sessions, 64, () => contender.create(anId()));
-    const counts = [];
-    for (let round = 0; round < 5; round++) counts.push(await milliseconds(contender.count));
-    rows.push([name, summary(counts).median.toFixed(2), (await milliseconds(contender.clear)).toFixed(0)]);
+  try {
+    step(`${foreign} other keys`);
+    await rate(foreign, 256, (index) => client.set(`foreign:${index}`, 'x'));
+    step('count and clear');
+    const names = Object.keys(contenders);
+    for (const name of names) await contenders[name].clear();
+    const figures = await alternate(names, { rounds: scale(5, 3), warmUp: 0 }, async (name) => {
+      await rate(sessions, 64, () => contenders[name].create(anId()));
+      return {
+        count: await durationOf(contenders[name].count),
+        clear: await durationOf(contenders[name].clear),
+      };
+    });
+    const all = sessions.toLocaleString('en');
+    return [
+      {
+        name: 'all',
+        title: `All ${all} sessions`,
+        about: `The server holds ${foreign.toLocaleString('en')} other keys.`,
+        unit: 'ms',
+        better: 'lower',
+        rows: [
+          ...rowsOf(figures, 'count', { case: 'count (`length`)' }),
+          ...rowsOf(figures, 'clear', { case: 'clear' }),
+        ],
+      },
+    ];
+  } finally {
+    await rate(foreign, 256, (index) => client.del(`foreign:${index}`));
+    client.disconnect();
   }
-  console.log(
-    `\nAll of at least ${sessions.toLocaleString('en')} sessions, among ${foreign.toLocaleString('en')} other keys, in ms.\n`,
-  );
-  table(['store', 'count (length)', 'clear'], rows);
-}
-
-async function milliseconds(work) {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
 }

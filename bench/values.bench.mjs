@@ -3,49 +3,57 @@ import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
-import { sharedHazelcast, sharedMongo, sharedRedis } from '../test/servers/shared.mjs';
-import { rate, summary, table, thousands } from './figures.mjs';
+import { alternate, rate, summary } from './figures.mjs';
 import { aRecord, anId } from './session.mjs';
 
-export const title = 'Values: the rate of add and take beside a write';
+export const title = 'Adding and taking values';
+export const topic = 'calls';
+export const how = '`add` and `take` beside a write of one property, 32 in flight.';
 
-const ROUNDS = 7;
-const SESSIONS = 500;
 const IN_FLIGHT = 32;
 
 const stores = {
-  cluster: [() => ({ address: {}, stop: async () => {} }), () => new ClusterStore({ name: anId() })],
-  redis: [sharedRedis, ({ url }) => new RedisStore({ url, prefix: anId() })],
-  mongo: [sharedMongo, ({ url }) => new MongoStore({ uri: url, collection: anId() })],
+  cluster: ['ClusterStore', () => new ClusterStore({ name: anId() })],
+  redis: ['RedisStore', ({ url }) => new RedisStore({ url, prefix: anId() })],
+  mongo: ['MongoStore', ({ url }) => new MongoStore({ uri: url, collection: anId() })],
   hazelcast: [
-    sharedHazelcast,
+    'HazelcastStore',
     ({ clusterName, members }) =>
       new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } }, prefix: anId() }),
   ],
 };
 
 /** STORE=redis measures only that one. */
-export async function run() {
+export async function run(bench) {
   const { STORE: only } = process.env;
-  const rows = [];
-  for (const [word, [start, make]] of Object.entries(stores).filter(([name]) => !only || name === only)) {
-    const server = await start();
-    const store = make(server.address);
+  const measures = [];
+  for (const [word, [name, make]] of Object.entries(stores).filter(([one]) => !only || one === only)) {
+    bench.step(name);
+    const store = make(await bench.address(word));
     try {
       await store.open();
+      const rows = [];
       for (const way of ['of its own session', 'of one session'])
-        rows.push([word, way, ...(await measure(store, way))]);
+        rows.push(...(await measure(store, name, way, bench)));
+      measures.push({
+        name: word,
+        title: `Values in ${name}`,
+        unit: 'calls/s',
+        better: 'higher',
+        chart: 'bars',
+        rows,
+      });
+      await store.clear();
     } finally {
       await store.close();
-      await server.stop();
     }
   }
-  console.log(`Calls per second, ${IN_FLIGHT} in flight, medians of ${ROUNDS} alternating rounds.\n`);
-  table(['store', 'each call', 'write', 'add', 'add / write', 'take', 'take / write'], rows);
+  return measures;
 }
 
-async function measure(store, way) {
-  const ids = Array.from({ length: way === 'of one session' ? 1 : SESSIONS }, () => anId());
+async function measure(store, name, way, { scale }) {
+  const sessions = scale(500, 100);
+  const ids = Array.from({ length: way === 'of one session' ? 1 : sessions }, () => anId());
   for (const id of ids) await store.create(aRecord(id));
   const ref = (index) => ({ id: ids[index % ids.length] });
   let written = 0;
@@ -56,18 +64,15 @@ async function measure(store, way) {
     // Each needs a value of its own.
     ...(ids.length > 1 && { take: (index) => store.update(ref(index), { take: 'code' }) }),
   };
-  const rates = { write: [], add: [], take: [] };
-  for (let round = -2; round < ROUNDS; round++) {
-    for (const name of Object.keys(calls).toSorted(() => (round % 2 ? 1 : -1))) {
-      if (name === 'take') await rate(SESSIONS, IN_FLIGHT, set);
-      const figure = await rate(SESSIONS, IN_FLIGHT, calls[name]);
-      if (round >= 0) rates[name].push(figure);
-    }
-  }
-  const [write, add, take] = Object.values(rates).map(
-    (figures) => figures.length > 0 && summary(figures).median,
+  const figures = await alternate(
+    Object.keys(calls),
+    { rounds: scale(7, 3), warmUp: scale(2, 1) },
+    async (call) => {
+      if (call === 'take') await rate(sessions, IN_FLIGHT, set);
+      return { perSecond: await rate(sessions, IN_FLIGHT, calls[call]) };
+    },
   );
-  const ratio = (figure) => (figure / write).toFixed(2);
-  const taken = take ? [thousands(take), ratio(take)] : ['none', 'none'];
-  return [thousands(write), thousands(add), ratio(add), ...taken];
+  return [...figures].map(([call, { perSecond }]) =>
+    Object.assign(summary(perSecond), { case: `each ${way}`, package: name, variant: call }),
+  );
 }

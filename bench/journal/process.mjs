@@ -14,9 +14,9 @@ console.log(JSON.stringify(await tasks[task](...args)));
 await store.close();
 process.exit();
 
-async function measureRate(operation, inFlight) {
+async function measureRate(operation, inFlight, most) {
   await store.open();
-  const count = Number(inFlight) === 1 ? 3000 : 30_000;
+  const count = Number(most) / (Number(inFlight) === 1 ? 10 : 1);
   const ids = Array.from({ length: count }, () => anId());
   if (operation !== 'create') await rate(count, 256, (index) => store.create(aRecord(ids[index])));
   const calls = {

@@ -1,24 +1,19 @@
-// Compares the stores of one backend: their calls, and an Express app on each.
-import { compareHttp } from '../http/compare.mjs';
+// Compares the stores of one backend by their calls.
 import { compareCalls } from './calls.mjs';
 
 /**
- * @param {string} backend the name of a file in this folder
- * @param {object} address the address of the server, in the format of that file
- * @param {(contenders: object) => Promise<void>} [more] compares more on the open stores
+ * @param {'redis' | 'mongo' | 'hazelcast'} backend the name of a file in this folder
+ * @param {(contenders: object) => Promise<object[]>} [more] measures more on the open stores
+ * @returns {Promise<import('../frame/results.mjs').Measure[]>}
  */
-export async function compareStores(backend, address, more) {
+export async function compareStores(backend, bench, more) {
+  const address = await bench.address(backend);
   const { stores } = await import(`./${backend}.mjs`);
   const contenders = {};
-  for (const name in stores) contenders[name] = await stores[name](address);
-  await compareCalls(contenders);
-  await more?.(contenders);
-  for (const contender of Object.values(contenders)) await contender.close();
-
-  const [ours, ...peers] = Object.keys(stores);
-  const subjects = ['no session', ...peers, ours];
-  console.log('\nOver HTTP, 32 connections; CPU time is that of the app process alone.\n');
-  await compareHttp(subjects, { sizes: [700], backend, address });
-  console.log('\nThe same, with one session for all connections.\n');
-  await compareHttp(subjects, { sizes: [700], isShared: true, backend, address });
+  try {
+    for (const name in stores) contenders[name] = await stores[name](address);
+    return [...(await compareCalls(contenders, bench)), ...((await more?.(contenders, address)) ?? [])];
+  } finally {
+    for (const contender of Object.values(contenders)) await contender.close();
+  }
 }

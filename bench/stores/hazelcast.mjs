@@ -6,7 +6,7 @@ import { peer, theirs } from './theirs.mjs';
 
 /** Functions that make a store on a cluster, by name. */
 export const stores = {
-  'ours, HazelcastStore': ({ clusterName, members }) =>
+  HazelcastStore: ({ clusterName, members }) =>
     ours(new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } } })),
 
   async 'hazelcast-store 1'({ clusterName, members }) {

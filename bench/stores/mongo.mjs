@@ -6,12 +6,15 @@ import { peer, theirs } from './theirs.mjs';
 
 /** Functions that make a store on the server at `url`, by name. */
 export const stores = {
-  'ours, MongoStore': ({ url }) => ours(new MongoStore({ uri: url })),
+  MongoStore: ({ url }) => ours(new MongoStore({ uri: url })),
 
-  async 'connect-mongo 6'({ url }) {
-    const { MongoStore: Theirs } = peer('connect-mongo');
-    const client = await mongoose.mongo.MongoClient.connect(url);
-    const store = Theirs.create({ client, collectionName: 'theirs' });
-    return theirs(store, () => client.close());
-  },
+  'connect-mongo 6': ({ url }) => connectMongo(url, {}),
 };
+
+/** Also with the lazy update of its README, which matters to apps only. */
+export async function connectMongo(url, options) {
+  const { MongoStore: Theirs } = peer('connect-mongo');
+  const client = await mongoose.mongo.MongoClient.connect(url);
+  const store = Theirs.create({ client, collectionName: 'theirs', ...options });
+  return theirs(store, () => client.close());
+}

@@ -6,15 +6,15 @@ import { peer, theirs } from './theirs.mjs';
 
 /** Functions that make a store on the server at `url`, by name. */
 export const stores = {
-  'ours, RedisStore': ({ url }) => ours(new RedisStore({ url })),
+  RedisStore: ({ url }) => ours(new RedisStore({ url })),
 
-  async 'connect-redis 8, ioredis'({ url }) {
+  async 'connect-redis 8'({ url }) {
     const { RedisStore: Theirs } = peer('connect-redis-8');
     const client = new Redis(url);
     return theirs(new Theirs({ client }), async () => client.disconnect());
   },
 
-  async 'connect-redis 9, redis'({ url }) {
+  async 'connect-redis 9'({ url }) {
     const { RedisStore: Theirs } = await import(peer.resolve('connect-redis-9'));
     const client = peer('redis').createClient({ url });
     await client.connect();

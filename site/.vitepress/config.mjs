@@ -47,7 +47,10 @@ export default defineConfig({
       { text: 'Reference', link: '/reference/options', activeMatch: '^/(reference|api)/' },
       { text: 'Changelog', link: '/changelog' },
     ],
-    sidebar: [...sidebarOf(readFileSync(`${root}docs/README.md`, 'utf8')), apiSidebar(`${root}site/api`)],
+    sidebar: [
+      ...sidebarOf(pageOf('README.md'), pageOf('benchmarks/index.md')),
+      apiSidebar(`${root}site/api`),
+    ],
     outline: [2, 3],
     search: {
       provider: 'local',
@@ -64,6 +67,10 @@ export default defineConfig({
     checkAnchors(outDir);
   },
 });
+
+function pageOf(file) {
+  return readFileSync(`${root}docs/${file}`, 'utf8');
+}
 
 /**
  * Leaves Vue, which pages import when the site is rendered on the server, to Node.js: pages are outside this folder,
