@@ -8,8 +8,8 @@ const { parseHTML } = peer('linkedom');
 
 const WIDTH = 720;
 const BAR = 20;
-const SPACE = 30;
-const MARGIN = 40;
+const SPACE = 32;
+const MARGIN = 30;
 /** For lines, told apart by color-blind readers too, and by the names at their ends. */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8a63d2', '#777777'];
 
@@ -44,7 +44,7 @@ function bars(rows, { unit }) {
   const places = [];
   const heads = [];
   for (const [name, some] of cases) {
-    heads.push({ name, at: top - 6 });
+    heads.push({ name, at: top - 11 });
     for (const row of some) {
       places.push({
         ...row,

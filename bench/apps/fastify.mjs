@@ -1,0 +1,58 @@
+// The app of server.mjs in Nest on Fastify, with @fastify/session, SessionModule or neither.
+import 'reflect-metadata';
+import { Controller, Get, Module, Req } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { SessionModule } from 'nestjs-session-stores';
+import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
+import { peer } from '../stores/theirs.mjs';
+import { dataOf, report } from './process.mjs';
+
+const SECRET = 'a secret of the benches, 32 bytes long or longer';
+const [subject, , size] = process.argv.slice(2);
+const data = dataOf(Number(size));
+const cookie = { maxAge: 600_000, secure: false };
+
+class AppController {
+  login(req) {
+    const session = sessionOf(req);
+    Object.assign(session, { user: 'ann', theme: 'dark', visits: 0, ...data });
+    return { user: session.user };
+  }
+
+  read(req) {
+    return { user: sessionOf(req).user };
+  }
+
+  write(req) {
+    const session = sessionOf(req);
+    session.visits++;
+    return { user: session.user };
+  }
+}
+
+function sessionOf(req) {
+  return req.session ?? { user: 'ann', visits: 0 };
+}
+
+// Decorators are calls, and this file is not compiled.
+Controller()(AppController);
+for (const path of ['login', 'read', 'write']) {
+  const { prototype } = AppController;
+  Req()(prototype, path, 0);
+  Get(path)(prototype, path, Object.getOwnPropertyDescriptor(prototype, path));
+}
+
+class AppModule {}
+const sessions = SessionModule.forRoot({ secret: SECRET, store: new ClusterStore(), cookie });
+Module({ imports: subject === 'ClusterStore, Fastify' ? [sessions] : [], controllers: [AppController] })(
+  AppModule,
+);
+
+const app = await NestFactory.create(AppModule, new FastifyAdapter(), { logger: false, abortOnError: false });
+if (subject === '@fastify/session') {
+  await app.register(peer('@fastify/cookie'));
+  await app.register(peer('@fastify/session'), { secret: SECRET, cookie });
+}
+await app.listen(0, '127.0.0.1');
+report(app.getHttpServer());

@@ -1,0 +1,24 @@
+// What every process of an app tells the bench.
+
+/** Sends the port of a server, and figures of this process whenever the bench wants them. */
+export function report(server) {
+  // An app pauses while others have their turn.
+  server.keepAliveTimeout = 600_000;
+  process.send({ port: server.address().port });
+  process.on('message', (message) => {
+    if (message !== 'figures') return;
+    globalThis.gc?.();
+    const { user, system } = process.cpuUsage();
+    process.send({ figures: { cpu: user + system, heap: process.memoryUsage().heapUsed } });
+  });
+  process.on('disconnect', () => process.exit());
+}
+
+/** A profile, and a cart that fills a session up to a length. */
+export function dataOf(length) {
+  const profile = { name: 'Ann Example', mail: 'ann@example.org', roles: ['user', 'editor'] };
+  const cart = [];
+  while (JSON.stringify({ profile, cart }).length < length - 50)
+    cart.push({ sku: `sku-${cart.length}`, count: 1, price: 9.99 });
+  return { profile, cart };
+}
