@@ -16,14 +16,22 @@ export class Browser {
     this.cookies = cookies;
   }
 
+  /** Resolves when the headers of the last response have come. */
+  headers = Promise.resolve();
+
   /**
-   * Resolves when the response has ended, or when its headers have come if `early`.
+   * Sends a request with the cookies of this browser, or with others, which then change as the response says, or
+   * without any if `isNew`.
    *
-   * @returns {Promise<{ status: number, body: string }>}
+   * @returns {Promise<{ status: number, body: string }>} when the response has ended
    */
-  get(path, { early = false, isNew = false } = {}) {
+  get(path, { cookies = this.cookies, isNew = false } = {}) {
     const connection = this.#connections[this.#turn++ % this.#connections.length];
-    const cookie = isNew ? '' : [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const cookie = isNew ? '' : [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    let begun;
+    this.headers = new Promise((resolve) => {
+      begun = resolve;
+    });
     return new Promise((resolve, reject) => {
       let status;
       let body = '';
@@ -33,8 +41,8 @@ export class Browser {
           onConnect() {},
           onHeaders: (code, headers) => {
             status = code;
-            if (!isNew) this.#keep(headers);
-            if (early) resolve({ status, body });
+            if (!isNew) keep(headers, cookies);
+            begun();
             return true;
           },
           onData(chunk) {
@@ -51,15 +59,16 @@ export class Browser {
   async close() {
     await Promise.all(this.#connections.map((connection) => connection.destroy()));
   }
+}
 
-  #keep(headers) {
-    for (let at = 0; at < headers.length; at += 2) {
-      if (headers[at].toString('latin1').toLowerCase() !== 'set-cookie') continue;
-      for (const line of [headers[at + 1]].flat()) {
-        const [, name, value] = /^([^=]+)=([^;]*)/.exec(line.toString('latin1'));
-        if (/; *expires=Thu, 01 Jan 1970/i.test(line.toString('latin1'))) this.cookies.delete(name);
-        else this.cookies.set(name, value);
-      }
+/** Changes cookies as the `set-cookie` headers of a response say. */
+function keep(headers, cookies) {
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at].toString('latin1').toLowerCase() !== 'set-cookie') continue;
+    for (const line of [headers[at + 1]].flat().map((header) => header.toString('latin1'))) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
+      if (/; *expires=Thu, 01 Jan 1970/i.test(line)) cookies.delete(name);
+      else cookies.set(name, value);
     }
   }
 }

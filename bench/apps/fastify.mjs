@@ -1,5 +1,6 @@
 // The app of server.mjs in Nest on Fastify, with @fastify/session, SessionModule or neither.
 import 'reflect-metadata';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Controller, Get, Module, Req } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -53,6 +54,43 @@ const app = await NestFactory.create(AppModule, new FastifyAdapter(), { logger: 
 if (subject === '@fastify/session') {
   await app.register(peer('@fastify/cookie'));
   await app.register(peer('@fastify/session'), { secret: SECRET, cookie });
+  addRaces(app.getHttpAdapter().getInstance());
 }
 await app.listen(0, '127.0.0.1');
 report(app.getHttpServer());
+
+/** The handlers of the races, as in server.mjs. */
+function addRaces(fastify) {
+  const later = ({ query }) => wait(Number(query.after ?? 0));
+  fastify.get('/set/:name', async (req) => {
+    await later(req);
+    req.session[req.params.name] = 'set';
+    return {};
+  });
+  fastify.get('/count', async (req) => {
+    await later(req);
+    req.session.visits++;
+    return {};
+  });
+  fastify.get('/regenerate', async (req) => {
+    await later(req);
+    await req.session.regenerate();
+    req.session.user = 'ben';
+    return {};
+  });
+  fastify.get('/logout', async (req) => {
+    await later(req);
+    await req.session.destroy();
+    return {};
+  });
+  fastify.get('/redirect', (req, reply) => {
+    req.session.user = 'cem';
+    reply.redirect('/session');
+  });
+  fastify.get('/session', async ({ session }) => ({
+    user: session.user,
+    a: session.a,
+    b: session.b,
+    visits: session.visits,
+  }));
+}

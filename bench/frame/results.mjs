@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
- * One figure. `case` says what was measured, `package` is a name of packages.mjs, `variant` a way to use it, and `x`
+ * One figure. `case` says what was measured, and is empty if the title does, `package` is a name of packages.mjs, `variant` a way to use it, and `x`
  * the position in a chart of lines. `note` says why there is no figure, or what to know about it.
  *
  * @typedef {{ case: string, package: string, variant?: string, median?: number, low?: number, high?: number, x?: number, note?: string }} Row

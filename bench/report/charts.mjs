@@ -40,11 +40,11 @@ function bars(rows, { unit }) {
   const left = 24 + 6.4 * Math.max(...rows.map((row) => labelOf(row).length));
   const most = Math.max(...rows.map(({ high }) => high));
   // Each case is drawn alone, because cases may have other packages.
-  let top = MARGIN;
+  let top = cases.has('') ? BAR / 2 : MARGIN;
   const places = [];
   const heads = [];
   for (const [name, some] of cases) {
-    heads.push({ name, at: top - 11 });
+    if (name) heads.push({ name, at: top - 11 });
     for (const row of some) {
       places.push({
         ...row,

@@ -19,10 +19,6 @@ export function table(head, rows) {
 
 /** The rows of each case, in the order of the cases. */
 export function casesOf(rows) {
-  return Map.groupBy?.(rows, (row) => row.case) ?? grouped(rows);
-}
-
-function grouped(rows) {
   const cases = new Map();
   for (const row of rows) cases.set(row.case, [...(cases.get(row.case) ?? []), row]);
   return cases;

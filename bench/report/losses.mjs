@@ -28,5 +28,5 @@ export function lossesOf({ better, rows }) {
 /** A sentence for a list. */
 export function lossLine({ case: name, ours, theirs, ratio, within }, unit) {
   const ofBoth = `${ours.package} ${figure(ours.median)} ${unit}, ${theirs.package} ${figure(theirs.median)}`;
-  return `${name}: ${ofBoth} (${ratio.toFixed(2)}${within ? ', the spreads overlap' : ''})`;
+  return `${name && `${name}: `}${ofBoth} (${ratio.toFixed(2)}${within ? ', the spreads overlap' : ''})`;
 }

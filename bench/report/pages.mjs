@@ -131,16 +131,20 @@ function tableOf(measure) {
 
 function measureTable({ unit, rows }) {
   // Where nothing is compared with, guarantees say nothing.
+  const hasCases = rows.some((row) => row.case);
   const isCompared = rows.some((row) => packages[row.package].kind === 'peer');
   const cells = [...casesOf(rows)].flatMap(([name, some]) =>
     some.map((row, index) => [
-      index === 0 ? name : '',
+      ...(hasCases ? [index === 0 ? name : ''] : []),
       labelOf(row),
       ...(isCompared ? [guaranteesOf(row.package)] : []),
       figureOf(row),
     ]),
   );
-  return table(['case', 'package', ...(isCompared ? ['guarantees'] : []), unit], cells);
+  return table(
+    [...(hasCases ? ['case'] : []), 'package', ...(isCompared ? ['guarantees'] : []), unit],
+    cells,
+  );
 }
 
 /** A column for each number of sessions. */
