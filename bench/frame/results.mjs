@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
  * @property {string} unit
  * @property {'higher' | 'lower'} [better]
  * @property {'bars' | 'lines'} [chart]
+ * @property {string} [columns] what `x` counts, sessions by default
  * @property {Row[]} rows
  *
  * @typedef {{ title: string, topic: string, how: string, seconds: number, quick: boolean, machine: object, servers: string[], measures: Measure[] }} Result

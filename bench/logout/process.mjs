@@ -42,9 +42,9 @@ async function logOutTheirs() {
 /** Reads sessions of others, one by one on another connection. */
 function readMeanwhile() {
   let slowest = 0;
-  let isStopped = false;
+  const stopping = new AbortController();
   const loop = (async () => {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       const id = others[Math.floor(Math.random() * others.length)];
       slowest = Math.max(slowest, await durationOf(() => reader.read(id)));
       await wait(1);
@@ -52,7 +52,7 @@ function readMeanwhile() {
   })();
   return {
     async stop() {
-      isStopped = true;
+      stopping.abort();
       await loop;
       return slowest;
     },

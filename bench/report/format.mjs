@@ -1,6 +1,7 @@
 /** A figure with three significant digits. */
 export function figure(value) {
   if (value === 0) return '0';
+  if (!Number.isFinite(value)) throw new RangeError(`${value} is no figure`);
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   const rounded = Number(value.toPrecision(3));
   return rounded.toLocaleString('en', { minimumFractionDigits: 0, maximumFractionDigits: digits });

@@ -147,13 +147,13 @@ function measureTable({ unit, rows }) {
   );
 }
 
-/** A column for each number of sessions. */
-function seriesTable({ unit, rows }) {
+/** A column for each number of sessions, or of what else `columns` names. */
+function seriesTable({ unit, rows, columns: of = 'sessions' }) {
   const columns = [...new Set(rows.map(({ x }) => x))];
   const cells = [...casesOf(rows)].map(([name, some]) =>
     [name].concat(columns.map((x) => figureOf(some.find((row) => row.x === x) ?? {}))),
   );
-  return table([unit, ...columns.map((x) => `${x.toLocaleString('en')} sessions`)], cells);
+  return table([unit, ...columns.map((x) => `${x.toLocaleString('en')} ${of}`)], cells);
 }
 
 function figureOf(row) {

@@ -8,7 +8,7 @@ import { Server } from './server.mjs';
 /**
  * Starts a cluster with a unique name, and waits until its members have found each other.
  *
- * @param {{ members?: 1 | 2, heap?: string, eventThreads?: number, maps?: object }} [options] `heap` in the format of
+ * @param {{ members?: number, heap?: string, eventThreads?: number, maps?: object }} [options] `heap` in the format of
  *   Java's -Xmx. The default holds some 100 000 small sessions. `maps` are the configurations of maps by their names
  * @returns {Promise<{ clusterName: string, addresses: string[], members: Server[], stop(): Promise<void> }>}
  */

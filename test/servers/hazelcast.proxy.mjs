@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { CLIENT_GREETING, IS_MAP, Messages } from './hazelcast.messages.mjs';
 
 /** Calls of maps, by their numbers in the client protocol. */
 const NAMES = {
@@ -15,7 +16,6 @@ const NAMES = {
   0x012600: 'keySetWithPredicate',
   0x014300: 'setTtl',
 };
-const IS_MAP = 1;
 
 /**
  * Stands between one member and clients with `smartRouting: false`, which contact no other member. Counts the calls of
@@ -121,42 +121,4 @@ export class HazelcastProxy {
     this.#cut = undefined;
     return true;
   }
-}
-
-const CLIENT_GREETING = 'CP2';
-const HEADER = 6;
-const IS_FIRST = 0x8000;
-const IS_LAST = 0x2000;
-
-/** Finds messages in a stream of frames. Each has a length, flags, and, if it is the first of a message, type and id. */
-class Messages {
-  #rest = Buffer.alloc(0);
-  #skipped;
-  #current = { type: 0, id: 0n };
-
-  constructor(greeting) {
-    this.#skipped = greeting;
-  }
-
-  /** @returns {Iterable<{ type: number, id: bigint }>} */
-  *completedBy(chunk) {
-    let rest = Buffer.concat([this.#rest, chunk]);
-    if (rest.length >= this.#skipped) {
-      rest = rest.subarray(this.#skipped);
-      this.#skipped = 0;
-      while (rest.length >= HEADER && rest.length >= rest.readInt32LE(0)) {
-        const length = rest.readInt32LE(0);
-        const flags = rest.readUInt16LE(4);
-        const message = flags & IS_FIRST ? startOf(rest) : this.#current;
-        if (flags & IS_LAST) yield message;
-        this.#current = message;
-        rest = rest.subarray(length);
-      }
-    }
-    this.#rest = rest;
-  }
-}
-
-function startOf(frame) {
-  return { type: frame.readInt32LE(HEADER), id: frame.readBigInt64LE(HEADER + 4) };
 }

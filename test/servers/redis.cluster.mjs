@@ -11,22 +11,25 @@ const WITHIN = 20_000;
 /**
  * Starts three primaries and a replica of the first, and waits until all of them serve all slots.
  *
+ * @param {{ size?: number, isReplicated?: boolean }} [options] the number of primaries, and whether there is a replica
  * @returns {Promise<{ nodes: Server[], primaries: Server[], replica: Server, stop(): Promise<void> }>}
  */
-export async function startRedisCluster() {
+export async function startRedisCluster({ size = 3, isReplicated = true } = {}) {
   const args = flags({
     'cluster-enabled': 'yes',
     'cluster-announce-ip': '127.0.0.1',
     'cluster-node-timeout': NODE_TIMEOUT,
   });
-  const nodes = await Promise.all(Array.from({ length: 4 }, () => startRedis({ args })));
-  const [first, second, third, replica] = nodes;
-  const primaries = [first, second, third];
+  const count = isReplicated ? size + 1 : size;
+  const nodes = await Promise.all(Array.from({ length: count }, () => startRedis({ args })));
+  const [first] = nodes;
+  const primaries = nodes.slice(0, size);
+  const replica = nodes[size];
   await Promise.all(primaries.map((node, at) => claimSlots(node, at, primaries.length)));
   for (const node of nodes.slice(1)) await call(first.url, 'CLUSTER', 'MEET', node.host, node.port);
-  await replicate(first, replica);
+  if (isReplicated) await replicate(first, replica);
   await until(
-    async () => (await Promise.all(nodes.map((node) => isReady(node, nodes.length)))).every(Boolean),
+    async () => (await Promise.all(nodes.map((node) => isReady(node, count, isReplicated)))).every(Boolean),
     {
       within: WITHIN,
       what: 'each node of the Redis Cluster serves all slots and knows the replica',
@@ -60,11 +63,12 @@ async function replicate(primary, replica) {
   });
 }
 
-async function isReady(node, count) {
+async function isReady(node, count, isReplicated) {
   const [info, nodes] = await Promise.all([
     call(node.url, 'CLUSTER', 'INFO'),
     call(node.url, 'CLUSTER', 'NODES'),
   ]);
-  const knowsAll = info.includes(`cluster_known_nodes:${count}`) && /\bslave\b/.test(nodes);
+  const knowsAll =
+    info.includes(`cluster_known_nodes:${count}`) && (!isReplicated || /\bslave\b/.test(nodes));
   return info.includes('cluster_state:ok') && knowsAll;
 }

@@ -1,0 +1,175 @@
+// How the work of sessions divides among nodes: 3 and 6 of each backend.
+import { rate } from './figures.mjs';
+import { processorTime } from './nodes/cpu.mjs';
+import { hazelcastNodes } from './nodes/hazelcast.mjs';
+import { mongoNodes } from './nodes/mongo.mjs';
+import { redisNodes } from './nodes/redis.mjs';
+import { anId } from './session.mjs';
+import { ours } from './stores/ours.mjs';
+
+export const title = 'How work divides among nodes';
+export const topic = 'nodes';
+export const how =
+  'Local clusters of 3 and of 6 nodes, on one machine: they show how commands divide, not how much faster more machines are. Redis nodes report commands by MONITOR, without those inside scripts. Commands to members of a replica set are those that the driver reports. Calls of maps of Hazelcast are counted on the connections of the client. A group has 100 sessions.';
+
+const SIZES = [3, 6];
+const GROUP_SIZE = 100;
+const IN_FLIGHT = 16;
+const ALONE = 5;
+
+const backends = {
+  redis: {
+    name: 'RedisStore',
+    start: redisNodes,
+    advice:
+      'Sessions are in 16 shards, by their ids, and each shard is on one node: more than 16 primaries gain nothing, and the busiest node has the largest number of shards. A call of one session is one command on one node. Calls of groups and of all sessions ask every shard, so they do not get cheaper with more nodes. The first bottleneck is the one thread of the busiest node, which also runs the scripts of `clear`.',
+  },
+  mongo: {
+    name: 'MongoStore',
+    start: mongoNodes,
+    advice:
+      'Every read and write goes to the primary, because a session must be read as it was written last. Secondaries apply each write too. So more members make sessions safer, not faster: the first bottleneck is the primary, whose size decides.',
+  },
+  hazelcast: {
+    name: 'HazelcastStore',
+    start: hazelcastNodes,
+    advice:
+      'Sessions are in partitions, by their ids, and the client sends a call to the member that owns the session. Each write also goes to the member with the backup, between members, and is not counted here. Calls of groups and of all sessions go to every member, and each walks its share of the index. The first bottleneck is the heap, and then calls of groups: each costs every member an operation.',
+  },
+};
+
+export async function run(bench) {
+  const { STORE: only } = process.env;
+  if (only && !backends[only]) throw new Error(`STORE must be one of ${Object.keys(backends).join(', ')}`);
+  const measures = [];
+  for (const word of only ? [only] : Object.keys(backends)) {
+    const { name, start, advice } = backends[word];
+    const rows = { commands: [], nodes: [], share: [], capacity: [] };
+    for (const size of SIZES) {
+      bench.step(`${name}: ${size} nodes start`);
+      const nodes = await start(size);
+      try {
+        await measure(name, size, nodes, rows, bench);
+      } finally {
+        await nodes.stop();
+      }
+    }
+    measures.push(...measuresOf(word, name, advice, rows));
+  }
+  return measures;
+}
+
+async function measure(name, size, nodes, rows, { scale, step }) {
+  const contender = await ours(nodes.store);
+  try {
+    const groups = Array.from({ length: 4 + ALONE }, (_, index) => `group ${index}`);
+    const ids = Array.from({ length: groups.length * GROUP_SIZE }, () => anId());
+    await rate(ids.length, IN_FLIGHT, (index) =>
+      contender.create(ids[index], [groups[Math.floor(index / GROUP_SIZE)]]),
+    );
+    for (const [what, { times, call, prepare }] of callsOf(contender, ids, groups, scale)) {
+      step(`${name}, ${size} nodes: ${what}`);
+      await prepare?.(ALONE + times);
+      const row = { case: what, package: name, x: size };
+      const push = (figure, median) => {
+        if (median === undefined) rows[figure].push({ ...row, note: 'not measured' });
+        else rows[figure].push({ ...row, median, low: median, high: median });
+      };
+      const reached = [];
+      for (let index = 0; index < ALONE; index++) {
+        const { counts } = await counted(nodes, () => call(index));
+        reached.push(counts.filter((count) => count > 0).length);
+      }
+      push('nodes', Math.max(...reached));
+      const { counts, busiest } = await counted(nodes, () =>
+        rate(times, Math.min(IN_FLIGHT, times), (index) => call(ALONE + index)),
+      );
+      const sum = counts.reduce((one, other) => one + other, 0);
+      push('commands', sum / times);
+      push('share', (100 * Math.max(...counts)) / sum);
+      if (times >= 1_000) push('capacity', busiest && (1e6 * times) / busiest);
+    }
+  } finally {
+    await contender.close();
+  }
+}
+
+/** By name: how many times a call is made, the call, and what makes what it uses up. */
+function callsOf(contender, ids, groups, scale) {
+  const { store } = contender;
+  const times = scale(3_000, 200);
+  const some = (index) => ids[(index * 7) % ids.length];
+  let fresh = [];
+  const make = async (count) => {
+    fresh = Array.from({ length: count }, () => anId());
+    await rate(count, IN_FLIGHT, (index) => contender.create(fresh[index]));
+  };
+  const few = scale(50, 10);
+  return Object.entries({
+    read: { times, call: (index) => contender.read(some(index)) },
+    write: { times, call: (index) => contender.write(some(index)) },
+    touch: { times, call: (index) => contender.touch(some(index)) },
+    create: { times, call: () => contender.create(anId()) },
+    rotate: { times, prepare: make, call: (index) => contender.rotate(fresh[index]) },
+    destroy: { times, prepare: make, call: (index) => contender.destroy(fresh[index]) },
+    'count all': { times: few, call: () => store.count() },
+    'count of a group': { times: few, call: (index) => store.count(groups[index % groups.length]) },
+    'page of a group': {
+      times: few,
+      call: (index) => store.page({ group: groups[index % groups.length], limit: GROUP_SIZE }),
+    },
+    'clear a group': { times: groups.length - ALONE, call: (index) => store.clear(groups[index]) },
+  });
+}
+
+/** What each node was sent during some work, and the processor time of the busiest. */
+async function counted({ counts, pids }, work) {
+  const [before, timesBefore] = [await counts(), await Promise.all(pids.map(processorTime))];
+  await work();
+  const [times, after] = [await Promise.all(pids.map(processorTime)), await counts()];
+  const spent = times.map((time, index) => time - timesBefore[index]);
+  const busiest = Math.max(...spent);
+  return {
+    counts: after.map((count, index) => count - before[index]),
+    // Also for a process of which nothing is known.
+    busiest: busiest > 0 ? busiest : undefined,
+  };
+}
+
+function measuresOf(word, name, advice, rows) {
+  const about = { columns: 'nodes' };
+  return [
+    {
+      ...about,
+      name: `${word}-nodes`,
+      title: `${name}: the nodes that a call reaches`,
+      about: advice,
+      unit: 'nodes',
+      rows: rows.nodes,
+    },
+    {
+      ...about,
+      name: `${word}-commands`,
+      title: `${name}: the commands of a call`,
+      unit: 'commands',
+      rows: rows.commands,
+    },
+    {
+      ...about,
+      name: `${word}-share`,
+      title: `${name}: the share of the busiest node`,
+      about: 'Of the commands of calls on many sessions.',
+      unit: '%',
+      rows: rows.share,
+    },
+    {
+      ...about,
+      name: `${word}-capacity`,
+      title: `${name}: calls until the busiest node has used up a processor`,
+      about:
+        'A second of processor time, divided by what a call takes of it on the busiest node. An estimate for nodes that have a machine each, without the time of the network; Redis uses one processor for commands, the others all that they have.',
+      unit: 'calls/s',
+      rows: rows.capacity,
+    },
+  ].filter((measure) => measure.rows.length > 0);
+}
