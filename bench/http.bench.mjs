@@ -1,22 +1,42 @@
-// The cost of sessions in an Express app: without any, with express-session and its MemoryStore, with ours in memory.
-import { availableParallelism } from 'node:os';
-import { ROUNDS, compareHttp } from './http/compare.mjs';
-import * as socketless from './http/socketless.mjs';
+// The cost of sessions in memory to a request: over HTTP, and without sockets.
+import { compareApps } from './apps/compare.mjs';
+import { compareSocketless } from './http/socketless.mjs';
 
-export const title = 'HTTP: the cost of a request in one Express process, 32 connections';
+export const title = 'The cost of a request in memory';
+export const topic = 'requests';
+export const how =
+  'An app in a process of its own, with 32 connections, each with a session of its own. express-session parses and serializes the whole session with each request. This package parses a value of 64 characters or more only when a handler reads it, and the handlers here read no large value.';
 
-export async function run() {
-  console.log(
-    `CPU is the user and system time of the server process per request; median (lowest–highest) of ${ROUNDS} alternating rounds; Node ${process.version}, ${availableParallelism()} processors.`,
-    'Ours writes only the change, saves before the response, and renews the cookie with each write;',
-    'express-session writes whole sessions, and its cookie is not renewed (`rolling: false`).\n',
+export async function run(bench) {
+  const measures = await compareSocketless(bench);
+  for (const size of bench.scale([300, 3_000, 100_000], [300, 100_000])) {
+    const label = `Express, sessions of ${size.toLocaleString('en')} bytes`;
+    const about = { name: String(size), title: label, size, scenarios: ['read', 'write'] };
+    const [rates, cost] = await compareApps(['no session', 'MemoryStore', 'ClusterStore'], about, bench);
+    measures.push(rates, cost);
+  }
+  return measures.flatMap((measure) =>
+    measure.unit.startsWith('µs') ? [measure, overNone(measure)] : [measure],
   );
-  await compareHttp(['no session', 'express-session, MemoryStore', 'ours, in memory'], {
-    sizes: [300, 3_000, 100_000],
-  });
-  console.log(
-    `\nThe same without sockets, 300 bytes: µs of CPU per request; median (lowest–highest) of ${socketless.ROUNDS} alternating rounds of ${socketless.REQUESTS} requests.`,
-    '`middleware` is sessionMiddleware() alone; `module` is SessionModule, whose guard and interceptor run too.\n',
-  );
-  await socketless.compareSocketless();
+}
+
+/** What the sessions alone take: the figures above those of no session. */
+function overNone(measure) {
+  const bases = new Map();
+  const rows = [];
+  for (const row of measure.rows) {
+    if (row.package === 'no session') {
+      bases.set(row.case, row.median);
+      continue;
+    }
+    const base = bases.get(row.case);
+    rows.push({ ...row, median: row.median - base, low: row.low - base, high: row.high - base });
+  }
+  const { chart: _, ...others } = measure;
+  return {
+    ...others,
+    name: `${measure.name}-above`,
+    title: `${measure.title}, above that of no session`,
+    rows,
+  };
 }

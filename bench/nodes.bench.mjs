@@ -49,7 +49,7 @@ export async function run(bench) {
       bench.step(`${name}: ${size} nodes start`);
       const nodes = await start(size);
       try {
-        await measure(name, size, nodes, rows, bench);
+        await fillRows(rows, name, size, nodes, bench);
       } finally {
         await nodes.stop();
       }
@@ -59,7 +59,7 @@ export async function run(bench) {
   return measures;
 }
 
-async function measure(name, size, nodes, rows, { scale, step }) {
+async function fillRows(rows, name, size, nodes, { scale, step }) {
   const contender = await ours(nodes.store);
   try {
     const groups = Array.from({ length: 4 + ALONE }, (_, index) => `group ${index}`);

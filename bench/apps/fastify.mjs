@@ -7,33 +7,29 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SessionModule } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { peer } from '../stores/theirs.mjs';
-import { dataOf, report } from './process.mjs';
+import { logIn, noSession, read, write } from '../http/handlers.mjs';
+import { report } from './process.mjs';
 
 const SECRET = 'a secret of the benches, 32 bytes long or longer';
 const [subject, , size] = process.argv.slice(2);
-const data = dataOf(Number(size));
 const cookie = { maxAge: 600_000, secure: false };
 
 class AppController {
   login(req) {
-    const session = sessionOf(req);
-    Object.assign(session, { user: 'ann', theme: 'dark', visits: 0, ...data });
-    return { user: session.user };
+    return logIn(sessionOf(req), Number(size));
   }
 
   read(req) {
-    return { user: sessionOf(req).user };
+    return read(sessionOf(req));
   }
 
   write(req) {
-    const session = sessionOf(req);
-    session.visits++;
-    return { user: session.user };
+    return write(sessionOf(req));
   }
 }
 
 function sessionOf(req) {
-  return req.session ?? { user: 'ann', visits: 0 };
+  return req.session ?? noSession();
 }
 
 // Decorators are calls, and this file is not compiled.

@@ -13,12 +13,3 @@ export function report(server) {
   });
   process.on('disconnect', () => process.exit());
 }
-
-/** A profile, and a cart that fills a session up to a length. */
-export function dataOf(length) {
-  const profile = { name: 'Ann Example', mail: 'ann@example.org', roles: ['user', 'editor'] };
-  const cart = [];
-  while (JSON.stringify({ profile, cart }).length < length - 50)
-    cart.push({ sku: `sku-${cart.length}`, count: 1, price: 9.99 });
-  return { profile, cart };
-}

@@ -1,29 +1,29 @@
 // An app in a process of its own: `node server.mjs <package> <address> <size of a session>`, or a worker of primary.mjs.
 import { setTimeout as wait } from 'node:timers/promises';
 import express from 'express';
-import { dataOf, report } from './process.mjs';
+import { logIn, noSession, read, write } from '../http/handlers.mjs';
+import { report } from './process.mjs';
 import { sessionsOf } from './sessions.mjs';
 
 const [subject, address, size] = process.argv.slice(2);
-const data = dataOf(Number(size));
 const app = express();
 app.use(await sessionsOf(subject, JSON.parse(address)));
 
 // The handlers of all packages are the same. Without sessions they use a plain object.
 app.use((req, _res, next) => {
-  req.session ??= { user: 'ann', visits: 0 };
+  req.session ??= noSession();
   next();
 });
 app.get('/login', async (req, res) => {
-  Object.assign(req.session, { user: 'ann', theme: 'dark', visits: 0, ...data });
+  const body = logIn(req.session, Number(size));
   await req.saved?.();
-  res.json({ user: req.session.user });
+  res.json(body);
 });
-app.get('/read', (req, res) => res.json({ user: req.session.user }));
+app.get('/read', (req, res) => res.json(read(req.session)));
 app.get('/write', async (req, res) => {
-  req.session.visits++;
+  const body = write(req.session);
   await req.saved?.();
-  res.json({ user: req.session.user });
+  res.json(body);
 });
 
 // The handlers of the races. Each waits as long as its client says, as for a query of a database.

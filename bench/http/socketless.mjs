@@ -1,12 +1,8 @@
 // The cost of sessions without the cost, and the noise, of sockets: requests are objects that are passed to the app.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { summary, table } from '../figures.mjs';
+import { alternate, summary } from '../figures.mjs';
 import { EMPTY } from './apps.mjs';
-
-export const ROUNDS = 15;
-export const REQUESTS = 3000;
-const WARM_ROUNDS = 5;
 
 const FRAMEWORKS = {
   Express: ['no session', 'express-session', 'middleware'],
@@ -14,35 +10,52 @@ const FRAMEWORKS = {
   'Nest on Fastify': ['no session', 'express-session', 'middleware', EMPTY, 'module'],
 };
 
+/** What a kind of sessions is in tables. */
+const KINDS = {
+  'no session': { package: 'no session' },
+  'express-session': { package: 'MemoryStore' },
+  middleware: { package: 'ClusterStore', variant: 'ClusterStore, middleware' },
+  [EMPTY]: { package: 'no session', variant: `no session, ${EMPTY}` },
+  module: { package: 'ClusterStore', variant: 'ClusterStore, module' },
+};
+
 /**
- * Prints a table. Each app has a process of its own, because the patch of Node's response class would slow down the
- * others. They take turns, and the others wait meanwhile.
+ * The processor time of a request, by framework. Each app has a process of its own, because the patch of Node's response
+ * class would slow down the others. They take turns, and the others wait meanwhile.
+ *
+ * @returns {Promise<import('../frame/results.mjs').Measure[]>}
  */
-export async function compareSocketless() {
+export async function compareSocketless({ scale, step }) {
   const rows = [];
   for (const [framework, kinds] of Object.entries(FRAMEWORKS)) {
-    const processes = [];
+    step(`${framework}, without sockets`);
+    const children = new Map();
     try {
-      for (const sessions of kinds) processes.push(await start(framework, sessions));
-      for (const path of ['read', 'write']) rows.push([framework, path, ...(await measure(processes, path))]);
+      for (const sessions of kinds) children.set(sessions, await start(framework, sessions));
+      for (const path of ['read', 'write']) {
+        const times = { rounds: scale(15, 3), warmUp: scale(5, 1) };
+        const figures = await alternate(kinds, times, (sessions) =>
+          processorTimeOf(children.get(sessions), path, scale(3_000, 500)),
+        );
+        for (const [sessions, { cpu }] of figures)
+          rows.push(Object.assign({ case: `${framework}, ${path}` }, KINDS[sessions], summary(cpu)));
+      }
     } finally {
-      for (const child of processes) child.kill();
+      for (const child of children.values()) child.kill();
     }
   }
-  table(
-    [
-      'framework',
-      'request',
-      'no session',
-      'express-session',
-      'middleware',
-      EMPTY,
-      'module',
-      'CPU over no session, express-session / middleware',
-      'what the module adds to the middleware, of which Nest itself',
-    ],
-    rows,
-  );
+  return [
+    {
+      name: 'socketless',
+      title: 'Processor time of a request without sockets',
+      about:
+        'Sessions of 300 bytes. Requests are objects that are passed to the app, which takes the cost and the noise of sockets out of the figures. The middleware alone is `sessionMiddleware()`. The module is `SessionModule`, whose guard and interceptor run too.',
+      unit: 'µs',
+      better: 'lower',
+      chart: 'bars',
+      rows,
+    },
+  ];
 }
 
 async function start(framework, sessions) {
@@ -52,26 +65,8 @@ async function start(framework, sessions) {
   return child;
 }
 
-async function measure(processes, path) {
-  const figures = processes.map(() => []);
-  for (let round = -WARM_ROUNDS; round < ROUNDS; round++) {
-    for (const [index, child] of [...processes.entries()].toSorted(() => (round % 2 ? 1 : -1))) {
-      child.send({ path: `/${path}`, count: REQUESTS });
-      const [{ cpu }] = await once(child, 'message');
-      if (round >= 0) figures[index].push(cpu);
-    }
-  }
-  const all = figures.map(summary);
-  const [none, theirs, middleware, empty, module] = all.map(({ median }) => median);
-  const ratio = (theirs - none) / (middleware - none);
-  return [
-    ...all.map(micros),
-    ...(module === undefined ? ['-', '-'] : []),
-    `${(theirs - none).toFixed(1)} / ${(middleware - none).toFixed(1)} µs = ${ratio.toFixed(1)}`,
-    module === undefined
-      ? '-'
-      : `${(module - middleware).toFixed(1)} µs, ${(empty - middleware).toFixed(1)} µs`,
-  ];
+async function processorTimeOf(child, path, count) {
+  child.send({ path: `/${path}`, count });
+  const [figures] = await once(child, 'message');
+  return figures;
 }
-
-const micros = ({ median, low, high }) => `${median.toFixed(1)} (${low.toFixed(1)}–${high.toFixed(1)})`;
