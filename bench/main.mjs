@@ -6,6 +6,7 @@ import { busy, machine } from './frame/machine.mjs';
 import { Progress } from './frame/progress.mjs';
 import { readResults, resultsFile, writeFiles } from './frame/results.mjs';
 import { Servers } from './frame/servers.mjs';
+import { versionsOf } from './packages.mjs';
 import { chartOf } from './report/charts.mjs';
 import { pagesOf, printed } from './report/pages.mjs';
 
@@ -30,13 +31,20 @@ const results = await readResults(folder);
 const warning = busy(machine());
 if (warning) console.error(warning);
 try {
-  for (const [index, name] of named.entries()) await measure(index, name);
+  for (const [index, name] of named.entries()) {
+    try {
+      await measure(index, name);
+    } catch (error) {
+      console.error(`${name} failed, and its former figures stay:`, error);
+      process.exitCode = 1;
+    }
+  }
   progress.finish();
 } finally {
   await servers.stop();
 }
 
-/** Runs a bench, and writes the pages anew: a later bench that fails does not lose its figures. */
+/** Runs a bench, and writes the pages anew. */
 async function measure(index, name) {
   const { title, topic, how, run } = await import(`./${name}.bench.mjs`);
   progress.begin(index, name, results[name]?.quick === quick ? results[name].seconds : undefined);
@@ -59,6 +67,7 @@ async function measure(index, name) {
     quick,
     machine: before,
     servers: (await Promise.all([...used].map((backend) => servers.version(backend)))).filter(Boolean),
+    versions: versionsOf(measures),
     measures,
   };
   progress.end();

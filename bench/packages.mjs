@@ -99,12 +99,17 @@ export const packages = {
   },
 };
 
-/** The installed version of a package, or `undefined` for those of this project. */
-export function versionOf(name) {
-  const { module } = packages[name];
-  if (module === undefined) return undefined;
-  const file = `${peer.resolve.paths(module)[0]}/${module}/package.json`;
-  return JSON.parse(readFileSync(file, 'utf8')).version;
+/** The installed versions of the other packages that measures name. */
+export function versionsOf(measures) {
+  const names = new Set(measures.flatMap(({ rows }) => rows.map((row) => row.package)));
+  const versions = {};
+  for (const name of names) {
+    const { module } = packages[name];
+    if (module === undefined) continue;
+    const file = `${peer.resolve.paths(module)[0]}/${module}/package.json`;
+    versions[name] = JSON.parse(readFileSync(file, 'utf8')).version;
+  }
+  return versions;
 }
 
 function ours(name, settings) {

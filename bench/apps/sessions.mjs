@@ -1,4 +1,5 @@
 // The middleware of an app, by the package that its figures are about.
+import { TIMEOUT } from '../stores/ours.mjs';
 import { peer } from '../stores/theirs.mjs';
 
 const SECRET = 'a secret of the benches, 32 bytes long or longer';
@@ -11,15 +12,18 @@ const ours = {
   },
   RedisStore: async ({ url }) => {
     const { RedisStore } = await import('nestjs-session-stores/stores/redis');
-    return new RedisStore({ url });
+    return new RedisStore({ url, timeout: TIMEOUT });
   },
   MongoStore: async ({ url }) => {
     const { MongoStore } = await import('nestjs-session-stores/stores/mongo');
-    return new MongoStore({ uri: url });
+    return new MongoStore({ uri: url, timeout: TIMEOUT });
   },
   HazelcastStore: async ({ clusterName, members }) => {
     const { HazelcastStore } = await import('nestjs-session-stores/stores/hazelcast');
-    return new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } } });
+    return new HazelcastStore({
+      config: { clusterName, network: { clusterMembers: members } },
+      timeout: TIMEOUT,
+    });
   },
 };
 

@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
  * @property {string} [columns] what `x` counts, sessions by default
  * @property {Row[]} rows
  *
- * @typedef {{ title: string, topic: string, how: string, seconds: number, quick: boolean, machine: object, servers: string[], measures: Measure[] }} Result
+ * @typedef {{ title: string, topic: string, how: string, seconds: number, quick: boolean, machine: object, servers: string[], versions: Record<string, string>, measures: Measure[] }} Result
  */
 
 const NAME = 'results.json';

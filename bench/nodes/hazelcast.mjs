@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { startHazelcast } from '../../test/servers/hazelcast.mjs';
 import { CLIENT_GREETING, IS_MAP, Messages } from '../../test/servers/hazelcast.messages.mjs';
+import { TIMEOUT } from '../stores/ours.mjs';
 
 const CHANNEL = 'net.client.socket';
 
@@ -14,7 +15,10 @@ export async function hazelcastNodes(size) {
   const count = ({ socket }) => countCalls(socket, (port) => counts[ports.indexOf(port)]++);
   subscribe(CHANNEL, count);
   return {
-    store: new HazelcastStore({ config: { clusterName, network: { clusterMembers: addresses } } }),
+    store: new HazelcastStore({
+      config: { clusterName, network: { clusterMembers: addresses } },
+      timeout: TIMEOUT,
+    }),
     pids: members.map(({ pid }) => pid),
     counts: async () => [...counts],
     async stop() {

@@ -2,6 +2,7 @@
 import mongoose from 'mongoose';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { startMongoSet } from '../../test/servers/mongo.mjs';
+import { TIMEOUT } from '../stores/ours.mjs';
 
 /** @param {number} size the number of members */
 export async function mongoNodes(size) {
@@ -13,7 +14,7 @@ export async function mongoNodes(size) {
     if (commandName !== 'endSessions') counts[addresses.indexOf(address)]++;
   });
   return {
-    store: new MongoStore({ connection }),
+    store: new MongoStore({ connection, timeout: TIMEOUT }),
     pids: set.nodes.map(({ pid }) => pid),
     counts: async () => [...counts],
     async stop() {

@@ -3,13 +3,14 @@ import { Redis } from 'ioredis';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { startRedisCluster } from '../../test/servers/redis.mjs';
 import { until } from '../../test/servers/until.mjs';
+import { TIMEOUT } from '../stores/ours.mjs';
 
 /** @param {number} size the number of primaries */
 export async function redisNodes(size) {
   const cluster = await startRedisCluster({ size, isReplicated: false });
   const counters = await Promise.all(cluster.nodes.map(({ url }) => Counter.of(url)));
   return {
-    store: new RedisStore({ cluster: { nodes: cluster.nodes } }),
+    store: new RedisStore({ cluster: { nodes: cluster.nodes }, timeout: TIMEOUT }),
     pids: cluster.nodes.map(({ pid }) => pid),
     counts: () => Promise.all(counters.map((counter) => counter.count())),
     async stop() {

@@ -1,5 +1,5 @@
 // The pages of docs/benchmarks/, made of results alone.
-import { GUARANTEES, packages, versionOf } from '../packages.mjs';
+import { GUARANTEES, packages } from '../packages.mjs';
 import { casesOf, figure, labelOf, spread, table } from './format.mjs';
 import { lossLine, lossesOf } from './losses.mjs';
 
@@ -101,7 +101,7 @@ function topicPage(topic, benches) {
       `\`${COMMAND} -- ${bench}\``,
       ...result.measures.flatMap((measure) => measureParts(bench, measure)),
     ]),
-    ...packagesTable(benches.flatMap(([, { measures }]) => measures)),
+    ...packagesTable(benches.map(([, result]) => result)),
     machineTable(Object.fromEntries(benches)),
     `[All benchmarks](index.md) · [${THE_GUARANTEES.toLowerCase()}](index.md#${anchorOf(THE_GUARANTEES)})`,
   ]);
@@ -168,12 +168,15 @@ function guaranteesOf(name) {
   return guarantees.length === 0 ? 'none' : guarantees.join(', ');
 }
 
-/** The settings of the packages that measures name. */
-function packagesTable(measures) {
-  const names = new Set(measures.flatMap(({ rows }) => rows.map((row) => row.package)));
+/** The versions and settings of the packages that results name. */
+function packagesTable(results) {
+  const versions = Object.assign({}, ...results.map((result) => result.versions));
+  const names = new Set(
+    results.flatMap(({ measures }) => measures.flatMap(({ rows }) => rows.map((row) => row.package))),
+  );
   const rows = [...names]
     .filter((name) => packages[name].settings)
-    .map((name) => [name, versionOf(name) ?? 'this one', packages[name].settings, guaranteesOf(name)]);
+    .map((name) => [name, versions[name] ?? 'this one', packages[name].settings, guaranteesOf(name)]);
   return rows.length === 0
     ? []
     : ['## The packages', table(['package', 'version', 'settings', 'guarantees'], rows)];

@@ -10,7 +10,7 @@ import { startMongoSet } from '../../test/servers/mongo.mjs';
 import { startRedis } from '../../test/servers/redis.mjs';
 import { rate } from '../figures.mjs';
 import { anId } from '../session.mjs';
-import { ours } from './ours.mjs';
+import { TIMEOUT, ours } from './ours.mjs';
 
 const SIZES = [1_000, 100_000, 1_000_000];
 
@@ -46,7 +46,7 @@ async function inRedis(most) {
   const server = await startRedis();
   const client = new Redis(server.url, { enableAutoPipelining: true });
   await rate(most / 5, 256, (index) => client.set(`foreign:${index}`, 'x'.repeat(100)));
-  const contender = await ours(new RedisStore({ url: server.url }));
+  const contender = await ours(new RedisStore({ url: server.url, timeout: TIMEOUT }));
   return {
     contender,
     async memory() {
@@ -64,7 +64,7 @@ async function inRedis(most) {
 async function inHazelcast() {
   const { clusterName, addresses, stop } = await startHazelcast({ members: 2, heap: '1500m' });
   const config = { clusterName, network: { clusterMembers: addresses } };
-  const contender = await ours(new HazelcastStore({ config }));
+  const contender = await ours(new HazelcastStore({ config, timeout: TIMEOUT }));
   return {
     contender,
     async stop() {
@@ -77,7 +77,7 @@ async function inHazelcast() {
 async function inMongo() {
   const server = await startMongoSet();
   const client = await mongoose.mongo.MongoClient.connect(server.url);
-  const contender = await ours(new MongoStore({ uri: server.url }));
+  const contender = await ours(new MongoStore({ uri: server.url, timeout: TIMEOUT }));
   const sessions = client.db().collection('sessions');
   return {
     contender,

@@ -1,13 +1,15 @@
 // The stores that keep sessions in Hazelcast.
 import { Client } from 'hazelcast-client';
 import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
-import { ours } from './ours.mjs';
+import { TIMEOUT, ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
 /** Functions that make a store on a cluster, by name. */
 export const stores = {
   HazelcastStore: ({ clusterName, members }) =>
-    ours(new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } } })),
+    ours(
+      new HazelcastStore({ config: { clusterName, network: { clusterMembers: members } }, timeout: TIMEOUT }),
+    ),
 
   async 'hazelcast-store 1'({ clusterName, members }) {
     const client = await Client.newHazelcastClient({

@@ -1,12 +1,12 @@
 // The stores that keep sessions in MongoDB, on the same driver.
 import mongoose from 'mongoose';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
-import { ours } from './ours.mjs';
+import { TIMEOUT, ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
 /** Functions that make a store on the server at `url`, by name. */
 export const stores = {
-  MongoStore: ({ url }) => ours(new MongoStore({ uri: url })),
+  MongoStore: ({ url }) => ours(new MongoStore({ uri: url, timeout: TIMEOUT })),
 
   'connect-mongo 6': ({ url }) => connectMongo(url, {}),
 };

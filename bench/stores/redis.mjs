@@ -1,12 +1,12 @@
 // The stores that keep sessions in Redis.
 import { Redis } from 'ioredis';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
-import { ours } from './ours.mjs';
+import { TIMEOUT, ours } from './ours.mjs';
 import { peer, theirs } from './theirs.mjs';
 
 /** Functions that make a store on the server at `url`, by name. */
 export const stores = {
-  RedisStore: ({ url }) => ours(new RedisStore({ url })),
+  RedisStore: ({ url }) => ours(new RedisStore({ url, timeout: TIMEOUT })),
 
   async 'connect-redis 8'({ url }) {
     const { RedisStore: Theirs } = peer('connect-redis-8');
