@@ -111,8 +111,10 @@ export class RedisStore extends SessionStore {
   protected override async connect(): Promise<void> {
     await this.within('open', () => this.#connection.open());
     this.silence = undefined;
-    await Promise.all(this.layout.shards.map((_, shard) => this.probe(shard)));
-    await this.checkServesAll();
+    // Not one after the other. Of several errors the one of a probe counts, which names all rights that are missing.
+    const probes = this.layout.shards.map((_, shard) => this.probe(shard));
+    for (const sent of await Promise.allSettled([...probes, this.checkServesAll()]))
+      if (sent.status === 'rejected') throw sent.reason;
   }
 
   protected override disconnect(): Promise<void> {
