@@ -1,10 +1,10 @@
 // The cache: requests that only read, on each store with and without it, beside no session and sessions in memory.
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { CachedStore } from 'nestjs-session-stores/store';
 import { openStore } from '../test/stores/open.store.mjs';
 import { alternate, rateWithin, rowsOf } from './figures.mjs';
+import { messageOf } from './frame/child.mjs';
 import { aRecord } from './session.mjs';
 
 export const title = 'The cache';
@@ -129,7 +129,7 @@ class App {
     const args = [word, JSON.stringify(options), cache];
     const env = { ...process.env, NODE_ENV: 'production' };
     const child = fork(`${import.meta.dirname}/http/cached.server.mjs`, args, { env });
-    const [{ port }] = await once(child, 'message');
+    const { port } = await messageOf(child);
     const app = new App(child);
     for (let session = 0; session < SESSIONS; session++) {
       const { headers } = await fetch(`http://127.0.0.1:${port}/login`, { method: 'POST' });
@@ -161,8 +161,7 @@ class App {
 
   async #ask() {
     this.child.send('calls');
-    const [figures] = await once(this.child, 'message');
-    return figures;
+    return messageOf(this.child);
   }
 
   stop() {

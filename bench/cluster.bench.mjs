@@ -1,7 +1,7 @@
 // Compares ClusterStore with strong-cluster-express-store, each in a separate primary with one worker that calls it.
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { alternate, rowsOf } from './figures.mjs';
+import { messageOf } from './frame/child.mjs';
 import { bytes } from './session.mjs';
 
 export const title = 'Cluster';
@@ -19,7 +19,7 @@ export async function run(bench) {
     ]),
   );
   try {
-    for (const primary of primaries.values()) await once(primary, 'message');
+    for (const primary of primaries.values()) await messageOf(primary);
     return await measure(primaries, bench);
   } finally {
     for (const primary of primaries.values()) primary.kill();
@@ -66,6 +66,5 @@ async function measure(primaries, { scale, step }) {
 
 async function runTask(primary, task) {
   primary.send(task);
-  const [figures] = await once(primary, 'message');
-  return figures;
+  return messageOf(primary);
 }

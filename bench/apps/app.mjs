@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { messageOf } from '../frame/child.mjs';
 
 /** An app that runs in one process or two, which the bench loads. */
 export class App {
@@ -24,7 +24,7 @@ export class App {
     const ports = [];
     try {
       for (const child of children) {
-        const [{ port, ports: several = [port] }] = await first(child, subject);
+        const { port, ports: several = [port] } = await messageOf(child);
         ports.push(...several);
       }
     } catch (error) {
@@ -51,7 +51,7 @@ export class App {
     const all = [];
     for (const child of this.#children) {
       child.send('figures');
-      const [{ figures }] = await once(child, 'message');
+      const { figures } = await messageOf(child);
       all.push(figures);
     }
     return { ...all[0], cpu: all.reduce((sum, { cpu }) => sum + cpu, 0) };
@@ -60,11 +60,4 @@ export class App {
   stop() {
     for (const child of this.#children) child.kill();
   }
-}
-
-async function first(child, subject) {
-  const exited = once(child, 'exit').then(([code]) => {
-    throw new Error(`the app with ${subject} exited with ${code} before it listened`);
-  });
-  return Promise.race([once(child, 'message'), exited]);
 }

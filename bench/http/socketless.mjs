@@ -1,7 +1,7 @@
 // The cost of sessions without the cost, and the noise, of sockets: requests are objects that are passed to the app.
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { alternate, summary } from '../figures.mjs';
+import { messageOf } from '../frame/child.mjs';
 import { EMPTY } from './apps.mjs';
 
 const FRAMEWORKS = {
@@ -61,12 +61,11 @@ export async function compareSocketless({ scale, step }) {
 async function start(framework, sessions) {
   const env = { ...process.env, NODE_ENV: 'production' };
   const child = fork(`${import.meta.dirname}/socketless.process.mjs`, [framework, sessions], { env });
-  await once(child, 'message');
+  await messageOf(child);
   return child;
 }
 
 async function processorTimeOf(child, path, count) {
   child.send({ path: `/${path}`, count });
-  const [figures] = await once(child, 'message');
-  return figures;
+  return messageOf(child);
 }

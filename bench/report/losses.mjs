@@ -1,11 +1,13 @@
 import { packages } from '../packages.mjs';
 import { figure, casesOf } from './format.mjs';
 
+/** @typedef {import('../frame/results.mjs').Row} Row */
+
 /**
  * The cases in which a package of ours has a worse median than another package, worst first.
  *
  * @param {import('../frame/results.mjs').Measure} measure
- * @returns {{ case: string, ours: object, theirs: object, ratio: number, within: boolean }[]} `ratio` is how much of
+ * @returns {{ case: string, ours: Row, theirs: Row, ratio: number, within: boolean }[]} `ratio` is how much of
  *   the other's speed ours reaches. `within` says whether the spreads of both overlap
  */
 export function lossesOf({ better, rows }) {

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { Measure, Result, Row } from '../../bench/frame/results.mjs';
 import { busy } from '../../bench/frame/machine.mjs';
 import { alternate, rowsOf, summary } from '../../bench/figures.mjs';
 import { figure, spread } from '../../bench/report/format.mjs';
 import { lossesOf, lossLine } from '../../bench/report/losses.mjs';
 import { pagesOf, TOPICS } from '../../bench/report/pages.mjs';
 
-const row = (name: string, median: number, about: object = {}) => ({
+const row = (name: string, median: number, about: Partial<Row> = {}): Row => ({
   case: 'read',
   package: name,
   median,
@@ -14,7 +15,7 @@ const row = (name: string, median: number, about: object = {}) => ({
   high: median * 1.1,
   ...about,
 });
-const rates = {
+const rates: Measure = {
   name: 'rates',
   title: 'Calls per second',
   unit: 'calls/s',
@@ -22,7 +23,7 @@ const rates = {
   chart: 'bars',
   rows: [row('RedisStore', 1_000), row('connect-redis 8', 2_000), row('connect-redis 9', 500)],
 };
-const result = {
+const result: Result = {
   title: 'Redis',
   topic: 'calls',
   how: 'One process calls.',
@@ -140,7 +141,7 @@ describe('the pages of the benchmarks', () => {
 
   it('have a column for each number of sessions', () => {
     const rows = [row('RedisStore', 5, { x: 1_000 }), row('RedisStore', 6, { x: 1_000_000 })];
-    const growing = { ...result, topic: 'growth', measures: [{ ...rates, chart: 'lines', rows }] };
+    const growing: Result = { ...result, topic: 'growth', measures: [{ ...rates, chart: 'lines', rows }] };
     expect(pagesOf({ growth: growing }, () => '')['growth.md']).toContain(
       '| calls/s | 1,000 sessions | 1,000,000 sessions |\n| --- | --- | --- |\n| read | 5 (4.5–5.5) | 6 (5.4–6.6) |',
     );

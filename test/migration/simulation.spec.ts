@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MapStore } from '../stores/map.store.js';
 import { NOTHING_WRONG, simulate, type Outcome, type Simulated } from './simulation.js';
 
-const ROUNDS = process.env['LONG'] ? 4000 : 200;
+const ROUNDS = process.env['LONG'] ? 4000 : 120;
 
 const CASES: [what: string, simulated: Simulated][] = [
   ['three processes that move sessions', { isForeign: false, moves: [true, true, true] }],

@@ -12,7 +12,7 @@ import { openStore } from '../stores/open.store.mjs';
 import { oldStore } from './predecessors.mjs';
 import { TrafficSession, visitAll, type Plan } from './traffic.sessions.js';
 
-const SIZE = process.env['LONG'] ? Number(process.env['MIGRATION_SIZE'] ?? 10_000) : 100;
+const SIZE = process.env['LONG'] ? Number(process.env['MIGRATION_SIZE'] ?? 10_000) : 40;
 const TEAMS = 5;
 
 interface Place {
