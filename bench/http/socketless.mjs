@@ -15,7 +15,7 @@ const KINDS = {
   'no session': { package: 'no session' },
   'express-session': { package: 'MemoryStore' },
   middleware: { package: 'ClusterStore', variant: 'ClusterStore, middleware' },
-  [EMPTY]: { package: 'no session', variant: `no session, ${EMPTY}` },
+  [EMPTY]: { package: 'ClusterStore', variant: `ClusterStore, ${EMPTY}` },
   module: { package: 'ClusterStore', variant: 'ClusterStore, module' },
 };
 
