@@ -46,7 +46,7 @@ async function measure(primaries, { scale, step }) {
     measures.push(
       {
         name: `rates-${inFlight}`,
-        title: `Calls per second of one worker, ${inFlight} in flight`,
+        title: `${title}: calls per second of one worker, ${inFlight} in flight`,
         unit: 'calls/s',
         better: 'higher',
         ...(inFlight === 32 && { chart: 'bars' }),
@@ -54,7 +54,7 @@ async function measure(primaries, { scale, step }) {
       },
       {
         name: `cost-${inFlight}`,
-        title: `Processor time of primary and worker, ${inFlight} in flight`,
+        title: `${title}: processor time of primary and worker, ${inFlight} in flight`,
         unit: 'µs per call',
         better: 'lower',
         rows: rows.cost,

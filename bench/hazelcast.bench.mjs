@@ -7,5 +7,5 @@ export const topic = 'calls';
 export const how = `One process calls the stores directly, with sessions of ${bytes} bytes, on two members. hazelcast-store has no touch, and its writes neither detect nor report changes by others.`;
 
 export function run(bench) {
-  return compareStores('hazelcast', bench);
+  return compareStores('hazelcast', title, bench);
 }

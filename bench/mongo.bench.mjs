@@ -7,5 +7,5 @@ export const topic = 'calls';
 export const how = `One process calls the stores directly, with sessions of ${bytes} bytes, on a replica set of one. MongoStore waits for the majority and the journal with each write. connect-mongo uses the default of the server, which is the same here.`;
 
 export function run(bench) {
-  return compareStores('mongo', bench);
+  return compareStores('mongo', title, bench);
 }

@@ -9,7 +9,7 @@ export const topic = 'calls';
 export const how = `One process calls the stores directly, with sessions of ${bytes} bytes. A login destroys a session and creates another. RedisStore also checks whether another request has ended the first.`;
 
 export function run(bench) {
-  return compareStores('redis', bench, (contenders, { url }) => compareAll(url, contenders, bench));
+  return compareStores('redis', title, bench, (contenders, { url }) => compareAll(url, contenders, bench));
 }
 
 /** Compares counting and clearing all sessions on a server that also holds other keys. */
@@ -34,7 +34,7 @@ async function compareAll(url, contenders, { scale, step }) {
     return [
       {
         name: 'all',
-        title: `All ${all} sessions`,
+        title: `${title}: all ${all} sessions`,
         about: `The server holds ${foreign.toLocaleString('en')} other keys.`,
         unit: 'ms',
         better: 'lower',

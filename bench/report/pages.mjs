@@ -50,10 +50,10 @@ export function pagesOf(results, chartOf) {
 
 function indexPage(results) {
   const topics = Object.entries(TOPICS).filter(([topic]) => benchesOf(results, topic).length > 0);
-  const losses = topics.flatMap(([topic, { title }]) =>
-    benchesOf(results, topic).flatMap(([bench, { measures }]) =>
+  const losses = topics.flatMap(([topic]) =>
+    benchesOf(results, topic).flatMap(([, { measures }]) =>
       measures.flatMap((measure) =>
-        lossesOf(measure).map((loss) => [loss.ratio, lossOf(topic, title, bench, measure, loss)]),
+        lossesOf(measure).map((loss) => [loss.ratio, lossOf(topic, measure, loss)]),
       ),
     ),
   );
@@ -86,12 +86,15 @@ function indexPage(results) {
   ]);
 }
 
-function lossOf(topic, title, bench, measure, loss) {
-  return `- [${title}](${topic}.md#${anchorOf(measure.title)}), ${measure.title}, ${lossLine(loss, measure.unit)}`;
+function lossOf(topic, measure, loss) {
+  return `- [${measure.title}](${topic}.md#${anchorOf(measure.title)}), ${lossLine(loss, measure.unit)}`;
 }
 
 function topicPage(topic, benches) {
   const { title, about } = TOPICS[topic];
+  const titles = benches.flatMap(([, { measures }]) => measures.map((measure) => measure.title));
+  const twice = titles.find((one, index) => titles.indexOf(one) < index);
+  if (twice) throw new Error(`${topic}.md has two measures with the title ${twice}`);
   return page([
     `# Benchmarks: ${title.toLowerCase()}`,
     about,

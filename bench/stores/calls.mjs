@@ -17,8 +17,9 @@ const operations = {
  * The measures of the contenders' calls: their rates, and the processor time of the calling process.
  *
  * @param {Record<string, object>} contenders by their packages
+ * @param {string} where what the titles begin with
  */
-export async function compareCalls(contenders, { scale, step }) {
+export async function compareCalls(contenders, where, { scale, step }) {
   const names = Object.keys(contenders);
   const ids = Array.from({ length: SESSIONS }, () => anId());
   for (const contender of Object.values(contenders))
@@ -38,7 +39,7 @@ export async function compareCalls(contenders, { scale, step }) {
     measures.push(
       {
         name: `rates-${inFlight}`,
-        title: `Calls per second, ${inFlight} in flight`,
+        title: `${where}: calls per second, ${inFlight} in flight`,
         unit: 'calls/s',
         better: 'higher',
         ...(inFlight === 32 && { chart: 'bars' }),
@@ -46,7 +47,7 @@ export async function compareCalls(contenders, { scale, step }) {
       },
       {
         name: `cost-${inFlight}`,
-        title: `Processor time of the calling process, ${inFlight} in flight`,
+        title: `${where}: processor time of the calling process, ${inFlight} in flight`,
         unit: 'µs per call',
         better: 'lower',
         rows: rows.cost,

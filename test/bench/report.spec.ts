@@ -133,10 +133,15 @@ describe('the pages of the benchmarks', () => {
 
   it('have a line for each loss, on the index and below the figures', () => {
     const line = 'read: RedisStore 1,000 calls/s, connect-redis 8 2,000 (0.50)';
-    expect(files['index.md']).toContain(
-      `- [Store calls](calls.md#calls-per-second), Calls per second, ${line}`,
-    );
+    expect(files['index.md']).toContain(`- [Calls per second](calls.md#calls-per-second), ${line}`);
     expect(files['calls.md']).toContain(`- ${line}`);
+  });
+
+  it('have titles of their own, because the index links to them', () => {
+    const other = { ...result, measures: [{ ...rates, rows: [] }] };
+    expect(() => pagesOf({ redis: result, mongo: other }, () => '')).toThrow(
+      'calls.md has two measures with the title Calls per second',
+    );
   });
 
   it('have a column for each number of sessions', () => {
