@@ -3,7 +3,7 @@ import type { Client, IMap } from 'hazelcast-client';
 type HazelcastClient = Awaited<ReturnType<typeof Client.newHazelcastClient>>;
 
 /** The methods of a map that a spec may disturb. */
-export type Disturbed = 'get' | 'put' | 'replaceIfSame' | 'putIfAbsent' | 'setTtl' | 'remove' | 'delete';
+export type Disturbed = 'get' | 'put' | 'replace' | 'replaceIfSame' | 'putIfAbsent' | 'setTtl' | 'delete';
 
 /** A client with other implementations of some methods of a map. */
 export function disturbed(

@@ -88,7 +88,7 @@ describe('replica maps', () => {
           await other.create(aRecord('k', anyone));
           await failing(
             prefix,
-            ['Sessions', 'put'],
+            ['Sessions', 'replace'],
             (call) => call(),
             (store) => store.destroy('k'),
           );

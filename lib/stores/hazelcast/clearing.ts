@@ -55,7 +55,7 @@ export class Clearing {
     for (let at = 0; at < ids.length; at += ENDED_A_STEP) {
       const some = ids.slice(at, at + ENDED_A_STEP);
       const were = await this.step((sessions) =>
-        Promise.all(some.map((id) => this.endings.end(sessions, id))),
+        Promise.all(some.map((id) => this.endings.endListed(sessions, id))),
       );
       ended += were.filter(Boolean).length;
     }

@@ -27,16 +27,23 @@ export class JsonMap {
     await this.map.set(key, json(text), ttl);
   }
 
-  /**
-   * Replaces an entry if its text is `from`. Resolves to whether it was. A replace gives the entry the default lifetime of
-   * the map, so its own is set right after it: a call that follows at once, to the same partition, runs right after it.
-   */
+  /** Replaces an entry if its text is `from`. Resolves to whether it was. */
   async replace(key: string, from: string, to: string, ttl: number): Promise<boolean> {
-    const both = [this.map.replaceIfSame(key, json(from), json(to)), this.setTtl(key, ttl)] as const;
-    // After a failure, the lifetime is set again. That must happen after this one is set.
-    await Promise.allSettled(both);
-    const [isReplaced] = await Promise.all(both);
+    const [isReplaced] = await this.thenSetTtl(key, this.map.replaceIfSame(key, json(from), json(to)), ttl);
     return isReplaced;
+  }
+
+  /**
+   * Replaces an entry, whatever it is, but adds none. Resolves to its text, if there was one, and to whether there is an
+   * entry now.
+   */
+  async replaceAny(
+    key: string,
+    to: string,
+    ttl: number,
+  ): Promise<{ text: string | undefined; isThere: boolean }> {
+    const [value, isThere] = await this.thenSetTtl(key, this.map.replace(key, json(to)), ttl);
+    return { text: textOf(value), isThere };
   }
 
   /** Writes an entry, whatever it was before. Resolves to its text, if there was one. */
@@ -109,6 +116,21 @@ export class JsonMap {
 
   async unlisten(id: string): Promise<void> {
     await this.map.removeEntryListener(id);
+  }
+
+  /**
+   * Sets the lifetime of an entry right after a replace, which has given it the default lifetime of the map: a call that
+   * follows at once, to the same partition, runs right after it.
+   */
+  private async thenSetTtl<T>(
+    key: string,
+    replacing: Promise<T>,
+    ttl: number,
+  ): Promise<[replaced: T, isThere: boolean]> {
+    const both = [replacing, this.setTtl(key, ttl)] as const;
+    // After a failure, the lifetime is set again. That must happen after this one is set.
+    await Promise.allSettled(both);
+    return Promise.all(both);
   }
 }
 

@@ -25,12 +25,16 @@ export class Repairs {
 
   /**
    * Replaces an entry, if its text is `from`, by one that lives for `ttl`. Resolves to whether it was. The loser of a
-   * race has set the lifetime all the same: its next try repairs that, or `keepAlive`. After a failure that is done in the
-   * background.
+   * race has set the lifetime all the same: its next try repairs that, or `keepAlive`.
    */
   async replace(sessions: JsonMap, id: string, from: string, to: string, ttl: number): Promise<boolean> {
+    return this.orKeepAlive(sessions, id, () => sessions.replace(this.envelopes.keyOf(id), from, to, ttl));
+  }
+
+  /** Runs a write. If it fails, repairs the lifetime of the entry in the background. */
+  async orKeepAlive<T>(sessions: JsonMap, id: string, write: () => Promise<T>): Promise<T> {
     try {
-      return await sessions.replace(this.envelopes.keyOf(id), from, to, ttl);
+      return await write();
     } catch (error) {
       // Another writer may have won, and its entry may have our lifetime. Or ours has none of its own.
       this.afterwards(() => this.keepAlive(sessions, id));

@@ -34,8 +34,8 @@ import { Writing, type Call, type Hint } from './writing.js';
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
   /**
    * The map of the sessions, then any number of replica maps; default `[{ mapName: 'Sessions' }]`. A create, save or
-   * touch takes one round trip, or three with replica maps. A destroy or regenerate takes one, or two with replica maps;
-   * the destroy of a session that does not exist takes one more. A read takes one.
+   * touch takes one round trip, or three with replica maps. A destroy or regenerate takes one, or two with replica maps.
+   * A read takes one.
    *
    * Members replace an entry and set its lifetime in two steps. After a crash between them, or while a partition moves,
    * the entry has the default lifetime of its map. So set a `time-to-live-seconds` above the longest session: a shorter
