@@ -44,7 +44,7 @@ async function compare(word, name, options, { scale, step }) {
     subjects[`${name} + cache`] = await App.start(word, options, 'cache');
     step(`${name}: requests`);
     const figures = await alternate(Object.keys(subjects), { rounds: scale(5, 3) }, (subject) =>
-      subjects[subject].load(scale(1_500, 150)),
+      subjects[subject].load(scale(1_500, 80)),
     );
     const about = { case: 'GET, a session that is read' };
     return [
@@ -92,7 +92,7 @@ async function hear(word, name, options, { scale }) {
   try {
     for (const [what, write] of Object.entries(writes)) {
       const figures = [];
-      for (let time = 0; time < scale(500, 30); time++) {
+      for (let time = 0; time < scale(500, 15); time++) {
         const record = aRecord();
         await writer.create(record);
         while (!reader.cached(record.id)) await reader.read(record.id);

@@ -35,7 +35,7 @@ export async function compareApps(subjects, about, { scale, step }) {
       step(`${title}: ${scenario}`);
       const times = { rounds: scale(7, 3) };
       const figures = await alternate(subjects, times, (subject) =>
-        loads.get(subject).run(SCENARIOS[scenario], scale(1_000, 100)),
+        loads.get(subject).run(SCENARIOS[scenario], scale(1_000, 60)),
       );
       for (const figure in rows) rows[figure].push(...rowsOf(figures, figure, { case: scenario }));
     }
