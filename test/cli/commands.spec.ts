@@ -121,15 +121,18 @@ describe.each(targets)('the command line with --store %s', (_, make) => {
     const { store, flags } = await filled(make);
     const watching = new Command(['watch', ...flags]);
     onTestFinished(() => void watching.process.kill('SIGKILL'));
-    await eventually(() => expect(watching.json).toMatchObject([{ type: 'live' }]));
+    const patience = { within: 30_000 };
+    await eventually(() => expect(watching.json).toMatchObject([{ type: 'live' }]), patience);
     await store.update({ id: 'ada-1' }, { set: { cart: '[]' } });
     await store.destroy('bob-1');
-    await eventually(() =>
-      expect(watching.json).toMatchObject([
-        { type: 'live' },
-        { type: 'changed', ids: ['ada-1'] },
-        { type: store.capabilities.exactFeed === false ? 'changed' : 'ended', ids: ['bob-1'] },
-      ]),
+    await eventually(
+      () =>
+        expect(watching.json).toMatchObject([
+          { type: 'live' },
+          { type: 'changed', ids: ['ada-1'] },
+          { type: store.capabilities.exactFeed === false ? 'changed' : 'ended', ids: ['bob-1'] },
+        ]),
+      patience,
     );
     watching.process.kill('SIGINT');
     const { code, stderr, took } = await watching.ended;
