@@ -4,7 +4,7 @@ import type { Deadline } from '../contract/deadline.js';
 import { SessionStoreDecorator } from '../contract/decorator.js';
 import { IdInUseError, SessionStoreError } from '../contract/errors.js';
 import type { SessionFeedListener, SessionWatch } from '../contract/feed.js';
-import { excessOf, joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
+import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
 import type {
   SessionChange,
   SessionPage,
@@ -14,14 +14,16 @@ import type {
   SessionUpdate,
 } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
-import { ExpressSource, notInGroup } from './express-source.js';
+import { ExpressSource } from './express-source.js';
+import { BothGroups } from './both-groups.js';
+import { capabilitiesOf } from './capabilities.js';
 import { BothFeeds } from './feeds.js';
 import { Leftovers } from './leftovers.js';
-import { movedAt, unmarked } from './mark.js';
+import { unmarked } from './mark.js';
 import { Mover } from './mover.js';
 import { resolveMigration, type MigratingStoreOptions } from './options.js';
 import { OwnSource } from './own-source.js';
-import { isUnmoved, pagesOf, type Source } from './source.js';
+import { isUnmoved, type Source } from './source.js';
 
 /** Marks the instances, so that those of another copy of this package are recognised too. */
 const MIGRATING = Symbol.for('nestjs-session-stores/migrating');
@@ -33,9 +35,6 @@ export interface SessionMigration {
   /** How many sessions are left in the old store; `undefined` if it cannot count them. */
   readonly left: number | undefined;
 }
-
-/** How many sessions of the old store end in parallel. */
-const AT_ONCE = 32;
 
 /**
  * Uses sessions wherever they are, and moves them from an old store to a new one when they are used. It goes around an
@@ -52,6 +51,7 @@ export class MigratingStore extends SessionStoreDecorator {
   readonly #moves: boolean;
   readonly #mover: Mover;
   readonly #leftovers: Leftovers;
+  readonly #groups: BothGroups;
   readonly #capabilities: SessionStoreCapabilities;
   readonly [MIGRATING] = true;
 
@@ -71,6 +71,12 @@ export class MigratingStore extends SessionStoreDecorator {
       : new ExpressSource(from, migration, () => store.now());
     this.#leftovers = new Leftovers(this.#source, logger);
     this.#mover = new Mover(this.#source, store, this.#leftovers);
+    this.#groups = new BothGroups(this.#source, store, this.#leftovers, move, {
+      now: () => this.now(),
+      read: (id) => this.doRead(id),
+      end: (id) => this.#end(id),
+      haveEnded: (ids) => this.doHaveEnded(ids),
+    });
     this.#capabilities = capabilitiesOf(store.capabilities, from.capabilities, move);
   }
 
@@ -257,90 +263,16 @@ export class MigratingStore extends SessionStoreDecorator {
     return (await this.store.haveEnded(ids)) || (await this.#source.store.haveEnded(ids));
   }
 
-  /** First the pages of the old store: a session that moves meanwhile is on a later one. */
-  protected override async doPage({ group, after = OLD, limit }: SessionPageOptions): Promise<SessionPage> {
-    if (after.startsWith(NEW)) return this.#newPage({ group, after: after.slice(1), limit });
-    if (!after.startsWith(OLD)) throw new TypeError('after must be the next of a page');
-    const { records, next } = await this.#source.page({ group, after: after.slice(1) || undefined, limit });
-    if (next !== undefined) return { records, next: OLD + next };
-    // With one more, because a page must have a limit.
-    const rest = await this.#newPage({ group, limit: Math.max(1, limit - records.length) });
-    if (records.length < limit) return { ...rest, records: [...records, ...rest.records] };
-    return rest.records.length === 0 ? { records } : { records, next: NEW };
+  protected override doPage(options: SessionPageOptions): Promise<SessionPage> {
+    return this.#groups.page(options);
   }
 
-  async #newPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
-    const { records, next } = await this.store.page({ group, after: after || undefined, limit });
-    const page = { records: records.map(unmarked) };
-    return next === undefined ? page : { ...page, next: NEW + next };
+  protected override doCount(group: string | undefined): Promise<number> {
+    return this.#groups.count(group);
   }
 
-  protected override async doCount(group: string | undefined): Promise<number> {
-    if (group === undefined) return (await this.#source.store.count()) + (await this.store.count());
-    const ids = new Set<string>();
-    for await (const records of this.#source.members(group)) for (const { id } of records) ids.add(id);
-    if (ids.size === 0) return this.store.count(group);
-    for await (const records of pagesOf(this.store, group)) for (const { id } of records) ids.add(id);
-    return ids.size;
-  }
-
-  /** First those in the old store: a session that moves meanwhile is then in the new one. */
-  protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
-    const kept = await this.#withOrigins(except);
-    const seen = new Set<string>();
-    let ended = 0;
-    for await (const records of this.#source.members(group)) {
-      const ids = records.map(({ id }) => id).filter((id) => !except.has(id));
-      for (const id of ids) seen.add(id);
-      for (let at = 0; at < ids.length; at += AT_ONCE) {
-        const wereLive = await Promise.all(ids.slice(at, at + AT_ONCE).map((id) => this.#end(id)));
-        ended += wereLive.filter(Boolean).length;
-      }
-    }
-    if (group !== undefined) await this.#removeLeftovers(group, except);
-    // Those that processes without a migration have regenerated. That of a session that has moved is no end.
-    if (!this.#moves && this.#source.isOurs) ended += await this.#source.store.clear(group, kept);
-    ended += await this.store.clear(group, kept);
-    return ended + (await this.#endSuccessors(group, seen, except));
-  }
-
-  /**
-   * Ends the sessions that processes which do not move any have created in the old store since, in the place of those that
-   * have ended. An express-session store does not keep in whose place they are.
-   */
-  async #endSuccessors(
-    group: string | undefined,
-    seen: Set<string>,
-    except: ReadonlySet<string>,
-  ): Promise<number> {
-    let ended = 0;
-    for await (const records of this.#source.members(group)) {
-      for (const { id, from = [] } of records) {
-        if (seen.has(id) || except.has(id)) continue;
-        const isSuccessor = this.#source.isOurs ? await this.haveEnded(from) : true;
-        if (isSuccessor && (await this.#end(id))) ended++;
-      }
-    }
-    return ended;
-  }
-
-  /**
-   * Removes what movers that have stopped may have left of the sessions of a group in the new store. In the old one a session
-   * is not in the groups that it joined after it has moved.
-   */
-  async #removeLeftovers(group: string, except: ReadonlySet<string>): Promise<void> {
-    for await (const records of pagesOf(this.store, group)) {
-      const moved = records.filter((record) => movedAt(record) !== undefined && !except.has(record.id));
-      for (let at = 0; at < moved.length; at += AT_ONCE)
-        await Promise.all(moved.slice(at, at + AT_ONCE).map(({ id }) => this.#leftovers.removeNow(id)));
-    }
-  }
-
-  /** With the ids of the sessions that they came from, whose tombstones may be in the other store. */
-  async #withOrigins(ids: ReadonlySet<string>): Promise<Set<string>> {
-    const all = new Set(ids);
-    for (const id of ids) for (const origin of (await this.doRead(id))?.from ?? []) all.add(origin);
-    return all;
+  protected override doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
+    return this.#groups.clear(group, except);
   }
 
   /** In steps, because neither store knows all members. */
@@ -350,7 +282,7 @@ export class MigratingStore extends SessionStoreDecorator {
   ): Promise<SessionLimitedJoin> {
     if (!this.#source.isOurs) {
       const found = await this.doRead(record.id);
-      if (found && isUnmoved(found)) return this.#limitByData(found, limit);
+      if (found && isUnmoved(found)) return this.#groups.limitByData(found, limit);
     }
     return joinInSteps(record, limit, {
       now: () => this.now(),
@@ -358,22 +290,6 @@ export class MigratingStore extends SessionStoreDecorator {
       update: (ref, change) => this.doUpdate(ref, change),
       destroy: (id) => this.#end(id),
     });
-  }
-
-  /** A session in an express-session store is in its groups already, by its data. */
-  async #limitByData(newcomer: SessionRecord, limit: SessionGroupLimit): Promise<SessionLimitedJoin> {
-    const { id, groups } = newcomer;
-    const { group, max, whenFull } = limit;
-    if (!groups.includes(group)) throw notInGroup();
-    const members = new Map<string, SessionRecord>();
-    for await (const records of pagesOf(this, group)) for (const one of records) members.set(one.id, one);
-    members.set(id, { ...newcomer, joinedAt: this.now() });
-    const all = [...members.values()];
-    if (whenFull === 'reject' && all.length > max)
-      return { is: 'full', members: all.filter((member) => member.id !== id) };
-    const ended: SessionRecord[] = [];
-    for (const member of excessOf(all, limit, id)) if (await this.#end(member.id)) ended.push(member);
-    return ended.some((member) => member.id === id) ? { is: 'gone' } : { is: 'joined', ended };
   }
 
   async #left(): Promise<number | undefined> {
@@ -406,28 +322,8 @@ function checkChain(store: SessionStore, from: SessionStore): void {
   }
 }
 
-// What the position of a page begins with: the store in which it is.
-const OLD = '<';
-const NEW = '>';
-
 const HAS_MOVED =
   'the session moved to another store meanwhile, so it is not known whether the change was made. Set migrateFrom.move on every process';
-
-const NO_OLD_FEED = 'sessions change in the old store as well until migrateFrom.move is true, and';
-
-function capabilitiesOf(
-  target: SessionStoreCapabilities,
-  source: SessionStoreCapabilities,
-  moves: boolean,
-): SessionStoreCapabilities {
-  const tokens = source.secrets
-    ? source.mixedTokens && { mixedTokens: true }
-    : { secrets: moves, mixedTokens: true };
-  if (moves) return Object.freeze({ ...target, ...tokens });
-  const feed =
-    target.feed !== true ? target.feed : source.feed === true ? true : `${NO_OLD_FEED} ${source.feed}`;
-  return Object.freeze({ ...target, ...tokens, feed, exactFeed: false });
-}
 
 /** Whether a change may let a session expire earlier. */
 function shortens({ expiresAt, touch }: SessionChange): boolean {
