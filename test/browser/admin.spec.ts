@@ -84,12 +84,13 @@ describe.each(BROWSED_STORES)("the admin's pages of the sample app, STORE=%s,", 
     await click(page, 'Let it fail');
     await page.getByText('The store fails for 5 seconds, in all workers.').waitFor();
     await eventually(async () => expect((await client.get('/shop', { headers })).status).toBe(503));
-    const [failed, ...others] = await Promise.all([
-      page.goto('/admin'),
-      ...Array.from({ length: 20 }, () => client.get('/shop', { headers })),
-    ]);
-    expect([...new Set(others.map(({ status }) => status))]).toEqual([503]);
-    expect(new Set(others.map(({ text }) => /worker <?\D*(\d)/.exec(text)?.[1])).size).toBe(2);
+    // A busy primary may give all of some connections to one worker.
+    await eventually(async () => {
+      const others = await Promise.all(Array.from({ length: 20 }, () => client.get('/shop', { headers })));
+      expect([...new Set(others.map(({ status }) => status))]).toEqual([503]);
+      expect(new Set(others.map(({ text }) => /worker <?\D*(\d)/.exec(text)?.[1])).size).toBe(2);
+    });
+    const failed = await page.goto('/admin');
 
     expect(failed!.status()).toBe(503);
     expect(failed!.headers()['retry-after']).toBe('1');

@@ -455,11 +455,14 @@ describe.each(CASES)('messages over %s, on the %s store', (protocol, _, makeStor
     await browser.post('/rotate');
     // The first request with the new secret lets the old one expire after its grace.
     await browser.get('/me');
-    await eventually(async () => {
-      const late = await connect(before);
-      late.send('me');
-      return ((await late.next('reply')) as Bag)['user'] === undefined;
-    });
+    await eventually(
+      async () => {
+        const late = await connect(before);
+        late.send('me');
+        return ((await late.next('reply')) as Bag)['user'] === undefined;
+      },
+      { within: 30_000 },
+    );
     client.send('me');
     expect(await client.next('reply')).toMatchObject({ user: 'ann' });
     client.send('put', ['theme', 'dark']);
