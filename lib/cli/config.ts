@@ -48,7 +48,7 @@ const NO_STORE =
 
 function storeIn(file: string, given: unknown, options: SessionOptions | undefined): SessionStore {
   try {
-    // No session moves because it is looked at.
+    // A command must not move the sessions that it reads.
     const migrateFrom = options?.migrateFrom && { ...options.migrateFrom, move: false };
     // Not the cache of the options: a command reads the store itself.
     return withDecorators(checkStore(given), { ...options, migrateFrom, cache: undefined }, console);

@@ -134,7 +134,7 @@ export class CrossSiteRequest {
     return this.#standing === 'rejected';
   }
 
-  /** Whether its client must not be told of its session. */
+  /** Whether the response must not contain the token of a session that the request begins. */
   get isIsolated(): boolean {
     return this.#standing === 'isolated' || this.#standing === 'kept apart';
   }

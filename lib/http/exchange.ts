@@ -116,7 +116,7 @@ export class SessionExchange implements Client, SealedSession {
     await this.#crossSite?.handler(accepts);
   }
 
-  /** Whether the client is not told of its session, which ends with the request. */
+  /** Whether the session ends with the request, so that the response has no token. */
   get isIsolated(): boolean {
     return this.#crossSite?.isIsolated === true;
   }

@@ -192,7 +192,7 @@ describe('the command', () => {
 
   it('list of a group without sessions prints nothing, and says so on a terminal', async () => {
     const { flags } = await filled(redis);
-    const args = ['list', '--group', 'nobody', ...flags];
+    const args = ['list', '--group', 'user:absent', ...flags];
     await expect(run(args)).resolves.toMatchObject({ code: 0, stdout: '', stderr: '' });
     const expected = { code: 0, stdout: '', stderr: 'There are no live sessions.\n' };
     await expect(run(args, PLAIN)).resolves.toMatchObject(expected);
@@ -238,8 +238,8 @@ describe('the command', () => {
   it('show and destroy of an id without a session end with 3', async () => {
     const { flags } = await filled(redis);
     for (const args of [
-      ['show', 'nobody'],
-      ['destroy', 'nobody', '--yes'],
+      ['show', 'absent'],
+      ['destroy', 'absent', '--yes'],
     ]) {
       const { code, stdout, stderr } = await run([...args, ...flags]);
       expect({ code, stdout }).toEqual({ code: 3, stdout: '' });

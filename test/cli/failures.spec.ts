@@ -209,7 +209,7 @@ describe('what a store of --config does wrong', () => {
 
   it('a close that fails or hangs changes neither the result nor the exit code', async () => {
     for (const close of ['throw new Error()', 'return new Promise(() => setInterval(() => {}, 1000))']) {
-      const { ended } = await withStore(['show', 'nobody'], `async close() { ${close} }`);
+      const { ended } = await withStore(['show', 'absent'], `async close() { ${close} }`);
       const { code, stderr, took } = await ended;
       expect(code).toBe(3);
       expect(stderr).toMatch(/^error: there is no live session/);
