@@ -1,5 +1,3 @@
-import { BackendCalls } from './backend-calls.js';
-import type { SessionStoreCapabilities } from './capabilities.js';
 import {
   checkChange,
   checkGroup,
@@ -12,18 +10,10 @@ import {
   checkRotation,
   exceptIds,
 } from './checks.js';
-import type { Deadline } from './deadline.js';
-import { reportFeed } from './diagnostics.js';
 import { IdInUseError, SessionStoreError } from './errors.js';
 import { EXAMINE, unexamined, type Finding, type SessionExamination } from './examination.js';
-import type {
-  SessionFeedListener,
-  SessionFeedSink,
-  SessionFeedSource,
-  SessionFeedState,
-  SessionWatch,
-} from './feed.js';
-import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from './limit.js';
+import type { SessionFeedListener, SessionWatch } from './feed.js';
+import type { SessionGroupLimit, SessionLimitedJoin } from './limit.js';
 import { probeId } from './probe.js';
 import type {
   SessionChange,
@@ -34,13 +24,7 @@ import type {
   SessionUpdate,
 } from './record.js';
 import { limitReport, reported, type SessionReport } from './session-reports.js';
-import { SharedFeed } from './shared-feed.js';
-
-const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
-  secrets: true,
-  createdAt: true,
-  feed: 'it does not announce changes',
-});
+import { StoreMethods } from './store-methods.js';
 
 /**
  * Where sessions live between requests. Inject it to use a store; extend it to write one.
@@ -54,41 +38,13 @@ const ALL_CAPABILITIES: SessionStoreCapabilities = Object.freeze({
  * Every method rejects with a `TypeError` for malformed arguments, with a `SessionTooLargeError` if the backend cannot
  * hold the session, and with a `SessionStoreError` if the backend fails or times out.
  */
-export abstract class SessionStore extends BackendCalls {
-  readonly #feed = new SharedFeed(
-    (sink) => this.#openFeed(sink),
-    () => new SessionStoreError(this.storeName, 'watch', 'the store was closed'),
-    (event) => reportFeed(() => ({ ...event, store: this.storeName })),
-  );
-
-  /** What this store can do that not every store can. */
-  get capabilities(): SessionStoreCapabilities {
-    return ALL_CAPABILITIES;
-  }
-
-  /**
-   * The current time in epoch milliseconds, by the clock that decides when this store's sessions expire. All instants
-   * that are stored, or compared with stored ones, come from it. Default: the clock of this process.
-   */
-  now(): number {
-    return Date.now();
-  }
-
-  /** The state of the feed of this store in this process. */
-  get feedState(): SessionFeedState {
-    return this.#feed.state;
-  }
-
+export abstract class SessionStore extends StoreMethods {
   /**
    * Ids of which no session exists, at least one in each part of the backend that can fail alone. The same `seed`, of
    * letters, digits and `-`, gives the same ids. Default: one id.
    */
   probeIds(seed: string): readonly string[] {
     return [probeId(seed)];
-  }
-
-  protected override closing(): void {
-    this.#feed.close();
   }
 
   /**
@@ -291,10 +247,7 @@ export abstract class SessionStore extends BackendCalls {
    * Rejects if the store has no feed (`capabilities.feed`). When the store is closed, the watch ends.
    */
   watch(listener: SessionFeedListener): Promise<SessionWatch> {
-    return this.call('watch', () => {
-      this.checkWatch(listener);
-      return this.#feed.watch(listener);
-    });
+    return this.call('watch', () => this.listen(listener));
   }
 
   /**
@@ -303,107 +256,6 @@ export abstract class SessionStore extends BackendCalls {
    */
   [EXAMINE](_examination: SessionExamination): AsyncIterable<Finding> {
     return unexamined(this.storeName);
-  }
-
-  /** Throws for a listener that is not a function, and if the store has no feed. */
-  protected checkWatch(listener: SessionFeedListener): void {
-    if (typeof listener !== 'function') {
-      throw new TypeError('watch needs a function that is called with each event');
-    }
-    const { feed } = this.capabilities;
-    if (feed !== true) throw new SessionStoreError(this.storeName, 'watch', `the store has no feed: ${feed}`);
-  }
-
-  async #openFeed(sink: SessionFeedSink): Promise<SessionFeedSource> {
-    return this.within('watch', async (deadline) => {
-      const source = await this.doWatch(sink, deadline);
-      if (!deadline.isOver) return source;
-      source.close();
-      throw this.late('watch', deadline);
-    });
-  }
-
-  /**
-   * Resolves to `false`, and writes nothing, if the id is in use by another secret hash or has a tombstone; otherwise as
-   * `create`, for a record whose `from` is only kept.
-   */
-  protected abstract doCreate(record: SessionRecord, deadline: Deadline): boolean | PromiseLike<boolean>;
-
-  protected abstract doRead(
-    id: string,
-    deadline: Deadline,
-  ): SessionRecord | undefined | PromiseLike<SessionRecord | undefined>;
-
-  protected abstract doUpdate(
-    record: SessionRef,
-    change: SessionChange,
-    deadline: Deadline,
-  ): SessionUpdate | undefined | PromiseLike<SessionUpdate | undefined>;
-
-  protected abstract doRotate(
-    record: SessionRef,
-    presented: string,
-    secretHash: string,
-    grace: number,
-    deadline: Deadline,
-  ): string | undefined | PromiseLike<string | undefined>;
-
-  /** Puts a tombstone in the place of a session, in one step; also in that of the tombstone of a regenerated one. */
-  protected abstract doDestroy(id: string, deadline: Deadline): boolean | PromiseLike<boolean>;
-
-  /** Puts a tombstone in the place of a session, in one step. It keeps the session's groups, so that a clear finds it. */
-  protected abstract doRegenerate(
-    id: string,
-    deadline: Deadline,
-    hint?: unknown,
-  ): boolean | PromiseLike<boolean>;
-
-  /** Whether one of the ids, of which there is at least one, has the tombstone of a session that was not regenerated. */
-  protected abstract doHaveEnded(ids: string[], deadline: Deadline): boolean | PromiseLike<boolean>;
-
-  protected abstract doPage(
-    options: SessionPageOptions,
-    deadline: Deadline,
-  ): SessionPage | PromiseLike<SessionPage>;
-
-  /** May take longer than one deadline: a store gives each of its steps one of its own, by `within`. */
-  protected abstract doCount(group: string | undefined): number | PromiseLike<number>;
-
-  /**
-   * Puts a tombstone in the place of each session, and in that of the tombstone of each one that was regenerated. Then
-   * destroys those members of the group with a session in `from` that has ended: they were created meanwhile.
-   *
-   * May take longer than one deadline: a store gives each of its steps one of its own, by `within`.
-   */
-  protected abstract doClear(
-    group: string | undefined,
-    except: ReadonlySet<string>,
-  ): number | PromiseLike<number>;
-
-  /**
-   * Default: looks at the group before and after the join, and ends what is too many. Override it in a store that can do
-   * all of it in one step, by the order of `excessOf`.
-   */
-  protected doJoinLimited(
-    record: SessionRef,
-    limit: SessionGroupLimit,
-  ): SessionLimitedJoin | PromiseLike<SessionLimitedJoin> {
-    const within = async <T>(work: (deadline: Deadline) => T | PromiseLike<T>): Promise<T> =>
-      this.within('joinLimited', work);
-    return joinInSteps(record, limit, {
-      now: () => this.now(),
-      page: (options) => within((deadline) => this.doPage(options, deadline)),
-      update: (ref, change) => within((deadline) => this.doUpdate(ref, change, deadline)),
-      destroy: (id) => within((deadline) => this.doDestroy(id, deadline)),
-    });
-  }
-
-  /**
-   * Opens the source of the feed, for the first watcher and after each `lost`. Called only if `capabilities.feed` is
-   * `true`. What was acknowledged before the first probe need not be announced.
-   */
-  protected async doWatch(_sink: SessionFeedSink, _deadline: Deadline): Promise<SessionFeedSource> {
-    throw new Error('a store whose capabilities include a feed must implement doWatch');
   }
 }
 
