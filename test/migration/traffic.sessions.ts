@@ -23,6 +23,8 @@ export class TrafficSession {
   hasEnded = false;
   written = 0;
   #visits = 0;
+  /** The visit before, which has ended when the next one begins: a client that logs in waits for its new token. */
+  #visiting: Promise<void> = Promise.resolve();
 
   constructor(
     readonly index: number,
@@ -34,7 +36,11 @@ export class TrafficSession {
   }
 
   /** Uses the session at both processes, or at one of them if it must not be written in parallel. */
-  async visit(urls: readonly [string, string], isParallel: boolean): Promise<void> {
+  visit(urls: readonly [string, string], isParallel: () => boolean): Promise<void> {
+    return (this.#visiting = this.#visiting.then(() => this.#visit(urls, isParallel())));
+  }
+
+  async #visit(urls: readonly [string, string], isParallel: boolean): Promise<void> {
     if (this.hasEnded) return;
     const visit = this.#visits++;
     const [one, other] = this.index % 2 === 0 ? urls : [urls[1], urls[0]];
@@ -146,7 +152,7 @@ export async function visitAll(
     while (next < total) {
       const at = next++;
       if (due[0] && due[0].at <= at) happening.push(due.shift()!.happen());
-      await sessions[at % sessions.length]!.visit(urls, isParallel());
+      await sessions[at % sessions.length]!.visit(urls, isParallel);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
