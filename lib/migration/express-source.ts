@@ -71,15 +71,6 @@ export class ExpressSource implements Source {
     return this.store.update(withOwnHint(record), others);
   }
 
-  rotate(
-    record: SessionRef,
-    presented: string,
-    secretHash: string,
-    grace: number,
-  ): Promise<string | undefined> {
-    return this.store.rotate(withOwnHint(record), presented, secretHash, grace);
-  }
-
   async remove({ id }: SessionRecord): Promise<void> {
     await this.store.destroy(id);
   }

@@ -35,15 +35,6 @@ export class OwnSource implements Source {
     return this.store.update(withOwnHint(record), change);
   }
 
-  rotate(
-    record: SessionRef,
-    presented: string,
-    secretHash: string,
-    grace: number,
-  ): Promise<string | undefined> {
-    return this.store.rotate(withOwnHint(record), presented, secretHash, grace);
-  }
-
   /** Leaves the tombstone of a session that was regenerated, which has not ended. */
   async remove({ id }: SessionRecord): Promise<void> {
     await this.store.regenerate(id);

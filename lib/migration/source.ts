@@ -26,12 +26,6 @@ export interface Source {
   copyOf(record: SessionRecord, now?: number): SessionRecord;
   create(record: SessionRecord): Promise<boolean>;
   update(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined>;
-  rotate(
-    record: SessionRef,
-    presented: string,
-    secretHash: string,
-    grace: number,
-  ): Promise<string | undefined>;
   /** Removes a session that has moved. It has not ended. */
   remove(record: SessionRecord): Promise<void>;
 

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import type { SessionStoreCapabilities } from '../contract/capabilities.js';
 import type { Deadline } from '../contract/deadline.js';
 import { SessionStoreDecorator } from '../contract/decorator.js';
@@ -14,9 +13,9 @@ import type {
   SessionUpdate,
 } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
-import { ExpressSource } from './express-source.js';
 import { BothGroups } from './both-groups.js';
 import { capabilitiesOf } from './capabilities.js';
+import { ExpressSource } from './express-source.js';
 import { BothFeeds } from './feeds.js';
 import { Leftovers } from './leftovers.js';
 import { unmarked } from './mark.js';
@@ -24,6 +23,7 @@ import { Mover } from './mover.js';
 import { resolveMigration, type MigratingStoreOptions } from './options.js';
 import { OwnSource } from './own-source.js';
 import { isUnmoved, type Source } from './source.js';
+import { UnmovedSessions } from './unmoved-sessions.js';
 
 /** Marks the instances, so that those of another copy of this package are recognised too. */
 const MIGRATING = Symbol.for('nestjs-session-stores/migrating');
@@ -50,6 +50,7 @@ export class MigratingStore extends SessionStoreDecorator {
   readonly #source: Source;
   readonly #moves: boolean;
   readonly #mover: Mover;
+  readonly #unmoved: UnmovedSessions;
   readonly #leftovers: Leftovers;
   readonly #groups: BothGroups;
   readonly #capabilities: SessionStoreCapabilities;
@@ -71,6 +72,7 @@ export class MigratingStore extends SessionStoreDecorator {
       : new ExpressSource(from, migration, () => store.now());
     this.#leftovers = new Leftovers(this.#source, logger);
     this.#mover = new Mover(this.#source, store, this.#leftovers);
+    this.#unmoved = new UnmovedSessions(this.#source, store, this.#mover);
     this.#groups = new BothGroups(this.#source, store, this.#leftovers, move, {
       now: () => this.now(),
       read: (id) => this.doRead(id),
@@ -114,23 +116,25 @@ export class MigratingStore extends SessionStoreDecorator {
 
   protected override async doCreate(record: SessionRecord): Promise<boolean> {
     const { id, from = [] } = record;
-    if (!this.#moves) return this.#createUnmoved(record);
-    // An id is in use, too, if its session has not moved.
-    if (await this.#source.read(id)) await this.#mover.move(id);
-    const isCreated = await this.store.create(record);
-    if (!isCreated || from.length === 0 || !(await this.#source.store.haveEnded(from))) return isCreated;
+    const isCreated = await (this.#moves ? this.#createMoved(record) : this.#createUnmoved(record));
+    // The store that creates it knows the tombstones of its own.
+    const other = this.#moves ? this.#source.store : this.store;
+    if (!isCreated || from.length === 0 || !(await other.haveEnded(from))) return isCreated;
     await this.#end(id);
     return false;
   }
 
+  async #createMoved(record: SessionRecord): Promise<boolean> {
+    // An id is in use, too, if its session has not moved.
+    if (await this.#source.read(record.id)) await this.#mover.move(record.id);
+    return this.store.create(record);
+  }
+
   async #createUnmoved(record: SessionRecord): Promise<boolean> {
-    const { id, from = [] } = record;
+    const { id } = record;
     if (await this.store.read(id)) return this.store.create(record);
     if (await this.store.haveEnded([id])) throw new IdInUseError('migration');
-    const isCreated = await this.#source.create(record);
-    if (!isCreated || from.length === 0 || !(await this.store.haveEnded(from))) return isCreated;
-    await this.#end(id);
-    return false;
+    return this.#source.create(record);
   }
 
   protected override async doAdopt(record: SessionRecord): Promise<void> {
@@ -174,42 +178,8 @@ export class MigratingStore extends SessionStoreDecorator {
       }
     }
     const found = await this.#found(record);
-    if (!found || isUnmoved(found)) return found && this.#updateUnmoved(found, change);
+    if (!found || isUnmoved(found)) return found && this.#unmoved.update(found, change);
     return this.store.update(found, change);
-  }
-
-  /** A change may be read by a mover or not, so it is made in both stores. */
-  async #updateUnmoved(record: SessionRef, change: SessionChange): Promise<SessionUpdate | undefined> {
-    const { id } = record;
-    const updated = await this.#source.update(record, change);
-    if (!updated) return this.store.update({ id }, change);
-    if (change.add !== undefined || change.take !== undefined) {
-      await this.#checkNotMoved(id);
-    } else {
-      const again = await this.store.update({ id }, change);
-      if (again) {
-        // A write to an express-session store brings back a session that has moved meanwhile.
-        if (!this.#source.isOurs) await this.#source.store.destroy(id);
-        return again;
-      }
-    }
-    if (this.#source.isOurs || !(await this.#mover.isTaken(id))) return updated;
-    // The same if it has ended meanwhile.
-    await this.#source.store.destroy(id);
-    return this.store.update({ id }, change);
-  }
-
-  /**
-   * Throws if a session has moved since an `add` or a `take` in the old store, which must not be made twice. A copy of it in
-   * the new store may also be about to end there.
-   */
-  async #checkNotMoved(id: string): Promise<void> {
-    const waitsUntil = performance.now() + this.timeout;
-    while (await this.store.read(id)) {
-      const isUnclear = !(await this.#source.read(id)) || performance.now() > waitsUntil;
-      if (isUnclear) throw new SessionStoreError('migration', 'update', HAS_MOVED);
-      await setTimeout(1);
-    }
   }
 
   protected override async doRotate(
@@ -218,15 +188,13 @@ export class MigratingStore extends SessionStoreDecorator {
     secretHash: string,
     grace: number,
   ): Promise<string | undefined> {
-    const rotate = (ref: SessionRef): Promise<string | undefined> =>
-      this.store.rotate(ref, presented, secretHash, grace);
-    const rotated = isUnmoved(record) ? undefined : await rotate(record);
-    if (rotated !== undefined) return rotated;
+    if (!isUnmoved(record)) {
+      const rotated = await this.store.rotate(record, presented, secretHash, grace);
+      if (rotated !== undefined) return rotated;
+    }
     const found = await this.#found(record);
-    if (!found || !isUnmoved(found)) return found && rotate(found);
-    const current = await this.#source.rotate(found, presented, secretHash, grace);
-    // As an update.
-    return (await rotate({ id: record.id })) ?? current;
+    if (!found || isUnmoved(found)) return found && this.#unmoved.rotate(found, presented, secretHash, grace);
+    return this.store.rotate(found, presented, secretHash, grace);
   }
 
   /** A session that was not found in the new store: moved, or where it is if it does not move. */
@@ -321,9 +289,6 @@ function checkChain(store: SessionStore, from: SessionStore): void {
     );
   }
 }
-
-const HAS_MOVED =
-  'the session moved to another store meanwhile, so it is not known whether the change was made. Set migrateFrom.move on every process';
 
 /** Whether a change may let a session expire earlier. */
 function shortens({ expiresAt, touch }: SessionChange): boolean {
