@@ -2,22 +2,12 @@ import { copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
+import { Random } from '../http/random.js';
 import { aRecord } from '../record.js';
 import { aDirectory, inProcess } from './kept.js';
 
 const PLACES = process.env['LONG'] ? 1000 : 25;
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32));
-
-/** Random numbers below a bound, the same for the same seed (mulberry32). */
-function randomsFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 const SESSIONS = 40;
 const idOf = (index: number) => `session ${index}`;
@@ -95,12 +85,12 @@ describe.each<[string, (journal: string, at: number) => Promise<void>]>([
   it(
     `is reported at each of ${PLACES} random places, and once (SEED=${SEED})`,
     async () => {
-      const random = randomsFrom(SEED);
+      const random = new Random(SEED);
       const journal = await aJournal();
       const directory = await aDirectory();
       const { length } = await readFile(journal);
       for (let place = 0; place < PLACES; place++) {
-        const at = random(length);
+        const at = random.between(0, length);
         await rm(directory, { recursive: true, force: true });
         await mkdir(directory);
         await copyFile(journal, join(directory, 'journal'));

@@ -7,10 +7,11 @@ import {
   type SessionStore,
 } from 'nestjs-session-stores/store';
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
+import { Random } from '../http/random.js';
 import { aRecord } from '../record.js';
 import { MapStore } from '../stores/map.store.js';
 import { SimulatedUse } from './simulated.use.js';
-import { randomFrom, SteppedStore } from './stepped.store.js';
+import { SteppedStore } from './stepped.store.js';
 
 /** What a simulation is about. */
 export interface Simulated {
@@ -58,6 +59,12 @@ export async function simulate(what: Simulated, rounds: number, until?: keyof Ou
     if (until && outcome[until] > 0) break;
   }
   return outcome;
+}
+
+/** Random numbers below a bound, the same for the same seed. */
+function randomFrom(seed: number): (bound: number) => number {
+  const random = new Random(seed);
+  return (bound) => random.between(0, bound);
 }
 
 async function play(what: Simulated, random: (below: number) => number, outcome: Outcome): Promise<void> {

@@ -4,17 +4,6 @@ import {
   type SessionStoreOperation,
 } from 'nestjs-session-stores/store';
 
-/** Random numbers that are the same in every run with the same seed (mulberry32). */
-export function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-
 /** Lets others run before and after each call, for a random number of turns, as the way to a backend and back does. */
 export class SteppedStore extends SessionStoreDecorator {
   constructor(
