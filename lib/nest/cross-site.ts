@@ -1,5 +1,6 @@
 import { ForbiddenException, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { failureOf } from '../http/failure.js';
+import { hasMetadata } from './metadata.js';
 import { isNestedResolver } from './transports/graphql.js';
 import { transportOf } from './transports/index.js';
 
@@ -9,9 +10,7 @@ const ALLOW_CROSS_SITE = Symbol.for('nestjs-session-stores/allow-cross-site/1');
 export class CrossSiteGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (isNestedResolver(context)) return true;
-    const accepts = [context.getHandler(), context.getClass()].some((target) =>
-      Reflect.hasMetadata(ALLOW_CROSS_SITE, target),
-    );
+    const accepts = hasMetadata(context, ALLOW_CROSS_SITE);
     await transportOf(context)?.workOf(context)?.checkSite?.(accepts).catch(rethrowAsHttp);
     return true;
   }

@@ -1,5 +1,6 @@
 import { SetMetadata, type CallHandler, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
 import { defer, mergeMap } from 'rxjs';
+import { hasMetadata } from './metadata.js';
 import type { HandlerWork } from './transports/transport.js';
 
 const FRESH = Symbol.for('nestjs-session-stores/fresh/1');
@@ -14,7 +15,7 @@ export function FreshSession(): CustomDecorator<symbol> {
 
 /** Whether a handler, or its class, has `@FreshSession()`. */
 export function wantsFresh(context: ExecutionContext): boolean {
-  return [context.getHandler(), context.getClass()].some((target) => Reflect.hasMetadata(FRESH, target));
+  return hasMetadata(context, FRESH);
 }
 
 /** A handler that runs once the session was read. */

@@ -5,6 +5,7 @@ import {
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
+import { hasMetadata } from './metadata.js';
 import { isNestedResolver } from './transports/graphql.js';
 import { transportOf } from './transports/index.js';
 
@@ -14,10 +15,7 @@ const PASSIVE = Symbol.for('nestjs-session-stores/passive/1');
 export class PassiveGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     if (isNestedResolver(context)) return true;
-    const isPassive = [context.getHandler(), context.getClass()].some((target) =>
-      Reflect.hasMetadata(PASSIVE, target),
-    );
-    transportOf(context)?.workOf(context)?.noteHandler(isPassive);
+    transportOf(context)?.workOf(context)?.noteHandler(hasMetadata(context, PASSIVE));
     return true;
   }
 }
