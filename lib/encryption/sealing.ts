@@ -1,6 +1,7 @@
 import { dataFrom, deferText, type DeferredTexts } from '../contract/deferred.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { isSealedText } from '../contract/sealed.js';
+import { newTexts } from '../contract/texts.js';
 import type { GroupForms } from './group-forms.js';
 import type { Encryption } from './options.js';
 import { bytesInside, type SealedTexts, type TextPlace } from './texts.js';
@@ -95,7 +96,7 @@ export class Sealing {
   }
 
   #sealData(id: string, data: Record<string, string>): Record<string, string> {
-    const sealed = Object.create(null) as Record<string, string>;
+    const sealed = newTexts();
     for (const name of Object.keys(data)) {
       const text = data[name] as string;
       sealed[name] = this.isSealed(name) ? this.texts.seal(id, { is: 'property', name }, text) : text;

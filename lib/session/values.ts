@@ -1,5 +1,6 @@
 import { checkName, checkSafeInteger } from '../contract/checks.js';
 import { sumOf, type AddRefusal } from '../contract/sum.js';
+import { newTexts } from '../contract/texts.js';
 import { saveNow, stateNow } from './actions.js';
 import { checkBounds } from './bounds.js';
 import { isPropertyUnsaved, ownProperty, serialise } from './data.js';
@@ -102,7 +103,7 @@ function takeOwn(session: LiveSession, name: string): unknown {
 }
 
 function withName(name: string, text: string): Record<string, string> {
-  const set = Object.create(null) as Record<string, string>;
+  const set = newTexts();
   set[name] = text;
   return set;
 }
