@@ -2,11 +2,11 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { cookieIdentity, sessionMiddleware, type Session } from 'nestjs-session-stores';
 import { CachedStore } from 'nestjs-session-stores/store';
 import express, { type Request, type RequestHandler } from 'express';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { serveSubscriptions } from '../graphql/subscription.app.js';
 import { serveApp, type Handler, type TestApp } from '../http/app.js';
 import { Browser } from '../http/browser.js';
-import { serve } from '../http/server.js';
+import { serveForTest } from '../http/server.js';
 import { HeldStore } from './held.store.js';
 
 const HANDLERS: Record<string, Handler> = {
@@ -118,12 +118,7 @@ describe('two apps with one CachedStore', () => {
     app.use(middleware as RequestHandler);
     for (const [path, handle] of Object.entries(HANDLERS))
       app.all(path, async (req, res) => void res.json((await handle(sessionOf(req), req, res)) ?? null));
-    const server = await serve(app);
-    onTestFinished(async () => {
-      await server.close();
-      await middleware.close();
-    });
-    return server.url;
+    return (await serveForTest(app, middleware)).url;
   }
 });
 

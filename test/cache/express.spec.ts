@@ -1,9 +1,9 @@
 import express from 'express';
 import session from 'nestjs-session-stores/express';
 import { CachedStore } from 'nestjs-session-stores/store';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Browser } from '../http/browser.js';
-import { serve } from '../http/server.js';
+import { serveForTest } from '../http/server.js';
 import { HeldStore } from './held.store.js';
 
 type Bag = Record<string, unknown>;
@@ -25,12 +25,7 @@ async function serveDropIn(options: object = {}): Promise<{ inner: HeldStore; br
   app.all('/', (req, res) => {
     res.json((req.session as unknown as Bag)['user'] ?? null);
   });
-  const server = await serve(app);
-  onTestFinished(async () => {
-    await server.close();
-    await sessions.close();
-  });
-  const browser = new Browser(server.url);
+  const browser = new Browser((await serveForTest(app, sessions)).url);
   await browser.post('/login');
   await browser.get('/');
   return { inner, browser };

@@ -1,11 +1,11 @@
 import express from 'express';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { headerIdentity, sessionMiddleware, type SessionOptions } from 'nestjs-session-stores';
 import session, { fromExpressStore } from 'nestjs-session-stores/express';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { loggedIn, serveApp, serveDropIn, type Handler, type TestApp } from '../http/app.js';
 import { Browser } from '../http/browser.js';
-import { serve } from '../http/server.js';
+import { serveForTest } from '../http/server.js';
 import { fromOtherSite } from './requests.js';
 
 const ran: string[] = [];
@@ -39,6 +39,11 @@ const HANDLERS: Record<string, Handler> = {
     await own.rotate({ grace: 0 });
   },
   '/logout': (own) => own.destroy(),
+};
+/** Logs in by any request. */
+const loginAnywhere: express.RequestHandler = (req, res) => {
+  Object.assign(req.session, { user: 'ann' });
+  res.json({});
 };
 const userOf = async (browser: Browser): Promise<unknown> =>
   (await browser.get('/me')).json<{ user: unknown }>().user;
@@ -143,16 +148,8 @@ describe("an app with crossSite: 'reject'", () => {
       app.set('trust proxy', trust);
       const middleware = sessionMiddleware({ secret: 'app', store, ...reject, logger: silent });
       app.use(middleware as express.RequestHandler);
-      app.use((req, res) => {
-        Object.assign(req.session, { user: 'ann' });
-        res.json({});
-      });
-      const server = await serve(app);
-      onTestFinished(async () => {
-        await server.close();
-        await middleware.close();
-      });
-      const browser = new Browser(server.url);
+      app.use(loginAnywhere);
+      const browser = new Browser((await serveForTest(app, middleware)).url);
       await browser.get('/');
       const headers = {
         origin: 'https://app.example.com:8443',
@@ -180,16 +177,8 @@ describe("an app with crossSite: 'reject'", () => {
     const app = express();
     app.use('/saml/acs', callback as express.RequestHandler);
     app.use(others as express.RequestHandler);
-    app.use((req, res) => {
-      Object.assign(req.session, { user: 'ann' });
-      res.json({});
-    });
-    const server = await serve(app);
-    onTestFinished(async () => {
-      await server.close();
-      await others!.close();
-    });
-    const browser = new Browser(server.url);
+    app.use(loginAnywhere);
+    const browser = new Browser((await serveForTest(app, others!)).url);
     expect((await fromOtherSite(browser, '/saml/acs')).setCookies).toHaveLength(1);
     expect((await fromOtherSite(browser, '/saml/acs')).status).toBe(200);
   });

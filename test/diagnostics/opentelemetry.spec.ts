@@ -1,5 +1,6 @@
 import { hasSubscribers } from 'node:diagnostics_channel';
 import { randomUUID } from 'node:crypto';
+import type { RequestListener } from 'node:http';
 import { trace, context, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { HistogramMetricData } from '@opentelemetry/sdk-metrics';
 import { sessionMiddleware, type Session } from 'nestjs-session-stores';
@@ -7,12 +8,12 @@ import { instrumentSessions } from 'nestjs-session-stores/opentelemetry';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import { HeldStore } from '../cache/held.store.js';
 import { eventually } from '../eventually.js';
 import { serveApp, tokenOf, type Handler } from '../http/app.js';
 import { Browser } from '../http/browser.js';
-import { serve } from '../http/server.js';
+import { serveForTest } from '../http/server.js';
 import { aRecord } from '../record.js';
 import { namesIn, rowsUnder } from './reference.js';
 import { callsIn, collect } from './telemetry.js';
@@ -22,7 +23,7 @@ describe('a call to a store', () => {
     const telemetry = collect();
     const store = new RedisStore({ ...inject('redis'), prefix: randomUUID() });
     const middleware = sessionMiddleware({ secret: 'otel', store });
-    const server = await serve((req, res) => {
+    const listener: RequestListener = (req, res) => {
       const request = telemetry.tracer.startSpan(`request ${req.url}`);
       context.with(trace.setSpan(context.active(), request), () =>
         middleware(req, res, () => {
@@ -32,12 +33,9 @@ describe('a call to a store', () => {
           request.end();
         }),
       );
-    });
-    onTestFinished(async () => {
-      await server.close();
-      await middleware.close();
-    });
-    const browsers = Array.from({ length: 8 }, () => new Browser(server.url));
+    };
+    const { url } = await serveForTest(listener, middleware);
+    const browsers = Array.from({ length: 8 }, () => new Browser(url));
     await Promise.all(browsers.map((browser, at) => browser.get(`/login/${at}`)));
     const before = telemetry.spans().length;
     const responses = await Promise.all(browsers.map((browser, at) => browser.get(`/${at}`)));

@@ -1,5 +1,4 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import { onTestFinished } from 'vitest';
 import {
   sessionMiddleware,
   type Session,
@@ -11,7 +10,7 @@ import expressSession, { type ExpressSessionOptions } from 'nestjs-session-store
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { RecordingStore } from '../stores/recording.store.js';
 import { Browser } from './browser.js';
-import { serve } from './server.js';
+import { serveForTest } from './server.js';
 
 export type TestSession = Session & Record<string, any>;
 export type Handler = (session: TestSession, req: Request, res: Response) => unknown;
@@ -75,12 +74,7 @@ async function serveWith<Options extends object>(
   handler.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
     res.status(error.status ?? 500).json({ error: error.name, message: error.message });
   });
-  const server = await serve(handler);
-  onTestFinished(async () => {
-    await server.close();
-    await middleware.close();
-  });
-  const { url, port } = server;
+  const { url, port } = await serveForTest(handler, middleware);
   return { url, port, store, logged, browser: () => new Browser(url) };
 }
 

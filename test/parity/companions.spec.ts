@@ -17,7 +17,7 @@ import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { Passport, Strategy } from 'passport';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Browser } from '../http/browser.js';
-import { serve } from '../http/server.js';
+import { serveForTest } from '../http/server.js';
 
 interface User {
   id: number;
@@ -91,12 +91,7 @@ const apps: [string, () => Promise<Browser>][] = [
       const app = express();
       app.use(middleware, ...use, routes);
       app.use((error: Error, _req: Request, res: Response, _next: NextFunction) => failed(error, res));
-      const server = await serve(app);
-      onTestFinished(async () => {
-        await server.close();
-        await middleware.close();
-      });
-      return new Browser(server.url);
+      return new Browser((await serveForTest(app, middleware)).url);
     },
   ],
   [
