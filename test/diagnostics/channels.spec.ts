@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { MemoryStore } from 'express-session';
-import { CachedStore, EncryptedStore, SessionTooLargeError, SessionStore } from 'nestjs-session-stores/store';
+import { CachedStore, EncryptedStore, SessionStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { eventually } from '../eventually.js';
 import { serveApp, tokenOf, type Handler } from '../http/app.js';
 import { aRecord } from '../record.js';
 import { everyStore } from '../stores/every.store.js';
+import { FailingStore } from './failing.store.js';
 import { listen } from './heard.js';
 import { namesIn, rowsUnder } from './reference.js';
 
@@ -76,21 +77,6 @@ describe.each(everyStore)('the store %s', (word, make) => {
 });
 
 describe('a call', () => {
-  /** A store that fails as its methods say. */
-  class FailingStore extends ClusterStore {
-    protected override doRead(): never {
-      throw new Error('connect ECONNREFUSED 10.0.0.7:6379');
-    }
-
-    protected override doCreate(): never {
-      throw new SessionTooLargeError('too large');
-    }
-
-    protected override doDestroy(): Promise<boolean> {
-      return new Promise(() => {});
-    }
-  }
-
   it.each([
     ['timed out', 'of a backend that does not respond', (store: ClusterStore) => store.destroy('k')],
     ['failed', 'of a backend that fails', (store: ClusterStore) => store.read('k')],

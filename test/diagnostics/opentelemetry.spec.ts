@@ -15,6 +15,7 @@ import { serveApp, tokenOf, type Handler } from '../http/app.js';
 import { Browser } from '../http/browser.js';
 import { serveForTest } from '../http/server.js';
 import { aRecord } from '../record.js';
+import { FailingStore } from './failing.store.js';
 import { namesIn, rowsUnder } from './reference.js';
 import { callsIn, collect } from './telemetry.js';
 
@@ -82,14 +83,6 @@ describe('a call to a store', () => {
   });
 
   it('that fails is a span with the status ERROR, whose error.type is that of the metric', async () => {
-    class FailingStore extends ClusterStore {
-      protected override doRead(): never {
-        throw new Error('connect ECONNREFUSED 10.0.0.7:6379');
-      }
-      protected override doDestroy(): Promise<boolean> {
-        return new Promise(() => {});
-      }
-    }
     const telemetry = collect();
     const store = new FailingStore({ timeout: 20 });
     await telemetry.tracer.startActiveSpan('request', async (request) => {
@@ -127,13 +120,8 @@ describe('a call to a store', () => {
 
 describe('the function that instrumentSessions() returns', () => {
   it('ends everything, the spans of calls in progress too', async () => {
-    class HangingStore extends ClusterStore {
-      protected override doDestroy(): Promise<boolean> {
-        return new Promise(() => {});
-      }
-    }
     const telemetry = collect();
-    const store = new HangingStore({ timeout: 50 });
+    const store = new FailingStore({ timeout: 50 });
     let call: Promise<boolean> | undefined;
     telemetry.tracer.startActiveSpan('request', (request) => {
       call = store.destroy('k');
