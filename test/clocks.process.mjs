@@ -1,15 +1,8 @@
 // An app in a process whose clock was moved: `node clocks.process.mjs <milliseconds> <store> <options>`.
+import { moveClock } from './moved-clock.mjs';
+
 const [moved, name, options] = process.argv.slice(2);
-const RealDate = Date;
-class MovedDate extends RealDate {
-  constructor(...args) {
-    super(...(args.length === 0 ? [RealDate.now() + Number(moved)] : args));
-  }
-  static now() {
-    return RealDate.now() + Number(moved);
-  }
-}
-Reflect.set(globalThis, 'Date', MovedDate);
+moveClock(Number(moved));
 
 const { default: express } = await import('express');
 const { sessionMiddleware } = await import('nestjs-session-stores');

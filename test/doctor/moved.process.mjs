@@ -1,15 +1,8 @@
 // Examines stores in a process whose clock was moved: `node moved.process.mjs <milliseconds> <options by store>`.
+import { moveClock } from '../moved-clock.mjs';
+
 const [moved, options] = process.argv.slice(2);
-const RealDate = Date;
-class MovedDate extends RealDate {
-  constructor(...args) {
-    super(...(args.length === 0 ? [RealDate.now() + Number(moved)] : args));
-  }
-  static now() {
-    return RealDate.now() + Number(moved);
-  }
-}
-Reflect.set(globalThis, 'Date', MovedDate);
+moveClock(Number(moved));
 
 const { examine } = await import('nestjs-session-stores/doctor');
 const { HazelcastStore } = await import('nestjs-session-stores/stores/hazelcast');
