@@ -1,6 +1,7 @@
 import { bytesIn } from '../contract/deferred.js';
 import { hashedId } from '../contract/log-id.js';
-import { NEVER, valuesOf, type SessionPage, type SessionRecord } from '../contract/record.js';
+import { pagesOf } from '../contract/pages.js';
+import { NEVER, valuesOf, type SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 import { clientIn } from '../session/seen.js';
 
@@ -65,20 +66,6 @@ export function nameOf(store: SessionStore, id: string): string {
 export function timeOf(instant: number | undefined): string {
   if (instant === undefined) return '-';
   return instant >= NEVER ? 'never' : new Date(instant).toISOString().replace(/\.\d+/, '');
-}
-
-/** The live sessions of a group, or of all, page by page. */
-export async function* pagesOf(
-  store: SessionStore,
-  group: string | undefined,
-  limit: number,
-): AsyncGenerator<SessionRecord[]> {
-  let next: SessionPage['next'];
-  do {
-    const page = await store.page({ group, after: next, limit });
-    yield page.records;
-    next = page.next;
-  } while (next !== undefined);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { pagesOf } from './pages.js';
 import type {
   SessionChange,
   SessionPage,
@@ -47,9 +48,6 @@ export interface LimitedJoinSteps {
   /** Destroys a session. Resolves to whether it was live. */
   destroy(id: string): Promise<boolean>;
 }
-
-/** How many members a page has. */
-const PAGE = 100;
 
 /** How many sessions are destroyed in parallel. */
 const AT_ONCE = 32;
@@ -101,12 +99,7 @@ function markOf(group: string): string {
 
 async function membersOf(group: string, steps: LimitedJoinSteps): Promise<SessionRecord[]> {
   const members = new Map<string, SessionRecord>();
-  let after: string | undefined;
-  do {
-    const page = await steps.page({ group, after, limit: PAGE });
-    for (const member of page.records) members.set(member.id, member);
-    after = page.next;
-  } while (after !== undefined);
+  for await (const records of pagesOf(steps, group)) for (const one of records) members.set(one.id, one);
   return [...members.values()];
 }
 

@@ -2,6 +2,7 @@ import { Store } from 'express-session';
 import type expressSession from 'express-session';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from '../stores/express/cookie.js';
 import { ownProperty, serialise } from '../session/data.js';
+import { pagesOf } from '../contract/pages.js';
 import {
   valuesOf,
   NEVER,
@@ -163,12 +164,8 @@ class StoreOverOurs extends Store implements StoreForExpress {
   ): void {
     this.#run(callback as Callback<unknown>, async () => {
       const sessions = Object.create(null) as Record<string, unknown>;
-      let after: string | undefined;
-      do {
-        const { records, next } = await this.#store.page({ after, limit: 1000 });
+      for await (const records of pagesOf(this.#store, undefined, 1000))
         for (const record of records) sessions[record.id] = this.#sessionOf(record);
-        after = next;
-      } while (after !== undefined);
       return sessions;
     });
   }

@@ -1,10 +1,11 @@
 import { excessOf, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
+import { pagesOf } from '../contract/pages.js';
 import type { SessionPage, SessionPageOptions, SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
 import { notInGroup } from './express-source.js';
 import type { Leftovers } from './leftovers.js';
 import { movedAt, unmarked } from './mark.js';
-import { pagesOf, type Source } from './source.js';
+import type { Source } from './source.js';
 
 /** How many sessions of the old store end in parallel. */
 const AT_ONCE = 32;

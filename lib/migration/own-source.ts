@@ -6,8 +6,9 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../contract/record.js';
+import { pagesOf } from '../contract/pages.js';
 import type { SessionStore } from '../contract/store.js';
-import { pagesOf, textsOf, unmoved, withOwnHint, type Source } from './source.js';
+import { textsOf, unmoved, withOwnHint, type Source } from './source.js';
 
 /** A store of this package, from which sessions move as they are. */
 export class OwnSource implements Source {

@@ -73,19 +73,3 @@ export function textsOf(data: SessionRecord['data']): SessionRecord['data'] {
   }
   return copy;
 }
-
-/** How many sessions a page of a walk has. */
-const PAGE = 100;
-
-/** All pages of a store, one after another. */
-export async function* pagesOf(
-  store: Pick<Source, 'page'>,
-  group: string | undefined,
-): AsyncGenerator<SessionRecord[]> {
-  let after: string | undefined;
-  do {
-    const page = await store.page({ group, after, limit: PAGE });
-    yield page.records;
-    after = page.next;
-  } while (after !== undefined);
-}

@@ -1,8 +1,9 @@
+import { pagesOf } from '../../contract/pages.js';
 import type { SessionRecord } from '../../contract/record.js';
 import type { SessionStore } from '../../contract/store.js';
 import type { Context } from '../command.js';
 import { EXIT } from '../exit.js';
-import { hidesIds, pagesOf, shown, timeOf, type ShownSession } from '../sessions.js';
+import { hidesIds, shown, timeOf, type ShownSession } from '../sessions.js';
 import { Table, type Column } from '../text.js';
 
 /** Which sessions to list, and how. */
