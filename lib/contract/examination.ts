@@ -46,6 +46,14 @@ export async function* unexamined(store: string): AsyncGenerator<Finding, void, 
   yield unknown('Store', `The store "${store}" has no examination of its backend.`);
 }
 
+/** Runs a call that reads a server's clock. Resolves also to the time of this host when the server read it. */
+export async function timed<T>(call: () => Promise<T>): Promise<{ reply: T; readAt: number }> {
+  const sentAt = Date.now();
+  const begun = performance.now();
+  const reply = await call();
+  return { reply, readAt: sentAt + (performance.now() - begun) / 2 };
+}
+
 /** The difference between two clocks that is a risk, in milliseconds. */
 const MOST_APART = 5000;
 

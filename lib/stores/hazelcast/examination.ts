@@ -4,6 +4,7 @@ import {
   clockFinding,
   explained,
   ok,
+  timed,
   unknown,
   type Finding,
   type SessionExamination,
@@ -101,11 +102,9 @@ async function* clocksOf(
     try {
       yield await step('examine', async () => {
         const map = new JsonMap(await client.getMap(mapName));
-        const before = Date.now();
-        const time = await map.timeOf(key).finally(() => map.delete(key));
-        const middle = (before + Date.now()) / 2;
+        const { reply: time, readAt } = await timed(() => map.timeOf(key).finally(() => map.delete(key)));
         if (time === undefined) return unknown(SUBJECTS.clock, `${name} keeps no times of entries.`);
-        return clockFinding(SUBJECTS.clock, time + 500 - middle, name);
+        return clockFinding(SUBJECTS.clock, time + 500 - readAt, name);
       });
     } catch (error) {
       const { problem, remedy } = explained(error);

@@ -6,6 +6,7 @@ import {
   explained,
   notAllowed,
   ok,
+  timed,
   unknown,
   type Finding,
 } from '../../contract/examination.js';
@@ -46,8 +47,9 @@ export async function* examineMongo(examiner: Examiner): AsyncGenerator<Finding,
     let hello: Response;
     try {
       await within('open', () => connection.open());
-      const { response, ahead } = await timed(send);
-      hello = response;
+      const { reply, readAt } = await timed(() => send({ hello: 1 }));
+      hello = reply;
+      const ahead = (hello['localTime'] as Date).getTime() - readAt;
       yield clockFinding(SUBJECTS.clock, ahead, 'The primary');
     } catch (error) {
       const reason = isStoreError(error) ? error : failed('open', error, connection.address);
@@ -62,15 +64,6 @@ export async function* examineMongo(examiner: Examiner): AsyncGenerator<Finding,
   } finally {
     await connection.close();
   }
-}
-
-/** The response to `hello`, and by how many milliseconds the server's clock is ahead. */
-async function timed(send: Send): Promise<{ response: Response; ahead: number }> {
-  const sentAt = Date.now();
-  const begun = performance.now();
-  const response = await send({ hello: 1 });
-  const half = (performance.now() - begun) / 2;
-  return { response, ahead: (response['localTime'] as Date).getTime() - (sentAt + half) };
 }
 
 async function versionOf(send: Send): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import {
   clockFinding,
   explained,
   notAllowed,
+  timed,
   unknown,
   type Finding,
 } from '../../contract/examination.js';
@@ -85,11 +86,9 @@ async function* examineServer(server: Server, { connection, step }: Examined): A
   }
 
   try {
-    const sentAt = Date.now();
-    const begun = performance.now();
-    const [seconds, microseconds] = (await ask('TIME')) as [string, string];
-    const half = (performance.now() - begun) / 2;
-    const ahead = Number(seconds) * 1000 + Number(microseconds) / 1000 - (sentAt + half);
+    const { reply, readAt } = await timed(() => ask('TIME'));
+    const [seconds, microseconds] = reply as [string, string];
+    const ahead = Number(seconds) * 1000 + Number(microseconds) / 1000 - readAt;
     yield named(clockFinding(SUBJECTS.clock, ahead));
   } catch (error) {
     yield named(denied(SUBJECTS.clock, 'TIME', '+time', error));
