@@ -46,6 +46,12 @@ export async function* unexamined(store: string): AsyncGenerator<Finding, void, 
   yield unknown('Store', `The store "${store}" has no examination of its backend.`);
 }
 
+/** The finding about a connection that could not be opened. */
+export function connectionFinding(subject: string, error: unknown): Finding {
+  const { problem, remedy } = explained(error);
+  return atRisk(subject, problem, 'The app cannot use its sessions.', remedy);
+}
+
 /** Runs a call that reads a server's clock. Resolves also to the time of this host when the server read it. */
 export async function timed<T>(call: () => Promise<T>): Promise<{ reply: T; readAt: number }> {
   const sentAt = Date.now();

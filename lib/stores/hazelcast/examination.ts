@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   atRisk,
   clockFinding,
+  connectionFinding,
   explained,
   ok,
   timed,
@@ -39,8 +40,7 @@ export async function* examineHazelcast(
       client = await connection.open();
       connection.check('examine');
     } catch (error) {
-      const { problem, remedy } = explained(error);
-      yield atRisk(SUBJECTS.connection, problem, 'The app cannot use its sessions.', remedy);
+      yield connectionFinding(SUBJECTS.connection, error);
       return;
     }
     yield judgeMembers(client);

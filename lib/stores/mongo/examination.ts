@@ -3,6 +3,7 @@ import { isStoreError } from '../../contract/errors.js';
 import {
   atRisk,
   clockFinding,
+  connectionFinding,
   explained,
   notAllowed,
   ok,
@@ -53,8 +54,7 @@ export async function* examineMongo(examiner: Examiner): AsyncGenerator<Finding,
       yield clockFinding(SUBJECTS.clock, ahead, 'The primary');
     } catch (error) {
       const reason = isStoreError(error) ? error : failed('open', error, connection.address);
-      const { problem, remedy } = explained(reason);
-      yield atRisk(SUBJECTS.connection, problem, 'The app cannot use its sessions.', remedy);
+      yield connectionFinding(SUBJECTS.connection, reason);
       return;
     }
     yield judgeVersion(hello, await versionOf(send));

@@ -1,6 +1,7 @@
 import {
   atRisk,
   clockFinding,
+  connectionFinding,
   explained,
   notAllowed,
   timed,
@@ -46,8 +47,7 @@ export async function* examineRedis(examiner: Examiner): AsyncGenerator<Finding,
     try {
       await examiner.step(connection, 'open', () => connection.open());
     } catch (error) {
-      const { problem, remedy } = explained(error);
-      yield atRisk(SUBJECTS.connection, problem, 'The app cannot use its sessions.', remedy);
+      yield connectionFinding(SUBJECTS.connection, error);
       return;
     }
     for (const server of connection.primaries('examine')) yield* examineServer(server, examined);
