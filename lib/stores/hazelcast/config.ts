@@ -24,8 +24,8 @@ export function checkConfig(
   }
 }
 
-/** Whether a map's name matches a pattern, as in the client: `*` is any text. */
-function matches(name: string, pattern: string): boolean {
+/** Whether a map's name matches a pattern, as in the client and the members: `*` is any text. */
+export function matches(name: string, pattern: string): boolean {
   const [start, end] = pattern.split('*', 2) as [string, string?];
   if (end === undefined) return name === pattern;
   return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end);

@@ -1,4 +1,5 @@
 import { atRisk, ok, unknown, type Finding } from '../../contract/examination.js';
+import { matches } from './config.js';
 import { SUBJECTS } from './subjects.js';
 
 /** The parsed YAML file of a member. */
@@ -121,9 +122,7 @@ function mapOf(root: Section, name: string): Section {
 /** How many characters of a pattern match a name, `Infinity` for the name itself; -1 if it does not match. */
 function specificity(pattern: string, name: string): number {
   if (pattern === name) return Infinity;
-  const [start, end] = pattern.split('*', 2) as [string, string?];
-  if (end === undefined || name.length < start.length + end.length) return -1;
-  return name.startsWith(start) && name.endsWith(end) ? start.length + end.length : -1;
+  return matches(name, pattern) ? pattern.length - 1 : -1;
 }
 
 /** A section of a YAML document. A section without content is empty. */
