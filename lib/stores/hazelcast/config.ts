@@ -31,6 +31,9 @@ export function matches(name: string, pattern: string): boolean {
   return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end);
 }
 
+/** The property by which a write fails if its backup does not respond: else it counts as done, and a crash undoes it. */
+export const INDETERMINATE = 'hazelcast.client.operation.fail.on.indeterminate.state';
+
 /**
  * Adds settings by which a client fails calls at once while there is no cluster, notices that soon, and never gives up.
  */
@@ -64,8 +67,7 @@ export function withFailureSettings(config: ClientConfig, timeout: number): Clie
       ...properties,
       // A call that was given up must not be sent again.
       'hazelcast.client.invocation.timeout.millis': timeout,
-      // Otherwise a write whose backup never responded counts as done, and is undone if its member crashes.
-      'hazelcast.client.operation.fail.on.indeterminate.state': true,
+      [INDETERMINATE]: true,
     },
   };
 }

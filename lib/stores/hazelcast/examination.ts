@@ -10,6 +10,7 @@ import {
   type Finding,
   type SessionExamination,
 } from '../../contract/examination.js';
+import { INDETERMINATE } from './config.js';
 import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
 import { SLACK } from './envelope.js';
 import { JsonMap } from './map.js';
@@ -69,9 +70,6 @@ function judgeMembers(client: HazelcastClient): Finding {
     'Start more members.',
   );
 }
-
-/** The property by which a write fails if its backup does not respond. */
-const INDETERMINATE = 'hazelcast.client.operation.fail.on.indeterminate.state';
 
 function judgeClient(client: HazelcastClient, isGiven: boolean): Finding {
   if (!isGiven) return ok(SUBJECTS.client, 'The store makes its client, with the settings that it needs.');
