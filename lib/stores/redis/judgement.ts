@@ -120,11 +120,11 @@ function withoutAof(info: Fields, settings: Settings): Finding {
       remedy,
     );
   }
-  const snapshots = save === undefined ? 'at most snapshots' : 'snapshots';
   const last = lastSave > 0 ? `, the last at ${new Date(lastSave * 1000).toISOString()}` : '';
+  const snapshots = save === undefined ? 'at most snapshots' : `snapshots${last}`;
   return atRisk(
     SUBJECTS.persistence,
-    `There is no append-only file, only ${snapshots === 'snapshots' ? `snapshots${last}` : snapshots}.`,
+    `There is no append-only file, only ${snapshots}.`,
     'A crash goes back to the last snapshot: newer logins are lost, and sessions that were destroyed since are live again.',
     remedy,
   );
