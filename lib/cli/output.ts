@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { styleText } from 'node:util';
 import type { WriteStream } from 'node:tty';
+import { EXIT } from './exit.js';
 import type { Interruption } from './interruption.js';
 import type { Mask } from './mask.js';
 import { jsonLine, printable } from './text.js';
@@ -25,9 +26,9 @@ export class Output {
     stdout.on('error', (error: NodeJS.ErrnoException) => {
       this.#isClosed = true;
       // `head` has read enough.
-      if (error.code === 'EPIPE') return interruption.end(0);
+      if (error.code === 'EPIPE') return interruption.end(EXIT.done);
       this.problem(`the output cannot be written: ${error.message}`);
-      interruption.end(1);
+      interruption.end(EXIT.failed);
     });
     // There is no place left to report it.
     stderr.on('error', () => {});
