@@ -2,6 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SessionRecord } from 'nestjs-session-stores/store';
+import { aRecord } from '../record.js';
 
 export const MAIN = fileURLToPath(new URL('../../dist/lib/cli/main.js', import.meta.url));
 /** The modules that are loaded before the command line. */
@@ -18,6 +19,9 @@ export interface How {
   input?: string;
   cwd?: string;
 }
+
+/** A terminal without colors. */
+export const PLAIN: How = { terminal: true, env: { NO_COLOR: '1' } };
 
 /** How a command ended. */
 export interface Ended {
@@ -78,12 +82,5 @@ export function jsonIn(text: string): Record<string, unknown>[] {
 
 /** A live session that expires in half an hour. */
 export function recordOf(record: Partial<SessionRecord> & { id: string }, now: number): SessionRecord {
-  return {
-    secretHash: '47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU',
-    data: {},
-    groups: [],
-    createdAt: now,
-    expiresAt: now + 30 * 60_000,
-    ...record,
-  };
+  return aRecord(record.id, { data: {}, createdAt: now, expiresAt: now + 30 * 60_000, ...record });
 }

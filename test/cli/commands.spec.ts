@@ -5,7 +5,7 @@ import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
-import { Command, jsonIn, recordOf, run } from './command.js';
+import { Command, PLAIN, jsonIn, recordOf, run } from './command.js';
 
 /** A store with a namespace of its own, and the options of the command line that name both. */
 interface Target {
@@ -139,9 +139,6 @@ describe.each(targets)('the command line with --store %s', (_, make) => {
 });
 
 const [, redis] = targets[0]!;
-
-/** A terminal without colors. */
-const PLAIN = { terminal: true, env: { NO_COLOR: '1' } };
 
 describe('the command', () => {
   it('list prints values and clients only with --data', async () => {

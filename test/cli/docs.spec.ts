@@ -12,7 +12,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFi
 import { pageNamed, root, type Block } from '../docs/pages.js';
 import { eventually } from '../eventually.js';
 import { call, startRedis } from '../servers/redis.mjs';
-import { Command, MAIN, recordOf, run } from './command.js';
+import { Command, MAIN, PLAIN, recordOf, run } from './command.js';
 
 const page = pageNamed('docs/guide/command-line.md');
 const TERMINAL = fileURLToPath(new URL('terminal.mjs', import.meta.url));
@@ -183,10 +183,7 @@ describe('on docs/guide/command-line.md', () => {
   it('watch', async () => {
     const { output } = examples.find(({ command }) => / watch /.test(command))!;
     const [redis] = stores as [SessionStore];
-    const watching = new Command(['watch', '--store', 'redis', '--url', addresses[0]![1]], {
-      terminal: true,
-      env: { NO_COLOR: '1' },
-    });
+    const watching = new Command(['watch', '--store', 'redis', '--url', addresses[0]![1]], PLAIN);
     onTestFinished(() => void watching.process.kill('SIGKILL'));
     await eventually(() => expect(watching.stdout).toContain('live'));
     await redis.update({ id: ids[0]! }, { set: { cart: '[]' } });

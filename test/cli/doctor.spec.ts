@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { eventually } from '../eventually.js';
 import { call, startRedis } from '../servers/redis.mjs';
-import { Command, jsonIn, run } from './command.js';
+import { Command, PLAIN, jsonIn, run } from './command.js';
 
 let folder: string;
 /** A Redis that is set up as it should be. */
@@ -20,9 +20,6 @@ afterAll(async () => {
   await stop();
   await rm(folder, { recursive: true, force: true });
 });
-
-/** A terminal without colors. */
-const PLAIN = { terminal: true, env: { NO_COLOR: '1' } };
 
 async function configOf(code: string): Promise<string> {
   const file = join(folder, `${randomUUID()}.mjs`);
