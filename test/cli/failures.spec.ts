@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, type TestContext } from 'vitest';
 import { eventually } from '../eventually.js';
+import { freePort } from '../servers/ports.mjs';
 import { MAIN, Command, jsonIn, recordOf, run } from './command.js';
 
 /** A server that accepts connections and never responds. */
@@ -24,15 +25,6 @@ async function silentServer({ onTestFinished: finished }: TestContext): Promise<
   return (server.address() as AddressInfo).port;
 }
 
-/** A port on which nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 const STORES: [store: string, urlOf: (port: number) => string][] = [
   ['redis', (port) => `redis://app:safe-word@127.0.0.1:${port}`],
   ['mongo', (port) => `mongodb://app:safe-word@127.0.0.1:${port}/app`],
@@ -42,7 +34,7 @@ const STORES: [store: string, urlOf: (port: number) => string][] = [
 describe('a server', () => {
   // They wait for their timeouts together.
   it.concurrent.for([
-    ...STORES.map(([store, urlOf]) => [store, 'is not running', closedPort, urlOf] as const),
+    ...STORES.map(([store, urlOf]) => [store, 'is not running', freePort, urlOf] as const),
     ...STORES.map(([store, urlOf]) => [store, 'does not respond', silentServer, urlOf] as const),
   ])(
     'for --store %s that %s is an error with 1 within seconds, without the password',
