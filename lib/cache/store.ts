@@ -4,7 +4,7 @@ import { FEED_TIMEOUT } from '../contract/feed-run.js';
 import type { SessionFeedEvent } from '../contract/feed.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from '../contract/limit.js';
 import type { SessionChange, SessionRecord, SessionRef, SessionUpdate } from '../contract/record.js';
-import { hashedId } from '../contract/log-id.js';
+import { hashedId, hidesIds } from '../contract/log-id.js';
 import type { SessionStore } from '../contract/store.js';
 import { report } from './channel.js';
 import { KeptWatch } from './kept-watch.js';
@@ -79,7 +79,7 @@ export class CachedStore extends SessionStoreDecorator {
 
   /** As in the messages of stores: an id that is a credential does not leave the process. */
   #shown(id: string): string {
-    return this.capabilities.secrets ? id : hashedId(id);
+    return hidesIds(this.capabilities) ? hashedId(id) : id;
   }
 
   /** How long before an instant of `performance.now()` the newest answered probe of the feed was sent, in milliseconds. */

@@ -1,5 +1,5 @@
 import { bytesIn } from '../contract/deferred.js';
-import { hashedId } from '../contract/log-id.js';
+import { hashedId, hidesIds } from '../contract/log-id.js';
 import { pagesOf } from '../contract/pages.js';
 import { NEVER, valuesOf, type SessionRecord } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
@@ -52,14 +52,9 @@ function bytesOf(data: SessionRecord['data'], name: string): number {
   }
 }
 
-/** Whether ids of the store are credentials, or may be. */
-export function hidesIds({ capabilities: { secrets, mixedTokens = false } }: SessionStore): boolean {
-  return !secrets || mixedTokens;
-}
-
 /** The name of a session as it is printed. An id that is a credential is not. */
 export function nameOf(store: SessionStore, id: string): string {
-  return hidesIds(store) ? `sha256:${hashedId(id)}` : id;
+  return hidesIds(store.capabilities) ? `sha256:${hashedId(id)}` : id;
 }
 
 /** An instant as people read it. */
@@ -78,7 +73,7 @@ export async function find(
   name: string,
   lookedAt: (count: number) => void,
 ): Promise<SessionRecord | undefined> {
-  if (!hidesIds(store)) return store.read(name);
+  if (!hidesIds(store.capabilities)) return store.read(name);
   const [, marked, hash] = /^(sha256:)?([\w-]{43})$/.exec(name) ?? [];
   const record = marked === undefined ? await store.read(name) : undefined;
   if (record || hash === undefined) return record;

@@ -14,6 +14,7 @@ import { IdInUseError, SessionStoreError } from './errors.js';
 import { EXAMINE, unexamined, type Finding, type SessionExamination } from './examination.js';
 import type { SessionFeedListener, SessionWatch } from './feed.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from './limit.js';
+import { hidesIds } from './log-id.js';
 import { probeId } from './probe.js';
 import type {
   SessionChange,
@@ -236,7 +237,7 @@ export abstract class SessionStore extends StoreMethods {
     reportOf: (value: T) => SessionReport | false | undefined,
   ): T | PromiseLike<T> {
     if (!this.isReporting) return result;
-    const by = () => ({ store: this.storeName, hidesIds: !this.capabilities.secrets });
+    const by = () => ({ store: this.storeName, hidesIds: hidesIds(this.capabilities) });
     return reported(result, by, reportOf);
   }
 

@@ -1,4 +1,5 @@
 import type { SessionChange, SessionRecord } from '../contract/record.js';
+import { newTexts } from '../contract/texts.js';
 
 /**
  * The change that was made to a session in the old store while it moved: `before` was copied, and `after` was read again.
@@ -28,7 +29,7 @@ export function differenceOf(
 type Data = SessionRecord['data'];
 
 function dataDifference(before: Data, after: Data, now: Data): Pick<SessionChange, 'set' | 'remove'> {
-  const set = Object.create(null) as Record<string, string>;
+  const set = newTexts();
   for (const name of Object.keys(after)) {
     const text = after[name];
     if (text !== undefined && text !== before[name] && now[name] === before[name]) set[name] = text;

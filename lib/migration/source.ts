@@ -6,6 +6,7 @@ import type {
   SessionRef,
   SessionUpdate,
 } from '../contract/record.js';
+import { newTexts } from '../contract/texts.js';
 import { sourceOf } from '../contract/deferred.js';
 import { isSealedGroup, isSealedText } from '../contract/sealed.js';
 import type { SessionStore } from '../contract/store.js';
@@ -66,7 +67,7 @@ export function isReadable({ data, groups }: SessionRecord): boolean {
 
 /** A copy of the texts that can be read. */
 export function textsOf(data: SessionRecord['data']): SessionRecord['data'] {
-  const copy = Object.create(null) as SessionRecord['data'];
+  const copy = newTexts();
   for (const name of Object.keys(data)) {
     const text = data[name];
     if (text !== undefined) copy[name] = text;

@@ -18,7 +18,7 @@ import { checkFlag, checkLifetime, checkNoOthers, checkWord } from '../contract/
 import { resolveCookie, type SessionCookieOptions } from '../cookie/attributes.js';
 import { cookieIdentity } from '../token/cookie-identity.js';
 import { TokenSigner, type SigningSecret } from '../token/signer.js';
-import { idInLog, type LogIds } from '../contract/log-id.js';
+import { hidesIds, idInLog, type LogIds } from '../contract/log-id.js';
 import type { SessionStore } from '../contract/store.js';
 
 /** The options of `sessionMiddleware` and `SessionModule`. Durations are milliseconds. */
@@ -199,7 +199,8 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
     throw new TypeError('maxSize must be a positive number of bytes: write Infinity for no limit');
   const checkedStore = checkStore(store);
   checkWord('logIds', logIds, ['plain', 'hashed']);
-  const { secrets, mixedTokens, createdAt } = checkedStore.capabilities;
+  const { capabilities } = checkedStore;
+  const { secrets, mixedTokens, createdAt } = capabilities;
   if (!createdAt && absoluteTimeout !== Infinity) {
     throw new TypeError(
       'absoluteTimeout needs a store that keeps the creation time of sessions, and an express-session store does not. Leave it out, or use another store',
@@ -214,7 +215,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
   return {
     store: checkedStore,
     ...cacheOf(checkedStore, cache),
-    signer: new TokenSigner(checkSecrets(secret, logger), checkedStore.capabilities),
+    signer: new TokenSigner(checkSecrets(secret, logger), capabilities),
     ...resolved,
     clientOf: resolveClient(client, checkedStore),
     cookieByRequest: resolved.identitiesFor !== undefined,
@@ -240,7 +241,7 @@ export function resolveOptions(options: SessionOptions): SessionConfig {
       .filter(({ isCookie }) => varyCookie || !isCookie)
       .map(({ identity }) => identity.header),
     logger,
-    nameOf: (id) => idInLog(id, secrets && !mixedTokens ? logIds : 'hashed'),
+    nameOf: (id) => idInLog(id, hidesIds(capabilities) ? 'hashed' : logIds),
     conditions: new Conditions(logger),
     isDevelopment: (process.env['NODE_ENV'] || 'development') === 'development',
   };

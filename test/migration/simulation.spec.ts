@@ -24,15 +24,19 @@ const CASES: [what: string, simulated: Simulated][] = [
 ];
 
 describe('sessions that are used while they move', () => {
-  it.each(CASES)('are neither missed nor revived, and lose no change, with %s', async (_, simulated) => {
-    expect(await simulate(simulated, ROUNDS)).toEqual(NOTHING_WRONG);
-  });
+  it.each(CASES)(
+    'are neither missed nor revived, and lose no change, with %s',
+    async (_, simulated) => {
+      expect(await simulate(simulated, ROUNDS)).toEqual(NOTHING_WRONG);
+    },
+    120_000,
+  );
 
   it('are neither missed nor revived if some processes do not move those of express-session yet', async () => {
     const outcome = await simulate({ isForeign: true, moves: [false, true, true] }, ROUNDS);
     // Such a store writes a session as a whole.
     expect({ ...outcome, lost: 0 }).toEqual(NOTHING_WRONG);
-  });
+  }, 120_000);
 });
 
 /** Misses a session again that it has missed. */

@@ -3,7 +3,8 @@ import type { SessionRecord } from '../../contract/record.js';
 import type { SessionStore } from '../../contract/store.js';
 import type { Context } from '../command.js';
 import { EXIT } from '../exit.js';
-import { hidesIds, shown, timeOf, type ShownSession } from '../sessions.js';
+import { hidesIds } from '../../contract/log-id.js';
+import { shown, timeOf, type ShownSession } from '../sessions.js';
 import { Table, type Column } from '../text.js';
 
 /** Which sessions to list, and how. */
@@ -60,7 +61,7 @@ async function* sessionsOf(
 function columnsFor(store: SessionStore, data = false): Column<ShownSession>[] {
   const { secrets, mixedTokens = false, createdAt, use = true } = store.capabilities;
   const columns: (Column<ShownSession> | false)[] = [
-    { title: hidesIds(store) ? 'SHA-256 OF THE ID' : 'ID', of: ({ id }) => id },
+    { title: hidesIds(store.capabilities) ? 'SHA-256 OF THE ID' : 'ID', of: ({ id }) => id },
     createdAt && { title: 'CREATED', of: (session) => timeOf(session.createdAt) },
     use && { title: 'LAST SEEN', of: ({ lastSeenAt }) => timeOf(lastSeenAt) },
     { title: 'EXPIRES', of: ({ expiresAt }) => timeOf(expiresAt) },
