@@ -145,12 +145,9 @@ class App {
 
   async load(milliseconds) {
     const before = await this.#ask();
-    const free = [...this.#clients];
-    const { count, perSecond } = await rateWithin(milliseconds, Infinity, CONNECTIONS, async (index) => {
-      const client = free.pop();
-      await client.get('/read', this.#cookies[index % SESSIONS]);
-      free.push(client);
-    });
+    const { count, perSecond } = await rateWithin(milliseconds, Infinity, CONNECTIONS, (index, lane) =>
+      this.#clients[lane].get('/read', this.#cookies[index % SESSIONS]),
+    );
     const after = await this.#ask();
     return {
       perSecond,

@@ -4,14 +4,17 @@ export function summary(figures) {
   return { median: sorted[sorted.length >> 1], low: sorted[0], high: sorted.at(-1) };
 }
 
-/** Calls `work(index)` `count` times, `inFlight` in parallel. Resolves to the calls per second. */
+/**
+ * Calls `work(index, lane)` `count` times, `inFlight` in parallel. Calls of the same lane, which is a number below
+ * `inFlight`, follow each other. Resolves to the calls per second.
+ */
 export async function rate(count, inFlight, work) {
   let next = 0;
-  const lane = async () => {
-    while (next < count) await work(next++);
+  const run = async (_, lane) => {
+    while (next < count) await work(next++, lane);
   };
   const start = performance.now();
-  await Promise.all(Array.from({ length: inFlight }, lane));
+  await Promise.all(Array.from({ length: inFlight }, run));
   return (count * 1000) / (performance.now() - start);
 }
 
@@ -19,10 +22,10 @@ export async function rate(count, inFlight, work) {
 export async function rateWithin(milliseconds, most, inFlight, work) {
   let count = 0;
   const start = performance.now();
-  const lane = async () => {
-    while (count < most && performance.now() - start < milliseconds) await work(count++);
+  const run = async (_, lane) => {
+    while (count < most && performance.now() - start < milliseconds) await work(count++, lane);
   };
-  await Promise.all(Array.from({ length: inFlight }, lane));
+  await Promise.all(Array.from({ length: inFlight }, run));
   return { count, perSecond: (count * 1000) / (performance.now() - start) };
 }
 

@@ -58,16 +58,12 @@ async function inProcesses({ scale, step, address }) {
 async function heapsOf(name, about, count, scale) {
   const app = await App.start(name, about);
   const browsers = Array.from({ length: 32 }, () => new Browser(app.urls));
-  const begin = async (many) => {
-    const free = [...browsers];
-    await rate(many, browsers.length, async () => {
-      const browser = free.pop();
+  const begin = (many) =>
+    rate(many, browsers.length, async (_, lane) => {
       const cookies = new Map();
-      await browser.get('/login', { cookies });
-      await browser.get('/read', { cookies });
-      free.push(browser);
+      await browsers[lane].get('/login', { cookies });
+      await browsers[lane].get('/read', { cookies });
     });
-  };
   try {
     // What the first sessions make it allocate is not theirs.
     await begin(scale(1_000, 200));

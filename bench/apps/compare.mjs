@@ -76,14 +76,12 @@ class Load {
   }
 
   async run({ path, isNew = false, isShared = false }, milliseconds) {
-    const free = [...(isShared ? this.shared : this.own)];
+    const browsers = isShared ? this.shared : this.own;
     const before = await this.app.figures();
-    const { count, perSecond } = await rateWithin(milliseconds, Infinity, CONNECTIONS, async () => {
-      const browser = free.pop();
-      const { status, body } = await browser.get(path, { isNew });
+    const { count, perSecond } = await rateWithin(milliseconds, Infinity, CONNECTIONS, async (_, lane) => {
+      const { status, body } = await browsers[lane].get(path, { isNew });
       if (status !== 200 || body !== BODY)
         throw new Error(`${path} was responded to with ${status}: ${body}`);
-      free.push(browser);
     });
     const { cpu } = await this.app.figures();
     return { perSecond, cost: (cpu - before.cpu) / count };
