@@ -8,43 +8,23 @@ const LANES = 32;
 const SLOWEST = 10;
 
 /**
- * By what they are about: whether a race went wrong. `one` and `other` are connections of a browser, `times` how long
- * the handlers take.
+ * By what they are about: whether a race went wrong. Each is given `one` and `other`, connections of a browser, and
+ * `times`, how long the handlers take.
  */
 export const RACES = {
-  'changes of different properties: one is lost': async ({ one, other, times }) => {
-    await one.get('/login');
-    await Promise.all([one.get(`/set/a?after=${times[0]}`), other.get(`/set/b?after=${times[1]}`)]);
-    const { a, b } = await sessionOf(one);
+  'changes of different properties: one is lost': async (lane) => {
+    await race(lane, '/set/a', '/set/b');
+    const { a, b } = await sessionOf(lane.one);
     return a === undefined || b === undefined;
   },
-  'a counter: an increment is lost': ({ one, other, times }) => counted('/count', one, other, times),
-  'a counter with `add()`: an increment is lost': ({ one, other, times }) =>
-    counted('/add', one, other, times),
-  'a logout beside another request: the session works afterwards': async ({ one, other, times }) => {
-    await one.get('/login');
-    const copy = new Map(one.cookies);
-    await Promise.all([one.get(`/logout?after=${times[0]}`), other.get(`/set/a?after=${times[1]}`)]);
-    return (await sessionOf(one, copy)).user !== undefined;
-  },
-  'a login with `regenerate` beside another request: the old session works afterwards': async ({
-    one,
-    other,
-    times,
-  }) => {
-    await one.get('/login');
-    const copy = new Map(one.cookies);
-    await Promise.all([one.get(`/regenerate?after=${times[0]}`), other.get(`/set/a?after=${times[1]}`)]);
-    return (await sessionOf(one, copy)).user !== undefined;
-  },
-  'two logins at once, as by a double click: the user is logged out afterwards': async ({
-    one,
-    other,
-    times,
-  }) => {
-    await one.get('/login');
-    await Promise.all([one.get(`/regenerate?after=${times[0]}`), other.get(`/regenerate?after=${times[1]}`)]);
-    return (await sessionOf(one)).user !== 'ben';
+  'a counter: an increment is lost': (lane) => losesCount(lane, '/count'),
+  'a counter with `add()`: an increment is lost': (lane) => losesCount(lane, '/add'),
+  'a logout beside another request: the session works afterwards': (lane) => survives(lane, '/logout'),
+  'a login with `regenerate` beside another request: the old session works afterwards': (lane) =>
+    survives(lane, '/regenerate'),
+  'two logins at once, as by a double click: the user is logged out afterwards': async (lane) => {
+    await race(lane, '/regenerate', '/regenerate');
+    return (await sessionOf(lane.one)).user !== 'ben';
   },
   'a redirect that is followed when its headers come: the session is not saved yet': async ({
     one,
@@ -91,10 +71,23 @@ export async function racesOf(subject, { address, processes, count }) {
   }
 }
 
-async function counted(path, one, other, times) {
+/** Begins a session, and sends two of its requests at the same time. Resolves to the cookies from before them. */
+async function race({ one, other, times }, path, otherPath) {
   await one.get('/login');
-  await Promise.all([one.get(`${path}?after=${times[0]}`), other.get(`${path}?after=${times[1]}`)]);
-  return (await sessionOf(one)).visits !== 2;
+  const cookies = new Map(one.cookies);
+  await Promise.all([one.get(`${path}?after=${times[0]}`), other.get(`${otherPath}?after=${times[1]}`)]);
+  return cookies;
+}
+
+async function losesCount(lane, path) {
+  await race(lane, path, path);
+  return (await sessionOf(lane.one)).visits !== 2;
+}
+
+/** Whether a session works after a request that ends it. */
+async function survives(lane, path) {
+  const copy = await race(lane, path, '/set/a');
+  return (await sessionOf(lane.one, copy)).user !== undefined;
 }
 
 /** The data of the session of a browser, or of one with a copy of its cookies. */
