@@ -1,6 +1,7 @@
 // The cost of calls as the number of sessions grows, which should not affect it. One server runs at a time, because a
 // million sessions need memory. STORE=redis measures only that one.
 import { durationOf, rate } from './figures.mjs';
+import { chosen } from './frame/chosen.mjs';
 import { anId, bytes } from './session.mjs';
 import { growing } from './stores/growing.mjs';
 
@@ -9,11 +10,8 @@ export const topic = 'growth';
 export const how = `Calls one by one, of random sessions of ${bytes} bytes, at each number of sessions. In brackets are the 5th and the 95th percentile.`;
 
 export async function run(bench) {
-  const { STORE: only } = process.env;
-  if (only && !growing[only]) throw new Error(`STORE must be one of ${Object.keys(growing).join(', ')}`);
   const measures = [];
-  for (const word of only ? [only] : Object.keys(growing)) {
-    const { name, about, sizes: all, start } = growing[word];
+  for (const [word, { name, about, sizes: all, start }] of chosen(growing)) {
     const sizes = bench.scale(all, [1_000, 5_000]);
     bench.step(`${name} starts`);
     const server = await start(sizes.at(-1));

@@ -1,5 +1,6 @@
 // How the work of sessions divides among nodes: 3 and 6 of each backend.
 import { rate } from './figures.mjs';
+import { chosen } from './frame/chosen.mjs';
 import { processorTime } from './nodes/cpu.mjs';
 import { hazelcastNodes } from './nodes/hazelcast.mjs';
 import { mongoNodes } from './nodes/mongo.mjs';
@@ -38,12 +39,10 @@ const backends = {
   },
 };
 
+/** STORE=redis measures only that one. */
 export async function run(bench) {
-  const { STORE: only } = process.env;
-  if (only && !backends[only]) throw new Error(`STORE must be one of ${Object.keys(backends).join(', ')}`);
   const measures = [];
-  for (const word of only ? [only] : Object.keys(backends)) {
-    const { name, start, advice } = backends[word];
+  for (const [word, { name, start, advice }] of chosen(backends)) {
     const rows = { commands: [], nodes: [], share: [], capacity: [] };
     for (const size of bench.scale(SIZES, SIZES.slice(0, 1))) {
       bench.step(`${name}: ${size} nodes start`);

@@ -1,12 +1,10 @@
 // An app in two processes, between which the requests of each session alternate.
-import { compareApps } from './apps/compare.mjs';
+import { compareGroups } from './apps/compare.mjs';
 
 export const title = 'An app in two processes';
 export const topic = 'requests';
 export const how =
   'The requests of each connection go to one process and the other in turn. With ClusterStore and strong-cluster-express-store these are workers of a primary that holds the sessions, and its processor time counts. On two processors, on which the load and the servers run too, two processes do not serve more than one: the figures compare packages.';
-
-const scenarios = ['read', 'write', 'new session'];
 
 const groups = {
   cluster: {
@@ -27,15 +25,6 @@ const groups = {
   },
 };
 
-/** STORE=redis measures only that one. */
-export async function run(bench) {
-  const { STORE: only } = process.env;
-  const measures = [];
-  for (const [name, { title: about, subjects }] of Object.entries(groups)) {
-    if (only && only !== name) continue;
-    const address = await bench.address(name);
-    const where = { name, title: about, address, processes: 2, scenarios };
-    measures.push(...(await compareApps(subjects, where, bench)));
-  }
-  return measures;
+export function run(bench) {
+  return compareGroups(groups, { processes: 2, scenarios: ['read', 'write', 'new session'] }, bench);
 }

@@ -1,5 +1,5 @@
 // The requests of apps: with each package, on each backend, and under Fastify.
-import { compareApps } from './apps/compare.mjs';
+import { compareGroups } from './apps/compare.mjs';
 
 export const title = 'Requests per second';
 export const topic = 'requests';
@@ -43,16 +43,8 @@ const groups = {
   },
 };
 
-/** STORE=redis measures only that one. */
-export async function run(bench) {
-  const { STORE: only } = process.env;
-  const measures = [];
-  for (const [name, { title: about, subjects }] of Object.entries(groups)) {
-    if (only && only !== name) continue;
-    const address = await bench.address(name);
-    measures.push(...(await compareApps(subjects, { name, title: about, address }, bench)));
-  }
-  return measures;
+export function run(bench) {
+  return compareGroups(groups, {}, bench);
 }
 
 function variants(name, ...extras) {

@@ -4,6 +4,7 @@ import { HazelcastStore } from 'nestjs-session-stores/stores/hazelcast';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { RedisStore } from 'nestjs-session-stores/stores/redis';
 import { alternate, rate, summary } from './figures.mjs';
+import { chosen } from './frame/chosen.mjs';
 import { aRecord, anId } from './session.mjs';
 
 export const title = 'Adding and taking values';
@@ -25,9 +26,8 @@ const stores = {
 
 /** STORE=redis measures only that one. */
 export async function run(bench) {
-  const { STORE: only } = process.env;
   const measures = [];
-  for (const [word, [name, make]] of Object.entries(stores).filter(([one]) => !only || one === only)) {
+  for (const [word, [name, make]] of chosen(stores)) {
     bench.step(name);
     const store = make(await bench.address(word));
     try {

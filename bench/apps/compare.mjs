@@ -1,5 +1,6 @@
 // Compares apps by their requests.
 import { alternate, rateWithin, rowsOf } from '../figures.mjs';
+import { chosen } from '../frame/chosen.mjs';
 import { App } from './app.mjs';
 import { Browser } from './browser.mjs';
 
@@ -16,6 +17,22 @@ export const SCENARIOS = {
   'read, one session for all': { path: '/read', isShared: true },
   'write, one session for all': { path: '/write', isShared: true },
 };
+
+/**
+ * Compares apps on each backend. STORE=redis measures only that one.
+ *
+ * @param {Record<string, { title: string, subjects: string[] }>} groups by backend
+ * @param {{ processes?: 1 | 2, scenarios?: string[] }} where
+ * @returns {Promise<import('../frame/results.mjs').Measure[]>}
+ */
+export async function compareGroups(groups, where, bench) {
+  const measures = [];
+  for (const [name, { title, subjects }] of chosen(groups)) {
+    const address = await bench.address(name);
+    measures.push(...(await compareApps(subjects, { ...where, name, title, address }, bench)));
+  }
+  return measures;
+}
 
 /**
  * Starts an app with each package, and measures them by turns.
