@@ -1,8 +1,8 @@
 // Compares ClusterStore with strong-cluster-express-store, each in a separate primary with one worker that calls it.
 import { fork } from 'node:child_process';
-import { alternate, rowsOf } from './figures.mjs';
 import { messageOf } from './frame/child.mjs';
 import { bytes } from './session.mjs';
+import { measuresOf } from './stores/calls.mjs';
 
 export const title = 'Cluster';
 export const topic = 'calls';
@@ -26,42 +26,19 @@ export async function run(bench) {
   }
 }
 
-async function measure(primaries, { scale, step }) {
-  const measures = [];
-  for (const inFlight of scale([1, 32, 256], [1, 32])) {
-    const rows = { perSecond: [], cost: [] };
-    for (const operation of operations) {
-      step(`${operation}, ${inFlight} in flight`);
-      const count = inFlight === 1 ? scale(6_000, 500) : scale(30_000, 3_000);
-      const figures = await alternate(primaries.keys(), { rounds: scale(11, 3) }, async (name) => {
-        const { perSecond, worker, primary } = await runTask(primaries.get(name), {
-          operation,
-          inFlight,
-          count,
-        });
-        return { perSecond, cost: (worker + primary) / count };
-      });
-      for (const figure in rows) rows[figure].push(...rowsOf(figures, figure, { case: operation }));
-    }
-    measures.push(
-      {
-        name: `rates-${inFlight}`,
-        title: `${title}: calls per second of one worker, ${inFlight} in flight`,
-        unit: 'calls/s',
-        better: 'higher',
-        ...(inFlight === 32 && { chart: 'bars' }),
-        rows: rows.perSecond,
-      },
-      {
-        name: `cost-${inFlight}`,
-        title: `${title}: processor time of primary and worker, ${inFlight} in flight`,
-        unit: 'µs per call',
-        better: 'lower',
-        rows: rows.cost,
-      },
-    );
-  }
-  return measures;
+async function measure(primaries, bench) {
+  const { scale } = bench;
+  const about = {
+    operations,
+    rounds: scale(11, 3),
+    rates: `${title}: calls per second of one worker`,
+    cost: `${title}: processor time of primary and worker`,
+  };
+  return measuresOf([...primaries.keys()], about, bench, async (name, operation, inFlight) => {
+    const count = inFlight === 1 ? scale(6_000, 500) : scale(30_000, 3_000);
+    const { perSecond, worker, primary } = await runTask(primaries.get(name), { operation, inFlight, count });
+    return { perSecond, cost: (worker + primary) / count };
+  });
 }
 
 async function runTask(primary, task) {

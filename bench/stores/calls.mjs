@@ -19,27 +19,49 @@ const operations = {
  * @param {Record<string, object>} contenders by their packages
  * @param {string} where what the titles begin with
  */
-export async function compareCalls(contenders, where, { scale, step }) {
+export async function compareCalls(contenders, where, bench) {
+  const { scale } = bench;
   const names = Object.keys(contenders);
   const ids = Array.from({ length: SESSIONS }, () => anId());
   for (const contender of Object.values(contenders))
     await rate(SESSIONS, 64, (index) => contender.create(ids[index]));
 
-  const times = { rounds: scale(7, 3), milliseconds: scale(250, 40) };
+  const milliseconds = scale(250, 40);
+  const about = {
+    operations: Object.keys(operations),
+    rounds: scale(7, 3),
+    rates: `${where}: calls per second`,
+    cost: `${where}: processor time of the calling process`,
+  };
+  return measuresOf(names, about, bench, (name, operation, inFlight) =>
+    measure(contenders[name], operation, inFlight, ids, milliseconds),
+  );
+}
+
+/**
+ * Measures operations at several numbers of calls in flight.
+ *
+ * @param {string[]} names packages
+ * @param {{ operations: string[], rounds: number, rates: string, cost: string }} about with what the titles begin with
+ * @param {(name: string, operation: string, inFlight: number) => Promise<{ perSecond: number, cost: number } | undefined>} figuresOf
+ *   `undefined` if a package has no such operation
+ * @returns {Promise<import('../frame/results.mjs').Measure[]>} rates and processor times for each number in flight
+ */
+export async function measuresOf(names, about, { scale, step }, figuresOf) {
   const measures = [];
   for (const inFlight of scale([1, 32, 256], [1, 32])) {
     const rows = { perSecond: [], cost: [] };
-    for (const operation in operations) {
+    for (const operation of about.operations) {
       step(`${operation}, ${inFlight} in flight`);
-      const figures = await alternate(names, times, (name) =>
-        measure(contenders[name], operation, inFlight, ids, times),
+      const figures = await alternate(names, { rounds: about.rounds }, (name) =>
+        figuresOf(name, operation, inFlight),
       );
       for (const figure in rows) rows[figure].push(...rowsOf(figures, figure, { case: operation }));
     }
     measures.push(
       {
         name: `rates-${inFlight}`,
-        title: `${where}: calls per second, ${inFlight} in flight`,
+        title: `${about.rates}, ${inFlight} in flight`,
         unit: 'calls/s',
         better: 'higher',
         ...(inFlight === 32 && { chart: 'bars' }),
@@ -47,7 +69,7 @@ export async function compareCalls(contenders, where, { scale, step }) {
       },
       {
         name: `cost-${inFlight}`,
-        title: `${where}: processor time of the calling process, ${inFlight} in flight`,
+        title: `${about.cost}, ${inFlight} in flight`,
         unit: 'µs per call',
         better: 'lower',
         rows: rows.cost,
@@ -57,7 +79,7 @@ export async function compareCalls(contenders, where, { scale, step }) {
   return measures;
 }
 
-async function measure(contender, operation, inFlight, ids, { milliseconds }) {
+async function measure(contender, operation, inFlight, ids, milliseconds) {
   const call = contender[operations[operation]];
   if (!call) return undefined;
   const fresh = [];
