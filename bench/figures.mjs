@@ -65,11 +65,3 @@ export async function durationOf(work) {
   await work();
   return performance.now() - start;
 }
-
-export function table(head, rows) {
-  console.log([line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n'));
-}
-
-export const thousands = (figure) => `${(figure / 1000).toFixed(figure < 10_000 ? 1 : 0)}k`;
-
-const line = (cells) => `| ${cells.join(' | ')} |`;

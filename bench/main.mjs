@@ -51,7 +51,6 @@ async function measure(index, name) {
   const before = machine();
   const used = new Set();
   const measures = await run({
-    quick,
     scale: (full, less) => (quick ? less : full),
     step: (text) => progress.step(text),
     address(backend) {
