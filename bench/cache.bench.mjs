@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { connect } from 'node:net';
 import { CachedStore } from 'nestjs-session-stores/store';
 import { openStore } from '../test/stores/open.store.mjs';
-import { alternate, rateWithin, rowsOf } from './figures.mjs';
+import { alternate, rateWithin, rowsOf, summary } from './figures.mjs';
 import { messageOf } from './frame/child.mjs';
 import { aRecord } from './session.mjs';
 
@@ -105,7 +105,7 @@ async function hear(word, name, options, { scale }) {
       for (const share of [0.5, 0.99, 1]) {
         const value = sorted[Math.ceil(share * sorted.length) - 1];
         const about = { case: what, package: `${name} + cache`, variant: `${share * 100} % of writes` };
-        rows.push({ ...about, median: value, low: value, high: value });
+        rows.push({ ...about, ...summary([value]) });
       }
     }
   } finally {

@@ -1,6 +1,6 @@
 // The cost of calls as the number of sessions grows, which should not affect it. One server runs at a time, because a
 // million sessions need memory. STORE=redis measures only that one.
-import { durationOf, rate } from './figures.mjs';
+import { durationOf, rate, summary } from './figures.mjs';
 import { chosen } from './frame/chosen.mjs';
 import { anId, bytes } from './session.mjs';
 import { growing } from './stores/growing.mjs';
@@ -42,8 +42,8 @@ async function measure(word, name, about, server, sizes, { scale, step }) {
     for (const id of added) ids.push(id);
     const row = { package: name, x: size };
     if (memory) {
-      const median = ((await memory()) - empty) / size;
-      bytesRows.push({ ...row, case: 'bytes of a session', median, low: median, high: median });
+      const each = ((await memory()) - empty) / size;
+      bytesRows.push({ ...row, case: 'bytes of a session', ...summary([each]) });
     }
 
     const any = () => ids[Math.floor(Math.random() * ids.length)];

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { startHazelcast } from '../test/servers/hazelcast.mjs';
 import { App } from './apps/app.mjs';
 import { Browser } from './apps/browser.mjs';
-import { rate } from './figures.mjs';
+import { rate, summary } from './figures.mjs';
 import { anId, bytes } from './session.mjs';
 import { javaHeap } from './stores/heap.mjs';
 
@@ -35,7 +35,7 @@ async function inProcesses({ scale, step, address }) {
     step(`${name}, ${processes === 1 ? 'one process' : 'two workers'}`);
     const about = { address: await address(backend), size: 700, processes, heap: true };
     const { heap, workerHeap } = await heapsOf(name, about, count, scale);
-    const row = (median) => ({ package: name, median, low: median, high: median });
+    const row = (each) => ({ package: name, ...summary([each]) });
     if (backend !== 'memory') rows.none.push({ ...row(heap), case: 'a process whose sessions are in Redis' });
     else if (workerHeap === undefined)
       rows.alone.push({ ...row(heap), case: 'a process that holds its sessions' });
@@ -95,8 +95,8 @@ async function inServers({ scale, step, address }) {
           await contender.clear?.();
           const empty = await size();
           await rate(count, 64, () => contender.create(anId()));
-          const median = ((await size()) - empty) / count;
-          rows.push({ case: where, package: name, median, low: median, high: median });
+          const each = ((await size()) - empty) / count;
+          rows.push({ case: where, package: name, ...summary([each]) });
           await contender.clear?.();
         } finally {
           await contender.close();

@@ -1,5 +1,5 @@
 // How the work of sessions divides among nodes: 3 and 6 of each backend.
-import { rate } from './figures.mjs';
+import { rate, summary } from './figures.mjs';
 import { chosen } from './frame/chosen.mjs';
 import { processorTime } from './nodes/cpu.mjs';
 import { hazelcastNodes } from './nodes/hazelcast.mjs';
@@ -70,10 +70,8 @@ async function fillRows(rows, name, size, nodes, { scale, step }) {
       step(`${name}, ${size} nodes: ${what}`);
       await prepare?.(ALONE + times);
       const row = { case: what, package: name, x: size };
-      const push = (figure, median) => {
-        if (median === undefined) rows[figure].push({ ...row, note: 'not measured' });
-        else rows[figure].push({ ...row, median, low: median, high: median });
-      };
+      const push = (figure, value) =>
+        rows[figure].push({ ...row, ...(value === undefined ? { note: 'not measured' } : summary([value])) });
       const reached = [];
       for (let index = 0; index < ALONE; index++) {
         const { counts } = await counted(nodes, () => call(index));

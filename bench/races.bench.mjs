@@ -1,5 +1,6 @@
 // How many races of each kind go wrong, by package.
 import { RACES, racesOf } from './apps/races.mjs';
+import { summary } from './figures.mjs';
 
 export const title = 'Races that go wrong';
 export const topic = 'races';
@@ -22,8 +23,8 @@ export async function run({ scale, step, address }) {
     for (const name of names) {
       step(name);
       const wrong = await racesOf(name, { address: await address(backend), processes, count });
-      for (const [kind, median] of wrong)
-        rows.get(kind).push({ case: '', package: name, median, low: median, high: median });
+      for (const [kind, failed] of wrong)
+        rows.get(kind).push({ case: '', package: name, ...summary([failed]) });
     }
   }
   return [...rows].map(([kind, ofKind], index) => ({
