@@ -6,7 +6,7 @@ import { App } from './apps/app.mjs';
 import { Browser } from './apps/browser.mjs';
 import { rate, summary } from './figures.mjs';
 import { anId, bytes } from './session.mjs';
-import { javaHeap } from './stores/heap.mjs';
+import { javaHeap, mongoMemory, redisMemory } from './stores/memory.mjs';
 
 export const title = 'Memory of a session';
 export const topic = 'memory';
@@ -120,17 +120,14 @@ async function inServers({ scale, step, address }) {
 async function inRedis(url) {
   const { stores } = await import('./stores/redis.mjs');
   const client = new Redis(url);
-  const size = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))[1]);
+  const size = () => redisMemory(client);
   return { stores, at: { url }, size, close: async () => client.disconnect() };
 }
 
 async function inMongo(url) {
   const { stores } = await import('./stores/mongo.mjs');
   const client = await mongoose.mongo.MongoClient.connect(url);
-  const size = async () => {
-    const { dataSize, indexSize } = await client.db().command({ dbStats: 1 });
-    return dataSize + indexSize;
-  };
+  const size = () => mongoMemory(client.db());
   return { stores, at: { url }, size, close: () => client.close() };
 }
 

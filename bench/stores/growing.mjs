@@ -10,6 +10,7 @@ import { startMongoSet } from '../../test/servers/mongo.mjs';
 import { startRedis } from '../../test/servers/redis.mjs';
 import { rate } from '../figures.mjs';
 import { anId } from '../session.mjs';
+import { mongoMemory, redisMemory } from './memory.mjs';
 import { TIMEOUT, ours } from './ours.mjs';
 
 const SIZES = [1_000, 100_000, 1_000_000];
@@ -49,10 +50,7 @@ async function inRedis(most) {
   const contender = await ours(new RedisStore({ url: server.url, timeout: TIMEOUT }));
   return {
     contender,
-    async memory() {
-      const [, bytes] = /used_memory:(\d+)/.exec(await client.info('memory'));
-      return Number(bytes);
-    },
+    memory: () => redisMemory(client),
     async stop() {
       await contender.close();
       client.disconnect();
@@ -95,10 +93,7 @@ async function inMongo() {
         await sessions.insertMany(some, { ordered: false });
       }
     },
-    async memory() {
-      const { dataSize, indexSize } = await client.db().command({ dbStats: 1 });
-      return dataSize + indexSize;
-    },
+    memory: () => mongoMemory(client.db()),
     async stop() {
       await contender.close();
       await client.close();

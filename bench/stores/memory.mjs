@@ -1,3 +1,4 @@
+// The memory that servers use, in bytes.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
@@ -13,4 +14,19 @@ export async function javaHeap(pid) {
   const [, bytes] = /^Total +\d+ +(\d+)/m.exec(stdout) ?? [];
   if (bytes === undefined) throw new Error(`jcmd printed no total for process ${pid}`);
   return Number(bytes);
+}
+
+/** @param {import('ioredis').Redis} client */
+export async function redisMemory(client) {
+  return Number(/used_memory:(\d+)/.exec(await client.info('memory'))[1]);
+}
+
+/**
+ * The documents and the indexes of a database.
+ *
+ * @param {import('mongodb').Db} database
+ */
+export async function mongoMemory(database) {
+  const { dataSize, indexSize } = await database.command({ dbStats: 1 });
+  return dataSize + indexSize;
 }
