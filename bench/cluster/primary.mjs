@@ -1,11 +1,11 @@
 // A primary with one worker: passes tasks from the bench to the worker, and its figures back.
 import cluster from 'node:cluster';
-import { createRequire } from 'node:module';
 import { serveSessions } from 'nestjs-session-stores/stores/cluster';
+import { peer } from '../stores/theirs.mjs';
 
 const [contender] = process.argv.slice(2);
 if (contender === 'ours') serveSessions();
-else createRequire(import.meta.resolve('../peers/package.json'))('strong-cluster-express-store').setup();
+else peer('strong-cluster-express-store').setup();
 
 cluster.setupPrimary({ exec: `${import.meta.dirname}/worker.mjs`, args: [contender] });
 const worker = cluster.fork();

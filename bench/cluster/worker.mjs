@@ -1,39 +1,17 @@
-import { createRequire } from 'node:module';
-import { promisify } from 'node:util';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { rate } from '../figures.mjs';
-import { anId, aRecord, session } from '../session.mjs';
+import { anId } from '../session.mjs';
+import { ours } from '../stores/ours.mjs';
+import { peer, theirs } from '../stores/theirs.mjs';
 
 const HELD = 1000;
-const ids = Array.from({ length: HELD }, anId);
+const ids = Array.from({ length: HELD }, () => anId());
 
 const contenders = {
-  async ours() {
-    const store = new ClusterStore();
-    await store.open();
-    return {
-      create: (id) => store.create(aRecord(id)),
-      read: (id) => store.read(id),
-      async parse(id) {
-        const { data } = await store.read(id);
-        for (const name in data) JSON.parse(data[name]);
-      },
-      write: (id, visits) => store.update({ id }, { set: { visits: JSON.stringify(visits) } }),
-      destroy: (id) => store.destroy(id),
-    };
-  },
-  async theirs() {
-    const require = createRequire(import.meta.resolve('../peers/package.json'));
-    const Store = require('strong-cluster-express-store')(require('express-session'));
-    const store = new Store();
-    const [get, set, destroy] = ['get', 'set', 'destroy'].map((name) => promisify(store[name]).bind(store));
-    return {
-      create: (id) => set(id, session),
-      read: get,
-      parse: get,
-      write: (id, visits) => set(id, { ...session, visits }),
-      destroy,
-    };
+  ours: () => ours(new ClusterStore()),
+  theirs() {
+    const Store = peer('strong-cluster-express-store')(peer('express-session'));
+    return theirs(new Store());
   },
 };
 
@@ -44,8 +22,8 @@ for (const id of ids) await store.create(id);
 let round = 0;
 const works = {
   read: (index) => store.read(ids[index % HELD]),
-  'read, all of it parsed': (index) => store.parse(ids[index % HELD]),
-  'write one property': (index) => store.write(ids[index % HELD], index),
+  'read, all of it parsed': (index) => store.parsed(ids[index % HELD]),
+  'write one property': (index) => store.write(ids[index % HELD]),
   create: (index) => store.create(`${round} ${index}`),
 };
 
