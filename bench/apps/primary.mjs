@@ -1,6 +1,7 @@
 // A primary with two workers that run server.mjs, each on a port of its own.
 import cluster from 'node:cluster';
 import { once } from 'node:events';
+import { figuresNow } from './process.mjs';
 import { peer } from '../stores/theirs.mjs';
 
 const [subject, ...args] = process.argv.slice(2);
@@ -19,12 +20,11 @@ process.on('message', async (message) => {
   const pending = workers.map((worker) => next(worker, 'figures'));
   for (const worker of workers) worker.send('figures');
   const all = await Promise.all(pending);
-  globalThis.gc?.();
-  const { user, system } = process.cpuUsage();
+  const own = figuresNow();
   process.send({
     figures: {
-      cpu: all.reduce((sum, { cpu }) => sum + cpu, user + system),
-      heap: process.memoryUsage().heapUsed,
+      cpu: all.reduce((sum, { cpu }) => sum + cpu, own.cpu),
+      heap: own.heap,
       workerHeap: Math.max(...all.map(({ heap }) => heap)),
     },
   });

@@ -7,9 +7,14 @@ export function report(server) {
   process.send({ port: server.address().port });
   process.on('message', (message) => {
     if (message !== 'figures') return;
-    globalThis.gc?.();
-    const { user, system } = process.cpuUsage();
-    process.send({ figures: { cpu: user + system, heap: process.memoryUsage().heapUsed } });
+    process.send({ figures: figuresNow() });
   });
   process.on('disconnect', () => process.exit());
+}
+
+/** The processor time of this process in µs, and the bytes on its heap, after a collection if it may start one. */
+export function figuresNow() {
+  globalThis.gc?.();
+  const { user, system } = process.cpuUsage();
+  return { cpu: user + system, heap: process.memoryUsage().heapUsed };
 }
