@@ -2,6 +2,7 @@
 import express from 'express';
 import { sessionMiddleware } from 'nestjs-session-stores/express';
 import { SessionStoreDecorator } from 'nestjs-session-stores/store';
+import { openStore } from '../../test/stores/open.store.mjs';
 
 const [word, address, cache] = process.argv.slice(2);
 
@@ -15,18 +16,9 @@ class CountedStore extends SessionStoreDecorator {
   }
 }
 
-const stores = {
-  cluster: () => import('nestjs-session-stores/stores/cluster').then(({ ClusterStore }) => ClusterStore),
-  redis: () => import('nestjs-session-stores/stores/redis').then(({ RedisStore }) => RedisStore),
-  mongo: () => import('nestjs-session-stores/stores/mongo').then(({ MongoStore }) => MongoStore),
-  hazelcast: () =>
-    import('nestjs-session-stores/stores/hazelcast').then(({ HazelcastStore }) => HazelcastStore),
-};
-
 const app = express();
 if (word !== 'none') {
-  const Store = await stores[word]();
-  const store = new CountedStore(new Store(JSON.parse(address)));
+  const store = new CountedStore(await openStore(word, address));
   const cookie = { maxAge: 3_600_000 };
   app.use(sessionMiddleware({ secret: 'bench'.repeat(7), store, cookie, cache: cache === 'cache' }));
 }
