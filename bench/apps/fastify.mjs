@@ -1,52 +1,22 @@
 // The app of server.mjs in Nest on Fastify, with @fastify/session, SessionModule or neither.
-import 'reflect-metadata';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Controller, Get, Module, Req } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SessionModule } from 'nestjs-session-stores';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { peer } from '../stores/theirs.mjs';
-import { logIn, noSession, read, write } from '../http/handlers.mjs';
+import { noSession } from '../http/handlers.mjs';
+import { moduleOf } from '../http/module.mjs';
 import { report } from './process.mjs';
 
 const SECRET = 'a secret of the benches, 32 bytes long or longer';
 const [subject, , size] = process.argv.slice(2);
 const cookie = { maxAge: 600_000, secure: false };
 
-class AppController {
-  login(req) {
-    return logIn(sessionOf(req), Number(size));
-  }
-
-  read(req) {
-    return read(sessionOf(req));
-  }
-
-  write(req) {
-    return write(sessionOf(req));
-  }
-}
-
-function sessionOf(req) {
-  return req.session ?? noSession();
-}
-
-// Decorators are calls, and this file is not compiled.
-Controller()(AppController);
-for (const path of ['login', 'read', 'write']) {
-  const { prototype } = AppController;
-  Req()(prototype, path, 0);
-  Get(path)(prototype, path, Object.getOwnPropertyDescriptor(prototype, path));
-}
-
-class AppModule {}
 const sessions = SessionModule.forRoot({ secret: SECRET, store: new ClusterStore(), cookie });
-Module({ imports: subject === 'ClusterStore, Fastify' ? [sessions] : [], controllers: [AppController] })(
-  AppModule,
-);
-
-const app = await NestFactory.create(AppModule, new FastifyAdapter(), { logger: false, abortOnError: false });
+const imports = subject === 'ClusterStore, Fastify' ? [sessions] : [];
+const module = moduleOf(imports, Number(size), (req) => req.session ?? noSession());
+const app = await NestFactory.create(module, new FastifyAdapter(), { logger: false, abortOnError: false });
 if (subject === '@fastify/session') {
   await app.register(peer('@fastify/cookie'));
   await app.register(peer('@fastify/session'), { secret: SECRET, cookie });

@@ -1,7 +1,5 @@
 // The apps of the bench without sockets: each framework, with each kind of sessions.
-import 'reflect-metadata';
 import { createServer } from 'node:http';
-import { Controller, Get, Module, Req } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import express from 'express';
@@ -10,6 +8,7 @@ import { sessionMiddleware } from 'nestjs-session-stores/express';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { peer } from '../stores/theirs.mjs';
 import { logIn, noSession, read, write } from './handlers.mjs';
+import { moduleOf } from './module.mjs';
 
 const SIZE = 300;
 const SECRET = 'bench'.repeat(7);
@@ -46,7 +45,8 @@ export const apps = {
 async function nest(sessions, adapter) {
   const options = { secret: SECRET, store: new ClusterStore(), cookie };
   const imports = sessions === 'module' ? [SessionModule.forRoot(options)] : [];
-  const app = await NestFactory.create(moduleOf(imports), ...(adapter ? [adapter] : []), { logger: false });
+  const module = moduleOf(imports, SIZE, sessionOf);
+  const app = await NestFactory.create(module, ...(adapter ? [adapter] : []), { logger: false });
   if (sessions !== 'module') app.use(middleware[sessions === EMPTY ? 'middleware' : sessions]());
   if (sessions === EMPTY) {
     app.useGlobalGuards({ canActivate: () => true });
@@ -57,21 +57,5 @@ async function nest(sessions, adapter) {
   return app.getHttpServer();
 }
 
-/** A module whose handlers take the session from Node's request, where all middleware puts it. */
-function moduleOf(imports) {
-  class AppController {}
-  const handlers = { login: (session) => logIn(session, SIZE), read, write };
-  for (const [name, handle] of Object.entries(handlers)) {
-    const value = (req) => handle(sessionOf(req));
-    const method = { value, writable: true, configurable: true };
-    Object.defineProperty(AppController.prototype, name, method);
-    Req()(AppController.prototype, name, 0);
-    Get(name)(AppController.prototype, name, method);
-  }
-  Controller()(AppController);
-  class AppModule {}
-  Module({ imports, controllers: [AppController] })(AppModule);
-  return AppModule;
-}
-
+/** The session of Node's request, where all middleware puts it. */
 const sessionOf = (req) => (req.raw ?? req).session;
