@@ -9,7 +9,7 @@ const SLOTS = 16_384;
 const WITHIN = 20_000;
 
 /**
- * Starts three primaries and a replica of the first, and waits until all of them serve all slots.
+ * Starts primaries, three by default, and a replica of the first. Waits until all of them serve all slots.
  *
  * @param {{ size?: number, isReplicated?: boolean }} [options] the number of primaries, and whether there is a replica
  * @returns {Promise<{ nodes: Server[], primaries: Server[], replica: Server, stop(): Promise<void> }>}
