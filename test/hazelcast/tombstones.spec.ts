@@ -72,7 +72,7 @@ describe('a session that was', () => {
       await store.create(aRecord('k', { groups: ['g'] }));
       await end(store);
       await map.setTtl('k', 1000);
-      await eventually(async () => (await map.size()) === 0);
+      await eventually(async () => (await map.size()) === 0, { within: 25_000 });
       for (const predicate of [Predicates.equal('prefix', ''), Predicates.equal('groups[any]', '/g')]) {
         expect([...(await map.keySetWithPredicate(predicate))]).toEqual([]);
       }

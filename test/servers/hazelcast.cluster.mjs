@@ -81,9 +81,10 @@ function memberArgs(port, folder, heap, eventThreads) {
     'hazelcast.event.thread.count': eventThreads,
     'hazelcast.health.monitoring.level': 'OFF',
     'hazelcast.logging.type': 'jdk',
-    // Expired entries are removed at once, so that specs can observe it.
+    // Each second, expired entries of all partitions are removed, so that specs can observe it.
     'hazelcast.internal.map.expiration.task.period.seconds': 1,
     'hazelcast.internal.map.expiration.cleanup.percentage': 100,
+    'hazelcast.internal.map.expiration.cleanup.operation.count': 31,
   };
   return [
     '-Xms64m',
