@@ -22,6 +22,8 @@ const EXPRESS_SESSION = 'express-session with resave: false, saveUninitialized: 
 export const packages = {
   'no session': { kind: 'baseline', guarantees: [] },
   'no session, Fastify': { kind: 'baseline', guarantees: [] },
+  'a script that does nothing': { kind: 'baseline', guarantees: [] },
+  'a script that checks its window': { kind: 'baseline', guarantees: [] },
   ...ours('ClusterStore', 'in the process, or served by the primary'),
   ...ours('RedisStore', 'url'),
   ...ours('MongoStore', 'uri; majority and journal with each write'),

@@ -26,5 +26,6 @@ const groups = {
 };
 
 export function run(bench) {
-  return compareGroups(groups, { processes: 2, scenarios: ['read', 'write', 'new session'] }, bench);
+  const scenarios = bench.scale(['read', 'write', 'new session'], ['read', 'write']);
+  return compareGroups(groups, { processes: 2, scenarios }, bench);
 }

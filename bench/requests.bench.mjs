@@ -44,9 +44,11 @@ const groups = {
 };
 
 export function run(bench) {
-  return compareGroups(groups, {}, bench);
+  const scenarios = bench.scale(undefined, ['read', 'write', 'new session']);
+  return compareGroups(groups, { scenarios }, bench);
 }
 
+/** A store, and the same with what may be put around it. */
 function variants(name, ...extras) {
   return [name, ...[...extras, 'encryption'].map((extra) => `${name} + ${extra}`)];
 }

@@ -7,6 +7,7 @@ const operations = {
   read: 'read',
   'read, all of it parsed': 'parsed',
   'write one property': 'write',
+  'read, then write one property': 'revise',
   touch: 'touch',
   create: 'create',
   destroy: 'destroy',

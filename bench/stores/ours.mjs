@@ -20,6 +20,11 @@ export async function ours(store) {
       for (const name in data) JSON.parse(data[name]);
     },
     write: (id) => store.update({ id }, { set: { visits: String(visits++) } }),
+    // As a request does: it passes on what the store has attached to the session that it read.
+    async revise(id) {
+      const { hint } = await store.read(id);
+      await store.update({ id, hint }, { set: { visits: String(visits++) } });
+    },
     // Like a due touch of the middleware, which knows the expiry that it read.
     touch: (id) => store.update({ id }, { expiresAt: Date.now() + HOUR }),
     rotate: (id) => store.rotate({ id }, secretHash, 'q'.repeat(43), 0),

@@ -28,6 +28,10 @@ export function theirs(store, close) {
     // They always parse the whole session.
     parsed: get,
     write: (id) => set(id, { ...expiring(), visits }),
+    async revise(id) {
+      const read = await get(id);
+      await set(id, { ...read, visits: visits++ });
+    },
     touch: touch && ((id) => touch(id, expiring())),
     destroy,
     known: async (id) => id,
