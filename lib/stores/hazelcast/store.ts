@@ -1,4 +1,4 @@
-import { Deadlines, type Deadline } from '../../contract/deadline.js';
+import type { Deadline } from '../../contract/deadline.js';
 import { isStoreError } from '../../contract/errors.js';
 import { EXAMINE, type Finding, type SessionExamination } from '../../contract/examination.js';
 import { checkNoOthers, checkOptionsObject, checkPrefix } from '../../contract/option-checks.js';
@@ -15,20 +15,19 @@ import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
 import { SessionWriteQueue } from '../shared/write-queue.js';
 import { Clearing } from './clearing.js';
-import { MemberClock } from './clock.js';
-import { HazelcastConnection, type HazelcastClient, type HazelcastConnectionOptions } from './connection.js';
+import { HazelcastConnection, type HazelcastConnectionOptions } from './connection.js';
 import { Endings } from './endings.js';
 import { Envelopes, isLive } from './envelope.js';
 import { failed } from './errors.js';
 import { examineHazelcast } from './examination.js';
 import { openFeed } from './feed.js';
-import { SessionLists, addIndexes } from './lists.js';
-import { JsonMap } from './map.js';
+import { SessionLists } from './lists.js';
+import { Maps } from './maps.js';
 import { readPortion } from './portions.js';
 import { Repairs } from './repair.js';
 import { Replicas, namesOf, type ReplicaMap } from './replica.js';
 import { tombstoneIn } from './tombstone.js';
-import { Writing, type Call, type Hint } from './writing.js';
+import { Writing, type Hint } from './writing.js';
 
 /** The options of a `HazelcastStore`. */
 export interface HazelcastStoreOptions extends HazelcastConnectionOptions {
@@ -68,21 +67,18 @@ export class HazelcastStore extends SessionStore {
   readonly #options: HazelcastConnectionOptions;
   readonly #connection: HazelcastConnection;
   private readonly mapNames: string[];
+  private readonly maps: Maps;
   private readonly envelopes: Envelopes;
   private readonly lists: SessionLists;
   private readonly replicas: Replicas;
   private readonly endings: Endings;
   private readonly writing: Writing;
   private readonly clearing: Clearing;
-  private readonly clock = new MemberClock();
   private readonly writes = new SessionWriteQueue({
-    send: async (turn) => this.writing.revise(this.begin(turn.operation, turn.deadline), turn),
+    send: async (turn) => this.writing.revise(this.maps.begin(turn.operation, turn.deadline), turn),
     // What this process throws itself, such as the error of a bean, it throws before it writes.
     mayBeOfOne: (error) => isStoreError(error) || error instanceof RangeError,
   });
-  private sessions: JsonMap | undefined;
-  /** Reset when a member joins: it may belong to a cluster that was restarted and has no indexes. */
-  private isIndexed = false;
 
   constructor(options: HazelcastStoreOptions) {
     checkOptionsObject('HazelcastStore', options, 'new HazelcastStore({ config })');
@@ -100,16 +96,19 @@ export class HazelcastStore extends SessionStore {
     const [, ...replicas] = maps;
     this.mapNames = namesOf(maps);
     this.#options = { client, config };
-    this.#connection = new HazelcastConnection(this.#options, this.mapNames, this.timeout, () => {
-      this.isIndexed = false;
-    });
+    this.#connection = new HazelcastConnection(this.#options, this.mapNames, this.timeout, () =>
+      this.maps.memberAdded(),
+    );
+    this.maps = new Maps(this.#connection, this.mapNames, this.timeout, (operation, work) =>
+      this.within(operation, work),
+    );
     const envelopes = new Envelopes(prefix);
     const now = () => this.now();
     this.envelopes = envelopes;
     this.lists = new SessionLists(
       envelopes,
       prefix,
-      (operation, work) => this.query(operation, work),
+      (operation, work) => this.maps.query(operation, work),
       () => this.#connection.areSettled(),
       now,
     );
@@ -128,7 +127,7 @@ export class HazelcastStore extends SessionStore {
       envelopes,
       this.lists,
       this.endings,
-      async (work) => this.within('clear', (deadline) => work(this.begin('clear', deadline).sessions)),
+      async (work) => this.within('clear', (deadline) => work(this.maps.begin('clear', deadline).sessions)),
       now,
     );
   }
@@ -139,7 +138,7 @@ export class HazelcastStore extends SessionStore {
 
   /** The time of this host, corrected to a second if it differs from the members'. */
   override now(): number {
-    return this.clock.now();
+    return this.maps.now();
   }
 
   protected override get advice(): string {
@@ -148,8 +147,7 @@ export class HazelcastStore extends SessionStore {
 
   protected override async connect(): Promise<void> {
     const client = await this.#connection.open();
-    this.isIndexed = false;
-    await this.within('open', () => this.prepare(client));
+    await this.within('open', () => this.maps.prepare(client, this.replicas));
   }
 
   protected override disconnect(): Promise<void> {
@@ -157,11 +155,11 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
-    return this.writing.create(this.begin('create', deadline), record);
+    return this.writing.create(this.maps.begin('create', deadline), record);
   }
 
   protected override async doRead(id: string, deadline: Deadline): Promise<SessionRecord | undefined> {
-    const { sessions } = this.begin('read', deadline);
+    const { sessions } = this.maps.begin('read', deadline);
     const text = await sessions.get(this.envelopes.keyOf(id));
     return text === undefined ? undefined : this.recordOf(id, text);
   }
@@ -185,15 +183,15 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override doDestroy(id: string, deadline: Deadline): Promise<boolean> {
-    return this.endings.end(this.begin('destroy', deadline).sessions, id);
+    return this.endings.end(this.maps.begin('destroy', deadline).sessions, id);
   }
 
   protected override async doRegenerate(id: string, deadline: Deadline, hint?: unknown): Promise<boolean> {
-    return this.writing.regenerate(this.begin('regenerate', deadline), id, hint);
+    return this.writing.regenerate(this.maps.begin('regenerate', deadline), id, hint);
   }
 
   protected override async doHaveEnded(ids: string[], deadline: Deadline): Promise<boolean> {
-    const { sessions } = this.begin('haveEnded', deadline);
+    const { sessions } = this.maps.begin('haveEnded', deadline);
     return (await this.endings.endedOf(sessions, ids)).size > 0;
   }
 
@@ -204,7 +202,7 @@ export class HazelcastStore extends SessionStore {
       : this.lists.keysOfGroup(group, after, limit));
     const keys = found.map(({ key }) => key);
     const { entries, count } = await readPortion(keys, (some) =>
-      this.begin('page', deadline).sessions.getAll(some),
+      this.maps.begin('page', deadline).sessions.getAll(some),
     );
     const records = entries.flatMap(([key, text]) => {
       const record = text !== undefined && this.recordOf(this.envelopes.idOf(key), text);
@@ -226,7 +224,7 @@ export class HazelcastStore extends SessionStore {
   }
 
   protected override async doWatch(sink: SessionFeedSink, deadline: Deadline): Promise<SessionFeedSource> {
-    const { sessions } = this.begin('watch', deadline);
+    const { sessions } = this.maps.begin('watch', deadline);
     return openFeed(this.#connection.opened, sessions, this.envelopes, sink);
   }
 
@@ -239,38 +237,6 @@ export class HazelcastStore extends SessionStore {
 
   protected override failure(operation: SessionStoreOperation, error: unknown): Error {
     return failed(operation, error);
-  }
-
-  private async prepare(client: HazelcastClient): Promise<void> {
-    const maps = await Promise.all(this.mapNames.map((name) => client.getMap<string, unknown>(name)));
-    const [sessions, ...replicas] = maps.map((map) => new JsonMap(map)) as [JsonMap, ...JsonMap[]];
-    this.sessions = sessions;
-    this.replicas.open(replicas);
-    const times = new JsonMap(await client.getMap(`${this.mapNames[0]}.clock`));
-    // A member that does not respond delays the indexes and the clock, but must not delay `open`. Without indexes lists
-    // are slower, but exact.
-    const isSlow = new Error('the indexes do not exist yet');
-    try {
-      await new Deadlines(Math.ceil(this.timeout / 2)).run(
-        async () => {
-          // First, because adding the indexes keeps members busy.
-          await this.clock.open(times).catch(() => {});
-          await this.index(sessions);
-        },
-        () => isSlow,
-      );
-    } catch (error) {
-      if (error !== isSlow) throw error;
-    }
-  }
-
-  private async index(sessions: JsonMap): Promise<void> {
-    if (this.isIndexed) return;
-    this.isIndexed = true;
-    await addIndexes(sessions).catch((error: unknown) => {
-      this.isIndexed = false;
-      throw error;
-    });
   }
 
   /**
@@ -286,25 +252,5 @@ export class HazelcastStore extends SessionStore {
     }
     if (!isLive(found, this.now())) return undefined;
     return { ...found.record, hint: { text } satisfies Hint };
-  }
-
-  /** Runs one step of a call that needs the indexes. */
-  private async query<T>(
-    operation: SessionStoreOperation,
-    work: (sessions: JsonMap) => Promise<T>,
-  ): Promise<T> {
-    return this.within(operation, async (deadline) => {
-      const { sessions } = this.begin(operation, deadline);
-      // Without indexes the call is slower, but exact.
-      await this.index(sessions).catch(() => {});
-      return work(sessions);
-    });
-  }
-
-  /** Begins a call. Throws if no call can reach the cluster. */
-  private begin(operation: SessionStoreOperation, deadline: Deadline): Call {
-    this.#connection.check(operation);
-    this.clock.refresh();
-    return { sessions: this.sessions as JsonMap, deadline, lost: 0 };
   }
 }
