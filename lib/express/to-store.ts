@@ -11,6 +11,7 @@ import {
   NO_SECRET_HASH,
 } from '../contract/record.js';
 import type { SessionStore } from '../contract/store.js';
+import { newTexts } from '../contract/texts.js';
 import { checkLifetime, checkNoOthers } from '../contract/option-checks.js';
 import { checkStore } from '../options/check-store.js';
 
@@ -193,7 +194,7 @@ class StoreOverOurs extends Store implements StoreForExpress {
     for (const name of Object.keys(texts)) {
       if (name === 'cookie' && this.#cookieIsAsBefore(texts[name]!, before)) continue;
       if (before.data[name] === texts[name]) continue;
-      change.set ??= Object.create(null) as Record<string, string>;
+      change.set ??= newTexts();
       change.set[name] = texts[name]!;
     }
     const gone = Object.keys(before.data).filter((name) => !(name in texts));
@@ -205,7 +206,7 @@ class StoreOverOurs extends Store implements StoreForExpress {
 
     const updated = await this.#store.update(before, change);
     if (!updated) return;
-    const data = Object.assign(Object.create(null), before.data, change.set) as Record<string, string>;
+    const data = Object.assign(newTexts(), before.data, change.set);
     for (const name of gone) delete data[name];
     this.#known.set(session, { ...before, id, data, expiresAt: updated.expiresAt });
   }
@@ -237,7 +238,7 @@ class StoreOverOurs extends Store implements StoreForExpress {
 }
 
 function textsOf(session: expressSession.SessionData): Record<string, string> {
-  const texts = Object.create(null) as Record<string, string>;
+  const texts = newTexts();
   for (const [name, value] of Object.entries(session)) {
     const text = name === 'cookie' ? cookieText(value) : serialise(name, value);
     if (text !== undefined) texts[name] = text;

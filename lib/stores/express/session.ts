@@ -1,4 +1,5 @@
 import { NEVER, NO_SECRET_HASH, type SessionRecord } from '../../contract/record.js';
+import { newTexts } from '../../contract/texts.js';
 import { cookieOf, cookieText, expiryOf, type ExpressSessionJson } from './cookie.js';
 
 /** A session in this package's form and in express-session's: the hint of its record. */
@@ -15,7 +16,7 @@ export function isKept(hint: unknown): hint is Kept {
 
 /** The record of a session that the store returned. */
 export function recordOf(id: string, session: ExpressSessionJson): SessionRecord {
-  const data = Object.create(null) as Record<string, string>;
+  const data = newTexts();
   for (const name of Object.keys(session)) {
     const text = name === 'cookie' ? cookieText(session.cookie) : JSON.stringify(session[name]);
     if (text !== undefined) data[name] = text;

@@ -13,6 +13,7 @@ import type {
 } from '../../contract/record.js';
 import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
+import { newTexts } from '../../contract/texts.js';
 import { SessionWriteQueue } from '../shared/write-queue.js';
 import { Clearing } from './clearing.js';
 import { HazelcastConnection, type HazelcastConnectionOptions } from './connection.js';
@@ -247,8 +248,7 @@ export class HazelcastStore extends SessionStore {
     const found = this.envelopes.read(id, text);
     if (!found) {
       if (tombstoneIn(text)) return undefined;
-      const data = Object.create(null) as Record<string, string>;
-      return { id, secretHash: '', data, groups: [], createdAt: NaN, expiresAt: NaN };
+      return { id, secretHash: '', data: newTexts(), groups: [], createdAt: NaN, expiresAt: NaN };
     }
     if (!isLive(found, this.now())) return undefined;
     return { ...found.record, hint: { text } satisfies Hint };
