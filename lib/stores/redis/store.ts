@@ -19,6 +19,7 @@ import { SessionStore } from '../../contract/store.js';
 import type { RedisConnectionOptions } from './address.js';
 import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';
+import { Counting } from './count.js';
 import { examineRedis } from './examination.js';
 import { RedisFeed } from './feed.js';
 import { JOIN_LIMITED } from './join.script.js';
@@ -33,7 +34,6 @@ import {
   sessionKey,
   setFields,
 } from './layout.js';
-import { COUNT_ALL, COUNT_STEP } from './list.scripts.js';
 import { Pages } from './pages.js';
 import { PROBE, refusalsIn } from './probe.js';
 import { problemOfProbe } from './problems.js';
@@ -49,9 +49,6 @@ export interface RedisStoreOptions extends RedisConnectionOptions {
   /** How long a call waits for the server, in milliseconds; default 2 000. */
   timeout?: number | undefined;
 }
-
-/** How many sessions one step of counting takes, so that no script blocks the server for long. */
-const COUNTED_A_STEP = 1000;
 
 /** What to write instead of ioredis' own options. */
 const ADVICE = Object.fromEntries(
@@ -201,11 +198,8 @@ export class RedisStore extends SessionStore {
     return this.pages.page(options, deadline);
   }
 
-  protected override async doCount(group: string | undefined): Promise<number> {
-    const counts = this.layout.shards.map((_, shard) =>
-      group === undefined ? this.countAll(shard) : this.countGroup(shard, group),
-    );
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  protected override doCount(group: string | undefined): Promise<number> {
+    return new Counting(this.runner, this.layout, this.inTime('count')).count(group);
   }
 
   protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
@@ -232,9 +226,7 @@ export class RedisStore extends SessionStore {
   }
 
   protected override doWatch(sink: SessionFeedSink): Promise<SessionFeedSource> {
-    const inTime = async <T>(work: (deadline: Deadline) => Promise<T>): Promise<T> =>
-      this.within('watch', work);
-    return new RedisFeed(this.runner, this.layout, sink, inTime).open(this.#connection);
+    return new RedisFeed(this.runner, this.layout, sink, this.inTime('watch')).open(this.#connection);
   }
 
   override [EXAMINE](): AsyncIterable<Finding> {
@@ -307,6 +299,13 @@ export class RedisStore extends SessionStore {
     );
   }
 
+  /** Runs the steps of a call, each under a deadline of its own. */
+  private inTime(
+    operation: SessionStoreOperation,
+  ): <T>(work: (deadline: Deadline) => Promise<T>) => Promise<T> {
+    return async (work) => this.within(operation, work);
+  }
+
   /** Runs a script on one value of a session. */
   private async runOnValue(
     script: Script,
@@ -334,27 +333,5 @@ export class RedisStore extends SessionStore {
     const args = [sessionKey(shard, id), 'from'];
     const [from] = (await this.#connection.read('clear', noKey(shard), 'HMGET', args)) as (string | null)[];
     return from ? (JSON.parse(from) as string[]) : [];
-  }
-
-  private async countAll(shard: number): Promise<number> {
-    const key = `${this.layout.shards[shard]}expiry`;
-    const [count] = await this.within('count', (deadline) =>
-      this.runner.run('count', deadline, shard, COUNT_ALL, key, []),
-    );
-    return Number(count);
-  }
-
-  private async countGroup(shard: number, group: string): Promise<number> {
-    let sum = 0;
-    let met: Reply[number] | undefined = '0';
-    while (met !== undefined) {
-      const args: (string | number)[] = [String(met), COUNTED_A_STEP];
-      const [count, next]: Reply = await this.within('count', (deadline) =>
-        this.runner.onList('count', deadline, COUNT_STEP, shard, group, args),
-      );
-      sum += Number(count);
-      met = next;
-    }
-    return sum;
   }
 }
