@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Deadline } from '../../contract/deadline.js';
 import { SessionStoreError, isStoreError, tooLarge } from '../../contract/errors.js';
 import { EXAMINE, type Finding } from '../../contract/examination.js';
@@ -35,9 +34,8 @@ import {
   setFields,
 } from './layout.js';
 import { Pages } from './pages.js';
-import { PROBE, refusalsIn } from './probe.js';
-import { problemOfProbe } from './problems.js';
-import { ScriptRunner, type Reply } from './runner.js';
+import { probeServers } from './probe.js';
+import { ScriptRunner } from './runner.js';
 import type { Script } from './script.js';
 import { CREATE, DESTROY, HAS_ENDED, REGENERATE, ROTATE, UPDATE } from './session.scripts.js';
 import { ADD, TAKE } from './value.scripts.js';
@@ -107,11 +105,12 @@ export class RedisStore extends SessionStore {
 
   protected override async connect(): Promise<void> {
     await this.within('open', () => this.#connection.open());
-    this.silence = undefined;
-    // Not one after the other. Of several errors the one of a probe counts, which names all rights that are missing.
-    const probes = this.layout.shards.map((_, shard) => this.probe(shard));
-    for (const sent of await Promise.allSettled([...probes, this.checkServesAll()]))
-      if (sent.status === 'rejected') throw sent.reason;
+    this.silence = await probeServers({
+      connection: this.#connection,
+      runner: this.runner,
+      layout: this.layout,
+      inTime: this.inTime('open'),
+    });
   }
 
   protected override disconnect(): Promise<void> {
@@ -262,41 +261,6 @@ export class RedisStore extends SessionStore {
       return tooLarge(this.storeName, operation, 'the server accepts (proto-max-bulk-len)', cause);
     }
     return new SessionStoreError(this.storeName, operation, problem, { cause });
-  }
-
-  /** Learns the time of a shard's server. Rejects if it is a replica, or refuses a command that the store needs. */
-  private async probe(shard: number): Promise<void> {
-    const sentAt = performance.now();
-    const key = `${this.layout.shards[shard]}probe:${randomUUID()}`;
-    // Sent together, because the store needs both ways to run a script.
-    const [reply] = await this.within('open', () =>
-      Promise.all([
-        this.#connection.send('open', 'EVAL', [PROBE.lua, 1, key]) as Promise<Reply>,
-        this.runner.evaluate('open', PROBE, key, []),
-      ]),
-    );
-    const all = refusalsIn(reply);
-    const refusals = all.filter(({ name }) => name !== 'PUBLISH');
-    // The store works without it, but has no feed.
-    if (all.length > refusals.length) this.silence = problemOfProbe(all) ?? 'the user may not publish';
-    const problem = problemOfProbe(refusals);
-    if (problem !== undefined) {
-      const cause = new Error(refusals.map(({ name, message }) => `${name}: ${message}`).join('\n'));
-      throw new SessionStoreError(this.storeName, 'open', problem, { cause });
-    }
-    this.runner.learn(shard, sentAt, Number(reply[0]));
-  }
-
-  /**
-   * Rejects if a single server is a node of a Cluster, which may have the slot of the only shard and not the others. Such a
-   * store would see no session of a store that uses the Cluster, and would fail once the slot moves.
-   */
-  private async checkServesAll(): Promise<void> {
-    await this.within('open', () =>
-      Promise.all(
-        this.layout.elsewhere.map((start) => this.#connection.send('open', 'EXISTS', [`${start}none`])),
-      ),
-    );
   }
 
   /** Runs the steps of a call, each under a deadline of its own. */
