@@ -16,29 +16,18 @@ import type { SessionStoreCapabilities, SessionStoreOperation } from '../../cont
 import { probeId } from '../../contract/probe.js';
 import { SessionStore } from '../../contract/store.js';
 import type { RedisConnectionOptions } from './address.js';
+import { Changes } from './changes.js';
 import { RedisConnection, SILENT } from './connection.js';
 import { Clearing } from './clear.js';
 import { Counting } from './count.js';
 import { examineRedis } from './examination.js';
 import { RedisFeed } from './feed.js';
 import { JOIN_LIMITED } from './join.script.js';
-import {
-  Layout,
-  fieldsOf,
-  idsInShards,
-  nameFields,
-  noKey,
-  recordOf,
-  removedFields,
-  sessionKey,
-  setFields,
-} from './layout.js';
+import { Layout, fieldsOf, idsInShards, noKey, recordOf, sessionKey } from './layout.js';
 import { Pages } from './pages.js';
 import { probeServers } from './probe.js';
 import { ScriptRunner } from './runner.js';
-import type { Script } from './script.js';
-import { CREATE, DESTROY, HAS_ENDED, REGENERATE, ROTATE, UPDATE } from './session.scripts.js';
-import { ADD, TAKE } from './value.scripts.js';
+import { CREATE, DESTROY, HAS_ENDED, REGENERATE, ROTATE } from './session.scripts.js';
 
 /** The options of a `RedisStore`. */
 export interface RedisStoreOptions extends RedisConnectionOptions {
@@ -65,6 +54,7 @@ export class RedisStore extends SessionStore {
   readonly #connection: RedisConnection;
   private readonly layout: Layout;
   private readonly runner: ScriptRunner;
+  private readonly changes: Changes;
   private readonly pages: Pages;
   /** Why changes cannot be announced. `undefined` if they can. */
   private silence: string | undefined;
@@ -81,6 +71,7 @@ export class RedisStore extends SessionStore {
     this.runner = new ScriptRunner(this.#connection, this.layout, (operation, deadline) =>
       this.late(operation, deadline),
     );
+    this.changes = new Changes(this.runner);
     this.pages = new Pages(this.runner, this.layout, (id) => this.find('page', id));
   }
 
@@ -134,33 +125,12 @@ export class RedisStore extends SessionStore {
     return this.find('read', id);
   }
 
-  protected override async doUpdate(
+  protected override doUpdate(
     { id }: SessionRef,
     change: SessionChange,
     deadline: Deadline,
   ): Promise<SessionUpdate | undefined> {
-    const { remove = [], join = [], leave = [], expiresAt, touch, retirePrevious, seen, add, take } = change;
-    if (add) return this.runOnValue(ADD, id, [...nameFields(add.name), add.by], deadline);
-    if (take !== undefined) return this.runOnValue(TAKE, id, nameFields(take), deadline);
-    const sets = setFields(change);
-    const removals = removedFields(remove);
-    const [isLive, expires, secretHash] = await this.runner.onSession('update', deadline, UPDATE, id, [
-      expiresAt ?? '',
-      touch?.from ?? '',
-      touch?.to ?? '',
-      retirePrevious?.secretHash ?? '',
-      retirePrevious?.validUntil ?? '',
-      sets.length,
-      removals.length,
-      join.length,
-      seen?.at ?? '',
-      seen?.client ?? '',
-      ...sets,
-      ...removals,
-      ...join,
-      ...leave,
-    ]);
-    return isLive ? { expiresAt: Number(expires), secretHash: secretHash as string } : undefined;
+    return this.changes.send(id, change, deadline);
   }
 
   protected override async doRotate(
@@ -268,22 +238,6 @@ export class RedisStore extends SessionStore {
     operation: SessionStoreOperation,
   ): <T>(work: (deadline: Deadline) => Promise<T>) => Promise<T> {
     return async (work) => this.within(operation, work);
-  }
-
-  /** Runs a script on one value of a session. */
-  private async runOnValue(
-    script: Script,
-    id: string,
-    args: (string | number)[],
-    deadline: Deadline,
-  ): Promise<SessionUpdate | undefined> {
-    const reply = await this.runner.onSession('update', deadline, script, id, args);
-    const [isLive, expires, secretHash, text, refused] = reply;
-    if (!isLive) return undefined;
-    const update: SessionUpdate = { expiresAt: Number(expires), secretHash: secretHash as string };
-    if (typeof text === 'string') update.text = text;
-    if (refused) update.refused = refused as NonNullable<SessionUpdate['refused']>;
-    return update;
   }
 
   private async find(operation: SessionStoreOperation, id: string): Promise<SessionRecord | undefined> {
