@@ -74,3 +74,9 @@ export class Calls {
     };
   }
 }
+
+/** Reads the server's time. */
+export async function timeOf(send: Send): Promise<Date> {
+  const { localTime } = await send({ hello: 1 });
+  return localTime as Date;
+}

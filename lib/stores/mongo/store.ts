@@ -13,22 +13,23 @@ import { EXAMINE, type Finding } from '../../contract/examination.js';
 import type { SessionFeedSink, SessionFeedSource } from '../../contract/feed.js';
 import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
-import { ServerClock, type Window } from '../shared/clock.js';
+import { ServerClock } from '../shared/clock.js';
 import { SessionWriteQueue } from '../shared/write-queue.js';
-import { Calls } from './calls.js';
-import { Changes, STATE, mayEnd, type Written } from './changes.js';
+import { Calls, timeOf } from './calls.js';
+import { Changes, mayEnd } from './changes.js';
 import { Clearing } from './clearing.js';
 import { MongoConnection, type MongoConnectionOptions, type Send } from './connection.js';
 import { checkCollection, codeOf } from './collection.js';
 import { Commands } from './commands.js';
-import { MARK, documentOf, type SessionDocument } from './document.js';
+import { Creating } from './creating.js';
+import { MARK } from './document.js';
 import { examineMongo } from './examination.js';
-import { failed, isIdInUse, mayBeOfOne } from './errors.js';
+import { failed, mayBeOfOne } from './errors.js';
 import { feedOf, openFeed } from './feed.js';
 import { between } from './filters.js';
 import { BY_ID, makeIndexes } from './indexes.js';
 import { Pages } from './pages.js';
-import { IS_SESSION, LIVE, TOO_LATE, creation, within } from './pipelines.js';
+import { LIVE, within } from './pipelines.js';
 import { Reads } from './reads.js';
 import { ENDED, ENDING, OURS, REGENERATING } from './tombstones.js';
 
@@ -71,6 +72,7 @@ export class MongoStore extends SessionStore {
   private readonly calls: Calls;
   private readonly changes: Changes;
   private readonly clearing: Clearing;
+  private readonly creating: Creating;
   private readonly pages: Pages;
   private readonly reads: Reads;
   private feed: true | string = true;
@@ -96,6 +98,7 @@ export class MongoStore extends SessionStore {
       this.within(operation, work),
     );
     this.reads = new Reads(this.calls, this.commands);
+    this.creating = new Creating(this.calls, this.commands);
     this.changes = new Changes(this.calls, this.commands);
     this.clearing = new Clearing(this.calls, this.commands);
     this.pages = new Pages(this.commands);
@@ -134,16 +137,8 @@ export class MongoStore extends SessionStore {
     return this.#connection.close();
   }
 
-  protected override async doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
-    const document = documentOf(record);
-    const created = await this.calls.write('create', deadline, timeOf, async (send, window) => {
-      const put = await this.put(send, document, window);
-      if (!put) return false;
-      const isTooLate = Number(put.expiresAt) === TOO_LATE.getTime();
-      if (isTooLate && record.expiresAt > TOO_LATE.getTime()) return undefined;
-      return put.secretHash === record.secretHash;
-    });
-    return created === true;
+  protected override doCreate(record: SessionRecord, deadline: Deadline): Promise<boolean> {
+    return this.creating.create(record, deadline);
   }
 
   protected override doRead(id: string): Promise<SessionRecord | undefined> {
@@ -250,39 +245,6 @@ export class MongoStore extends SessionStore {
   }
 
   private readonly openingSend: Send = (command) => this.calls.inTime('open', (send) => send(command));
-
-  /**
-   * Writes a document if there is none with its id, or only an expired session. Resolves to what has the id then: a
-   * session, or the tombstone of one that was regenerated. `undefined` if that of a session that has ended has it, or a
-   * document of another program.
-   */
-  private async put(
-    send: Send,
-    document: SessionDocument,
-    window: Window,
-  ): Promise<Partial<Written> | undefined> {
-    const { _id } = document;
-    for (;;) {
-      try {
-        const query = { ...MARK, _id };
-        return await this.commands.findAndModify<Written>(send, {
-          query,
-          update: creation(document, window),
-          upsert: true,
-          fields: STATE,
-        });
-      } catch (error) {
-        if (!isIdInUse(error)) throw error;
-      }
-      const [met] = await this.commands.findAll<{ isSession: boolean }>(send, {
-        filter: { _id },
-        projection: { _id: 0, isSession: IS_SESSION },
-        limit: 1,
-      });
-      if (met?.isSession === false) return undefined;
-      // Another call has created the session at the same time: the next attempt finds it.
-    }
-  }
 }
 
 /** The start of the `next` of a page, before the id, so that no other string is accepted. */
@@ -292,11 +254,6 @@ const NEXT = 'after:';
 function idIn(after: string): string {
   if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
   return after.slice(NEXT.length);
-}
-
-async function timeOf(send: Send): Promise<Date> {
-  const { localTime } = await send({ hello: 1 });
-  return localTime as Date;
 }
 
 function checkName(collection: unknown): void {
