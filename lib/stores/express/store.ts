@@ -1,5 +1,3 @@
-import type expressSession from 'express-session';
-import { SessionStoreError } from '../../contract/errors.js';
 import { EXAMINE, type Finding } from '../../contract/examination.js';
 import { checkNoOthers } from '../../contract/option-checks.js';
 import {
@@ -16,7 +14,9 @@ import {
 import type { SessionStoreCapabilities, SessionStoreOperation } from '../../contract/capabilities.js';
 import { SessionStore } from '../../contract/store.js';
 import { isExpressStore } from '../../contract/shapes.js';
+import { Calls, type AnyStore } from './calls.js';
 import { expiryOf, type ExpressSessionJson } from './cookie.js';
+import { cannot, failed } from './errors.js';
 import { examineExpress } from './examination.js';
 import { isKept, recordOf, sessionOf, type Kept } from './session.js';
 
@@ -25,13 +25,6 @@ export interface ExpressStoreOptions {
   /** How long each call may take, in milliseconds; default 2 000. */
   timeout?: number | undefined;
 }
-
-/** The methods that every express-session store has, and those that only some have. */
-type AnyStore = Pick<expressSession.Store, 'get' | 'set' | 'destroy'> &
-  Partial<Pick<expressSession.Store, 'touch' | 'all' | 'length' | 'clear' | 'on'>>;
-
-/** A callback of an express-session store. */
-type Done<T> = (error?: unknown, value?: T | null) => void;
 
 /**
  * Makes a `SessionStore` from a store that was written for express-session. Its existing sessions and cookies stay
@@ -60,8 +53,7 @@ const CAPABILITIES: SessionStoreCapabilities = Object.freeze({
 
 class ExpressStore extends SessionStore {
   readonly #store: AnyStore;
-  /** Whether the store has emitted `disconnect`, and no `connect` after it. */
-  #isOffline = false;
+  readonly #calls: Calls;
 
   constructor(store: AnyStore, { timeout, ...others }: ExpressStoreOptions) {
     super(`express:${Object(store).constructor?.name || 'store'}`, timeout);
@@ -72,12 +64,7 @@ class ExpressStore extends SessionStore {
       );
     }
     this.#store = store;
-    store.on?.('disconnect', () => {
-      this.#isOffline = true;
-    });
-    store.on?.('connect', () => {
-      this.#isOffline = false;
-    });
+    this.#calls = new Calls(store, this.storeName);
   }
 
   override get capabilities(): SessionStoreCapabilities {
@@ -89,8 +76,8 @@ class ExpressStore extends SessionStore {
   }
 
   protected override async doCreate(record: SessionRecord): Promise<boolean> {
-    if (record.groups.length > 0) throw this.#cannot('keep groups');
-    if (record.label !== undefined || record.client) throw this.#cannot('keep labels and clients');
+    if (record.groups.length > 0) throw cannot(this.storeName, 'keep groups');
+    if (record.label !== undefined || record.client) throw cannot(this.storeName, 'keep labels and clients');
     await this.#set('create', { record, session: {} }, record);
     return true;
   }
@@ -103,8 +90,8 @@ class ExpressStore extends SessionStore {
     { id, hint }: SessionRef,
     change: SessionChange,
   ): Promise<SessionUpdate | undefined> {
-    if (change.join || change.leave) throw this.#cannot('keep groups');
-    if (change.label !== undefined || change.seen) throw this.#cannot('keep labels and clients');
+    if (change.join || change.leave) throw cannot(this.storeName, 'keep groups');
+    if (change.label !== undefined || change.seen) throw cannot(this.storeName, 'keep labels and clients');
     const { add, take } = change;
     const acts = add !== undefined || take !== undefined;
     const found = acts || !isKept(hint) ? await this.#read('update', id) : hint;
@@ -122,17 +109,17 @@ class ExpressStore extends SessionStore {
     }
     const wrote =
       acts || change.set !== undefined || change.remove !== undefined || change.expiresAt !== undefined;
-    if (wrote || typeof this.#store.touch !== 'function') await this.#set('update', kept, next);
+    if (wrote || !this.#calls.has('touch')) await this.#set('update', kept, next);
     else if (!(await this.#touch(kept, next))) return undefined;
     return update;
   }
 
   protected override doRotate(): Promise<never> {
-    throw this.#cannot('rotate a secret, but session.regenerate() gives a session a new id');
+    throw cannot(this.storeName, 'rotate a secret, but session.regenerate() gives a session a new id');
   }
 
   protected override async doDestroy(id: string): Promise<boolean> {
-    await this.#call('destroy', (done) => this.#store.destroy(id, done as never));
+    await this.#calls.destroy(id);
     return true;
   }
 
@@ -146,7 +133,7 @@ class ExpressStore extends SessionStore {
   }
 
   protected override async doPage({ group, after, limit }: SessionPageOptions): Promise<SessionPage> {
-    if (group !== undefined) throw this.#cannot('keep groups');
+    if (group !== undefined) throw cannot(this.storeName, 'keep groups');
     const all = await this.#all('page');
     const records = [...all]
       .filter(([id]) => after === undefined || id > after)
@@ -169,22 +156,16 @@ class ExpressStore extends SessionStore {
   }
 
   protected override async doCount(group: string | undefined): Promise<number> {
-    if (group !== undefined) throw this.#cannot('keep groups');
-    if (typeof this.#store.length !== 'function') {
-      return (await this.within('count', () => this.#all('count'))).size;
-    }
-    return (
-      (await this.within('count', () =>
-        this.#call<number>('count', (done) => this.#store.length!(done as never)),
-      )) ?? 0
-    );
+    if (group !== undefined) throw cannot(this.storeName, 'keep groups');
+    if (this.#calls.has('length')) return this.within('count', () => this.#calls.length());
+    return (await this.within('count', () => this.#all('count'))).size;
   }
 
   protected override async doClear(group: string | undefined, except: ReadonlySet<string>): Promise<number> {
-    if (group !== undefined) throw this.#cannot('keep groups');
-    if (except.size === 0 && typeof this.#store.clear === 'function') {
+    if (group !== undefined) throw cannot(this.storeName, 'keep groups');
+    if (except.size === 0 && this.#calls.has('clear')) {
       const ended = await this.doCount(undefined);
-      await this.within('clear', () => this.#call('clear', (done) => this.#store.clear!(done as never)));
+      await this.within('clear', () => this.#calls.clear());
       return ended;
     }
     const all = await this.within('clear', () => this.#all('clear'));
@@ -198,14 +179,11 @@ class ExpressStore extends SessionStore {
   }
 
   protected override failure(operation: SessionStoreOperation, cause: unknown): Error {
-    if (cause instanceof CannotError) return cause;
-    return new SessionStoreError(this.storeName, operation, 'the store failed. Its error is the cause', {
-      cause,
-    });
+    return failed(this.storeName, operation, cause);
   }
 
   async #read(operation: SessionStoreOperation, id: string): Promise<Kept | undefined> {
-    const session = await this.#get(operation, id);
+    const session = await this.#calls.get(operation, id);
     if (!session) return undefined;
     const record = recordOf(id, session);
     if (record.expiresAt <= this.now()) return undefined;
@@ -214,20 +192,10 @@ class ExpressStore extends SessionStore {
     return kept;
   }
 
-  async #get(operation: SessionStoreOperation, id: string): Promise<ExpressSessionJson | undefined> {
-    const session = await this.#call<expressSession.SessionData>(operation, (done) =>
-      this.#store.get(id, (error: unknown, value?: unknown) =>
-        // As in express-session, a missing file means that there is no such session.
-        (error as NodeJS.ErrnoException | null)?.code === 'ENOENT' ? done() : done(error, value as never),
-      ),
-    );
-    return (session ?? undefined) as ExpressSessionJson | undefined;
-  }
-
   /** Writes the session of `next` as a whole. */
   async #set(operation: SessionStoreOperation, kept: Kept, next: SessionRecord): Promise<void> {
     const session = sessionOf(kept, next);
-    await this.#call(operation, (done) => this.#store.set(next.id, session as never, done as never));
+    await this.#calls.set(operation, next.id, session);
     kept.record = next;
     kept.session = session;
   }
@@ -235,13 +203,7 @@ class ExpressStore extends SessionStore {
   /** Moves only the expiry. Resolves to whether the session was live. */
   async #touch(kept: Kept, next: SessionRecord): Promise<boolean> {
     const session = sessionOf(kept, next);
-    try {
-      await this.#call('update', (done) => this.#store.touch!(next.id, session as never, done as never));
-    } catch (error) {
-      // Some stores report an error if the session has ended meanwhile.
-      if (await this.#get('update', next.id)) throw error;
-      return false;
-    }
+    if (!(await this.#calls.touch(next.id, session))) return false;
     kept.record = next;
     kept.session = session;
     return true;
@@ -249,59 +211,11 @@ class ExpressStore extends SessionStore {
 
   /** All live sessions by id. */
   async #all(operation: SessionStoreOperation): Promise<Map<string, ExpressSessionJson>> {
-    if (typeof this.#store.all !== 'function') {
-      throw this.#cannot(`${operation} all sessions without a method all()`);
-    }
-    const all = (await this.#call<unknown>(operation, (done) => this.#store.all!(done as never))) ?? {};
-    const sessions = new Map<string, ExpressSessionJson>();
-    for (const [name, value] of Object.entries(all)) {
-      // A store may return an array. Then only some stores put the id into each session.
-      const { id: ownId, ...session } = value as ExpressSessionJson & { id?: unknown };
-      const id = Array.isArray(all) ? ownId : name;
-      if (typeof id !== 'string')
-        throw this.#cannot(`${operation} all sessions if its all() does not return their ids`);
-      const expiresAt = expiryOf(session.cookie);
-      if (expiresAt === undefined || expiresAt > this.now())
-        sessions.set(
-          id,
-          Array.isArray(all) ? (session as ExpressSessionJson) : (value as ExpressSessionJson),
-        );
+    const sessions = await this.#calls.all(operation);
+    for (const [id, { cookie }] of sessions) {
+      const expiresAt = expiryOf(cookie);
+      if (expiresAt !== undefined && expiresAt <= this.now()) sessions.delete(id);
     }
     return sessions;
   }
-
-  /** Calls the store. It takes a callback, but may also return a promise or throw. */
-  #call<T>(
-    operation: SessionStoreOperation,
-    work: (done: Done<T>) => unknown,
-  ): Promise<T | null | undefined> {
-    if (this.#isOffline) {
-      throw new SessionStoreError(
-        this.storeName,
-        operation,
-        'the store is disconnected: it emitted `disconnect`, and no `connect` since. Is its backend running?',
-      );
-    }
-    return new Promise<T | null | undefined>((resolve, reject) => {
-      const failed = (error: unknown): void => reject(this.failure(operation, error));
-      try {
-        const returned = work((error, value) => (error ? failed(error) : resolve(value)));
-        // A rejection of a promise that the store also returns must not end the process.
-        if (returned instanceof Promise) returned.catch(failed);
-      } catch (error) {
-        failed(error);
-      }
-    });
-  }
-
-  #cannot(what: string): CannotError {
-    return new CannotError(
-      `[session:${this.storeName}] an express-session store cannot ${what}. RedisStore, MongoStore, HazelcastStore and ClusterStore of nestjs-session-stores/stores/* can`,
-    );
-  }
-}
-
-/** The error of an operation that no express-session store can do. */
-class CannotError extends Error {
-  override readonly name = 'Error';
 }
