@@ -1,9 +1,8 @@
 import { isGoneError, type SessionStoreError } from '../contract/errors.js';
 import type { SessionRecord } from '../contract/record.js';
-import { MOST_READ } from '../token/signer.js';
 import type { Token } from '../token/token.js';
 import { destroy, regenerate, reload, rotate, save } from './actions.js';
-import { hasChanges, isUnsaved } from './changes.js';
+import { isUnsaved } from './changes.js';
 import type { Client } from './client.js';
 import { Commits } from './commit.js';
 import type { SessionConfig } from './config.js';
@@ -11,14 +10,10 @@ import type { LimitOptions } from './limit-options.js';
 import { joinLimited } from './limits.js';
 import { dueOf, pendingSave } from './due.js';
 import { LiveSession, type SessionActions } from './live-session.js';
-import { admit, find, type Found } from './lookup.js';
-import { newState } from './new-state.js';
+import { Loading } from './loading.js';
 import type { ClientNotice } from './notice.js';
 import type { HeldSession } from './connections.js';
-import { refresh, type CachedSession, type RefreshActions } from './refresh.js';
 import { absoluteExpiryOf, idleExpiryOf } from './remaining.js';
-import { retirePrevious } from './rotation.js';
-import type { SessionState } from './state.js';
 import { SessionUnit } from './unit.js';
 import { add, take } from './values.js';
 import type { SessionView } from './view.js';
@@ -32,19 +27,24 @@ export class SessionWork implements SessionActions {
   readonly #client: Client;
   readonly #unit: SessionUnit;
   readonly #commits = new Commits();
-  /** The session that came from the cache, until it is read. */
-  #cached: CachedSession | undefined;
-  #refreshing: Promise<void> | undefined;
+  readonly #loading: Loading;
   /** Whether the handler has saved or rotated the session, or called `add` or `take`. Its other calls put another session in its place. */
   #hasCalled = false;
-
-  /** When its session was read, by the store's clock; `undefined` before that. */
-  readAt: number | undefined;
 
   constructor(config: SessionConfig, client: Client) {
     this.#config = config;
     this.#client = client;
     this.#unit = new SessionUnit(config, client);
+    this.#loading = new Loading(this.#unit, this);
+  }
+
+  get hasCalled(): boolean {
+    return this.#hasCalled;
+  }
+
+  /** When its session was read, by the store's clock; `undefined` before that. */
+  get readAt(): number | undefined {
+    return this.#loading.readAt;
   }
 
   /**
@@ -53,32 +53,7 @@ export class SessionWork implements SessionActions {
    * @param mayBeCached whether it may come from the cache
    */
   load(tokens: readonly Token[], { mayBeCached = false } = {}): Promise<void> {
-    return this.#load(tokens, mayBeCached);
-  }
-
-  /** @param into the session object for it, which keeps its own session if it has changes by then */
-  async #load(tokens: readonly Token[], mayBeCached: boolean, into?: LiveSession): Promise<void> {
-    const config = this.#config;
-    this.readAt = config.store.now();
-    if (tokens.length > MOST_READ) {
-      config.conditions.begin(
-        'many tokens',
-        `a request presented ${tokens.length} tokens with a valid signature, of which at most ${MOST_READ} are read. Does another app, or another \`path\` or \`domain\`, use cookies of the same name?`,
-      );
-    }
-    for (const [index, token] of tokens.slice(0, MOST_READ).entries()) {
-      const found = await find(token, tokens, config, this.#client, mayBeCached);
-      if (!found) continue;
-      this.#retirePrevious(found);
-      if (into && this.#isChanged(into)) return;
-      this.#use(found, tokens, tokens.slice(index + 1), into);
-      if (found.isCached) this.#cached = { state: found.state, tokens };
-      return;
-    }
-    if (into && this.#isChanged(into)) return;
-    this.#start(into);
-    // Any token that was not read may belong to the session that the user wants to log out of.
-    this.#unit.present(tokens, tokens.slice(MOST_READ));
+    return this.#loading.load(tokens, mayBeCached);
   }
 
   /**
@@ -86,18 +61,12 @@ export class SessionWork implements SessionActions {
    * other tokens that the client presented. Returns whether the client may use the session.
    */
   take(token: Token, record: SessionRecord, others: readonly Token[], { isCached = false } = {}): boolean {
-    const state = admit(token, record, this.#config, this.#client, { isOpen: true });
-    if (typeof state !== 'object') return false;
-    const found = { state, record, isCached };
-    this.#retirePrevious(found);
-    this.#use(found, [token, ...others], others);
-    if (isCached) this.#cached = { state, tokens: undefined };
-    return true;
+    return this.#loading.take(token, record, others, isCached);
   }
 
   /** Whether the session came from the cache, and was not read since. */
   get isCached(): boolean {
-    return this.#cached !== undefined;
+    return this.#loading.isCached;
   }
 
   /**
@@ -106,38 +75,7 @@ export class SessionWork implements SessionActions {
    * session that is gone is as it would be in a request that did not use the cache.
    */
   refresh(): Promise<void> {
-    if (!this.#cached) return Promise.resolve();
-    const actions: RefreshActions = {
-      isChanged: (session) => this.#isChanged(session),
-      loadInto: (session, tokens) => this.#load(tokens, false, session),
-      startAnonymous: (error, session) => this.startAnonymous(error, session),
-    };
-    this.#refreshing ??= refresh(this.#unit, this.#cached, actions)
-      .then(() => {
-        this.#cached = undefined;
-      })
-      .finally(() => {
-        this.#refreshing = undefined;
-      });
-    return this.#refreshing;
-  }
-
-  /** Whether a handler has changed the session, or has called one of its methods. */
-  #isChanged(session: LiveSession): boolean {
-    return this.#hasCalled || hasChanges(session, LiveSession.stateOf(session), this.#config);
-  }
-
-  #retirePrevious(found: Found): void {
-    const retiring = retirePrevious(found, this.#config);
-    if (retiring) this.#unit.calls.track(retiring);
-  }
-
-  #use({ state, record }: Found, all: readonly Token[], others: readonly Token[], into?: LiveSession): void {
-    this.#unit.present(
-      all,
-      others.filter(({ id }) => id !== record.id),
-    );
-    this.#unit.place(this.#object(state, into), state, record);
+    return this.#loading.refresh();
   }
 
   /** Records that a handler runs with the session. One that is passive does not renew it. */
@@ -147,27 +85,12 @@ export class SessionWork implements SessionActions {
 
   /** Starts a new session, which is not stored yet. */
   start(): void {
-    this.#start();
-  }
-
-  #start(into?: LiveSession): void {
-    const state = this.#unit.newState();
-    this.#unit.place(this.#object(state, into), state);
-  }
-
-  /** The session object for a state: a new one, or `into` without its data. */
-  #object(state: SessionState, into: LiveSession | undefined): LiveSession {
-    if (!into) return new LiveSession(this, state);
-    LiveSession.takeData(into);
-    LiveSession.setState(into, state);
-    return into;
+    this.#loading.start();
   }
 
   /** Starts an empty session that cannot be changed, because the store cannot be read. */
-  startAnonymous(error: SessionStoreError, into?: LiveSession): void {
-    const state = newState(this.#config, this.#client, false);
-    state.note({ type: 'unreachable', error });
-    this.#unit.place(this.#object(state, into), state);
+  startAnonymous(error: SessionStoreError): void {
+    this.#loading.startAnonymous(error);
   }
 
   /** The object whose `session` property is the session. */
