@@ -13,7 +13,7 @@ import { headerIdentity } from '../token/header-identity.js';
 import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http/middleware.js';
 import { checkStore } from '../options/check-store.js';
 import { CrossSiteError } from '../http/cross-site.js';
-import { exchangeOf } from '../http/exchange.js';
+import { exchangeOf } from '../http/attached.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 

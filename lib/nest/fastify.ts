@@ -1,6 +1,7 @@
 import type { HttpServer } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
-import { exchangeOf, type SessionIncomingMessage } from '../http/exchange.js';
+import { exchangeOf } from '../http/attached.js';
+import type { SessionIncomingMessage } from '../http/exchange.js';
 import type { SessionHandler } from '../http/middleware.js';
 import { sealOf } from '../http/patch.js';
 

@@ -1,6 +1,6 @@
 import { HttpException, type ExecutionContext } from '@nestjs/common';
 import { catchError } from 'rxjs';
-import { exchangeOf } from '../../http/exchange.js';
+import { exchangeOf } from '../../http/attached.js';
 import { failureOf } from '../../http/failure.js';
 import { rawRequest } from '../fastify.js';
 import { NO_SESSION } from './http.js';

@@ -1,7 +1,8 @@
 import type { ExecutionContext } from '@nestjs/common';
 import { lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isStoreError } from '../../contract/errors.js';
-import { exchangeOf, type SessionExchange } from '../../http/exchange.js';
+import { exchangeOf } from '../../http/attached.js';
+import type { SessionExchange } from '../../http/exchange.js';
 import { keepBoth, sayWhenToRetryAfter, sendFailure } from '../../http/failure.js';
 import type { OpenConnections } from '../../session/connections.js';
 import { dropReplyHeaders, isHijacked, rawRequest } from '../fastify.js';
