@@ -79,7 +79,7 @@ async function heapsOf(name, about, count, scale) {
 }
 
 async function inServers({ scale, step, address }) {
-  const count = scale(50_000, 5_000);
+  const count = scale(50_000, 2_000);
   const rows = [];
   for (const { where, open } of [
     { where: 'Redis', open: async () => inRedis((await address('redis')).url) },
