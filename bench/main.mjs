@@ -1,6 +1,6 @@
 // `npm run bench` runs every bench, `npm run bench -- cluster` only the named ones.
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { busy, machine } from './frame/machine.mjs';
 import { Progress } from './frame/progress.mjs';
@@ -24,7 +24,7 @@ Measures, and writes pages with charts to docs/benchmarks/. Without a name, ever
 Names: ${all.join(', ')}.`;
 
 const { quick, out, named } = options();
-const folder = join(import.meta.dirname, '..', out);
+const folder = resolve(import.meta.dirname, '..', out);
 const servers = new Servers();
 const progress = new Progress(named.length);
 const results = await readResults(folder);

@@ -8,11 +8,18 @@ import { Server } from './server.mjs';
 /**
  * Starts a cluster with a unique name, and waits until its members have found each other.
  *
- * @param {{ members?: number, heap?: string, eventThreads?: number, maps?: object }} [options] `heap` in the format of
- *   Java's -Xmx. The default holds some 100 000 small sessions. `maps` are the configurations of maps by their names
+ * @param {{ members?: number, heap?: string, eventThreads?: number, collector?: 'Serial' | 'G1', maps?: object }}
+ *   [options] `heap` in the format of Java's -Xmx. The default holds some 100 000 small sessions. `collector` is G1 for
+ *   large heaps, for which the default stops a member for seconds. `maps` are the configurations of maps by their names
  * @returns {Promise<{ clusterName: string, addresses: string[], members: Server[], stop(): Promise<void> }>}
  */
-export async function startHazelcast({ members: count = 1, heap = '256m', eventThreads = 1, maps } = {}) {
+export async function startHazelcast({
+  members: count = 1,
+  heap = '256m',
+  eventThreads = 1,
+  collector = 'Serial',
+  maps,
+} = {}) {
   const clusterName = `sessions-${crypto.randomUUID()}`;
   const program = await hazelcastProgram();
   for (let attempt = 1; ; attempt++) {
@@ -21,7 +28,7 @@ export async function startHazelcast({ members: count = 1, heap = '256m', eventT
     const addresses = ports.map((port) => `127.0.0.1:${port}`);
     const kind = {
       program,
-      args: ({ port, folder }) => memberArgs(port, folder, heap, eventThreads),
+      args: ({ port, folder }) => memberArgs(port, folder, { heap, eventThreads, collector }),
       url: (port) => `127.0.0.1:${port}`,
       files: (port) => ({ 'hazelcast.yaml': memberConfig(clusterName, port, addresses, maps) }),
     };
@@ -54,7 +61,7 @@ async function hasLogged(folder, pattern) {
   return pattern.test(await readFile(join(folder, '../output'), 'utf8'));
 }
 
-function memberArgs(port, folder, heap, eventThreads) {
+function memberArgs(port, folder, { heap, eventThreads, collector }) {
   const internals = [
     ['--add-modules', 'java.se'],
     ['--add-exports', 'java.base/jdk.internal.ref=ALL-UNNAMED'],
@@ -89,7 +96,7 @@ function memberArgs(port, folder, heap, eventThreads) {
   return [
     '-Xms64m',
     `-Xmx${heap}`,
-    '-XX:+UseSerialGC',
+    `-XX:+Use${collector}GC`,
     '-XX:TieredStopAtLevel=1',
     ...internals,
     ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
