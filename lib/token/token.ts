@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 
 /** A token with a valid signature: the session's id, and the secret that gives access to it. */
 export interface Token {
@@ -12,9 +12,24 @@ export interface Token {
   signed?: string;
 }
 
+/** The random bytes of a name. */
+const BYTES = 24;
+
+/** Random bytes for 128 names: to get them costs 1.8 µs, and those for one name cost 1.5 µs. */
+const pool = Buffer.allocUnsafeSlow(128 * BYTES);
+let used = pool.length;
+
 /** A new id or secret: 24 random bytes, base64url. */
 export function randomName(): string {
-  return randomBytes(24).toString('base64url');
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const bytes = pool.subarray(used, (used += BYTES));
+  const name = bytes.toString('base64url');
+  // The pool has no name that is in use.
+  bytes.fill(0);
+  return name;
 }
 
 /** Whether a string has the shape of a name from `randomName`. Every secret has. */
