@@ -116,6 +116,17 @@ describe.each(operations)('%s', (name, commands, operation) => {
   });
 });
 
+it.each<[string, () => Promise<unknown>]>([
+  ['count', () => store.count('large')],
+  ['page', () => store.page({ group: 'large', limit: 100 })],
+])('the %s of a group with a tenth of all sessions reads no other session', async (_, operation) => {
+  const ids = Array.from({ length: SESSIONS / 9 }, () => randomUUID());
+  await Promise.all(ids.map((id) => store.create(aRecord(id, { groups: ['large'], expiresAt: EXPIRES_AT }))));
+  const all = await sentBy(operation);
+  for (const { command } of all) expect((await planOf(command)).docs).toBeLessThanOrEqual(ids.length);
+  await store.clear('large');
+});
+
 it('parallel updates of one session share a command, but for the first four', async () => {
   const all = await sentBy(() =>
     Promise.all(Array.from({ length: 40 }, (_, at) => store.update(live, { set: { [`p${at}`]: '1' } }))),

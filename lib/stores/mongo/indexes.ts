@@ -17,6 +17,9 @@ interface SetUp extends Place {
  */
 export const BY_ID = 'nestjsSession_ids';
 
+/** The index of the sessions of each group, by id. */
+export const BY_GROUP = 'nestjsSession_groups';
+
 /**
  * The indexes of a collection. They hold sessions and their tombstones only, so that documents of other programs cost
  * nothing and are never removed. No index that starts with `expiresAt` is used for counting, paging or clearing: a session whose expiry moves
@@ -30,7 +33,7 @@ export const INDEXES: readonly Index[] = [
     partialFilterExpression: MARK,
   },
   { name: BY_ID, key: { nestjsSession: 1, _id: 1, expiresAt: -1 }, partialFilterExpression: MARK },
-  { name: 'nestjsSession_groups', key: { groups: 1, _id: 1 }, partialFilterExpression: MARK },
+  { name: BY_GROUP, key: { groups: 1, _id: 1 }, partialFilterExpression: MARK },
   {
     name: 'nestjsSession_tombstones',
     key: { until: 1 },

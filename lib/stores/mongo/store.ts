@@ -27,7 +27,7 @@ import { examineMongo } from './examination.js';
 import { failed, mayBeOfOne } from './errors.js';
 import { feedOf, openFeed } from './feed.js';
 import { between } from './filters.js';
-import { BY_ID, makeIndexes } from './indexes.js';
+import { BY_GROUP, BY_ID, makeIndexes } from './indexes.js';
 import { Pages } from './pages.js';
 import { LIVE, within } from './pipelines.js';
 import { Reads } from './reads.js';
@@ -211,15 +211,9 @@ export class MongoStore extends SessionStore {
 
   protected override doCount(group: string | undefined): Promise<number> {
     return this.calls.inTime('count', async (send) => {
-      if (group !== undefined) return this.commands.count(send, { ...between({ group }), $expr: LIVE });
+      if (group !== undefined) return this.countOn(BY_GROUP, send, { ...between({ group }), $expr: LIVE });
       // With a constant for the time MongoDB counts on an index and reads no session.
-      const match = { ...MARK, expiresAt: { $gt: await timeOf(send) } };
-      // Without the hint MongoDB might count on the index on `expiresAt`.
-      return this.commands.count(send, match, { hint: BY_ID }).catch((error: unknown) => {
-        // The index is still being created.
-        if (codeOf(error) === 'BadValue') return this.commands.count(send, match);
-        throw error;
-      });
+      return this.countOn(BY_ID, send, { ...MARK, expiresAt: { $gt: await timeOf(send) } });
     });
   }
 
@@ -245,6 +239,15 @@ export class MongoStore extends SessionStore {
   }
 
   private readonly openingSend: Send = (command) => this.calls.inTime('open', (send) => send(command));
+
+  /** Counts on an index. Without the hint MongoDB may take another one, and then read sessions that do not match. */
+  private async countOn(index: string, send: Send, match: object): Promise<number> {
+    return this.commands.count(send, match, { hint: index }).catch((error: unknown) => {
+      // The index is still being created.
+      if (codeOf(error) === 'BadValue') return this.commands.count(send, match);
+      throw error;
+    });
+  }
 }
 
 /** The start of the `next` of a page, before the id, so that no other string is accepted. */
