@@ -14,23 +14,30 @@ const all = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.bench.mjs'))
   .map((file) => file.replace('.bench.mjs', ''));
 
-const HELP = `npm run bench -- [name…] [--quick] [--out folder]
+const HELP = `npm run bench -- [name…] [--quick] [--pages] [--out folder]
 
 Measures, and writes pages with charts to docs/benchmarks/. Without a name, everything is measured.
 
   --quick       few rounds and few sessions, in three minutes; writes to .benchmarks/
+  --pages       measures nothing, and writes the pages of the last figures again
   --out folder  writes to another folder
 
 Names: ${all.join(', ')}.`;
 
-const { quick, out, named } = options();
+const { quick, onlyPages, out, named } = options();
 const folder = resolve(import.meta.dirname, '..', out);
 const servers = new Servers();
 const progress = new Progress(named.length);
 const results = await readResults(folder);
 const warning = busy(machine());
-if (warning) console.error(warning);
+if (warning && !onlyPages) console.error(warning);
 try {
+  await (onlyPages ? writePages() : measureAll());
+} finally {
+  await servers.stop();
+}
+
+async function measureAll() {
   for (const [index, name] of named.entries()) {
     try {
       await measure(index, name);
@@ -40,8 +47,6 @@ try {
     }
   }
   progress.finish();
-} finally {
-  await servers.stop();
 }
 
 /** Runs a bench, and writes the pages anew. */
@@ -71,7 +76,11 @@ async function measure(index, name) {
   };
   progress.end();
   console.log(`\n## ${title}\n\n${printed(results[name])}`);
-  await writeFiles(folder, { ...resultsFile(results), ...pagesOf(results, chartOf) });
+  await writePages();
+}
+
+function writePages() {
+  return writeFiles(folder, { ...resultsFile(results), ...pagesOf(results, chartOf) });
 }
 
 function options() {
@@ -80,6 +89,7 @@ function options() {
       allowPositionals: true,
       options: {
         quick: { type: 'boolean', default: false },
+        pages: { type: 'boolean', default: false },
         out: { type: 'string' },
         help: { type: 'boolean' },
       },
@@ -89,9 +99,12 @@ function options() {
       process.exit();
     }
     const unknown = positionals.filter((name) => !all.includes(name));
+    if (values.pages && positionals.length > 0)
+      throw new Error('--pages writes all pages: leave out the names.');
     if (unknown.length > 0) throw new Error(`Unknown bench ${unknown.join(', ')}.`);
     return {
       quick: values.quick,
+      onlyPages: values.pages,
       out: values.out ?? (values.quick ? '.benchmarks' : 'docs/benchmarks'),
       named: positionals.length > 0 ? positionals : all,
     };

@@ -1,7 +1,12 @@
 // The servers that the benches of a run share. Each starts when the first bench needs it.
 import { sharedHazelcast, sharedMongo, sharedRedis } from '../../test/servers/shared.mjs';
 
-const starts = { redis: sharedRedis, mongo: sharedMongo, hazelcast: sharedHazelcast };
+const starts = {
+  redis: sharedRedis,
+  mongo: sharedMongo,
+  // New sessions fill the heap of the specs in a minute.
+  hazelcast: () => sharedHazelcast({ heap: '3g', collector: 'G1' }),
+};
 
 export class Servers {
   #started = new Map();

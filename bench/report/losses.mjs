@@ -1,5 +1,5 @@
 import { packages } from '../packages.mjs';
-import { figure, casesOf } from './format.mjs';
+import { casesOf, figure, labelOf } from './format.mjs';
 
 /** @typedef {import('../frame/results.mjs').Row} Row */
 
@@ -27,8 +27,13 @@ export function lossesOf({ better, rows }) {
   return losses.toSorted((one, other) => one.ratio - other.ratio);
 }
 
+/** A ratio below 1, rounded down, so that it does not look equal to 1. */
+export function ratioOf(ratio) {
+  return (Math.floor(ratio * 100) / 100).toFixed(2);
+}
+
 /** A sentence for a list. */
 export function lossLine({ case: name, ours, theirs, ratio, within }, unit) {
-  const ofBoth = `${ours.package} ${figure(ours.median)} ${unit}, ${theirs.package} ${figure(theirs.median)}`;
-  return `${name && `${name}: `}${ofBoth} (${ratio.toFixed(2)}${within ? ', the spreads overlap' : ''})`;
+  const ofBoth = `${labelOf(ours)} ${figure(ours.median)} ${unit}, ${labelOf(theirs)} ${figure(theirs.median)}`;
+  return `${name && `${name}: `}${ofBoth} (${ratioOf(ratio)}${within ? ', the spreads overlap' : ''})`;
 }

@@ -1,7 +1,7 @@
 // The pages of docs/benchmarks/, made of results alone.
 import { GUARANTEES, packages } from '../packages.mjs';
 import { casesOf, figure, labelOf, spread, table } from './format.mjs';
-import { lossLine, lossesOf } from './losses.mjs';
+import { lossLine, lossesOf, ratioOf } from './losses.mjs';
 
 /** The pages, by the topics that benches name. */
 export const TOPICS = {
@@ -50,13 +50,6 @@ export function pagesOf(results, chartOf) {
 
 function indexPage(results) {
   const topics = Object.entries(TOPICS).filter(([topic]) => benchesOf(results, topic).length > 0);
-  const losses = topics.flatMap(([topic]) =>
-    benchesOf(results, topic).flatMap(([, { measures }]) =>
-      measures.flatMap((measure) =>
-        lossesOf(measure).map((loss) => [loss.ratio, lossOf(topic, measure, loss)]),
-      ),
-    ),
-  );
   return page([
     '# Benchmarks',
     `\`\`\`sh\n${COMMAND}                  # all: figures, pages and charts\n${COMMAND} -- redis races   # some\n${COMMAND} -- --quick       # all in three minutes, to .benchmarks/\n\`\`\``,
@@ -76,18 +69,43 @@ function indexPage(results) {
       .map(([word, meaning]) => `- **${word}**: ${meaning}`)
       .join('\n'),
     'A guarantee costs time, most where a backend has no scripts. A package without it is faster for that reason alone.',
-    '## Where this package loses',
-    losses.length === 0
-      ? 'Nowhere in these figures.'
-      : losses
-          .toSorted(([one], [other]) => one - other)
-          .map(([, text]) => text)
-          .join('\n'),
+    ...lossParts(topics.flatMap(([topic]) => lossesOfTopic(results, topic))),
   ]);
 }
 
-function lossOf(topic, measure, loss) {
-  return `- [${measure.title}](${topic}.md#${anchorOf(measure.title)}), ${lossLine(loss, measure.unit)}`;
+function lossesOfTopic(results, topic) {
+  return benchesOf(results, topic).flatMap(([, { measures }]) =>
+    measures.flatMap((measure) => lossesOf(measure).map((loss) => Object.assign({ topic, measure }, loss))),
+  );
+}
+
+/** The losses that are certain, worst first, and those that may be chance. */
+function lossParts(losses) {
+  const sorted = losses.toSorted((one, other) => one.ratio - other.ratio);
+  const certain = sorted.filter(({ within }) => !within);
+  const others = sorted.filter(({ within }) => within);
+  return [
+    '## Where this package loses',
+    certain.length === 0
+      ? 'Nowhere in these figures.'
+      : `The last column is the part of the other package's speed that this package reaches.\n\n${lossTable(certain)}`,
+    ...(others.length > 0
+      ? ['## Where the spreads overlap', 'Here another package has the better median.', lossTable(others)]
+      : []),
+  ];
+}
+
+function lossTable(losses) {
+  return table(
+    ['figures', 'case', 'this package', 'the other', 'part'],
+    losses.map(({ topic, measure: { title, unit }, case: name, ours, theirs, ratio }) => [
+      `[${title}](${topic}.md#${anchorOf(title)})`,
+      name,
+      `${labelOf(ours)} ${figure(ours.median)} ${unit}`,
+      `${labelOf(theirs)} ${figure(theirs.median)} ${unit}`,
+      ratioOf(ratio),
+    ]),
+  );
 }
 
 function topicPage(topic, benches) {

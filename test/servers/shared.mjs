@@ -57,10 +57,13 @@ export async function sharedMongo() {
   };
 }
 
-/** @returns {Promise<Shared<{ clusterName: string, members: string[] }>>} */
-export async function sharedHazelcast() {
+/**
+ * @param {{ heap?: string, collector?: 'Serial' | 'G1' }} [options] as of `startHazelcast`, for new members
+ * @returns {Promise<Shared<{ clusterName: string, members: string[] }>>}
+ */
+export async function sharedHazelcast(options) {
   const given = process.env.HAZELCAST_ADDRESSES;
-  const cluster = given ? undefined : await startHazelcast({ members: 2 });
+  const cluster = given ? undefined : await startHazelcast({ members: 2, ...options });
   const members = cluster?.addresses ?? given.split(',').map((address) => address.trim());
   const clusterName = cluster?.clusterName ?? (process.env.HAZELCAST_CLUSTER_NAME || 'dev');
   const version = await versionOfHazelcast({ clusterName, members });
