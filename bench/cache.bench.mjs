@@ -58,7 +58,7 @@ async function compare(word, name, options, { scale, step }) {
       },
       {
         name: `${word}-cost`,
-        title: `${name} with the cache: processor time of the app`,
+        title: `${name} with the cache: CPU time of the app`,
         unit: 'µs per request',
         better: 'lower',
         rows: rowsOf(figures, 'cpu', about),
@@ -113,7 +113,9 @@ async function hear(word, name, options, { scale }) {
   }
   return {
     name: `${word}-heard`,
-    title: `${name} with the cache: until a write by another process is seen`,
+    title: `${name} with the cache: until a write by another store is seen`,
+    about:
+      'Two stores in one process without load: how long the cache of one still has a session after a write by the other was acknowledged. Processes that are busy hear of it later.',
     unit: 'ms',
     better: 'lower',
     rows,

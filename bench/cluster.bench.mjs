@@ -4,9 +4,9 @@ import { messageOf } from './frame/child.mjs';
 import { bytes } from './session.mjs';
 import { measuresOf } from './stores/calls.mjs';
 
-export const title = 'Cluster';
+export const title = 'Node.js cluster';
 export const topic = 'calls';
-export const how = `One worker calls a store in its primary, with sessions of ${bytes} bytes. Processor time is that of primary and worker together. ClusterStore returns serialized values, which the middleware parses; strong-cluster-express-store parses on every read, and only writes whole sessions.`;
+export const how = `One worker calls a store in its primary, with sessions of ${bytes} bytes. CPU time is that of primary and worker together. ClusterStore returns serialized values, which the middleware parses; strong-cluster-express-store parses on every read, and only writes whole sessions.`;
 
 const contenders = { ClusterStore: 'ours', 'strong-cluster-express-store': 'theirs' };
 const operations = ['read', 'read, all of it parsed', 'write one property', 'create'];
@@ -32,7 +32,7 @@ async function measure(primaries, bench) {
     operations,
     rounds: scale(11, 3),
     rates: `${title}: calls per second of one worker`,
-    cost: `${title}: processor time of primary and worker`,
+    cost: `${title}: CPU time of primary and worker`,
   };
   return measuresOf([...primaries.keys()], about, bench, async (name, operation, inFlight) => {
     const count = inFlight === 1 ? scale(6_000, 500) : scale(30_000, 3_000);

@@ -31,8 +31,11 @@ const handlers = {
 export async function run({ scale, step }) {
   const rows = [];
   for (const sessions of [1, scale(20_000, 12_000)]) {
-    const kept = sessions === 1 ? 'key kept' : 'key derived';
-    step(`${kept}: ${sessions} sessions`);
+    const kept =
+      sessions === 1
+        ? '1 session, its key kept'
+        : `${sessions.toLocaleString('en')} sessions, their keys derived`;
+    step(kept);
     const apps = {
       ClusterStore: await appOf(aStore(), sessions),
       'ClusterStore + encryption': await appOf(
@@ -54,7 +57,7 @@ export async function run({ scale, step }) {
     {
       name: 'requests',
       title: 'The cost of encryption',
-      unit: 'µs of processor time',
+      unit: 'µs of CPU time',
       better: 'lower',
       rows,
     },

@@ -8,9 +8,9 @@ import { promisify } from 'node:util';
 import { alternate, rowsOf, summary } from './figures.mjs';
 import { bytes } from './session.mjs';
 
-export const title = 'The cost of a directory';
+export const title = 'ClusterStore with a directory';
 export const topic = 'calls';
-export const how = `Calls of a ClusterStore in one process, with sessions of ${bytes} bytes. How fast durability 'disk' is depends on the disk. Reads cost the same with and without a directory.`;
+export const how = `Calls of a ClusterStore in one process, with sessions of ${bytes} bytes. How fast durability 'disk' is depends on the disk.`;
 
 const KINDS = { memory: 'memory only', process: "durability 'process'", disk: "durability 'disk'" };
 
@@ -43,7 +43,7 @@ async function rates(parent, { scale, step }) {
   return [
     {
       name: 'rates',
-      title: 'Calls with a directory',
+      title: 'Calls with and without a directory',
       unit: 'calls/s',
       better: 'higher',
       chart: 'bars',
@@ -68,7 +68,7 @@ async function loads(parent, { scale, step }) {
   const shared = { unit: 's', better: 'lower' };
   return [
     { name: 'open', title: 'The time until a store is open', ...shared, rows: rows.seconds },
-    { name: 'open-cost', title: 'Its processor time', ...shared, rows: rows.cpuSeconds },
+    { name: 'open-cost', title: 'CPU time until a store is open', ...shared, rows: rows.cpuSeconds },
   ];
 }
 

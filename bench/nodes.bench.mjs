@@ -1,7 +1,6 @@
 // How the work of sessions divides among nodes: 3 and 6 of each backend.
 import { rate, summary } from './figures.mjs';
 import { chosen } from './frame/chosen.mjs';
-import { processorTime } from './nodes/cpu.mjs';
 import { hazelcastNodes } from './nodes/hazelcast.mjs';
 import { mongoNodes } from './nodes/mongo.mjs';
 import { redisNodes } from './nodes/redis.mjs';
@@ -11,9 +10,8 @@ import { ours } from './stores/ours.mjs';
 export const title = 'How work divides among nodes';
 export const topic = 'nodes';
 export const how =
-  'Local clusters of 3 and of 6 nodes, on one machine: they show how commands divide, not how much faster more machines are. Redis nodes report commands by MONITOR, without those inside scripts. Commands to members of a replica set are those that the driver reports. Calls of maps of Hazelcast are counted on the connections of the client. A group has 100 sessions.';
+  'Local clusters, on one machine and without replicas in Redis: they show how commands divide, not how much faster more machines are. Calls are made one by one, and divided among 900 sessions. Redis nodes report commands by MONITOR, without those inside scripts. Commands to members of a replica set are those that the driver reports. Calls of maps of Hazelcast are counted on the connections of the client. The client asks one of them for a count, and that one asks the others. A group has 100 sessions.';
 
-const SIZES = [3, 6];
 const GROUP_SIZE = 100;
 const IN_FLIGHT = 16;
 const ALONE = 5;
@@ -21,30 +19,33 @@ const ALONE = 5;
 const backends = {
   redis: {
     name: 'RedisStore',
+    sizes: [3, 6],
     start: redisNodes,
     advice:
-      'Sessions are in 16 shards, by their ids, and each shard is on one node: more than 16 primaries gain nothing, and the busiest node has the largest number of shards. A call of one session is one command on one node. Calls of groups and of all sessions ask every shard, so they do not get cheaper with more nodes. The first bottleneck is the one thread of the busiest node, which also runs the scripts of `clear`.',
+      'Sessions are in 16 shards, by their ids, and each shard is on one node. Calls of groups and of all sessions ask every shard.',
   },
   mongo: {
     name: 'MongoStore',
+    sizes: [3, 5],
     start: mongoNodes,
     advice:
-      'Every read and write goes to the primary, because a session must be read as it was written last. Secondaries apply each write too. So more members make sessions safer, not faster: the first bottleneck is the primary, whose size decides.',
+      'Every read and write goes to the primary, because a session must be read as it was written last. Secondaries apply each write too. Reads that have to be sent at the same time share one command.',
   },
   hazelcast: {
     name: 'HazelcastStore',
+    sizes: [3, 6],
     start: hazelcastNodes,
     advice:
-      'Sessions are in partitions, by their ids, and the client sends a call to the member that owns the session. Each write also goes to the member with the backup, between members, and is not counted here. Calls of groups and of all sessions go to every member, and each walks its share of the index. The first bottleneck is the heap, and then calls of groups: each costs every member an operation.',
+      'Sessions are in partitions, by their ids, and the client sends a call to the member that owns the session. A write without the session that was read is a read, a replacement and a change of the lifetime. The backup of each write goes from member to member, and is not counted here.',
   },
 };
 
 /** STORE=redis measures only that one. */
 export async function run(bench) {
   const measures = [];
-  for (const [word, { name, start, advice }] of chosen(backends)) {
-    const rows = { commands: [], nodes: [], share: [], capacity: [] };
-    for (const size of bench.scale(SIZES, SIZES.slice(0, 1))) {
+  for (const [word, { name, sizes, start, advice }] of chosen(backends)) {
+    const rows = { commands: [], nodes: [], share: [] };
+    for (const size of bench.scale(sizes, sizes.slice(0, 1))) {
       bench.step(`${name}: ${size} nodes start`);
       const nodes = await start(size);
       try {
@@ -70,21 +71,17 @@ async function fillRows(rows, name, size, nodes, { scale, step }) {
       step(`${name}, ${size} nodes: ${what}`);
       await prepare?.(ALONE + times);
       const row = { case: what, package: name, x: size };
-      const push = (figure, value) =>
-        rows[figure].push({ ...row, ...(value === undefined ? { note: 'not measured' } : summary([value])) });
+      const push = (figure, value) => rows[figure].push({ ...row, ...summary([value]) });
       const reached = [];
       for (let index = 0; index < ALONE; index++) {
-        const { counts } = await counted(nodes, () => call(index));
+        const counts = await counted(nodes, () => call(index));
         reached.push(counts.filter((count) => count > 0).length);
       }
       push('nodes', Math.max(...reached));
-      const { counts, busiest } = await counted(nodes, () =>
-        rate(times, Math.min(IN_FLIGHT, times), (index) => call(ALONE + index)),
-      );
+      const counts = await counted(nodes, () => rate(times, 1, (index) => call(ALONE + index)));
       const sum = counts.reduce((one, other) => one + other, 0);
       push('commands', sum / times);
       push('share', (100 * Math.max(...counts)) / sum);
-      if (times >= 1_000) push('capacity', busiest && (1e6 * times) / busiest);
     }
   } finally {
     await contender.close();
@@ -94,7 +91,7 @@ async function fillRows(rows, name, size, nodes, { scale, step }) {
 /** By name: how many times a call is made, the call, and what makes what it uses up. */
 function callsOf(contender, ids, groups, scale) {
   const { store } = contender;
-  const times = scale(3_000, 200);
+  const times = scale(2_000, 100);
   const some = (index) => ids[(index * 7) % ids.length];
   let fresh = [];
   const make = async (count) => {
@@ -119,18 +116,12 @@ function callsOf(contender, ids, groups, scale) {
   });
 }
 
-/** What each node was sent during some work, and the processor time of the busiest. */
-async function counted({ counts, pids }, work) {
-  const [before, timesBefore] = [await counts(), await Promise.all(pids.map(processorTime))];
+/** How much each node was sent during some work. */
+async function counted({ counts }, work) {
+  const before = await counts();
   await work();
-  const [times, after] = [await Promise.all(pids.map(processorTime)), await counts()];
-  const spent = times.map((time, index) => time - timesBefore[index]);
-  const busiest = Math.max(...spent);
-  return {
-    counts: after.map((count, index) => count - before[index]),
-    // Also for a process of which nothing is known.
-    busiest: busiest > 0 ? busiest : undefined,
-  };
+  const after = await counts();
+  return after.map((count, index) => count - before[index]);
 }
 
 function measuresOf(word, name, advice, rows) {
@@ -159,14 +150,5 @@ function measuresOf(word, name, advice, rows) {
       unit: '%',
       rows: rows.share,
     },
-    {
-      ...about,
-      name: `${word}-capacity`,
-      title: `${name}: calls until the busiest node has used up a processor`,
-      about:
-        'A second of processor time, divided by what a call takes of it on the busiest node. An estimate for nodes that have a machine each, without the time of the network; Redis uses one processor for commands, the others all that they have.',
-      unit: 'calls/s',
-      rows: rows.capacity,
-    },
-  ].filter((measure) => measure.rows.length > 0);
+  ];
 }

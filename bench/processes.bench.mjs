@@ -4,7 +4,7 @@ import { compareGroups } from './apps/compare.mjs';
 export const title = 'An app in two processes';
 export const topic = 'requests';
 export const how =
-  'The requests of each connection go to one process and the other in turn. With ClusterStore and strong-cluster-express-store these are workers of a primary that holds the sessions, and its processor time counts. On two processors, on which the load and the servers run too, two processes do not serve more than one: the figures compare packages.';
+  'The requests of each connection go to one process and the other in turn. With ClusterStore and strong-cluster-express-store these are workers of a primary that holds the sessions, and its CPU time counts. On two processors, on which the load and the servers run too, two processes do not serve more than one: the figures compare packages.';
 
 const groups = {
   cluster: {

@@ -5,12 +5,12 @@ import { startMongoSet } from '../test/servers/mongo.mjs';
 import { startRedis } from '../test/servers/redis.mjs';
 import { alternate, rate, rowsOf } from './figures.mjs';
 import { chosen } from './frame/chosen.mjs';
-import { processorTime } from './nodes/cpu.mjs';
+import { processorTime } from './frame/cpu.mjs';
 import { anId, bytes } from './session.mjs';
 
 export const title = "The servers' own work";
 export const topic = 'calls';
-export const how = `What a call takes of the servers, with sessions of ${bytes} bytes and 32 calls in flight. The processor time of their processes contains that of the network. Redis also reports the time of its commands, in which a script counts with all that it calls.`;
+export const how = `What a call takes of the servers, with sessions of ${bytes} bytes and 32 calls in flight. MongoDB is a replica set of one, and Hazelcast has two members. The CPU time of their processes contains that of the network. Redis also reports the time of its commands, in which a script counts with all that it calls.`;
 
 const OPERATIONS = ['read', 'write', 'touch', 'create', 'destroy'];
 const SESSIONS = 1_000;
@@ -23,7 +23,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < tonumber(ARGV[1]) or now > tonumber(ARGV[2]) then return { now } end
 return { now, 1 }`;
 
-/** How to start the servers of each backend. `calls` are enough to see their processor time, which grows by 10 ms. */
+/** How to start the servers of each backend. `calls` are enough to see their CPU time, which grows by 10 ms. */
 const backends = {
   async redis() {
     const server = await startRedis();
@@ -44,7 +44,7 @@ const backends = {
     const cluster = await startHazelcast({ members: 2 });
     const address = { clusterName: cluster.clusterName, members: cluster.addresses };
     return {
-      name: 'Hazelcast, two members',
+      name: 'Hazelcast',
       address,
       nodes: cluster.members,
       calls: 2_000,
@@ -112,10 +112,15 @@ async function measuresOf(backend, { name, address, nodes, calls: most, client }
     {
       ...about,
       name: `${backend}-commands`,
-      title: `${name}: the time of its commands`,
+      title: `${name}: time in commands per call`,
       rows: rows.commands,
     },
-    { ...about, name: `${backend}-processor`, title: `${name}: its processor time`, rows: rows.processor },
+    {
+      ...about,
+      name: `${backend}-processor`,
+      title: `${name}: CPU time of the servers per call`,
+      rows: rows.processor,
+    },
   ].filter((measure) => measure.rows.length > 0);
 }
 

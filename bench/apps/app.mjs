@@ -43,7 +43,7 @@ export class App {
   }
 
   /**
-   * The processor time of all its processes in µs, and the bytes on the heap of the process that holds the sessions.
+   * The CPU time of all its processes in µs, and the bytes on the heap of the process that holds the sessions.
    *
    * @returns {Promise<{ cpu: number, heap: number, workerHeap?: number }>}
    */

@@ -44,7 +44,7 @@ export async function compareGroups(groups, where, bench) {
  *
  * @param {string[]} subjects packages
  * @param {{ name: string, title: string, address?: object, processes?: 1 | 2, scenarios?: string[] }} about
- * @returns {Promise<import('../frame/results.mjs').Measure[]>} their rates, and their processor time
+ * @returns {Promise<import('../frame/results.mjs').Measure[]>} their rates, and their CPU time
  */
 export async function compareApps(subjects, about, { scale, step }) {
   const { name, title, scenarios = Object.keys(SCENARIOS), ...where } = about;
@@ -70,7 +70,7 @@ export async function compareApps(subjects, about, { scale, step }) {
     { name, title, unit: 'requests/s', better: 'higher', chart: 'bars', rows: rows.perSecond },
     {
       name: `${name}-cost`,
-      title: `${title}: processor time of the app`,
+      title: `${title}: CPU time of the app`,
       unit: 'µs per request',
       better: 'lower',
       rows: rows.cost,

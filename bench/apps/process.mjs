@@ -12,7 +12,7 @@ export function report(server) {
   process.on('disconnect', () => process.exit());
 }
 
-/** The processor time of this process in µs, and the bytes on its heap, after a collection if it may start one. */
+/** The CPU time of this process in µs, and the bytes on its heap, after a collection if it may start one. */
 export function figuresNow() {
   globalThis.gc?.();
   const { user, system } = process.cpuUsage();

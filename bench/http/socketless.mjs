@@ -20,7 +20,7 @@ const KINDS = {
 };
 
 /**
- * The processor time of a request, by framework. Each app has a process of its own, because the patch of Node's response
+ * The CPU time of a request, by framework. Each app has a process of its own, because the patch of Node's response
  * class would slow down the others. They take turns, and the others wait meanwhile.
  *
  * @returns {Promise<import('../frame/results.mjs').Measure[]>}
@@ -48,7 +48,7 @@ export async function compareSocketless({ scale, step }) {
   return [
     {
       name: 'socketless',
-      title: 'Processor time of a request without sockets',
+      title: 'CPU time of a request without sockets',
       about:
         'Sessions of 300 bytes. Requests are objects that are passed to the app, which takes the cost and the noise of sockets out of the figures. The middleware alone is `sessionMiddleware()`. The module is `SessionModule`, whose guard and interceptor run too.',
       unit: 'µs',

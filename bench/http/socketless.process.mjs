@@ -1,5 +1,5 @@
 // One app of the bench without sockets, in a process of its own: `node socketless.process.mjs <framework> <sessions>`.
-// Each message asks for a number of requests of a path, and gets their processor time in µs.
+// Each message asks for a number of requests of a path, and gets their CPU time in µs.
 import { apps } from './apps.mjs';
 import { Client } from './request.mjs';
 

@@ -9,7 +9,7 @@ const CHANNEL = 'net.client.socket';
 
 /** @param {number} size the number of members */
 export async function hazelcastNodes(size) {
-  const { clusterName, addresses, members, stop } = await startHazelcast({ members: size });
+  const { clusterName, addresses, stop } = await startHazelcast({ members: size });
   const ports = addresses.map((address) => Number(address.split(':')[1]));
   const counts = ports.map(() => 0);
   const count = ({ socket }) => countCalls(socket, (port) => counts[ports.indexOf(port)]++);
@@ -19,7 +19,6 @@ export async function hazelcastNodes(size) {
       config: { clusterName, network: { clusterMembers: addresses } },
       timeout: TIMEOUT,
     }),
-    pids: members.map(({ pid }) => pid),
     counts: async () => [...counts],
     async stop() {
       unsubscribe(CHANNEL, count);

@@ -15,7 +15,6 @@ export async function mongoNodes(size) {
   });
   return {
     store: new MongoStore({ connection, timeout: TIMEOUT }),
-    pids: set.nodes.map(({ pid }) => pid),
     counts: async () => [...counts],
     async stop() {
       await connection.close();

@@ -11,7 +11,6 @@ export async function redisNodes(size) {
   const counters = await Promise.all(cluster.nodes.map(({ url }) => Counter.of(url)));
   return {
     store: new RedisStore({ cluster: { nodes: cluster.nodes }, timeout: TIMEOUT }),
-    pids: cluster.nodes.map(({ pid }) => pid),
     counts: () => Promise.all(counters.map((counter) => counter.count())),
     async stop() {
       for (const counter of counters) counter.close();

@@ -1,13 +1,14 @@
 // The pages of docs/benchmarks/, made of results alone.
 import { GUARANTEES, packages } from '../packages.mjs';
 import { casesOf, figure, labelOf, spread, table } from './format.mjs';
+import { PLANNING } from './planning.mjs';
 import { lossLine, lossesOf, ratioOf } from './losses.mjs';
 
 /** The pages, by the topics that benches name. */
 export const TOPICS = {
   requests: {
     title: 'Requests',
-    about: 'What sessions cost the requests of an app, with the packages that apps use otherwise.',
+    about: 'What sessions cost the requests of an app, compared with other session packages.',
   },
   races: {
     title: 'Races',
@@ -16,16 +17,17 @@ export const TOPICS = {
   },
   calls: { title: 'Store calls', about: 'How fast the stores are without an app.' },
   memory: { title: 'Memory', about: 'What a session takes in the process of an app, and in the server.' },
-  growth: { title: 'Growth', about: 'How calls and logouts take longer as sessions accumulate, or do not.' },
+  growth: { title: 'Growth', about: 'How the times of calls change from 1,000 to 1,000,000 sessions.' },
   nodes: {
     title: 'More than one machine',
-    about: 'How the work of a session divides among the nodes of a cluster.',
+    about: 'How to plan past one machine, and how the work of sessions divides among the nodes of a cluster.',
+    text: PLANNING,
   },
   inside: { title: 'Inside the package', about: 'Figures behind decisions in the code.' },
 };
 
 const COMMAND = 'npm run bench';
-const THE_GUARANTEES = 'The words of the column “guarantees”';
+const THE_GUARANTEES = 'The guarantees';
 
 /**
  * All pages and charts.
@@ -58,17 +60,18 @@ function indexPage(results) {
     '## How it is measured',
     [
       '- Each package runs with the settings that its README recommends. Tables of the pages name them.',
-      '- Packages are measured by turns, in the opposite order every other time, after rounds that do not count.',
-      '- A figure is the median of the rounds. The lowest and the highest are in brackets, and a thin line in charts.',
+      '- Packages that are compared take turns, in the opposite order every other time, in most benches after a round that does not count.',
+      '- A figure in front of brackets is the median of the rounds. The lowest and the highest are in the brackets, and a thin line in bar charts.',
       '- Servers, apps and the programs that load them share the processors of one machine.',
       '- A process of its own loads an app, over connections that stay open.',
+      '- Redis does not persist here, MongoDB waits for the majority and the journal, and Hazelcast for a backup: the figures compare packages on one backend, not backends.',
     ].join('\n'),
     machineTable(results),
     `## ${THE_GUARANTEES}`,
     Object.entries(GUARANTEES)
       .map(([word, meaning]) => `- **${word}**: ${meaning}`)
       .join('\n'),
-    'A guarantee costs time, most where a backend has no scripts. A package without it is faster for that reason alone.',
+    'A guarantee costs time, most where a backend has no scripts. Part of a difference may come from a guarantee that the other package lacks.',
     ...lossParts(topics.flatMap(([topic]) => lossesOfTopic(results, topic))),
   ]);
 }
@@ -79,43 +82,40 @@ function lossesOfTopic(results, topic) {
   );
 }
 
-/** The losses that are certain, worst first, and those that may be chance. */
+/** A line for each measure with losses that are certain: its cases, with how much of the best other speed ours has. */
 function lossParts(losses) {
-  const sorted = losses.toSorted((one, other) => one.ratio - other.ratio);
-  const certain = sorted.filter(({ within }) => !within);
-  const others = sorted.filter(({ within }) => within);
+  const certain = losses.filter(({ within }) => !within);
+  const lines = [...new Set(certain.map(({ measure }) => measure))].map((measure) => {
+    const some = certain.filter((loss) => loss.measure === measure);
+    const { title } = measure;
+    const hasSeveral = new Set(measure.rows.filter(isOurs).map(labelOf)).size > 1;
+    const worst = new Map();
+    for (const { case: name, ours, ratio } of some) {
+      const label = [name, ...(hasSeveral || !name ? [labelOf(ours)] : [])].filter(Boolean).join(', ');
+      worst.set(label, Math.min(worst.get(label) ?? Infinity, ratio));
+    }
+    const cases = [...worst].map(([label, ratio]) => `${label} **${ratioOf(ratio)}**`);
+    return `- [${title}](${some[0].topic}.md#${anchorOf(title)}): ${cases.join('; ')}`;
+  });
   return [
     '## Where this package loses',
-    certain.length === 0
-      ? 'Nowhere in these figures.'
-      : `The last column is the part of the other package's speed that this package reaches.\n\n${lossTable(certain)}`,
-    ...(others.length > 0
-      ? ['## Where the spreads overlap', 'Here another package has the better median.', lossTable(others)]
-      : []),
+    'The figures are the speed of this package relative to the fastest other one, 0.50 being half as fast. Cases whose spreads overlap are left out here; each page lists all, with both figures.',
+    lines.length === 0 ? 'Nowhere in these figures.' : lines.join('\n'),
   ];
 }
 
-function lossTable(losses) {
-  return table(
-    ['figures', 'case', 'this package', 'the other', 'part'],
-    losses.map(({ topic, measure: { title, unit }, case: name, ours, theirs, ratio }) => [
-      `[${title}](${topic}.md#${anchorOf(title)})`,
-      name,
-      `${labelOf(ours)} ${figure(ours.median)} ${unit}`,
-      `${labelOf(theirs)} ${figure(theirs.median)} ${unit}`,
-      ratioOf(ratio),
-    ]),
-  );
+function isOurs({ package: name }) {
+  return packages[name].kind === 'ours';
 }
 
 function topicPage(topic, benches) {
-  const { title, about } = TOPICS[topic];
+  const { title, about, text = about } = TOPICS[topic];
   const titles = benches.flatMap(([, { measures }]) => measures.map((measure) => measure.title));
   const twice = titles.find((one, index) => titles.indexOf(one) < index);
   if (twice) throw new Error(`${topic}.md has two measures with the title ${twice}`);
   return page([
     `# Benchmarks: ${title.toLowerCase()}`,
-    about,
+    text,
     ...benches.flatMap(([bench, result]) => [
       `## ${result.title}`,
       result.how,
@@ -185,7 +185,9 @@ function figureOf(row) {
 function guaranteesOf(name) {
   const { kind, guarantees } = packages[name];
   if (kind === 'baseline') return '';
-  if (guarantees.length === Object.keys(GUARANTEES).length) return 'all';
+  const missing = Object.keys(GUARANTEES).filter((word) => !guarantees.includes(word));
+  if (missing.length === 0) return 'all';
+  if (missing.length === 1) return `all but ${missing[0]}`;
   return guarantees.length === 0 ? 'none' : guarantees.join(', ');
 }
 
@@ -211,7 +213,7 @@ function machineTable(results) {
     machine.memory,
     machine.system,
     machine.node,
-    servers.join(', ') || 'none',
+    servers.join(', '),
     figure(machine.load),
     `${figure(seconds)}${quick ? ', `--quick`' : ''}`,
   ]);
@@ -222,11 +224,11 @@ function machineTable(results) {
     'memory',
     'system',
     'Node',
-    'servers',
-    'load at the start',
+    'shared servers',
+    'load before',
     'seconds',
   ];
-  return table(head, rows);
+  return `${table(head, rows)}\n\nBenches that start servers of their own start the same versions. The load is the average of the minute before, of which the bench before is part.`;
 }
 
 function benchesOf(results, topic) {

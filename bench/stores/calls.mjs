@@ -3,6 +3,11 @@ import { alternate, rate, rateWithin, rowsOf } from '../figures.mjs';
 import { anId } from '../session.mjs';
 
 const SESSIONS = 1_000;
+
+/** What to know about the calls of the stores of other packages. */
+export const DIFFERENCES =
+  'The stores of this package return serialized values, which are parsed when a handler reads them. The others parse each session that is read, so the second line compares equal work. To them a write of one property is a write of the whole session.';
+
 const operations = {
   read: 'read',
   'read, all of it parsed': 'parsed',
@@ -15,7 +20,7 @@ const operations = {
 };
 
 /**
- * The measures of the contenders' calls: their rates, and the processor time of the calling process.
+ * The measures of the contenders' calls: their rates, and the CPU time of the calling process.
  *
  * @param {Record<string, object>} contenders by their packages
  * @param {string} where what the titles begin with
@@ -32,7 +37,7 @@ export async function compareCalls(contenders, where, bench) {
     operations: Object.keys(operations),
     rounds: scale(7, 3),
     rates: `${where}: calls per second`,
-    cost: `${where}: processor time of the calling process`,
+    cost: `${where}: CPU time of the calling process`,
   };
   return measuresOf(names, about, bench, (name, operation, inFlight) =>
     measure(contenders[name], operation, inFlight, ids, milliseconds),

@@ -23,7 +23,7 @@ export const growing = {
   cluster: { name: 'ClusterStore', about: 'In one process.', sizes: SIZES, start: inMemory },
   redis: {
     name: 'RedisStore',
-    about: 'On a server that holds other keys, a fifth of the sessions at most.',
+    about: 'The server also holds a fifth as many keys of another program as sessions in the end.',
     sizes: SIZES,
     start: inRedis,
   },

@@ -132,9 +132,7 @@ describe('the pages of the benchmarks', () => {
   });
 
   it('have a line for each loss, on the index and below the figures', () => {
-    expect(files['index.md']).toContain(
-      '| [Calls per second](calls.md#calls-per-second) | read | RedisStore 1,000 calls/s | connect-redis 8 2,000 calls/s | 0.50 |',
-    );
+    expect(files['index.md']).toContain('- [Calls per second](calls.md#calls-per-second): read **0.50**');
     expect(files['calls.md']).toContain('- read: RedisStore 1,000 calls/s, connect-redis 8 2,000 (0.50)');
   });
 

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 
-/** What Linux counts processor time in, whatever its kernel: 10 ms. */
+/** What Linux counts CPU time in, whatever its kernel: 10 ms. */
 const TICK = 10_000;
 
 /**
- * The processor time of a process so far in µs, or `undefined` on a system without `/proc`.
+ * The CPU time of a process so far in µs, or `undefined` on a system without `/proc`.
  *
  * @param {number} pid
  * @returns {Promise<number | undefined>}
