@@ -92,7 +92,7 @@ async function hear(word, name, options, { scale }) {
   try {
     for (const [what, write] of Object.entries(writes)) {
       const figures = [];
-      for (let time = 0; time < scale(500, 15); time++) {
+      for (let time = 0; time < scale(500, 5); time++) {
         const record = aRecord();
         await writer.create(record);
         while (!reader.cached(record.id)) await reader.read(record.id);

@@ -28,7 +28,7 @@ async function rates(parent, { scale, step }) {
   for (const operation of ['create', 'write one property', 'destroy']) {
     for (const inFlight of scale([1, 32, 256], [32])) {
       step(`${operation}, ${inFlight} in flight`);
-      const times = { rounds: 3, warmUp: 0 };
+      const times = { rounds: scale(3, 1), warmUp: 0 };
       const figures = await alternate(Object.keys(KINDS), times, async (kind) => {
         const directory = join(parent, kind);
         const measured = await child('rate', kind, directory, operation, inFlight, scale(30_000, 2_000));
@@ -58,7 +58,7 @@ async function loads(parent, { scale, step }) {
     step(`open with ${size} sessions`);
     const directory = join(parent, `of ${size}`);
     const { megabytes } = await child('fill', 'process', directory, size);
-    const figures = await alternate(['ClusterStore'], { rounds: 3, warmUp: 0 }, () =>
+    const figures = await alternate(['ClusterStore'], { rounds: scale(3, 1), warmUp: 0 }, () =>
       child('load', 'process', directory, size),
     );
     const name = `${size.toLocaleString('en')} sessions, a journal of ${megabytes.toFixed(0)} MB`;

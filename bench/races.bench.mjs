@@ -17,7 +17,7 @@ const subjects = [
 ];
 
 export async function run({ scale, step, address }) {
-  const count = scale(1_000, 50);
+  const count = scale(1_000, 32);
   const rows = new Map(Object.keys(RACES).map((kind) => [kind, []]));
   for (const [backend, processes, ...names] of subjects) {
     for (const name of names) {
