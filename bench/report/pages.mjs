@@ -4,18 +4,23 @@ import { casesOf, figure, labelOf, spread, table } from './format.mjs';
 import { PLANNING } from './planning.mjs';
 import { lossLine, lossesOf, ratioOf } from './losses.mjs';
 
-/** The pages, by the topics that benches name. */
+/** The pages, by the topics that benches name. `first` are the benches that a page begins with. */
 export const TOPICS = {
   requests: {
     title: 'Requests',
     about: 'What sessions cost the requests of an app, compared with other session packages.',
+    first: ['requests', 'processes', 'http'],
   },
   races: {
     title: 'Races',
     about:
       'How often two requests that run at the same time leave a session in a state that neither intended.',
   },
-  calls: { title: 'Store calls', about: 'How fast the stores are without an app.' },
+  calls: {
+    title: 'Store calls',
+    about: 'How fast the stores are without an app.',
+    first: ['redis', 'mongo', 'hazelcast', 'cluster', 'servers'],
+  },
   memory: { title: 'Memory', about: 'What a session takes in the process of an app, and in the server.' },
   growth: { title: 'Growth', about: 'How the times of calls change from 1,000 to 1,000,000 sessions.' },
   nodes: {
@@ -231,8 +236,13 @@ function machineTable(results) {
   return `${table(head, rows)}\n\nBenches that start servers of their own start the same versions. The load is the average of the minute before, of which the bench before is part.`;
 }
 
+/** In the order of the topic's `first`, then the others. */
 function benchesOf(results, topic) {
-  return Object.entries(results).filter(([, result]) => result.topic === topic);
+  const { first = [] } = TOPICS[topic];
+  const place = ([bench]) => (first.includes(bench) ? first.indexOf(bench) : first.length);
+  return Object.entries(results)
+    .filter(([, result]) => result.topic === topic)
+    .toSorted((one, other) => place(one) - place(other));
 }
 
 function chartFile(bench, { name }) {
