@@ -96,21 +96,25 @@ describe('in an app with encryption', () => {
   it('SessionService lists, counts, shows and clears sessions by the names of groups', async () => {
     const inner = new RecordingStore(new ClusterStore({ name: randomUUID() }));
     const service = await serviceOn(inner, { encrypt });
-    const { session: view } = await service.create({ user: 'ada' }, { groups: ['user:ada', 'staff'] });
-    await service.create({ user: 'bob' }, { groups: ['user:bob', 'staff'] });
-    await service.setLabel(view.id, 'Home');
+    const { session: view } = await service.create(
+      { user: 'Ada Lovelace' },
+      { groups: ['user:ada', 'staff'] },
+    );
+    await service.create({ user: 'Bob Smith' }, { groups: ['user:bob', 'staff'] });
+    await service.setLabel(view.id, 'My laptop');
     const found = (await service.find(view.id))!;
-    expect({ ...found.data }).toEqual({ user: 'ada' });
-    expect(found.label).toBe('Home');
+    expect({ ...found.data }).toEqual({ user: 'Ada Lovelace' });
+    expect(found.label).toBe('My laptop');
     expect(found.groups.toSorted()).toEqual(['staff', 'user:ada']);
     expect(await service.count('staff')).toBe(2);
     const listed: unknown[] = [];
     for await (const { data } of service.list('staff')) listed.push(data['user']);
-    expect(listed.toSorted()).toEqual(['ada', 'bob']);
+    expect(listed.toSorted()).toEqual(['Ada Lovelace', 'Bob Smith']);
     expect(await service.clearGroup('user:ada')).toBe(1);
     expect(await service.countAll()).toBe(1);
     const stored = JSON.stringify(inner.calls);
-    for (const plain of ['ada', 'bob', 'staff', 'Home']) expect(stored).not.toContain(plain);
+    for (const plain of ['Lovelace', 'Smith', 'user:', 'staff', 'laptop'])
+      expect(stored).not.toContain(plain);
   });
 
   it('a view leaves out what cannot be opened', async () => {
@@ -131,13 +135,13 @@ describe('the drop-in for express-session', () => {
     const inner = new RecordingStore(new ClusterStore({ name: randomUUID() }));
     const store: SessionStore = new EncryptedStore(inner, encrypt);
     const app = await serveDropIn(
-      { '/login': (one) => void (one['user'] = 'ada'), '/': (one) => one['user'] },
+      { '/login': (one) => void (one['user'] = 'Ada Lovelace'), '/': (one) => one['user'] },
       { store },
     );
     const browser = app.browser();
     await browser.post('/login');
-    expect((await browser.get('/')).json()).toBe('ada');
-    expect(JSON.stringify(inner.calls)).not.toContain('ada');
+    expect((await browser.get('/')).json()).toBe('Ada Lovelace');
+    expect(JSON.stringify(inner.calls)).not.toContain('Lovelace');
   });
 
   it.each([

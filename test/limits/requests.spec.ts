@@ -390,12 +390,12 @@ describe('SessionService.create', () => {
   it('rejects with a SessionLimitError, leaves no session, and ends none', async () => {
     const { app, service } = await start();
     const other = await service.create({}, { groups: [group(1, 'end-oldest', 'tenant:1')] });
-    const inside = await service.create({ user: 'ann' }, { groups: [group(1, 'reject')] });
+    const inside = await service.create({ user: 'Ann Smith' }, { groups: [group(1, 'reject')] });
     const groups = [group(1, 'end-oldest', 'tenant:1'), group(1, 'reject')];
     const error = await service.create({}, { groups }).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ name: 'SessionLimitError', statusCode: 409 });
     expect(idsOf((error as { views: SessionView[] }).views)).toEqual([inside.session.id]);
-    expect(JSON.stringify(error)).not.toContain('ann');
+    expect(JSON.stringify(error)).not.toContain('Smith');
     expect(await service.find(other.session.id)).toBeDefined();
     await eventually(async () => expect(await app.store.count()).toBe(2));
   });
