@@ -12,6 +12,7 @@ import {
   pauseBefore,
   serverOptions,
 } from './driver-options.js';
+import { isClosing, isSilence, messageOf, withoutCommands } from './driver-errors.js';
 import { gather } from './gather.js';
 import { PrimaryCheck } from './primary.js';
 import { connectionProblemOf, problemOf } from './problems.js';
@@ -148,7 +149,7 @@ export class RedisConnection {
       first(errors, (one) => problemOf(messageOf(one))) ??
       first(errors, (one) => connectionProblemOf((one as NodeJS.ErrnoException | undefined)?.code));
     if (problem) return { problem, cause };
-    if (SILENCE.test(messageOf(known))) return { problem: SILENT, cause };
+    if (isSilence(known)) return { problem: SILENT, cause };
     return { problem: isReply ? REJECTED : this.disconnected(operation), cause };
   }
 
@@ -239,24 +240,6 @@ function flat(operation: string, reply: unknown): unknown {
   throw new SessionStoreError('redis', operation, problem);
 }
 
-/** A driver's error as a cause: without the commands, whose arguments are session data or a password. */
-function withoutCommands(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const { message, stack } = error;
-  const known = error as { command?: unknown; lastNodeError?: unknown };
-  delete known.command;
-  withoutCommands(known.lastNodeError);
-  // For an unknown command, the server's message repeats its arguments.
-  error.message = message.replace(ARGUMENTS, '');
-  if (stack !== undefined) error.stack = stack.replace(ARGUMENTS, '');
-  return error;
-}
-
-/** Whether a connection was closed by the server, without an error or with one that says no more. */
-function isClosing(error: unknown): boolean {
-  return error === undefined || /^(ECONNRESET|EPIPE)$/.test(String((error as NodeJS.ErrnoException).code));
-}
-
 function first<T, R>(all: T[], find: (one: T) => R | undefined): R | undefined {
   for (const one of all) {
     const found = find(one);
@@ -265,20 +248,11 @@ function first<T, R>(all: T[], find: (one: T) => R | undefined): R | undefined {
   return undefined;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : '';
-}
-
 /** The problem that `explain` returns if the server does not respond. */
 export const SILENT = Symbol('silent');
 
 /** The problem of an error of the server that is not known. */
 const REJECTED = 'the server rejected the command. Its message is in the cause';
-
-/** ioredis' error for a connection whose server does not respond. */
-const SILENCE = /^Socket timeout/;
-
-const ARGUMENTS = /, with args beginning with:.*/;
 
 function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOptions): void {
   const given = [client, url ?? redisOptions, cluster].filter((one) => one !== undefined && one !== null);
