@@ -65,13 +65,14 @@ async function measure(word, name, about, server, sizes, { scale, step }) {
       ['a page of 100 of a group', 11, () => store.page({ group: ofGroup, limit: 100 })],
       ['clear a group', 1, () => clear(store, ofGroup, group)],
     ];
-    for (const [what, times, call] of single) {
-      const microseconds = await spreadOf(times, 1000, call);
-      if (counts) rows.single.push({ ...row, case: what, ...microseconds });
-    }
-    for (const [what, times, call] of several) {
-      const milliseconds = await spreadOf(times, 1, call);
-      if (counts) rows.several.push({ ...row, case: what, ...milliseconds });
+    for (const [kind, parts, timed] of [
+      ['single', 1000, single],
+      ['several', 1, several],
+    ]) {
+      for (const [what, times, call] of timed) {
+        const took = await spreadOf(times, parts, call);
+        if (counts) rows[kind].push({ ...row, case: what, ...took });
+      }
     }
   }
   const shared = { better: 'lower', chart: 'lines' };
