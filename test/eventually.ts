@@ -19,3 +19,15 @@ export async function eventually<T>(check: () => T | Promise<T>, { within = 10_0
     await wait(10);
   }
 }
+
+/**
+ * Repeats `call` while it is rejected, and resolves to its first answer, right or wrong. For calls after a failover, when a
+ * driver may leave a connection once more.
+ */
+export async function firstAnswer<T>(
+  call: () => Promise<T>,
+  options?: Parameters<typeof eventually>[1],
+): Promise<T> {
+  const { answer } = await eventually(async () => ({ answer: await call() }), options);
+  return answer;
+}

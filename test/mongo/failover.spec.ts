@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MongoStore } from 'nestjs-session-stores/stores/mongo';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { eventually } from '../eventually.js';
+import { eventually, firstAnswer } from '../eventually.js';
 import { aRecord } from '../record.js';
 import { command, startMongoSet } from '../servers/mongo.mjs';
 import { SlowMongoSet, fetches, roleOf } from './slow.set.js';
@@ -34,8 +34,8 @@ describe.runIf(LONG)('a write that was acknowledged', () => {
         () => false,
       );
     const check = async (what: string, id: string, isSeen: (count: unknown) => boolean): Promise<void> => {
-      const record = await eventually(async () => ({ read: await there.read(id) }), { within: 30_000 });
-      if (isSeen(record.read?.data['count'])) seen++;
+      const record = await firstAnswer(() => there.read(id), { within: 30_000 });
+      if (isSeen(record?.data['count'])) seen++;
       else missed.push(what);
     };
     const work = async (): Promise<void> => {
@@ -95,10 +95,8 @@ describe.runIf(LONG)('a write that was acknowledged', () => {
     await eventually(async () => (await Promise.all(secondaries.map(roleOf))).includes('primary'), {
       within: 20_000,
     });
-    const read = await Promise.all(
-      acknowledged.map((id) => eventually(async () => ({ record: await there.read(id) }))),
-    );
-    expect(read.filter(({ record }) => record !== undefined)).toEqual([]);
+    const read = await Promise.all(acknowledged.map((id) => firstAnswer(() => there.read(id))));
+    expect(read.filter((record) => record !== undefined)).toEqual([]);
     await fetches(lagging, true);
     await destroying;
   }, 120_000);
