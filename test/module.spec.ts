@@ -670,6 +670,25 @@ describe('SessionService', () => {
     },
   );
 
+  it.each<[string, (sessions: SessionService) => Promise<unknown>, string]>([
+    ['create', (to) => to.create({}, { group: 'a' } as object), 'Valid options: groups, maxAge'],
+    ['create', (to) => to.create({}, ['user:ann'] as object), 'write { groups, maxAge }'],
+    ['page', (to) => to.page({ group: 'user:ann', max: 5 } as never), 'Valid options: group, after, limit'],
+    ['pageAll', (to) => to.pageAll({ group: 'user:ann' } as object), 'Write page({ group })'],
+    ['clearGroup', (to) => to.clearGroup('user:ann', { keep: 'id' } as object), 'Valid options: except'],
+    ['clearGroup', (to) => to.clearGroup('user:ann', 'id' as never), 'write { except: session }'],
+    ['clearGroup', (to) => to.clearGroup('user:ann', new Set(['id']) as object), 'write { except: session }'],
+    ['clearAll', (to) => to.clearAll({ keep: 'id' } as object), 'Valid options: except'],
+  ])(
+    'rejects options of %s that do not exist, and neither makes nor ends a session: %#',
+    async (_, call, hint) => {
+      const { sessions } = await withSessions();
+      await expect(call(sessions)).rejects.toBeInstanceOf(TypeError);
+      await expect(call(sessions)).rejects.toThrow(hint);
+      expect(await sessions.countAll()).toBe(3);
+    },
+  );
+
   it('rejects a page with a limit above 1 000', async () => {
     const { sessions } = await withSessions();
     await expect(sessions.page({ group: 'user:ann', limit: 1001 })).rejects.toThrow(TypeError);

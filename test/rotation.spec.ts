@@ -351,12 +351,13 @@ describe('a rotation', () => {
     expect(response.setCookies).toEqual([]);
   });
 
-  it.each([-1, 0.5, Number.NaN, Infinity, '5', null])(
-    'rejects a grace of %o, and changes nothing',
-    async (grace) => {
+  const invalid = [-1, 0.5, Number.NaN, Infinity, '5', null].map((grace) => ({ grace }));
+  it.each([...invalid, { graceMs: 0 }, 0, null, [0]])(
+    'rejects the options %o, and changes nothing',
+    async (options) => {
       const app = await serveApp({
         ...HANDLERS,
-        '/wrong': (session) => session.rotate({ grace: grace as number }).catch((error: Error) => error.name),
+        '/wrong': (session) => session.rotate(options as never).catch((error: Error) => error.name),
       });
       const browser = await loggedIn(app);
       const response = await browser.get('/wrong');

@@ -20,9 +20,10 @@ export function checkNoOthers(
   throw new TypeError(`Unknown ${owner} option "${unknown}". ${instead}`);
 }
 
-/** Throws a `TypeError` for options that are not an object. `example` says what to write. */
+/** Throws a `TypeError` for options that are not an object, or are an array or another iterable. `example` says what to write. */
 export function checkOptionsObject(owner: string, options: unknown, example: string): void {
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null || Symbol.iterator in options) {
     throw new TypeError(`${owner} takes an object: write ${example}`);
   }
 }

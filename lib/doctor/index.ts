@@ -1,4 +1,5 @@
 import { EXAMINE, explained, unknown, type Finding } from '../contract/examination.js';
+import { checkNoOthers, checkOptionsObject } from '../contract/option-checks.js';
 import { isSessionStore } from '../contract/shapes.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SessionOptions } from '../options/options.js';
@@ -29,8 +30,9 @@ const DEFAULT_LIFETIME = 24 * 60 * 60_000;
  * the iteration is ended early. Throws a `TypeError` if there is nothing to examine.
  */
 export async function* examine(examination: Examination): AsyncGenerator<Finding, void, undefined> {
-  const { options, hazelcastConfig } = examination;
-  const store = examination.store ?? options?.store;
+  checkOptionsObject('examine', examination, 'examine({ store, options })');
+  const { options, hazelcastConfig, store = options?.store, ...others } = Object(examination) as Examination;
+  checkNoOthers('examine', others, 'store, options, hazelcastConfig');
   if (store === undefined && options === undefined) {
     throw new TypeError('examine needs a store or options: write examine({ store, options })');
   }

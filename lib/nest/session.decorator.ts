@@ -1,4 +1,5 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
+import { checkNoOthers } from '../contract/option-checks.js';
 import type { Session as SessionType } from '../session/session.js';
 import { workOf } from './transports/index.js';
 import type { HandlerWork } from './transports/transport.js';
@@ -25,8 +26,10 @@ export function sessionOf(
   options?: { fresh: true },
 ): Session | undefined | Promise<Session | undefined> {
   const work = workOf(context);
-  if (options?.fresh) return work.refresh().then(() => sessionIn(work));
-  return sessionIn(work);
+  if (options === undefined) return sessionIn(work);
+  const { fresh, ...others } = options;
+  checkNoOthers('sessionOf', others, 'fresh');
+  return fresh ? work.refresh().then(() => sessionIn(work)) : sessionIn(work);
 }
 
 function sessionIn(work: HandlerWork): Session | undefined {

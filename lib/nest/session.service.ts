@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SESSION_CONFIG } from './session.module-definition.js';
-import { checkLifetime } from '../contract/option-checks.js';
+import { checkLifetime, checkNoOthers, checkOptionsObject } from '../contract/option-checks.js';
 import { checkBounds } from '../session/bounds.js';
 import { diffData, NO_SNAPSHOT } from '../session/data.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
@@ -86,8 +86,11 @@ export class SessionService {
    */
   async create(
     data: Partial<SessionData> & Record<string, unknown> = {},
-    { groups = [], maxAge }: CreateOptions = {},
+    options: CreateOptions = {},
   ): Promise<CreatedSession> {
+    checkOptionsObject('create', options, '{ groups, maxAge }');
+    const { groups = [], maxAge, ...others } = options;
+    checkNoOthers('create', others, 'groups, maxAge');
     const { signer, identities, idleTimeout, absoluteTimeout, maxSize, reservedNames } = this.config;
     const all = [...new Set(typeof groups === 'string' ? [groups] : groups)];
     const limits: SessionGroupLimit[] = [];
@@ -150,13 +153,19 @@ export class SessionService {
   }
 
   /** A page of a group's live sessions. */
-  async page({ group, after, limit }: PageOptions & { group: string }): Promise<SessionViewPage> {
+  async page(options: PageOptions & { group: string }): Promise<SessionViewPage> {
+    checkOptionsObject('page', options, "{ group: 'user:42' }");
+    const { group, after, limit, ...others } = Object(options) as typeof options;
+    checkNoOthers('page', others, 'group, after, limit');
     checkGroup(group);
     return this.read(group, after, limit);
   }
 
   /** A page of all live sessions. */
-  async pageAll({ after, limit }: PageOptions = {}): Promise<SessionViewPage> {
+  async pageAll(options: PageOptions = {}): Promise<SessionViewPage> {
+    checkOptionsObject('pageAll', options, '{ after, limit }');
+    const { after, limit, ...others } = options;
+    checkNoOthers('pageAll', others, 'after, limit', { group: 'Write page({ group })' });
     return this.read(undefined, after, limit);
   }
 
@@ -192,9 +201,9 @@ export class SessionService {
   }
 
   /** Destroys the sessions of a group ("log out everywhere"), except `except`. Resolves to how many were live. */
-  async clearGroup(group: string, { except }: ClearOptions = {}): Promise<number> {
+  async clearGroup(group: string, options?: ClearOptions): Promise<number> {
     checkGroup(group);
-    return this.store.clear(group, idsOf(except));
+    return this.store.clear(group, keptBy('clearGroup', options));
   }
 
   /** An alias of `clearGroup`, named as in multi-process-session. */
@@ -203,8 +212,8 @@ export class SessionService {
   }
 
   /** Destroys all sessions, except `except`. Resolves to how many were live. */
-  async clearAll({ except }: ClearOptions = {}): Promise<number> {
-    return this.store.clear(undefined, idsOf(except));
+  async clearAll(options?: ClearOptions): Promise<number> {
+    return this.store.clear(undefined, keptBy('clearAll', options));
   }
 
   private async *pages(group?: string): AsyncIterableIterator<SessionView> {
@@ -232,7 +241,11 @@ export class SessionService {
   }
 }
 
-function idsOf(except: ClearOptions['except']): Iterable<string> | undefined {
+/** The ids of the sessions to keep. */
+function keptBy(method: string, options: ClearOptions = {}): Iterable<string> | undefined {
+  checkOptionsObject(method, options, '{ except: session }');
+  const { except, ...others } = options;
+  checkNoOthers(method, others, 'except');
   // Only a session has an `id`. Ids are strings, alone or in an iterable.
   if (typeof except !== 'object' || except === null || !('id' in except)) return except;
   checkId(except.id);

@@ -1,12 +1,15 @@
 import { isStoreError, SessionGoneError } from '../contract/errors.js';
+import { checkNoOthers, checkOptionsObject } from '../contract/option-checks.js';
 import type { SessionRecord } from '../contract/record.js';
 import { isReadable } from './admission.js';
 import { noTokenError } from './client.js';
 import type { SessionConfig } from './config.js';
+import { GRACE } from './due-rotation.js';
 import { isTooOld } from './expiry.js';
 import { LiveSession } from './live-session.js';
 import { stateAgain } from './new-state.js';
 import { refreshCookie, rotate as rotateSecret } from './rotation.js';
+import type { RotateOptions } from './session.js';
 import type { SessionState } from './state.js';
 import type { SessionUnit } from './unit.js';
 
@@ -142,11 +145,18 @@ function regenerateInPlace(
 }
 
 /** Gives the client a new secret for the same session. */
-export function rotate(unit: SessionUnit, session: LiveSession, grace: number): Promise<void> {
+export async function rotate(
+  unit: SessionUnit,
+  session: LiveSession,
+  options: RotateOptions = {},
+): Promise<void> {
+  checkOptionsObject('rotate', options, '{ grace: 30_000 }');
+  const { grace = GRACE, ...others } = options;
+  checkNoOthers('rotate', others, 'grace');
   const { config, client } = unit;
-  if (unit.isPassive) return Promise.resolve();
+  if (unit.isPassive) return;
   const can = client.canGiveToken();
-  if (can !== true) return Promise.reject(noTokenError('rotate', can));
+  if (can !== true) throw noTokenError('rotate', can);
   return unit.calls.run(async () => {
     const state = LiveSession.stateOf(session);
     if (!state.acts('rotate')) return;

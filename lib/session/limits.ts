@@ -1,5 +1,6 @@
 import { checkLimit } from '../contract/checks.js';
 import { brand, isBranded } from '../contract/brand.js';
+import { checkNoOthers } from '../contract/option-checks.js';
 import { SessionGoneError } from '../contract/errors.js';
 import type { SessionGroupLimit, SessionLimitedJoin } from '../contract/limit.js';
 import { stateNow } from './actions.js';
@@ -53,10 +54,7 @@ export function checkedLimit(
   { clientOf }: Pick<SessionConfig, 'clientOf'>,
 ): SessionGroupLimit {
   const { max, whenFull, ...others } = Object(options) as LimitOptions;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) {
-    throw new TypeError(`Unknown joinGroup option "${unknown}". Valid options: max, whenFull`);
-  }
+  checkNoOthers('joinGroup', others, 'max, whenFull');
   const limit = { group, max, whenFull };
   checkLimit(limit);
   if (whenFull === 'end-least-recent' && !clientOf) {

@@ -1,7 +1,6 @@
 import { inspect } from 'node:util';
 import { Session as ExpressSession } from 'express-session';
 import { ownProperty, PARSE, type DataHolder } from './data.js';
-import { GRACE } from './due-rotation.js';
 import { MEMBER_NAMES, rejectReserved } from './names.js';
 import { LiveCookie } from '../cookie/live-cookie.js';
 import type { LimitOptions } from './limit-options.js';
@@ -26,7 +25,7 @@ export interface SessionActions {
   reload(session: LiveSession, inPlace: boolean): Promise<void>;
   destroy(session: LiveSession): Promise<void>;
   regenerate(session: LiveSession, inPlace: boolean): Promise<void>;
-  rotate(session: LiveSession, grace: number): Promise<void>;
+  rotate(session: LiveSession, options?: RotateOptions): Promise<void>;
   joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]>;
   addValue(session: LiveSession, name: string, by: number): Promise<number>;
   takeValue(session: LiveSession, name: string): Promise<unknown>;
@@ -156,8 +155,8 @@ export class LiveSession implements Session, DataHolder {
     return this.#settle(this.#work.regenerate(this, callback === undefined), callback);
   }
 
-  rotate({ grace = GRACE }: RotateOptions = {}): Promise<void> {
-    return this.#settle(this.#work.rotate(this, grace)) as Promise<void>;
+  rotate(options?: RotateOptions): Promise<void> {
+    return this.#settle(this.#work.rotate(this, options)) as Promise<void>;
   }
 
   add(name: string, by = 1): Promise<number> {

@@ -10,6 +10,7 @@ import type { LimitOptions } from './limit-options.js';
 import { joinLimited } from './limits.js';
 import { dueOf, pendingSave } from './due.js';
 import { LiveSession, type SessionActions } from './live-session.js';
+import type { RotateOptions } from './session.js';
 import { Loading } from './loading.js';
 import type { ClientNotice } from './notice.js';
 import type { HeldSession } from './connections.js';
@@ -135,9 +136,9 @@ export class SessionWork implements SessionActions {
     return regenerate(this.#unit, session, inPlace);
   }
 
-  rotate(session: LiveSession, grace: number): Promise<void> {
+  rotate(session: LiveSession, options?: RotateOptions): Promise<void> {
     this.#hasCalled = true;
-    return rotate(this.#unit, session, grace);
+    return rotate(this.#unit, session, options);
   }
 
   joinLimited(session: LiveSession, group: string, limit: LimitOptions): Promise<SessionView[]> {

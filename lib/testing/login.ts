@@ -1,5 +1,6 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { NotOpenError } from '../contract/errors.js';
+import { checkNoOthers, checkOptionsObject } from '../contract/option-checks.js';
 import type { CookieAttributes } from '../cookie/attributes.js';
 import type { CreateOptions } from '../nest/session.service.js';
 import { SessionService } from '../nest/session.service.js';
@@ -36,12 +37,15 @@ export interface TestCookie {
 export async function loginAs(
   app: INestApplicationContext | SessionService,
   data: Partial<SessionData> & Record<string, unknown> = {},
-  { identity: name, ...options }: LoginOptions = {},
+  options: LoginOptions = {},
 ): Promise<TestLogin> {
+  checkOptionsObject('loginAs', options, '{ groups, maxAge, identity }');
+  const { identity: name, groups, maxAge, ...others } = options;
+  checkNoOthers('loginAs', others, 'groups, maxAge, identity');
   const service = serviceOf(app);
   const identity = identityNamed(name, SessionService.identitiesOf(service));
-  const { session, token } = await service.create(data, options).catch(explainNotOpen);
-  const isKept = (options.maxAge ?? identity.cookie.plain.maxAge ?? null) !== null;
+  const { session, token } = await service.create(data, { groups, maxAge }).catch(explainNotOpen);
+  const isKept = (maxAge ?? identity.cookie.plain.maxAge ?? null) !== null;
   return new TestLogin(session, token, identity, isKept);
 }
 

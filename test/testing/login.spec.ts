@@ -215,5 +215,8 @@ describe('loginAs', () => {
     await expect(loginAs(app, {}, { identity: 'sid' })).rejects.toThrow(
       "identity must be the name of one that the app has: 'web', 'x-auth-token'",
     );
+    await expect(loginAs(app, {}, { group: 'user:ann' } as object)).rejects.toThrow(
+      'Unknown loginAs option "group". Valid options: groups, maxAge, identity',
+    );
   });
 });
