@@ -31,8 +31,7 @@ export class SessionHealthIndicator {
   readonly #logger = new Logger(SessionHealthIndicator.name);
   /** The probes in progress, with and without a write. */
   readonly #running = new Map<boolean, Promise<StoreHealth>>();
-  /** Of which of them the last ones failed. */
-  readonly #failing = new Set<boolean>();
+  #outage: Outage = 'none';
 
   constructor(
     private readonly store: SessionStore,
@@ -57,9 +56,9 @@ export class SessionHealthIndicator {
     checkFlag('write', write);
     const writes = write === true;
     const { shards, error } = await this.#probe(writes);
-    const isDown = shards.some((shard) => shard.read !== 'up' || (shard.write ?? 'up') !== 'up');
-    this.#log(writes, isDown, error);
-    return this.#result(key, isDown, { shards, ...this.#local() });
+    const failed = failedIn(shards);
+    this.#note(failed, writes, error);
+    return this.#result(key, failed !== 'none', { shards, ...this.#local() });
   }
 
   /** Never `down`, and never asks the store, because a restart of the app does not repair that. */
@@ -98,11 +97,23 @@ export class SessionHealthIndicator {
     return session.up(details);
   }
 
-  #log(writes: boolean, isDown: boolean, error: unknown): void {
-    const wasDown = this.#failing.has(writes);
-    if (isDown && !wasDown) this.#logger.error(`the session store is not ready: ${reasonIn(error)}`);
-    if (!isDown && wasDown) this.#logger.log('the session store is ready again');
-    if (isDown) this.#failing.add(writes);
-    else this.#failing.delete(writes);
+  /** Logs the begin and the end of an outage. Probes without a write say nothing of an outage of writes. */
+  #note(failed: Outage, writes: boolean, error: unknown): void {
+    const known = this.#outage;
+    if (failed === 'none' && known === 'writes' && !writes) return;
+    this.#outage = failed;
+    if (SEVERITY[failed] > SEVERITY[known])
+      this.#logger.error(`the session store is not ready: ${reasonIn(error)}`);
+    if (failed === 'none' && known !== 'none') this.#logger.log('the session store is ready again');
   }
+}
+
+/** What the last probes could not do. Where reads fail, writes do, too. */
+type Outage = 'none' | 'writes' | 'reads';
+
+const SEVERITY: Record<Outage, number> = { none: 0, writes: 1, reads: 2 };
+
+function failedIn(shards: ShardHealth[]): Outage {
+  if (shards.some(({ read }) => read !== 'up')) return 'reads';
+  return shards.some(({ write = 'up' }) => write !== 'up') ? 'writes' : 'none';
 }

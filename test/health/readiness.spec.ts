@@ -81,17 +81,21 @@ describe('readiness', () => {
       });
       expect(JSON.stringify(result)).not.toMatch(/127\.0\.0\.1|ECONN|Error/);
     }
+    expect(await health.readiness('sessions', { write: true })).toMatchObject({
+      sessions: { status: 'down' },
+    });
     expect(logged).toEqual([
       expect.stringContaining('the session store is not ready: [session:redis] read:'),
     ]);
 
     await server.start({ empty: true });
     await eventually(async () => (await health.readiness('sessions')).sessions.status === 'up');
+    expect(await health.readiness('sessions', { write: true })).toMatchObject({ sessions: { status: 'up' } });
     expect(logged.slice(1)).toEqual(['the session store is ready again']);
   });
 
   it('with a write is down while the server rejects writes, and without one it is up', async () => {
-    logs();
+    const logged = logs();
     const server = await startRedis();
     onTestFinished(() => server.stop());
     const health = await indicatorOf(new RedisStore({ url: server.url }));
@@ -100,6 +104,14 @@ describe('readiness', () => {
     expect(await health.readiness('sessions', { write: true })).toMatchObject({
       sessions: { status: 'down', shards: [{ read: 'up', write: 'failed' }] },
     });
+    expect(await health.readiness('sessions')).toMatchObject({ sessions: { status: 'up' } });
+    expect(logged).toEqual([
+      expect.stringContaining('the session store is not ready: [session:redis] create:'),
+    ]);
+
+    await call(server.url, 'CONFIG', 'SET', 'maxmemory', 0);
+    await health.readiness('sessions', { write: true });
+    expect(logged.slice(1)).toEqual(['the session store is ready again']);
   });
 
   it('is down if one node of a Redis Cluster is, with the state of each shard', async () => {
