@@ -5,6 +5,7 @@ import { SessionModule } from 'nestjs-session-stores';
 import { AccountModule } from './account/account.module.js';
 import { AdminModule } from './admin/admin.module.js';
 import { ApiModule } from './api/api.module.js';
+import { HealthModule } from './health/health.module.js';
 import { HomeModule } from './home/home.module.js';
 import { PagesModule } from './pages/pages.module.js';
 import { ShopModule } from './shop/shop.module.js';
@@ -24,6 +25,7 @@ import { createStore } from './store/stores.js';
         cookie: { maxAge: Number(config.getOrThrow<string>('IDLE_TIMEOUT')) },
         rotateAfter: 15 * 60_000,
         client: true,
+        crossSite: 'reject' as const,
         store: new OutageStore(await createStore(config), outage),
       }),
     }),
@@ -33,6 +35,7 @@ import { createStore } from './store/stores.js';
     ShopModule,
     AccountModule,
     AdminModule,
+    HealthModule,
   ],
   providers: [{ provide: APP_PIPE, useValue: new ValidationPipe({ whitelist: true }) }],
 })

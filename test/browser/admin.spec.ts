@@ -90,7 +90,12 @@ describe.each(BROWSED_STORES)("the admin's pages of the sample app, STORE=%s,", 
       expect([...new Set(others.map(({ status }) => status))]).toEqual([503]);
       expect(new Set(others.map(({ text }) => /worker <?\D*(\d)/.exec(text)?.[1])).size).toBe(2);
     });
-    const failed = await page.goto('/admin');
+    const probe = new Client(stage.app.url);
+    const [failed, ready, live] = await Promise.all([
+      page.goto('/admin'),
+      probe.get('/health/ready'),
+      probe.get('/health/live'),
+    ]);
 
     expect(failed!.status()).toBe(503);
     expect(failed!.headers()['retry-after']).toBe('1');
@@ -98,5 +103,9 @@ describe.each(BROWSED_STORES)("the admin's pages of the sample app, STORE=%s,", 
     await page.getByRole('heading', { name: 'The store does not respond' }).waitFor();
     await page.getByRole('heading', { name: 'Behind the counter' }).waitFor();
     expect((await context.request.get('/admin')).status()).toBe(200);
+
+    expect(ready.status).toBe(503);
+    expect(ready.json()).toMatchObject({ details: { sessions: { status: 'down' } } });
+    expect(live.status).toBe(200);
   });
 });

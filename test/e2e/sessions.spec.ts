@@ -113,6 +113,20 @@ describe.each(STORES)('three browsers of one user, two workers, STORE=%s', (stor
     });
   });
 
+  it('a page of another site can neither log a browser out nor in again', async () => {
+    const headers = { 'sec-fetch-site': 'cross-site' };
+    expect((await laptop.send('POST', '/logout', { headers })).status).toBe(403);
+    expect((await laptop.send('POST', '/login', { body: { user: 'mallory' }, headers })).status).toBe(403);
+    expect(await me(laptop)).toMatchObject({ user });
+  });
+
+  it('the app is live, and ready to serve sessions', async () => {
+    const ready = await laptop.get('/health/ready');
+    expect(ready).toMatchObject({ status: 200 });
+    expect(ready.json()).toMatchObject({ status: 'ok', details: { sessions: { shards: [{ read: 'up' }] } } });
+    expect((await laptop.get('/health/live')).status).toBe(200);
+  });
+
   it('the visits of each login are counted across both workers', async () => {
     const workers = new Set<number>();
     for (let visit = 1; visit <= 10; visit++) {
