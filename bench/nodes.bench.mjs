@@ -4,6 +4,7 @@ import { chosen } from './frame/chosen.mjs';
 import { hazelcastNodes } from './nodes/hazelcast.mjs';
 import { mongoNodes } from './nodes/mongo.mjs';
 import { redisNodes } from './nodes/redis.mjs';
+import { OpenSockets } from './nodes/sockets.mjs';
 import { anId } from './session.mjs';
 import { ours } from './stores/ours.mjs';
 
@@ -15,6 +16,7 @@ export const how =
 const GROUP_SIZE = 100;
 const IN_FLIGHT = 16;
 const ALONE = 5;
+const BURST = { calls: 2_000, inFlight: 256 };
 
 const backends = {
   redis: {
@@ -44,12 +46,14 @@ const backends = {
 export async function run(bench) {
   const measures = [];
   for (const [word, { name, sizes, start, advice }] of chosen(backends)) {
-    const rows = { commands: [], nodes: [], share: [] };
+    const rows = { commands: [], nodes: [], share: [], connections: [] };
     for (const size of bench.scale(sizes, sizes.slice(0, 1))) {
       bench.step(`${name}: ${size} nodes start`);
       const nodes = await start(size);
       try {
         await fillRows(rows, name, size, nodes, bench);
+        bench.step(`${name}, ${size} nodes: connections`);
+        rows.connections.push(...(await connectionsOf(name, size, nodes)));
       } finally {
         await nodes.stop();
       }
@@ -85,6 +89,29 @@ async function fillRows(rows, name, size, nodes, { scale, step }) {
     }
   } finally {
     await contender.close();
+  }
+}
+
+/** The connections of a process: at rest, under load, and with the feed, which the cache and open connections use. */
+async function connectionsOf(name, size, { newStore }) {
+  const sockets = new OpenSockets();
+  const contender = await ours(newStore());
+  try {
+    const row = async (what) => ({
+      case: what,
+      package: name,
+      x: size,
+      ...summary([await sockets.count()]),
+    });
+    const rows = [await row('at rest')];
+    await rate(BURST.calls, BURST.inFlight, () => contender.create(anId()));
+    rows.push(await row(`after ${BURST.inFlight} calls in flight`));
+    await contender.store.watch(() => {});
+    rows.push(await row('and the feed'));
+    return rows;
+  } finally {
+    await contender.close();
+    sockets.stop();
   }
 }
 
@@ -149,6 +176,14 @@ function measuresOf(word, name, advice, rows) {
       about: 'Of the commands of calls on many sessions.',
       unit: '%',
       rows: rows.share,
+    },
+    {
+      ...about,
+      name: `${word}-connections`,
+      title: `${name}: the connections of a process`,
+      about: 'To all nodes together. A process has one store.',
+      unit: 'connections',
+      rows: rows.connections,
     },
   ];
 }

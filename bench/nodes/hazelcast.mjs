@@ -14,11 +14,11 @@ export async function hazelcastNodes(size) {
   const counts = ports.map(() => 0);
   const count = ({ socket }) => countCalls(socket, (port) => counts[ports.indexOf(port)]++);
   subscribe(CHANNEL, count);
+  const config = { clusterName, network: { clusterMembers: addresses } };
+  const newStore = () => new HazelcastStore({ config, timeout: TIMEOUT });
   return {
-    store: new HazelcastStore({
-      config: { clusterName, network: { clusterMembers: addresses } },
-      timeout: TIMEOUT,
-    }),
+    newStore,
+    store: newStore(),
     counts: async () => [...counts],
     async stop() {
       unsubscribe(CHANNEL, count);

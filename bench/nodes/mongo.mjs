@@ -14,6 +14,7 @@ export async function mongoNodes(size) {
     if (commandName !== 'endSessions') counts[addresses.indexOf(address)]++;
   });
   return {
+    newStore: () => new MongoStore({ uri: set.url, timeout: TIMEOUT }),
     store: new MongoStore({ connection, timeout: TIMEOUT }),
     counts: async () => [...counts],
     async stop() {

@@ -9,8 +9,10 @@ import { TIMEOUT } from '../stores/ours.mjs';
 export async function redisNodes(size) {
   const cluster = await startRedisCluster({ size, isReplicated: false });
   const counters = await Promise.all(cluster.nodes.map(({ url }) => Counter.of(url)));
+  const newStore = () => new RedisStore({ cluster: { nodes: cluster.nodes }, timeout: TIMEOUT });
   return {
-    store: new RedisStore({ cluster: { nodes: cluster.nodes }, timeout: TIMEOUT }),
+    newStore,
+    store: newStore(),
     counts: () => Promise.all(counters.map((counter) => counter.count())),
     async stop() {
       for (const counter of counters) counter.close();

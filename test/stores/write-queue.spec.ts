@@ -241,7 +241,7 @@ describe('a write that waits', () => {
     const begun = performance.now();
     const all = Promise.allSettled(['a', 'b'].map((name) => store.update(ref, setting(name))));
     const outcomes = await all;
-    expect(performance.now() - begun).toBeLessThan(300);
+    expect(performance.now() - begun).toBeLessThan(1000);
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(String((outcomes[1] as PromiseRejectedResult).reason)).toMatch('update: timed out after 100 ms');
     await store.letGo();
