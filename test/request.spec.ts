@@ -758,6 +758,7 @@ describe('sessionMiddleware()', () => {
     [{ store: undefined }, /store is required/],
     [{ store: {} }, /store must be a SessionStore/],
     [{ store: 'redis' }, /store must be a SessionStore, not a string: write store: new RedisStore/],
+    [{ store: null }, /store must be a SessionStore, not null: write store: new RedisStore/],
     [{ store: new expressSession.MemoryStore() }, /write store: fromExpressStore\(store\)/],
     [{ store: Promise.resolve() }, /await it/],
     [{ cookie: Promise.resolve({}) }, /not a promise/],

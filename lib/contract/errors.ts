@@ -44,7 +44,7 @@ export class SessionGoneError extends Error {
 
   constructor(operation: string) {
     super(
-      `${operation}: the session has ended meanwhile (logged out, cleared or expired); nothing was saved`,
+      `${operation}: the session was destroyed or has expired meanwhile, so nothing was saved. Log in again`,
     );
   }
 }

@@ -49,7 +49,7 @@ export abstract class FeedCalls extends BackendCalls {
   /** Throws for a listener that is not a function, and if the store has no feed. */
   protected checkWatch(listener: SessionFeedListener): void {
     if (typeof listener !== 'function') {
-      throw new TypeError('watch needs a function that is called with each event');
+      throw new TypeError('watch needs a function that is called with each event: write watch((event) => …)');
     }
     const { feed } = this.capabilities;
     if (feed !== true) throw new SessionStoreError(this.storeName, 'watch', `the store has no feed: ${feed}`);

@@ -31,7 +31,7 @@ export function checkOptionsObject(owner: string, options: unknown, example: str
 /** Checks the prefix of a store's keys. */
 export function checkPrefix(prefix: unknown): void {
   if (typeof prefix !== 'string' || !prefix.isWellFormed()) {
-    throw new TypeError('prefix must be a well-formed string');
+    throw new TypeError("prefix must be a well-formed string: write one such as 'shop:'");
   }
 }
 

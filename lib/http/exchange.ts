@@ -134,7 +134,7 @@ export class SessionExchange implements Client, SealedSession {
     if (!genid) return randomName();
     const id = genid(this.req);
     checkId(id);
-    if (id === '') throw new TypeError('genid must return a non-empty id');
+    if (id === '') throw new TypeError('genid must return a non-empty id: write genid: () => randomUUID()');
     return id;
   }
 

@@ -13,7 +13,7 @@ export function checkStore(store: unknown): SessionStore {
   }
   if (typeof store !== 'object' || store === null) {
     throw new TypeError(
-      `store must be a SessionStore, not a ${typeof store}: write store: new RedisStore({ url }), or an instance of another store`,
+      `store must be a SessionStore, not ${store === null ? 'null' : `a ${typeof store}`}: write store: new RedisStore({ url }), or an instance of another store`,
     );
   }
   const missing = missingMethods(store);

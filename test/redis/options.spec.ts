@@ -32,7 +32,7 @@ describe('options', () => {
     [{ redisOptions: 'localhost' }, /redisOptions must be an object/],
     [{ ...server, prefx: 'x' }, /^Unknown RedisStore option "prefx"\. Valid options: client, url/],
     [{ cluster: [] }, /cluster must be an object: write \{ nodes: \[/],
-    [{ client: {} }, /client must be a Redis or a Cluster of ioredis/],
+    [{ client: {} }, /client must be a Redis or a Cluster of ioredis: write new Redis/],
     [{ ...server, prefix: null }, /prefix must be a well-formed string/],
     [{ ...server, prefix: '\ud800' }, /prefix must be a well-formed string/],
     [{ ...server, timeout: 0 }, /timeout must be a whole number of milliseconds/],

@@ -24,7 +24,7 @@ export function checkKeeping({ directory, durability, timeout }: KeepingOptions)
     return undefined;
   }
   if (typeof directory !== 'string' || directory === '') {
-    throw new TypeError('directory must be the path of a directory');
+    throw new TypeError("directory must be the path of a directory: write one such as '.sessions'");
   }
   return { directory, durability: durability ?? 'process', timeout };
 }

@@ -71,7 +71,8 @@ export function serveSessions({
     );
   }
   checkNoOthers('serveSessions', others, 'maxSessions, maxBytes, directory, durability, timeout');
-  if (timeout !== undefined && directory === undefined) throw new TypeError('timeout needs a directory');
+  if (timeout !== undefined && directory === undefined)
+    throw new TypeError('timeout needs a directory: write { directory, timeout }');
   const keeping = checkKeeping({ directory, durability, timeout: checkTimeout(timeout) });
   checkLimits(maxSessions, maxBytes);
   const kept = keeping && serveDirectory(keeping);

@@ -70,7 +70,7 @@ export class ClusterStore extends SessionStore {
   constructor({ name = 'sessions', timeout, directory, durability, ...others }: ClusterStoreOptions = {}) {
     super('cluster', timeout);
     checkNoOthers('ClusterStore', others, 'name, timeout, directory, durability');
-    if (typeof name !== 'string') throw new TypeError('name must be a string');
+    if (typeof name !== 'string') throw new TypeError("name must be a string: write one such as 'sessions'");
     this.name = name;
     this.keeping = checkKeeping({ directory, durability, timeout: this.timeout });
   }

@@ -46,11 +46,12 @@ export class HazelcastConnection {
     this.deadlines = new Deadlines(timeout);
     const given = [options.client, options.config].filter((one) => one !== undefined && one !== null);
     if (given.length !== 1) {
-      const found = given.length === 0 ? 'none of them is set' : 'both are set';
+      const found = given.length === 0 ? 'none is set' : 'leave the other out';
       throw new TypeError(`HazelcastStore needs one of \`client\` and \`config\`: ${found}`);
     }
     if (options.config) {
-      if (typeof options.config !== 'object') throw new TypeError('config must be an object');
+      if (typeof options.config !== 'object')
+        throw new TypeError('config must be an object: write { clusterName, network: { clusterMembers } }');
       checkConfig(options.config, mapNames);
     }
     // `open` reports its rejection, which must not end the process before that.

@@ -131,7 +131,7 @@ export class SessionLists {
     const [head, from, to] = /^(\d{1,10})-(\d{1,10}):/.exec(after) ?? [];
     const range = { from: Number(from), to: Number(to) };
     if (head === undefined || range.from >= range.to || range.to > PLACES) {
-      throw new TypeError('after must be the `next` of an earlier page');
+      throw new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
     }
     return { range, behind: this.envelopes.keyOf(after.slice(head.length)) };
   }

@@ -68,7 +68,9 @@ export class Replicas {
         );
       }
       if (onBeanError !== undefined && typeof onBeanError !== 'function') {
-        throw new TypeError('onBeanError must be a function');
+        throw new TypeError(
+          'onBeanError must be a function: write (error, mapName, id) => logger.error(error)',
+        );
       }
     }
   }
@@ -181,10 +183,14 @@ function project(
     const text = JSON.stringify(made) ?? 'null';
     const plain: unknown = JSON.parse(text);
     if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) {
-      throw new TypeError('a bean must return an object that can be serialized as JSON, or undefined');
+      throw new TypeError(
+        'a bean must be an object that can be serialized as JSON: return one, or undefined for no entry',
+      );
     }
     if (Object.hasOwn(plain, 'version') || Object.hasOwn(plain, 'expiresAt')) {
-      throw new TypeError('a bean must not have `version` or `expiresAt`, which the store sets');
+      throw new TypeError(
+        'a bean must not have `version` or `expiresAt`, which the store sets: choose other names',
+      );
     }
     // The bean's own text, because `JSON.parse` of Node 24 and 26 confuses some names.
     const own = text === '{}' ? '' : `${text.slice(1, -1)},`;
@@ -260,10 +266,13 @@ export function namesOf(maps: { mapName: string }[]): string[] {
   const names = maps.map(({ mapName }) => mapName);
   for (const name of names) {
     if (typeof name !== 'string' || name === '' || !name.isWellFormed()) {
-      throw new TypeError('mapName must be a well-formed string that is not empty');
+      throw new TypeError(
+        "mapName must be a well-formed string that is not empty: write one such as 'Sessions'",
+      );
     }
   }
-  if (new Set(names).size < names.length) throw new TypeError('maps must have different names');
+  if (new Set(names).size < names.length)
+    throw new TypeError('maps must have different names: give each a mapName of its own');
   if ('bean' in (maps[0] as object))
     throw new TypeError('the first of the maps holds the sessions and must have no bean: leave it out');
   return names;

@@ -112,8 +112,8 @@ describe('a given client', () => {
 });
 
 it.each([
-  ['neither client nor config', {}, 'none of them is set'],
-  ['both', { client: {} as HazelcastClient, config }, 'both are set'],
+  ['neither client nor config', {}, 'none is set'],
+  ['both', { client: {} as HazelcastClient, config }, 'leave the other out'],
   ['a config that is not an object', { config: 'dev' }, 'config must be an object'],
   ['a near cache', { config: { ...config, nearCaches: { 'Sess*': {} } } }, 'nearCaches'],
   ['redoOperation', { config: { ...config, network: { redoOperation: true } } }, 'redoOperation'],

@@ -186,7 +186,8 @@ function checkOptions({ connection, uri, options }: MongoConnectionOptions): voi
   if (connection !== undefined && uri !== undefined) {
     throw new TypeError('MongoStore needs one of `connection` and `uri`, or neither: leave one of them out');
   }
-  if (uri !== undefined && typeof uri !== 'string') throw new TypeError('uri must be a string');
+  if (uri !== undefined && typeof uri !== 'string')
+    throw new TypeError('uri must be a string: write mongodb://host/database');
   if (options !== undefined && uri === undefined) {
     throw new TypeError('options must not be set without `uri`: write `uri`, or leave them out');
   }

@@ -255,7 +255,8 @@ const NEXT = 'after:';
 
 /** The id in the `next` of a page. */
 function idIn(after: string): string {
-  if (!after.startsWith(NEXT)) throw new TypeError('after must be the `next` of an earlier page');
+  if (!after.startsWith(NEXT))
+    throw new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
   return after.slice(NEXT.length);
 }
 

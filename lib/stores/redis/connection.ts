@@ -269,7 +269,9 @@ function checkOptions({ client, url, redisOptions, cluster }: RedisConnectionOpt
     throw new TypeError('cluster must be an object: write { nodes: [{ host, port }, …], options? }');
   }
   if (client !== undefined && (typeof client.call !== 'function' || typeof client.duplicate !== 'function')) {
-    throw new TypeError('client must be a Redis or a Cluster of ioredis');
+    throw new TypeError(
+      'client must be a Redis or a Cluster of ioredis: write new Redis(url), or set url instead',
+    );
   }
   for (const one of [client?.options, redisOptions, cluster?.options]) checkDriverOptions(one);
 }

@@ -70,7 +70,7 @@ export class Pages {
   private positionIn(after: string): Position {
     const [, shard, met] = /^(\d{1,2}):(\d{1,16})$/.exec(after) ?? [];
     if (met === undefined || Number(shard) >= this.layout.shards.length) {
-      throw new TypeError('after must be the `next` of an earlier page');
+      throw new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
     }
     return { shard: Number(shard), met };
   }

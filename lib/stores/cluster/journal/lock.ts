@@ -77,7 +77,7 @@ async function addressesIn(directory: string, longestName: number) {
   if (!isLong) return { of: (name: string) => join(directory, name), close: async () => {} };
   if (process.platform !== 'linux') {
     throw new Error(
-      `the path of the directory is too long for a socket: ${LONGEST_ADDRESS - longestName} bytes`,
+      `the path of the directory is too long for a socket: choose one of at most ${LONGEST_ADDRESS - longestName} bytes`,
     );
   }
   const handle = await open(directory);
