@@ -14,6 +14,7 @@ import { middlewareOf, sessionMiddleware, type SessionMiddleware } from '../http
 import { checkStore } from '../options/check-store.js';
 import { CrossSiteError } from '../http/cross-site.js';
 import { exchangeOf } from '../http/attached.js';
+import { SessionLimitError } from '../session/limits.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
@@ -129,6 +130,7 @@ const session = Object.assign(makeSession, {
   headerIdentity,
   CrossSiteError,
   SessionGoneError,
+  SessionLimitError,
   SessionStoreError,
   SessionTooLargeError,
 });
@@ -166,3 +168,4 @@ export { cookieIdentity } from '../token/cookie-identity.js';
 export { headerIdentity } from '../token/header-identity.js';
 export type { SessionIdentity } from '../token/identity.js';
 export { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../contract/errors.js';
+export { SessionLimitError } from '../session/limits.js';
