@@ -24,7 +24,7 @@ const backends = {
     sizes: [3, 6],
     start: redisNodes,
     advice:
-      'Sessions are in 16 shards, by their ids, and each shard is on one node. Calls of groups and of all sessions ask every shard.',
+      'Sessions are in 16 shards, by their ids, and each shard is on one node. Calls of groups and of all sessions go to every shard.',
   },
   mongo: {
     name: 'MongoStore',

@@ -8,7 +8,7 @@ export const GUARANTEES = {
   'saved first': 'The response leaves after the session is saved.',
   'both changes kept': 'Of two requests at once that change different properties, neither undoes the other.',
   'logout final': 'A slower request does not bring a destroyed session back.',
-  groups: 'All sessions of a user end in one call, with those that begin meanwhile.',
+  groups: 'One call destroys all sessions of a user, including those that begin meanwhile.',
 };
 
 const all = Object.keys(GUARANTEES);

@@ -7,7 +7,7 @@ import { compareStores } from './stores/compare.mjs';
 
 export const title = 'Redis';
 export const topic = 'calls';
-export const how = `One process calls the stores directly, with sessions of ${bytes} bytes. A login destroys a session and creates another. RedisStore also checks whether another request has ended the first. ${DIFFERENCES}`;
+export const how = `One process calls the stores directly, with sessions of ${bytes} bytes. A login destroys a session and creates another. RedisStore also checks whether another request has destroyed the first. ${DIFFERENCES}`;
 
 export function run(bench) {
   return compareStores('redis', title, bench, (contenders, { url }) => compareAll(url, contenders, bench));

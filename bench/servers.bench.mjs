@@ -10,7 +10,7 @@ import { anId, bytes } from './session.mjs';
 
 export const title = "The servers' own work";
 export const topic = 'calls';
-export const how = `What a call takes of the servers, with sessions of ${bytes} bytes and 32 calls in flight. MongoDB is a replica set of one, and Hazelcast has two members. The CPU time of their processes contains that of the network. Redis also reports the time of its commands, in which a script counts with all that it calls.`;
+export const how = `The servers' own work for a call, with sessions of ${bytes} bytes and 32 calls in flight. MongoDB is a replica set of one, and Hazelcast has two members. The CPU time of their processes contains that of the network. Redis also reports the time of its commands, in which a script counts with all that it calls.`;
 
 const OPERATIONS = ['read', 'write', 'touch', 'create', 'destroy'];
 const SESSIONS = 1_000;

@@ -8,7 +8,7 @@ import { lossLine, lossesOf, ratioOf } from './losses.mjs';
 export const TOPICS = {
   requests: {
     title: 'Requests',
-    about: 'What sessions cost the requests of an app, compared with other session packages.',
+    about: 'The cost of sessions for the requests of an app, compared with other session packages.',
     first: ['requests', 'processes', 'http'],
   },
   races: {
@@ -21,11 +21,11 @@ export const TOPICS = {
     about: 'How fast the stores are without an app.',
     first: ['redis', 'mongo', 'hazelcast', 'cluster', 'servers'],
   },
-  memory: { title: 'Memory', about: 'What a session takes in the process of an app, and in the server.' },
+  memory: { title: 'Memory', about: 'The memory of a session in the process of an app, and in the server.' },
   growth: { title: 'Growth', about: 'How the times of calls change from 1,000 to 1,000,000 sessions.' },
   nodes: {
     title: 'More than one machine',
-    about: 'How to plan past one machine, and how the work of sessions divides among the nodes of a cluster.',
+    about: 'How to plan for several machines, and how the work of sessions divides among the nodes of a cluster.',
     text: PLANNING,
   },
   inside: { title: 'Inside the package', about: 'Figures behind decisions in the code.' },

@@ -2,7 +2,7 @@ import { table } from './format.mjs';
 
 /** What to know before more machines are added, in front of the figures that show it. */
 export const PLANNING = [
-  'How to plan past one machine: which nodes a call reaches, and what is used up first.',
+  'How to plan for several machines: which nodes a call reaches, and which resource is used up first.',
   table(
     ['backend', 'calls of one session', 'calls of a group, or of all', 'used up first', 'what helps'],
     [
