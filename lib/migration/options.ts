@@ -78,7 +78,9 @@ function checkSource(store: unknown, target: SessionStore): void {
     );
   }
   if (store === target) {
-    throw new TypeError('migrateFrom.store must not be the store to which the sessions move');
+    throw new TypeError(
+      'migrateFrom.store must not be the store to which the sessions move: write the store that they leave',
+    );
   }
   if (!target.capabilities.secrets) {
     throw new TypeError(
