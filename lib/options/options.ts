@@ -42,7 +42,7 @@ export interface SessionOptions {
    */
   idleTimeout?: number | undefined;
   /**
-   * Whether `GET` and `HEAD` requests may use sessions that this process has read before, without asking the store; default
+   * Whether `GET` and `HEAD` requests may use sessions that this process has read before, without a call to the store; default
    * `false`. The store must have a feed.
    */
   cache?: boolean | SessionCacheOptions | undefined;
