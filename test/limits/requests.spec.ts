@@ -302,7 +302,7 @@ describe('a session that joins a group with a limit', () => {
     await app.store.update({ id: tokenOf(browser).id }, { leave: ['user:1'] });
     expect((await browser.post('/gone')).json()).toMatchObject({
       name: 'SessionGoneError',
-      message: expect.stringContaining('joinGroup: the session has ended'),
+      message: expect.stringContaining('joinGroup: the session was destroyed'),
     });
   });
 
