@@ -83,7 +83,9 @@ describe('a page', () => {
     await store.open();
     for (const group of [undefined, 'g']) {
       const page = store.page({ ...(group !== undefined && { group }), after: 'x', limit: 1 });
-      await expect(page).rejects.toThrow(new TypeError('after must be the `next` of an earlier page'));
+      await expect(page).rejects.toThrow(
+        new TypeError('after must be the `next` of an earlier page: leave it out for the first page'),
+      );
     }
   });
 });

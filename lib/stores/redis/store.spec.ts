@@ -122,7 +122,7 @@ describe('a store', () => {
       '0:1e3',
     ]) {
       await expect(store.page({ limit: 1, after }), after).rejects.toThrow(
-        new TypeError('after must be the `next` of an earlier page'),
+        new TypeError('after must be the `next` of an earlier page: leave it out for the first page'),
       );
     }
     expect(await store.page({ limit: 1, after: '0:1' })).toEqual({ records: [] });
