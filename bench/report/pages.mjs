@@ -25,7 +25,8 @@ export const TOPICS = {
   growth: { title: 'Growth', about: 'How the times of calls change from 1,000 to 1,000,000 sessions.' },
   nodes: {
     title: 'More than one machine',
-    about: 'How to plan for several machines, and how the work of sessions divides among the nodes of a cluster.',
+    about:
+      'How to plan for several machines, and how the work of sessions divides among the nodes of a cluster.',
     text: PLANNING,
   },
   inside: { title: 'Inside the package', about: 'Figures behind decisions in the code.' },
