@@ -6,6 +6,7 @@ import type { SessionGroupLimit, SessionLimitedJoin } from '../contract/limit.js
 import type { SessionChange, SessionRecord, SessionRef, SessionUpdate } from '../contract/record.js';
 import { hashedId, hidesIds } from '../contract/log-id.js';
 import type { SessionStore } from '../contract/store.js';
+import { isUnannounced } from '../contract/unannounced.js';
 import { report } from './channel.js';
 import { KeptWatch } from './kept-watch.js';
 import { resolveLimits, type CachedStoreOptions } from './options.js';
@@ -111,7 +112,8 @@ export class CachedStore extends SessionStoreDecorator {
     const reading = this.#reads.begin(id);
     try {
       const record = await this.store.read(id);
-      if (record && !reading.isVoid) this.#records.keep(id, record, reading.begunAt);
+      const mayBeKept = record && !reading.isVoid && !isUnannounced(record);
+      if (mayBeKept) this.#records.keep(id, record, reading.begunAt);
       return record;
     } finally {
       this.#reads.end(reading);

@@ -10,6 +10,7 @@ import { newTexts } from '../contract/texts.js';
 import { sourceOf } from '../contract/deferred.js';
 import { isSealedGroup, isSealedText } from '../contract/sealed.js';
 import type { SessionStore } from '../contract/store.js';
+import { isUnannounced, UNANNOUNCED } from '../contract/unannounced.js';
 
 /** The store from which sessions move. What it returns has an {@link UnmovedHint}. */
 export interface Source {
@@ -38,7 +39,14 @@ export interface Source {
 
 /** The hint of a record that was read from the old store, around that store's own hint. */
 export class UnmovedHint {
-  constructor(readonly hint: unknown) {}
+  readonly [UNANNOUNCED]: boolean;
+
+  constructor(
+    readonly hint: unknown,
+    isHidden: boolean,
+  ) {
+    this[UNANNOUNCED] = isHidden;
+  }
 }
 
 /** Whether a record was read from the old store. */
@@ -53,7 +61,13 @@ export function withOwnHint<R extends SessionRef>(record: R): R {
 
 /** The record as a session that was read from the old store. */
 export function unmoved(record: SessionRecord, more: Partial<SessionRecord> = {}): SessionRecord {
-  return { ...record, ...more, hint: new UnmovedHint(record.hint) };
+  return { ...record, ...more, hint: new UnmovedHint(record.hint, isUnannounced(record)) };
+}
+
+/** The record, whose changes are not announced if it was read from the old store, because only the new one is watched. */
+export function announcedByNew<R extends SessionRecord | undefined>(record: R): R {
+  if (!(record?.hint instanceof UnmovedHint)) return record;
+  return { ...record, hint: new UnmovedHint(record.hint.hint, true) };
 }
 
 /** Whether a session can be read as a whole. What is sealed with an unknown key, or without a decorator that opens it, cannot. */

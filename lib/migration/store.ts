@@ -22,7 +22,7 @@ import { unmarked } from './mark.js';
 import { Mover } from './mover.js';
 import { resolveMigration, type MigratingStoreOptions } from './options.js';
 import { OwnSource } from './own-source.js';
-import { isUnmoved, type Source } from './source.js';
+import { announcedByNew, isUnmoved, type Source } from './source.js';
 import { UnmovedSessions } from './unmoved-sessions.js';
 
 /** Marks the instances, so that those of another copy of this package are recognised too. */
@@ -107,7 +107,7 @@ export class MigratingStore extends SessionStoreDecorator {
   override watch(listener: SessionFeedListener): Promise<SessionWatch> {
     return this.call('watch', () => {
       this.checkWatch(listener);
-      // What moves is used by no connection before, and then it is in the new store.
+      // What moves is used by no connection before, and then it is in the new store. What must stay is not cached.
       return this.#moves
         ? this.store.watch(listener)
         : new BothFeeds(listener).open(this.store, this.#source.store);
@@ -149,7 +149,8 @@ export class MigratingStore extends SessionStoreDecorator {
 
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
     const moved = await this.store.read(id);
-    return unmarked(await (moved ? this.#leftovers.settled(moved, this.store) : this.#readUnmoved(id)));
+    const found = await (moved ? this.#leftovers.settled(moved, this.store) : this.#readUnmoved(id));
+    return unmarked(this.#moves ? announcedByNew(found) : found);
   }
 
   async #readUnmoved(id: string): Promise<SessionRecord | undefined> {
