@@ -197,7 +197,8 @@ class StoreOverOurs extends Store implements StoreForExpress {
       change.set ??= newTexts();
       change.set[name] = texts[name]!;
     }
-    const gone = Object.keys(before.data).filter((name) => !(name in texts));
+    // A value that cannot be read became no property, and was not removed by the request.
+    const gone = Object.keys(before.data).filter((name) => !(name in texts) && isReadable(before.data[name]));
     if (gone.length > 0) change.remove = gone;
 
     const to = this.#expiry(session, this.#store.now());
@@ -234,6 +235,17 @@ class StoreOverOurs extends Store implements StoreForExpress {
         (value) => callback && setImmediate(callback, null, value),
         (error: unknown) => callback && setImmediate(callback, error),
       );
+  }
+}
+
+/** Whether a stored text is JSON. One that the store cannot open is `undefined`. */
+function isReadable(text: string | undefined): boolean {
+  if (text === undefined) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

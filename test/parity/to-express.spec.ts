@@ -3,11 +3,14 @@ import express, { type RequestHandler } from 'express';
 import expressSession from 'express-session';
 import type { SessionStore } from 'nestjs-session-stores';
 import { toExpressStore, type StoreForExpress } from 'nestjs-session-stores/express';
+import { EncryptedStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { aKey } from '../encryption/keys.js';
 import { Browser } from '../http/browser.js';
 import { Gates } from '../http/gates.js';
 import { serve } from '../http/server.js';
+import { aRecord } from '../record.js';
 import { everyStore } from '../stores/every.store.js';
 import { RecordingStore } from '../stores/recording.store.js';
 
@@ -161,6 +164,37 @@ describe('toExpressStore', () => {
     await set(store, 'k', session);
     expect((await get(store, 'k'))!.cookie.originalMaxAge).toBe(3_600_000);
     expect(await behind.count('g')).toBe(1);
+  });
+
+  it('leaves values in the store that it cannot read, such as those with an unknown key', async () => {
+    const behind = new ClusterStore({ name: randomUUID() });
+    const [one, other] = [aKey(), aKey()];
+    const logger = { error: () => {} };
+    const sealed = new EncryptedStore(behind, { keys: one });
+    const store = bridge(new EncryptedStore(behind, { keys: other, logger }));
+    await sealed.open();
+    await sealed.create(aRecord('k', { data: { a: '1', b: '2' } }));
+    for (const visits of [1, 2]) {
+      const session = (await get(store, 'k'))!;
+      expect(Object.keys(session)).not.toContain('a');
+      await set(store, 'k', Object.assign(session, { visits, b: 3 }));
+      await set(store, 'k', Object.assign(session, { visits: visits + 1 }));
+    }
+    expect({ ...(await sealed.read('k'))!.data }).toMatchObject({ a: '1' });
+  });
+
+  it('leaves values in the store that are no JSON, until they are assigned', async () => {
+    const behind = new ClusterStore({ name: randomUUID() });
+    const store = bridge(behind);
+    await behind.open();
+    await behind.create(aRecord('k', { data: { a: '{', b: '{' } }));
+    const session = (await get(store, 'k'))!;
+    await set(store, 'k', Object.assign(session, { b: 1 }));
+    expect((await behind.read('k'))!.data).toMatchObject({ a: '{', b: '1' });
+    delete session['b'];
+    await set(store, 'k', session);
+    expect((await behind.read('k'))!.data).toMatchObject({ a: '{' });
+    expect((await behind.read('k'))!.data).not.toHaveProperty('b');
   });
 
   it('applies idleTimeout to sessions without a maxAge', async () => {
