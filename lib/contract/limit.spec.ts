@@ -56,6 +56,16 @@ describe('the sessions that are too many', () => {
     expect(ids(excessOf(members, limit(2, 'end-least-recent'), 'c'))).toBe('b');
   });
 
+  it('are those that expire first, of sessions whose joins come before all others', () => {
+    const members = [
+      member('b', { joinedAt: -3 }),
+      member('c', { joinedAt: 100_000 }),
+      member('a', { joinedAt: -2 }),
+    ];
+    for (const whenFull of ['end-oldest', 'end-least-recent'] as const)
+      expect(ids(excessOf(members, limit(2, whenFull), 'c'))).toBe('b');
+  });
+
   it('are never a newcomer as long as an older session can make room', () => {
     const members = [
       member('used', { joinedAt: 1, lastSeenAt: 200_000 }),

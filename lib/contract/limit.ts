@@ -136,7 +136,8 @@ export function excessOf(
     // By the last use all newcomers would be alike, and a use meanwhile would change their order.
     if (joinedAt >= newSince) return [2, joinedAt];
     if (member.joining === markOf(group)) return [0, joinedAt];
-    return [1, whenFull === 'end-least-recent' ? Math.max(member.lastSeenAt ?? 0, joinedAt) : joinedAt];
+    const usedAt = Math.max(member.lastSeenAt ?? joinedAt, joinedAt);
+    return [1, whenFull === 'end-least-recent' ? usedAt : joinedAt];
   };
   const inOrder = members.toSorted((one, other) => {
     const [rank, at] = place(one);
