@@ -1,6 +1,8 @@
+import { checkNoOthers } from '../contract/option-checks.js';
 import type { SessionStore } from '../contract/store.js';
 import { resolveEncryption, type EncryptedStoreOptions } from '../encryption/options.js';
 import { EncryptedStore, isEncrypted } from '../encryption/store.js';
+import type { MigratingStoreOptions } from '../migration/options.js';
 import { isMigrating, MigratingStore, type SessionMigration } from '../migration/store.js';
 import type { SessionLogger } from '../session/logger.js';
 import { isCaching, withCache } from './cached-store.js';
@@ -24,6 +26,7 @@ export function withDecorators(
   logger: SessionLogger,
 ): SessionStore {
   const sealed = encrypt === undefined ? store : withEncryption(store, encrypt, { logger, logIds });
+  checkMigrateFrom(migrateFrom);
   const whole =
     migrateFrom === undefined ? sealed : withMigration(sealed, { ...migrateFrom, idleTimeout }, logger);
   return withCache(whole, cache);
@@ -52,6 +55,15 @@ function withMigration(
     );
   }
   return new MigratingStore(store, { ...options, logger });
+}
+
+/** Options of a `MigratingStore` that the session layer sets. They would silently be replaced. */
+function checkMigrateFrom(migrateFrom: unknown): void {
+  const { idleTimeout, logger } = Object(migrateFrom) as MigratingStoreOptions;
+  checkNoOthers('migrateFrom', { idleTimeout, logger }, 'store, move, groupsOf', {
+    idleTimeout: 'Write idleTimeout beside migrateFrom',
+    logger: 'Write logger beside migrateFrom',
+  });
 }
 
 function withEncryption(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import express from 'express';
 import expressSession, { MemoryStore, type SessionOptions as ExpressOptions } from 'express-session';
+import { sessionMiddleware } from 'nestjs-session-stores';
 import { MigratingStore, type SessionRecord, type SessionStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { fromExpressStore } from 'nestjs-session-stores/stores/express';
@@ -261,6 +262,13 @@ describe('a migration', () => {
   ];
   it.each(invalid)('is rejected %s', (_, options, message) => {
     expect(() => new MigratingStore(newStore(), options as never)).toThrow(message);
+  });
+
+  it.each(['idleTimeout', 'logger'])('is rejected with %s in migrateFrom, which would be ignored', (name) => {
+    const migrateFrom = { store: newStore(), move: true, [name]: 1000 };
+    expect(() => sessionMiddleware({ secret: 'app', store: newStore(), migrateFrom })).toThrow(
+      `Unknown migrateFrom option "${name}". Write ${name} beside migrateFrom.`,
+    );
   });
 
   it('is rejected if it would go from a store to itself, or to an express-session store', () => {
