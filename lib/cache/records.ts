@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { lengthIn } from '../contract/deferred.js';
+import { lengthIn, sourceOf } from '../contract/deferred.js';
 import type { SessionRecord } from '../contract/record.js';
 
 /** A record, and when the read of it began, by `performance.now()`. */
@@ -65,13 +65,24 @@ export class CachedRecords {
   }
 }
 
-/** The size of a record, roughly: the lengths of its texts, in UTF-16 units. Greater than zero, even if it is damaged. */
-export function bytesOf({ id, secretHash, previous, data, groups, from, hint }: SessionRecord): number {
+/**
+ * The size of a record, roughly: the lengths of its texts, in UTF-16 units, and of those from which its deferred texts are
+ * made. Greater than zero, even if it is damaged.
+ */
+export function bytesOf(record: SessionRecord): number {
+  const { id, secretHash, previous, data, groups, from, hint } = record;
   const values = Object(data) as Record<string, string>;
   const names = Object.keys(values);
-  const texts = [id, secretHash, previous?.hash, groups, from, names];
+  const source = sourceOf(values);
+  // Those of a deferred record would be made by this.
+  const rest = source ? [] : [record.label, record.client?.first, record.client?.last];
+  const texts = [id, secretHash, previous?.hash, groups, from, names, rest];
   // Hazelcast's hint has the text of the whole record.
   const all: unknown[] = [...texts.flat(), ...Object.values(Object(hint) as object)];
-  const others = all.reduce<number>((bytes, text) => bytes + (typeof text === 'string' ? text.length : 0), 1);
+  const kept = 1 + (source?.kept() ?? 0);
+  const others = all.reduce<number>(
+    (bytes, text) => bytes + (typeof text === 'string' ? text.length : 0),
+    kept,
+  );
   return names.reduce((bytes, name) => bytes + lengthIn(values, name), others);
 }

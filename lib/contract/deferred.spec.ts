@@ -10,6 +10,7 @@ function deferred(names: string[] = ['a', 'b']): { data: Record<string, string>;
       return name === 'gone' ? undefined : `"${name}"`;
     },
     bytes: () => 7,
+    kept: () => 0,
     hasRest: () => true,
   });
   for (const name of names) deferText(data, name);

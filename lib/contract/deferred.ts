@@ -4,6 +4,8 @@ export interface DeferredTexts {
   text(name: string): string | undefined;
   /** How many bytes of UTF-8 the text has, at little cost. */
   bytes(name: string): number;
+  /** How many UTF-16 units the texts have that it keeps to make others from. */
+  kept(): number;
   /** Whether the record has its label, its clients and all its groups. Those that could not be made are left out. */
   hasRest(): boolean;
 }

@@ -159,6 +159,12 @@ class StoredTexts implements DeferredTexts {
     return bytesInside(this.record.data[name] as string);
   }
 
+  kept(): number {
+    const { data, label, client } = this.record;
+    const texts: unknown[] = [...Object.values(data), label, client?.first, client?.last];
+    return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+  }
+
   hasRest(): boolean {
     return this.sealing.opensRest(this.id, this.record);
   }

@@ -1,6 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { CachedStore, type CachedStoreOptions } from 'nestjs-session-stores/store';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  CachedStore,
+  EncryptedStore,
+  type CachedStoreOptions,
+  type SessionRecord,
+} from 'nestjs-session-stores/store';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { aKey } from '../encryption/keys.js';
 import { eventually } from '../eventually.js';
 import { aRecord } from '../record.js';
 import { HeldStore } from './held.store.js';
@@ -79,6 +85,26 @@ describe('a cached store', () => {
       k: undefined,
       large: expect.anything(),
     });
+  });
+
+  it.each<[what: string, record: Partial<SessionRecord>]>([
+    ['labels', { label: 'x'.repeat(990) }],
+    ['clients', { client: { first: 'x'.repeat(500), last: 'x'.repeat(490) } }],
+  ])('counts %s for maxBytes', async (_, record) => {
+    const store = await openedStore({ maxBytes: 1000 });
+    await inner.create(aRecord('large', record));
+    await store.read('large');
+    expect(store.cached('large')).toBeUndefined();
+  });
+
+  it('counts the sealed values of an encrypted store for maxBytes, which are kept to be opened', async () => {
+    const store = new CachedStore(new EncryptedStore(inner, { keys: aKey() }), { maxBytes: 1000 });
+    await store.open();
+    onTestFinished(() => store.close());
+    const data = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`p${at}`, '1']));
+    await store.create(aRecord('many', { data }));
+    await store.read('many');
+    expect(store.cached('many')).toBeUndefined();
   });
 
   it('reads a damaged record', async () => {
