@@ -2,6 +2,7 @@ import { isStoreError, SessionGoneError } from '../contract/errors.js';
 import { checkNoOthers, checkOptionsObject } from '../contract/option-checks.js';
 import type { SessionRecord } from '../contract/record.js';
 import { isReadable } from './admission.js';
+import { hasChanges } from './changes.js';
 import { noTokenError } from './client.js';
 import type { SessionConfig } from './config.js';
 import { GRACE } from './due-rotation.js';
@@ -48,22 +49,51 @@ export function stateNow(session: LiveSession, called: SessionState): SessionSta
 
 /** Reads the session again, into the same object or a new one. */
 export function reload(unit: SessionUnit, session: LiveSession, inPlace: boolean): Promise<void> {
-  const { config, client } = unit;
   const state = LiveSession.stateOf(session);
   return unit.calls.run(async () => {
-    state.acts('reload');
-    const record = await config.store.read(state.id);
-    if (!record || !isUsable(record, state.id, config)) throw new SessionGoneError('reload');
-
-    // Another call has put another session into the object, or has removed it while this one ran.
-    if (LiveSession.stateOf(session) !== state || client.holder.session === undefined) return;
-    const fresh = stateAgain(config, client, record, state);
-    if (inPlace) {
-      LiveSession.takeData(session);
-      LiveSession.setState(session, fresh);
-    }
-    unit.place(inPlace ? session : LiveSession.of(session, fresh), fresh, record);
+    const record = await recordOf(unit, state);
+    if (isStill(unit, session, state)) use(unit, session, state, record, inPlace);
   });
+}
+
+/** As `reload`, into the same object. Resolves to `false`, and changes nothing, if that has unsaved changes by then. */
+export function reloadUnchanged(unit: SessionUnit, session: LiveSession): Promise<boolean> {
+  const state = LiveSession.stateOf(session);
+  return unit.calls.run(async () => {
+    const record = await recordOf(unit, state);
+    if (!isStill(unit, session, state)) return true;
+    if (hasChanges(session, state, unit.config)) return false;
+    use(unit, session, state, record, true);
+    return true;
+  });
+}
+
+async function recordOf({ config }: SessionUnit, state: SessionState): Promise<SessionRecord> {
+  state.acts('reload');
+  const record = await config.store.read(state.id);
+  if (!record || !isUsable(record, state.id, config)) throw new SessionGoneError('reload');
+  return record;
+}
+
+/** Whether no other call has put another session into the object, or has removed it meanwhile. */
+function isStill({ client }: SessionUnit, session: LiveSession, state: SessionState): boolean {
+  return LiveSession.stateOf(session) === state && client.holder.session !== undefined;
+}
+
+/** Makes a record that was read again the session, in the same object or a new one. */
+function use(
+  unit: SessionUnit,
+  session: LiveSession,
+  before: SessionState,
+  record: SessionRecord,
+  inPlace: boolean,
+): void {
+  const fresh = stateAgain(unit.config, unit.client, record, before);
+  if (inPlace) {
+    LiveSession.takeData(session);
+    LiveSession.setState(session, fresh);
+  }
+  unit.place(inPlace ? session : LiveSession.of(session, fresh), fresh, record);
 }
 
 function isUsable(record: SessionRecord, id: string, { store, absoluteTimeout }: SessionConfig): boolean {

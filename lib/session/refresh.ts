@@ -1,11 +1,14 @@
 import { isStoreError, type SessionStoreError } from '../contract/errors.js';
 import type { Token } from '../token/token.js';
-import { reload, save } from './actions.js';
+import { reload, reloadUnchanged, save } from './actions.js';
 import { hasChanges } from './changes.js';
 import { reasonIn } from './conditions.js';
 import { LiveSession } from './live-session.js';
 import type { SessionState } from './state.js';
 import type { SessionUnit } from './unit.js';
+
+/** How often a session is read that handlers keep changing meanwhile. */
+const MOST_TRIES = 10;
 
 /** A session that came from the cache, and the tokens that it was found by; `undefined` on a socket. */
 export interface CachedSession {
@@ -37,10 +40,12 @@ export async function refresh(
   const isSame = (): boolean =>
     session !== undefined && LiveSession.stateOf(session) === state && !state.isOver;
   if (tokens && isSame() && !actions.isChanged(session!)) await readAgain(unit, session!, tokens, actions);
-  if (!isSame()) return;
-  // A read would drop the changes.
-  if (hasChanges(session!, state, unit.config)) await save(unit, session!);
-  await reload(unit, session!, true);
+  // A read would drop the changes, also those that are made while it runs.
+  for (let tries = 1; isSame(); tries++) {
+    if (hasChanges(session!, state, unit.config)) await save(unit, session!);
+    if (tries === MOST_TRIES) return reload(unit, session!, true);
+    if (await reloadUnchanged(unit, session!)) return;
+  }
 }
 
 async function readAgain(

@@ -187,6 +187,23 @@ describe('@FreshSession()', () => {
     );
   });
 
+  it.each(['change', 'none'])(
+    'keeps what is changed while the session is read, after a guard that did: %s',
+    async (guard) => {
+      const { inner, browser, id } = await serve();
+      const read = inner.read.bind(inner);
+      vi.spyOn(inner, 'read').mockImplementationOnce(async (one) => {
+        const record = await read(one);
+        // A guard that was not awaited, or another resolver of the same operation.
+        ChangingGuard.session!['late'] = 1;
+        return record;
+      });
+      await inner.update({ id }, BOB);
+      expect((await browser.get(`/fresh?guard=${guard}`)).json()).toMatchObject({ user: 'bob' });
+      expect((await read(id))!.data).toMatchObject({ late: '1', user: '"bob"' });
+    },
+  );
+
   it.each<[guard: string, cookies: number]>([
     ['age', 1],
     ['rotate', 1],
