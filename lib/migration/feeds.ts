@@ -1,4 +1,9 @@
-import type { SessionFeedEvent, SessionFeedListener, SessionWatch } from '../contract/feed.js';
+import type {
+  SessionFeedEvent,
+  SessionFeedListener,
+  SessionFeedState,
+  SessionWatch,
+} from '../contract/feed.js';
 import type { SessionStore } from '../contract/store.js';
 
 /** Listens to the feeds of two stores as to one. It is live while both are. */
@@ -42,6 +47,12 @@ export class BothFeeds implements SessionWatch {
     const isLive = this.#live.size === 2;
     if (event.type === 'live' ? isLive : wasLive) this.#listener(event);
   }
+}
+
+/** The state of the feeds of two stores as one. */
+export function stateOfBoth(target: SessionStore, source: SessionStore): SessionFeedState {
+  const states = [target.feedState, source.feedState];
+  return states.find((state) => state === 'lost') ?? states.find((state) => state === 'unwatched') ?? 'live';
 }
 
 /** Of the old store an end may be a move. Only a read shows which. */

@@ -2,7 +2,7 @@ import type { SessionStoreCapabilities } from '../contract/capabilities.js';
 import type { Deadline } from '../contract/deadline.js';
 import { SessionStoreDecorator } from '../contract/decorator.js';
 import { IdInUseError, SessionStoreError } from '../contract/errors.js';
-import type { SessionFeedListener, SessionWatch } from '../contract/feed.js';
+import type { SessionFeedListener, SessionFeedState, SessionWatch } from '../contract/feed.js';
 import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
 import type {
   SessionChange,
@@ -16,7 +16,7 @@ import type { SessionStore } from '../contract/store.js';
 import { BothGroups } from './both-groups.js';
 import { capabilitiesOf } from './capabilities.js';
 import { ExpressSource } from './express-source.js';
-import { BothFeeds } from './feeds.js';
+import { BothFeeds, stateOfBoth } from './feeds.js';
 import { Leftovers } from './leftovers.js';
 import { unmarked } from './mark.js';
 import { Mover } from './mover.js';
@@ -112,6 +112,10 @@ export class MigratingStore extends SessionStoreDecorator {
         ? this.store.watch(listener)
         : new BothFeeds(listener).open(this.store, this.#source.store);
     });
+  }
+
+  override get feedState(): SessionFeedState {
+    return this.#moves ? this.store.feedState : stateOfBoth(this.store, this.#source.store);
   }
 
   protected override async doCreate(record: SessionRecord): Promise<boolean> {

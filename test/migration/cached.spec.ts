@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CachedStore, EncryptedStore, MigratingStore, type SessionStore } from 'nestjs-session-stores/store';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { HeldStore } from '../cache/held.store.js';
 import { aKey } from '../encryption/keys.js';
 import { aRecord } from '../record.js';
 
@@ -79,3 +80,20 @@ it('A session that does not move yet is cached, because both stores are watched'
   await store.read('k');
   expect(store.cached('k')).toMatchObject({ id: 'k' });
 });
+
+it.each([
+  [true, 'live'],
+  [false, 'lost'],
+])(
+  'With move: %s, and a feed of the old store that was lost, the state of the feed is %s',
+  async (move, state) => {
+    const old = new HeldStore();
+    const store = await opened(
+      new CachedStore(new MigratingStore(on(randomUUID()), { store: old, move, logger })),
+    );
+    if (!move) expect(store.feedState).toBe('live');
+    old.isFeedDown = true;
+    if (!move) old.loseFeed();
+    expect({ feed: store.feedState, isFresh: store.isFresh }).toEqual({ feed: state, isFresh: move });
+  },
+);
