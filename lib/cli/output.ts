@@ -14,6 +14,7 @@ export class Output {
   /** Whether results are tables and sentences. If not, each is a line of JSON. */
   isForPeople: boolean;
   #isClosed = false;
+  #hasFailed = false;
   #hasStatus = false;
 
   constructor(
@@ -24,14 +25,22 @@ export class Output {
   ) {
     this.isForPeople = stdout.isTTY;
     stdout.on('error', (error: NodeJS.ErrnoException) => {
+      // Each write to a full disk fails.
+      if (this.#isClosed) return;
       this.#isClosed = true;
       // `head` has read enough.
       if (error.code === 'EPIPE') return interruption.end(EXIT.done);
+      this.#hasFailed = true;
       this.problem(`the output cannot be written: ${error.message}`);
       interruption.end(EXIT.failed);
     });
     // There is no place left to report it.
     stderr.on('error', () => {});
+  }
+
+  /** Whether a part of the result could not be written. Known of all of it after {@link flushed}. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** Whether stdout takes more without keeping it in memory. */

@@ -20,7 +20,10 @@ export async function run(args: readonly string[]): Promise<void> {
   process.exitCode = await exitCodeOf(args, output, interruption, mask);
   settled();
   interruption.ignore();
-  await endSoon(output, interruption);
+  // `less` may take its time to read the result.
+  await output.flushed();
+  if (output.hasFailed) process.exitCode = EXIT.failed;
+  endSoon(output, interruption);
 }
 
 /**
@@ -82,9 +85,7 @@ function withIdLast(args: readonly string[]): readonly string[] {
 const PATIENCE = 1000;
 
 /** Ends the process if something that a config has opened would keep it. */
-async function endSoon(output: Output, { signal }: Interruption): Promise<void> {
-  // `less` may take its time to read the result.
-  await output.flushed();
+function endSoon(output: Output, { signal }: Interruption): void {
   setTimeout(() => {
     // An interrupted one had no time to close it.
     if (!signal.aborted)

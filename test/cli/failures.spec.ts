@@ -142,6 +142,17 @@ describe('a command whose output is long', () => {
     });
   });
 
+  it.runIf(process.platform === 'linux').each([
+    ['the only write', () => ['count', ...flags]],
+    ['one of many writes', () => ['list', '--data', ...flags]],
+    ['the help', () => ['--help']],
+  ])('fails with 1, and says so once, if the disk is full at %s', async (_, args) => {
+    const shell = `"${process.execPath}" "${MAIN}" ${args().join(' ')} > /dev/full; echo "$?"`;
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', shell]);
+    expect(stderr).toBe('error: the output cannot be written: ENOSPC: no space left on device, write\n');
+    expect(stdout).toBe('1\n');
+  });
+
   it('ends at SIGTERM, and closes its store', async () => {
     const command = new Command(['list', '--data', ...flags]);
     command.process.stdout.pause();
