@@ -4,12 +4,18 @@ export class Mask {
 
   /** Hides the credentials of this URL also where they stand alone, as in the error of a driver. */
   add(url: string): void {
+    if (this.addCredentials(url)) this.#secrets.add(url);
+  }
+
+  /** As {@link add}, but shows the rest of the URL. Returns whether it has credentials. */
+  addCredentials(url: string): boolean {
     // Not by `new URL`: the password of a URL that is invalid must be hidden too.
     const credentials = /^[^:]*:\/\/(.*)@/s.exec(url)?.[1];
-    const password = credentials?.slice(credentials.indexOf(':') + 1);
-    for (const secret of [url, credentials, password, password && decoded(password)])
-      if (secret !== undefined && secret.length >= SHORTEST && (secret !== url || credentials !== undefined))
-        this.#secrets.add(secret);
+    if (credentials === undefined) return false;
+    const password = credentials.slice(credentials.indexOf(':') + 1);
+    for (const secret of [credentials, password, decoded(password)])
+      if (secret.length >= SHORTEST) this.#secrets.add(secret);
+    return true;
   }
 
   hide(text: string): string {

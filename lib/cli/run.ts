@@ -13,6 +13,8 @@ export async function run(args: readonly string[]): Promise<void> {
   // Whatever a driver or a config logs is no part of the result.
   globalThis.console = new Console(process.stderr, process.stderr);
   const mask = new Mask();
+  // A mistyped option or argument is repeated in its error.
+  for (const arg of args) mask.addCredentials(arg);
   const interruption = new Interruption();
   const output = new Output(mask, interruption);
   interruption.listen();

@@ -83,6 +83,11 @@ describe('wrong usage', () => {
     ['a URL as an argument', ['count', url], /too many arguments/],
     ['a URL as a command', [url], /unknown command 'redis:\/\/\*\*\*@localhost'/],
     ['a URL in a misspelt option', ['count', `--urk=${url}`], /unknown option/],
+    [
+      'a URL whose password has a quote and a space',
+      [`redis://app:it's safe-word@localhost`],
+      /unknown command 'redis:\/\/\*\*\*@localhost'/,
+    ],
   ])('%s ends with 2 and says what to write, without a password', async (_, args, problem) => {
     const { code, stdout, stderr } = await run(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
