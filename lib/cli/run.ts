@@ -1,5 +1,5 @@
 import { Console } from 'node:console';
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { placeOf } from './config.js';
 import { EXIT, UsageError } from './exit.js';
 import { explain } from './failure.js';
@@ -65,7 +65,7 @@ async function exitCodeOf(
     (code) => (exitCode = code),
   );
   try {
-    await program.parseAsync(withIdLast(args), { from: 'user' });
+    await program.parseAsync(withIdLast(args, program), { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof Interrupted) return error.exitCode;
@@ -77,8 +77,13 @@ async function exitCodeOf(
 }
 
 /** The arguments with an id that starts with `-`, as one of 64 does, behind `--`: before it would be an option. */
-function withIdLast(args: readonly string[]): readonly string[] {
-  const id = args.findIndex((arg) => /^-(?:[\w-]{31}|[\w-]{42})$/.test(arg));
+function withIdLast(args: readonly string[], { commands }: Command): readonly string[] {
+  const options = commands.flatMap((command) => command.options).filter(({ required }) => required);
+  const valued = new Set(options.map(({ long }) => long));
+  const id = args.findIndex(
+    // The name of a group, a prefix or a map may look like an id.
+    (arg, at) => /^-(?:[\w-]{31}|[\w-]{42})$/.test(arg) && !valued.has(args[at - 1]),
+  );
   if (id === -1 || args.includes('--')) return args;
   return [...args.slice(0, id), ...args.slice(id + 1), '--', args[id]!];
 }

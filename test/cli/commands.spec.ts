@@ -253,6 +253,16 @@ describe('the command', () => {
     expect(jsonIn(stdout)).toMatchObject([{ id }]);
   });
 
+  it('count accepts a group that looks like an id that starts with a dash', async () => {
+    const { store, flags } = await filled(redis);
+    const group = '-DOGG1qdaCb3kvxZM0kgKTxm_9lEEuVx';
+    await store.create(recordOf({ id: 'member', groups: [group] }, store.now()));
+    await expect(run(['count', '--group', group, ...flags])).resolves.toMatchObject({
+      code: 0,
+      stdout: '1\n',
+    });
+  });
+
   it('clear --all destroys all sessions of the namespace, and of no other', async () => {
     const [one, other] = await Promise.all([filled(redis), filled(redis)]);
     await expect(run(['clear', '--all', '--yes', ...one.flags])).resolves.toMatchObject({
