@@ -38,7 +38,8 @@ export async function loadConfig(file: string): Promise<Config> {
     if (given === undefined && options === undefined) throw new UsageError(`--config ${file}: ${NO_STORE}`);
     return { store: given === undefined ? undefined : storeIn(file, given, options), options, close };
   } catch (error) {
-    await close();
+    // Of both errors, the first says what is wrong.
+    await close().catch(() => {});
     throw error;
   }
 }
@@ -88,16 +89,17 @@ async function imported(file: string, path: string): Promise<Record<string, unkn
   return isModule ? { ...names, default: undefined, ...whole } : names;
 }
 
-/** A value of the config, or what its function returns. */
+/** A value of the config, or what its function returns. Either may be a promise. */
 async function called(file: string, what: string, value: unknown): Promise<unknown> {
-  if (typeof value !== 'function') return value;
+  const isFunction = typeof value === 'function';
   try {
     return await deadlines.run(
-      async () => (value as () => unknown)(),
-      () => new Error(`it did not return within ${PATIENCE} ms`),
+      async () => (isFunction ? (value as () => unknown)() : value),
+      () => new Error(`it did not ${isFunction ? 'return' : 'settle'} within ${PATIENCE} ms`),
     );
   } catch (cause) {
-    throw new Error(`--config ${file}: the function of ${what} failed${placeOf(cause)}`, { cause });
+    const failed = `the ${isFunction ? 'function' : 'promise'} of ${what} failed`;
+    throw new Error(`--config ${file}: ${failed}${placeOf(cause)}`, { cause });
   }
 }
 

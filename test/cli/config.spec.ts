@@ -305,6 +305,25 @@ describe('a config', () => {
     expect(took).toBeLessThan(25_000);
   });
 
+  it.concurrent('that exports a promise that never settles fails with 1 after ten seconds', async () => {
+    const code = 'setInterval(() => {}, 1000); export default new Promise(() => {});';
+    const { code: exitCode, stdout, stderr, took } = await withConfig(['clear', '--all', '--yes'], code);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^error: --config \S+: the promise of the store failed\n  cause: it did not settle within 10000 ms\n/,
+    );
+    expect(took).toBeLessThan(25_000);
+  });
+
+  it('says why its store failed, also if its close then fails too', async () => {
+    const code = `
+      export const store = async () => { throw new Error('no such host'); };
+      export const close = async () => { throw new Error('the client is closed'); };`;
+    const { code: exitCode, stderr } = await withConfig(['count'], code);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/the function of the store failed, at \S+\n  cause: no such host\n$/);
+  });
+
   it('that does not load ends at the first SIGINT', async () => {
     const file = join(folder, `${randomUUID()}.mjs`);
     await writeFile(
