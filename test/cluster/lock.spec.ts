@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClusterStore } from 'nestjs-session-stores/stores/cluster';
 import { expect, it } from 'vitest';
@@ -32,6 +32,15 @@ it('a directory of a process that was killed can be opened at once', async () =>
   await other.kill();
   await openStore({ directory, timeout: 1 });
   expect(await locksIn(directory)).toHaveLength(1);
+});
+
+it('files of the app in a directory that have similar names as a lock are kept', async () => {
+  const directory = await aDirectory();
+  const names = ['lock-screen.html', 'lock.1', 'lock.json'];
+  await mkdir(join(directory, 'lock-files'), { recursive: true });
+  for (const name of names) await writeFile(join(directory, name), 'of the app');
+  await inProcess({ directory }, async () => {});
+  expect(await locksIn(directory)).toEqual(['lock-files', ...names, 'lock.2'].toSorted());
 });
 
 it('a directory of a process that is stopped stays its own', async () => {

@@ -90,10 +90,14 @@ async function highest(directory: string): Promise<number> {
   return Math.max(0, ...names.map((name) => Number(/^lock\.(\d{1,15})$/.exec(name)?.[1] ?? 0)));
 }
 
-/** Removes the locks before ours, and sockets of processes that were killed before they linked them. */
+/**
+ * Removes the locks before ours, and sockets of processes that were killed before they linked them. Files of the app in
+ * the same directory may have similar names.
+ */
 async function removeOthers(directory: string, number: number): Promise<void> {
-  for (const name of await readdir(directory)) {
-    if (/^lock[.-]/.test(name) && name !== `lock.${number}`) {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const { name } = entry;
+    if (entry.isSocket() && /^lock(?:\.\d+|-[\w-]{12})$/.test(name) && name !== `lock.${number}`) {
       await unlink(join(directory, name)).catch(ignoreMissing);
     }
   }
