@@ -1,4 +1,4 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, readlink, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClusterStore, serveSessions } from 'nestjs-session-stores/stores/cluster';
 import { describe, expect, it } from 'vitest';
@@ -207,6 +207,21 @@ describe('a journal', () => {
     await store.destroy('0');
   });
 });
+
+it.runIf(process.platform === 'linux')(
+  'a journal that cannot be created, because the disk is full, is not left open',
+  async () => {
+    const directory = await aDirectory();
+    await mkdir(directory);
+    await symlink('/dev/full', join(directory, 'journal.new'));
+    await expect(new ClusterStore({ directory }).open()).rejects.toMatchObject({
+      cause: { code: 'ENOSPC' },
+    });
+    const open = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`));
+    const paths = (await Promise.allSettled(open)).map((one) => one.status === 'fulfilled' && one.value);
+    expect(paths).not.toContain('/dev/full');
+  },
+);
 
 describe('the options of a directory', () => {
   it.each([

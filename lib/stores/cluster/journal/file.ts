@@ -38,15 +38,14 @@ export class JournalFile {
   static async create(path: string, first: number): Promise<JournalFile> {
     const handle = await open(path, 'w+', 0o600);
     const file = new JournalFile(handle, HEADER_BYTES, first);
-    await file.acknowledge(first - 1);
-    return file;
+    return closedOnFailure(file, () => file.acknowledge(first - 1));
   }
 
   /** Opens a file to go on after `contents`, and cuts off what follows them: writes that were not acknowledged. */
   static async goOn(path: string, { header, end }: JournalContents): Promise<JournalFile> {
     const handle = await open(path, 'r+');
-    await handle.truncate(end);
-    return new JournalFile(handle, end, header.first);
+    const file = new JournalFile(handle, end, header.first);
+    return closedOnFailure(file, () => handle.truncate(end));
   }
 
   /** Writes lines after the others. */
@@ -83,6 +82,18 @@ export class JournalFile {
       written += (await this.handle.write(bytes, written, bytes.length - written, position + written))
         .bytesWritten;
     }
+  }
+}
+
+/** Does something with a file that was opened, and resolves to the file. Closes it if that fails. */
+export async function closedOnFailure(file: JournalFile, work: () => Promise<void>): Promise<JournalFile> {
+  try {
+    await work();
+    return file;
+  } catch (error) {
+    // Of both errors, the first says what is wrong.
+    await file.close().catch(() => {});
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@ import { link, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Batch } from './batch.js';
 import type { JournalEntry } from './entries.js';
-import { JournalFile, readJournal, syncDirectory, type Durability } from './file.js';
+import { JournalFile, closedOnFailure, readJournal, syncDirectory, type Durability } from './file.js';
 import { encodeEntry } from './format.js';
 import { writeSnapshot, type Snapshot } from './snapshot.js';
 import { Replay, sizeOf, type JournaledState } from './state.js';
@@ -79,9 +79,11 @@ export class Journal {
       contents && damage === undefined
         ? await JournalFile.goOn(path, contents)
         : await replaced(path, { state, last }, contents !== undefined);
-    // The process before this one may have acknowledged changes that are not on the disk.
-    if (durability === 'disk') await file.sync();
-    await rm(`${path}.new`, { force: true });
+    await closedOnFailure(file, async () => {
+      // The process before this one may have acknowledged changes that are not on the disk.
+      if (durability === 'disk') await file.sync();
+      await rm(`${path}.new`, { force: true });
+    });
     // What has ended must not stay in the file for as long as a small app writes little.
     const hasDead = contents !== undefined && damage === undefined && last - contents.header.first + 1 > size;
     const mostBytes = hasDead ? 0 : mostBytesFor(liveBytes);
@@ -224,7 +226,7 @@ function mostBytesFor(liveBytes: number): number {
 /** A file that holds a snapshot, in the place of a damaged one, which is kept under another name, or of none. */
 async function replaced(path: string, snapshot: Snapshot, isDamaged: boolean): Promise<JournalFile> {
   const file = await writeSnapshot(`${path}.new`, snapshot);
-  try {
+  return closedOnFailure(file, async () => {
     await file.sync();
     if (isDamaged) {
       await rm(`${path}.damaged`, { force: true });
@@ -232,9 +234,5 @@ async function replaced(path: string, snapshot: Snapshot, isDamaged: boolean): P
     }
     await rename(`${path}.new`, path);
     await syncDirectory(dirname(path));
-    return file;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  });
 }

@@ -1,4 +1,4 @@
-import { JournalFile } from './file.js';
+import { JournalFile, closedOnFailure } from './file.js';
 import { encodeEntry } from './format.js';
 import { entriesOf, sizeOf, type JournaledState } from './state.js';
 
@@ -19,7 +19,7 @@ const CHARACTERS_PER_TURN = 256 * 1024;
 export async function writeSnapshot(path: string, { state, last }: Snapshot): Promise<JournalFile> {
   let number = last - sizeOf(state) + 1;
   const file = await JournalFile.create(path, number);
-  try {
+  return closedOnFailure(file, async () => {
     let text = '';
     for (const entry of entriesOf(state)) {
       text += encodeEntry(number++, entry);
@@ -29,9 +29,5 @@ export async function writeSnapshot(path: string, { state, last }: Snapshot): Pr
     }
     await file.append(text);
     await file.acknowledge(last);
-    return file;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  });
 }
