@@ -57,8 +57,9 @@ export class CrossSiteCheck {
   /** The state of a request that a page of another site may have sent, to change something. `undefined` for others. */
   requestOf(req: IncomingMessage): CrossSiteRequest | undefined {
     if (SAFE_METHODS.has(req.method)) return undefined;
-    const to = addresseeOf(req, this.#config);
-    if (!this.#origins.isCrossSite(req, to)) return undefined;
+    const addressees = addresseesOf(req, this.#config);
+    if (!addressees.every((to) => this.#origins.isCrossSite(req, to))) return undefined;
+    const [to] = addressees;
     return new CrossSiteRequest(this.#mode, this.#config, () => this.#warn(req, to));
   }
 
@@ -148,13 +149,21 @@ export class CrossSiteRequest {
 /** A request, with the host that Express and Fastify show of it, by their settings for trusted proxies. */
 type Hosted = IncomingMessage & { hostname?: string };
 
-/** Where a request was sent to: to the host of `X-Forwarded-Host` if the platform trusts its proxy. */
-function addresseeOf(req: Hosted, { proxy }: SessionConfig): Addressee {
+/**
+ * Where a request may have been sent to: to the host of `X-Forwarded-Host` if the platform trusts its proxy. If that and
+ * `Host` differ in the port alone, either may be that of the page: the platform does not show which one it trusts, and
+ * pages of other sites can set neither.
+ */
+function addresseesOf(req: Hosted, { proxy }: SessionConfig): [Addressee, ...Addressee[]] {
   const { headers } = req;
-  const hosts = [headers.host ?? headers[':authority'], headers['x-forwarded-host']].map((host) =>
-    host === undefined ? undefined : String(host).split(',', 1)[0]!.trim(),
+  const forwarded = String(headers['x-forwarded-host'] ?? '').split(',');
+  const hosts = [String(headers.host ?? headers[':authority'] ?? ''), ...forwarded].map((host) =>
+    host.trim(),
   );
   const name = hostOf(req);
-  const host = hosts.find((one) => one !== undefined && one.replace(/:\d+$/, '').toLowerCase() === name);
-  return { host: host ?? (name || undefined), isEncrypted: isSecure(req, proxy) };
+  const [first = name, ...others] = hosts.filter(
+    (host) => host !== '' && host.replace(/:\d+$/, '').toLowerCase() === name,
+  );
+  const isEncrypted = isSecure(req, proxy);
+  return [{ host: first || undefined, isEncrypted }, ...others.map((host) => ({ host, isEncrypted }))];
 }

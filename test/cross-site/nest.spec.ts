@@ -251,6 +251,20 @@ describe.each(['Express', 'Fastify'] as const)("crossSite: 'reject' in Nest on %
     }
   });
 
+  it('knows its port from the proxy, if Host has another one', async () => {
+    const { url } = await start(adapter, { crossSite: 'reject' });
+    const browser = await loggedInAt(url);
+    const { hostname } = new URL(url);
+    const proxied = { 'x-forwarded-host': `${hostname}:8443`, 'x-forwarded-proto': 'https' };
+    for (const [origin, status] of [
+      [`https://${hostname}:8443`, 201],
+      [`https://${hostname}:9443`, 403],
+    ] as const) {
+      const response = await browser.send('POST', '/write', { headers: { ...proxied, origin } });
+      expect(response.status, origin).toBe(status);
+    }
+  });
+
   it('gives exception filters a ForbiddenException, whose cause is the CrossSiteError', async () => {
     const { url } = await start(adapter, { crossSite: 'reject' }, new ForbiddenFilter());
     const browser = await loggedInAt(url);
