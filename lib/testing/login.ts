@@ -80,13 +80,13 @@ export class TestLogin {
 
   /**
    * The cookie as a response from `url` would set it, for `context.addCookies` of Playwright. Throws if the token travels
-   * in a header.
+   * in a header, and a `TypeError` for a `url` that is not one of HTTP.
    *
    * @param url the app's address, such as `http://localhost:3000`
    */
   cookies(url: string): TestCookie[] {
     this.#checkIsCookie();
-    const { protocol, hostname } = new URL(url);
+    const { protocol, hostname } = addressIn(url);
     const { cookie, identity } = this.#identity;
     const attributes = protocol === 'https:' ? cookie.secure : cookie.plain;
     const { domain, path = '/', httpOnly = false, secure = false } = attributes;
@@ -114,7 +114,17 @@ export class TestLogin {
   }
 }
 
+function addressIn(url: unknown): URL {
+  const address = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
+  // The scheme of `localhost:3000` is `localhost:`.
+  if (address && /^https?:$/.test(address.protocol)) return address;
+  throw new TypeError('url must be the address of the app: write http://localhost:3000');
+}
+
 function serviceOf(app: INestApplicationContext | SessionService): SessionService {
+  if (typeof app !== 'object' || app === null) {
+    throw new TypeError('loginAs needs an app: write loginAs(app, data), after the app was created');
+  }
   if ('create' in app) return app;
   try {
     return app.get(SessionService);

@@ -168,6 +168,24 @@ describe('a login of loginAs', () => {
 });
 
 describe('loginAs', () => {
+  it.each([undefined, null])('rejects %s in the place of an app', async (app) => {
+    await expect(loginAs(app as never)).rejects.toThrow(
+      new TypeError('loginAs needs an app: write loginAs(app, data), after the app was created'),
+    );
+  });
+
+  it.each(['localhost:3000', '/me', 'ws://localhost:3000', ''])(
+    'has no cookie for %j, which is not the address of an app',
+    async (url) => {
+      const app = await appOf({});
+      await app.init();
+      const ann = await loginAs(app);
+      expect(() => ann.cookies(url)).toThrow(
+        new TypeError('url must be the address of the app: write http://localhost:3000'),
+      );
+    },
+  );
+
   it('takes the service of one of several modules', async () => {
     const modules = ['one', 'other'].map((name) =>
       SessionModule.forRoot({
