@@ -169,6 +169,8 @@ describe('a Redis with a replica', () => {
     const findings = await examined({ store: storeOf({ url: replica.url }) });
     expect(findings.of('Redis replication').found).toBe('The server is a replica.');
     expect(findings.of('Redis rights').found).toBe('The store failed to open: The server is a replica.');
+    // Nothing was written, so nothing stays.
+    expect(findings.about('Redis traces')).toEqual([]);
   });
 });
 

@@ -32,13 +32,13 @@ export async function examineRights(examined: Examined): Promise<Finding[]> {
   const prefix = `${examined.prefix}doctor-${randomUUID()}:`;
   const store = examined.storeOf(prefix);
   const ids = [randomUUID(), randomUUID()] as const;
-  const findings: Finding[] = [];
   try {
     await store.open();
-    findings.push(await rightsOf(store, ids), await feedOf(store));
   } catch (error) {
-    findings.push(failed('open', error), unknown(SUBJECTS.feed, 'The store does not open.'));
+    // It has written nothing, or removed it in the same script.
+    return [failed('open', error), unknown(SUBJECTS.feed, 'The store does not open.')];
   }
+  const findings = [await rightsOf(store, ids), await feedOf(store)];
   await store.close();
   return [...findings, ...(await removed(examined, prefix, ids))];
 }
