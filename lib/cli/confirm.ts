@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { UsageError } from './exit.js';
+import type { Interruption } from './interruption.js';
 import type { Output } from './output.js';
 
 /** Throws a `UsageError` for a command that destroys sessions if nothing can confirm it. */
@@ -13,18 +14,21 @@ export async function confirm(
   question: string,
   yes: boolean | undefined,
   output: Output,
-  signal: AbortSignal,
+  interruption: Interruption,
 ): Promise<boolean> {
   if (yes) return true;
+  const { signal } = interruption;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // It reads Ctrl-C as a key, so that there is no signal.
+  terminal.once('SIGINT', () => interruption.endBy('SIGINT'));
   try {
     const closed = new Promise<string>((resolve) => void terminal.once('close', () => resolve('')));
     // Newer versions of Node reject it when the input ends.
     const asked = terminal.question(`${output.hidden(question)} [y/N] `, { signal }).catch(() => '');
     const typed = await Promise.race([asked, closed]);
-    signal.throwIfAborted();
-    if (/^y(es)?$/i.test(typed.trim())) return true;
+    if (!signal.aborted && /^y(es)?$/i.test(typed.trim())) return true;
     output.note('Nothing was destroyed.');
+    signal.throwIfAborted();
     return false;
   } finally {
     terminal.close();

@@ -10,10 +10,10 @@ export class Interruption {
 
   /** Listens for the signals that end a process. A second one ends it at once. */
   listen(): void {
-    for (const [signal, number] of SIGNALS) {
+    for (const signal of Object.keys(SIGNALS) as Signal[]) {
       const listener = (): void => {
         this.ignore();
-        this.end(128 + number, signal);
+        this.endBy(signal);
       };
       this.#listeners.set(signal, listener);
       process.on(signal, listener);
@@ -23,6 +23,11 @@ export class Interruption {
   /** Leaves signals to Node again. */
   ignore(): void {
     for (const [signal, listener] of this.#listeners) process.off(signal, listener);
+  }
+
+  /** Ends the command as a signal does. A shell reports 128 and the number of the signal. */
+  endBy(signal: Signal): void {
+    this.end(128 + SIGNALS[signal], signal);
   }
 
   /** Ends the command. */
@@ -74,9 +79,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** A shell reports 128 and the number of the signal. */
-const SIGNALS = [
-  ['SIGINT', 2],
-  ['SIGTERM', 15],
-  ['SIGHUP', 1],
-] as const;
+/** The signals that end a process, with their numbers. */
+const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
+
+type Signal = keyof typeof SIGNALS;

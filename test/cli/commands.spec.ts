@@ -314,6 +314,14 @@ describe('a command that destroys sessions', () => {
     await expect(store.count()).resolves.toBe(left);
   });
 
+  it('destroys nothing, and ends with 130, after Ctrl-C instead of a confirmation', async () => {
+    const { store, flags } = await filled(redis);
+    const { code, stderr } = await run(['destroy', 'ada-1', ...flags], { ...PLAIN, input: '\u0003' });
+    expect(code).toBe(130);
+    expect(stderr).toContain('Nothing was destroyed.');
+    await expect(store.count()).resolves.toBe(3);
+  });
+
   it('destroys nothing if the input ends before a confirmation', async () => {
     const { store, flags } = await filled(redis);
     const { code, stderr } = await run(['destroy', 'ada-1', ...flags], PLAIN);

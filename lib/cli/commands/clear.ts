@@ -13,7 +13,7 @@ export async function clear(
     const live = await withStatus(output, 'Counting', () => interruption.race(store.count(group)));
     const which =
       group === undefined ? `ALL ${sessions(live)}` : `the ${sessions(live)} of the group "${group}"`;
-    if (!(await confirm(`Destroy ${which}?`, yes, output, interruption.signal))) return EXIT.failed;
+    if (!(await confirm(`Destroy ${which}?`, yes, output, interruption))) return EXIT.failed;
   }
   const destroyed = await withStatus(output, 'Clearing', () => interruption.race(store.clear(group)));
   if (output.isForPeople) await output.lines([`Destroyed ${sessions(destroyed)}.`]);

@@ -12,8 +12,7 @@ export async function destroy(context: Context, name: string, yes: boolean | und
   const id = hidesIds(store.capabilities) ? (await lookUp(context, name))?.id : name;
   if (id === undefined) return EXIT.negative;
   const shownId = nameOf(store, id);
-  if (!(await confirm(`Destroy the session ${shownId}?`, yes, output, interruption.signal)))
-    return EXIT.failed;
+  if (!(await confirm(`Destroy the session ${shownId}?`, yes, output, interruption))) return EXIT.failed;
   if (!(await interruption.race(store.destroy(id)))) {
     output.problem(notFound(store));
     return EXIT.negative;
