@@ -208,6 +208,22 @@ describe('a journal', () => {
   });
 });
 
+it('a change that the disk has room for in part is as if it had not been made, after a restart', async () => {
+  const directory = await aDirectory();
+  const limited = ['bash', '-c', 'ulimit -f 200; exec "$@"', 'limited'];
+  const other = await StoreProcess.open({ directory }, limited);
+  for (let at = 0; at < 200; at++) await other.call('create', aRecord(`member ${at}`, { groups: ['g'] }));
+  const data = { large: JSON.stringify('x'.repeat(2000)) };
+  const size = async () => (await stat(join(directory, 'journal'))).size;
+  for (let at = 0; (await size()) < 200 * 1024 - 4000; at++)
+    await other.call('create', aRecord(`${at}`, { data }));
+  // Each of the sessions needs an entry of its own.
+  expect((await other.call('clear', 'g')).error).toMatch(/could not be written \(EFBIG\)/);
+  await other.kill();
+  const store = await openStore({ directory });
+  await expect(store.count('g')).resolves.toBe(200);
+});
+
 it.runIf(process.platform === 'linux')(
   'a journal that cannot be created, because the disk is full, is not left open',
   async () => {

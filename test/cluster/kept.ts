@@ -63,7 +63,7 @@ export class StoreProcess {
   }
 
   /** Calls the store. One call at a time. */
-  async call(method: 'create' | 'read' | 'update' | 'destroy' | 'close', ...args: unknown[]) {
+  async call(method: 'create' | 'read' | 'update' | 'destroy' | 'clear' | 'close', ...args: unknown[]) {
     const reply = this.message();
     this.child.send([method, ...args]);
     return reply;

@@ -55,6 +55,12 @@ export class JournalFile {
     this.size += bytes.length;
   }
 
+  /** Removes what follows after `size` bytes. */
+  async cutOff(size: number): Promise<void> {
+    await this.handle.truncate(size);
+    this.size = size;
+  }
+
   /** Notes in the header up to which number the entries are acknowledged. */
   async acknowledge(last: number): Promise<void> {
     await this.write(Buffer.from(encodeHeader({ first: this.first, acknowledged: last })), 0);

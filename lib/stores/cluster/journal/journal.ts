@@ -138,6 +138,7 @@ export class Journal {
 
   private async write(batch: Batch): Promise<void> {
     const snapshot = this.snapshotIfDue(batch);
+    const { size } = this.file;
     try {
       if (this.failure !== undefined) throw this.failure;
       await this.file.append(batch.text);
@@ -145,6 +146,8 @@ export class Journal {
       await this.file.acknowledge(batch.last);
     } catch (error) {
       this.failure ??= error;
+      // The next start must not find the first part of what is rejected.
+      await this.file.cutOff(size).catch(() => {});
       batch.reject(error);
       return;
     }
