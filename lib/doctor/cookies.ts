@@ -5,8 +5,8 @@ import type { ResolvedIdentity } from '../token/identity.js';
 import { SUBJECTS } from './subjects.js';
 
 /** Judges how tokens travel by section V3.3 of OWASP ASVS 5.0. */
-export function judgeCookies({ identities, identitiesFor }: SessionConfig): Finding[] {
-  if (!identitiesFor) return identities.flatMap(judgeIdentity);
+export function judgeCookies({ identities, identitiesFor, crossSite }: SessionConfig): Finding[] {
+  if (!identitiesFor) return identities.flatMap((identity) => judgeIdentity(identity, crossSite));
   const [{ identity }] = identities as [ResolvedIdentity];
   return [
     ...[SUBJECTS.secure, SUBJECTS.sameSite, SUBJECTS.httpOnly].map((subject) =>
@@ -20,7 +20,10 @@ export function judgeCookies({ identities, identitiesFor }: SessionConfig): Find
   ];
 }
 
-function judgeIdentity({ identity, cookie: { plain, secure }, isCookie }: ResolvedIdentity): Finding[] {
+function judgeIdentity(
+  { identity, cookie: { plain, secure }, isCookie }: ResolvedIdentity,
+  crossSite: SessionConfig['crossSite'],
+): Finding[] {
   const { name } = identity;
   if (!isCookie) {
     return [
@@ -34,7 +37,7 @@ function judgeIdentity({ identity, cookie: { plain, secure }, isCookie }: Resolv
   return [
     judgeSecure(name, plain),
     judgePrefix(name),
-    judgeSameSite(name, secure),
+    judgeSameSite(name, secure, crossSite),
     judgeHttpOnly(name, plain),
   ];
 }
@@ -62,18 +65,29 @@ function judgePrefix(name: string): Finding {
 }
 
 /** @param secure the attributes for a request over HTTPS */
-function judgeSameSite(name: string, { sameSite }: CookieAttributes): Finding {
+function judgeSameSite(
+  name: string,
+  { sameSite }: CookieAttributes,
+  crossSite: SessionConfig['crossSite'],
+): Finding {
   if (sameSite === true || sameSite === 'strict' || sameSite === 'lax') {
     return ok(
       SUBJECTS.sameSite,
       `The cookie ${name} has SameSite=${sameSite === 'lax' ? 'Lax' : 'Strict'} (ASVS 3.3.2).`,
     );
   }
+  const found = `The cookie ${name} has ${sameSite === 'none' ? 'SameSite=None' : 'no SameSite'}`;
+  if (crossSite === 'reject') {
+    return ok(
+      SUBJECTS.sameSite,
+      `${found}, and crossSite: 'reject' rejects unsafe requests from other sites (ASVS 3.3.2).`,
+    );
+  }
   return atRisk(
     SUBJECTS.sameSite,
-    sameSite === 'none' ? `The cookie ${name} has SameSite=None.` : `The cookie ${name} has no SameSite.`,
+    `${found}.`,
     'Browsers send it with requests from other sites, which can act as the user (ASVS 3.3.2).',
-    "Leave sameSite out for 'lax'. If another site needs the cookie, check a CSRF token, or the Origin header.",
+    "Leave sameSite out for 'lax'. If another site needs the cookie, set crossSite: 'reject' and list the site in origins.",
   );
 }
 

@@ -27,7 +27,7 @@ const DEFAULT_LIFETIME = 24 * 60 * 60_000;
  * what to change, and what could not be seen. Each call to a backend has the timeout of the store.
  *
  * It changes nothing of yours. What it writes to find out rights and defaults has a random name and is removed, also if
- * the iteration is ended early. Throws a `TypeError` if there is nothing to examine.
+ * the iteration is ended early. Throws a `TypeError` if there is nothing to examine, or if it is not what it must be.
  */
 export async function* examine(examination: Examination): AsyncGenerator<Finding, void, undefined> {
   checkOptionsObject('examine', examination, 'examine({ store, options })');
@@ -38,6 +38,9 @@ export async function* examine(examination: Examination): AsyncGenerator<Finding
   }
   if (store !== undefined && !isSessionStore(store)) {
     throw new TypeError('store must be a SessionStore: write examine({ store: new RedisStore({ url }) })');
+  }
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw new TypeError('options must be an object, those of SessionModule or sessionMiddleware');
   }
   let lifetime = DEFAULT_LIFETIME;
   if (options) {

@@ -70,6 +70,29 @@ describe('options', () => {
     });
   });
 
+  it.each(['none', false] as const)(
+    'with sameSite %j have no risk if unsafe requests of other sites are rejected',
+    async (sameSite) => {
+      const cookie = { secure: true, sameSite };
+      for (const [crossSite, risks] of [
+        ['reject', []],
+        ['isolate', ['Cookie SameSite']],
+      ] as const) {
+        const findings = await examined({ options: { store, ...RIGHT_OPTIONS, cookie, crossSite } });
+        expect(findings.risks, crossSite).toEqual(risks);
+      }
+    },
+  );
+
+  it.each([null, 'secret', () => ({})])(
+    'that are %s are rejected, and not taken for none',
+    async (options) => {
+      await expect(examined({ options: options as never })).rejects.toThrow(
+        new TypeError('options must be an object, those of SessionModule or sessionMiddleware'),
+      );
+    },
+  );
+
   it('with the defaults alone have the risks of a cookie without Secure and __Host-, and of no absolute timeout', async () => {
     const findings = await examined({ store, options: { secret: RIGHT_OPTIONS.secret } });
     expect(findings.risks).toEqual(['Cookie Secure', 'Cookie prefix', 'Absolute timeout']);
