@@ -11,7 +11,7 @@ it('an idle store of a Cluster does not open a connection each second', async ()
   let opened = 0;
   const count = (): void => void opened++;
   subscribe(CHANNEL, count);
-  onTestFinished(() => unsubscribe(CHANNEL, count));
+  onTestFinished(() => void unsubscribe(CHANNEL, count));
   const { nodes } = inject('redisCluster');
   const store = new RedisStore({ cluster: { nodes }, prefix: `${randomUUID()}:` });
   onTestFinished(() => store.close());
