@@ -6,7 +6,7 @@ import { defaultExport } from '../contract/default-export.js';
 import { isExpressStore, isSessionStore } from '../contract/shapes.js';
 import { fromExpressStore } from '../stores/express/store.js';
 import { toExpressStore } from './to-store.js';
-import { resolveExpressOptions, type ExpressSessionOptions } from './options.js';
+import { OUR_OPTIONS, resolveExpressOptions, type ExpressSessionOptions } from './options.js';
 import { SessionGoneError, SessionStoreError, SessionTooLargeError } from '../contract/errors.js';
 import { cookieIdentity } from '../token/cookie-identity.js';
 import { headerIdentity } from '../token/header-identity.js';
@@ -62,12 +62,7 @@ function makeSession(given?: unknown): Handler {
 
   const { store } = options;
   if (!store || (isExpressStore(store) && !isSessionStore(store))) {
-    // express-session would ignore it, and the app would be unprotected.
-    if (options.crossSite !== undefined) {
-      throw new TypeError(
-        'crossSite needs a store of this package, because express-session runs with any other: write store: fromExpressStore(store)',
-      );
-    }
+    checkNoneOfOurs(options);
     return makeExpressSession(complete as expressSession.SessionOptions);
   }
 
@@ -87,6 +82,17 @@ function makeSession(given?: unknown): Handler {
   }
   if (!secret) deprecate('req.secret; provide secret option');
   return overOurs(complete, checkStore(store)) as Handler;
+}
+
+/** Rejects options that express-session would ignore: the app would run without what they promise. */
+function checkNoneOfOurs(options: ExpressSessionOptions): void {
+  const names = [...OUR_OPTIONS, 'cache', 'identities'];
+  const ours = names.find((name) => (options as Record<string, unknown>)[name] !== undefined);
+  if (ours === undefined) return;
+  const instead = options.store ? 'fromExpressStore(store)' : 'new ClusterStore()';
+  throw new TypeError(
+    `${ours} needs a store of this package, because express-session runs with any other: write store: ${instead}`,
+  );
 }
 
 /**

@@ -11,25 +11,26 @@ import { EXPRESS_NAMES } from '../session/names.js';
 import type { SessionStore } from '../contract/store.js';
 import type { SigningSecret } from '../token/signer.js';
 
-/** Our options that express-session does not have. */
-type OurOptions = Pick<
-  SessionOptions,
-  | 'idleTimeout'
-  | 'absoluteTimeout'
-  | 'passive'
-  | 'rotateAfter'
-  | 'touchAfter'
-  | 'client'
-  | 'maxSize'
-  | 'onStoreError'
-  | 'onReplacedToken'
-  | 'crossSite'
-  | 'origins'
-  | 'noStore'
-  | 'varyCookie'
-  | 'logger'
-  | 'logIds'
->;
+/** The names of our options that express-session does not have. */
+export const OUR_OPTIONS = [
+  'idleTimeout',
+  'absoluteTimeout',
+  'passive',
+  'rotateAfter',
+  'touchAfter',
+  'client',
+  'maxSize',
+  'onStoreError',
+  'onReplacedToken',
+  'crossSite',
+  'origins',
+  'noStore',
+  'varyCookie',
+  'logger',
+  'logIds',
+] as const satisfies readonly (keyof SessionOptions)[];
+
+type OurOptions = Pick<SessionOptions, (typeof OUR_OPTIONS)[number]>;
 
 /** The options of `session`: express-session's, with a `SessionStore` as `store`, and then some of `SessionOptions`. */
 export interface ExpressSessionOptions

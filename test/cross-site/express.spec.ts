@@ -272,13 +272,6 @@ describe('the drop-in', () => {
     expect((await fromOtherSite(app.browser(), '/save')).json()).toEqual({ theme: 'dark' });
     expect(await app.store.count()).toBe(0);
   });
-
-  it('rejects the option where express-session runs', () => {
-    const store = new session.MemoryStore();
-    expect(() =>
-      session({ secret: 'app', resave: false, saveUninitialized: false, store, crossSite: 'reject' }),
-    ).toThrow(/crossSite needs a store of this package/);
-  });
 });
 
 describe('the options', () => {

@@ -87,6 +87,31 @@ describe.each(stores)('session() with %s', (_store, storeOption) => {
   });
 });
 
+describe.each(stores.slice(0, 2))('session() with %s', (_store, storeOption) => {
+  it.each([
+    'idleTimeout',
+    'absoluteTimeout',
+    'passive',
+    'rotateAfter',
+    'touchAfter',
+    'client',
+    'maxSize',
+    'onStoreError',
+    'onReplacedToken',
+    'crossSite',
+    'origins',
+    'noStore',
+    'varyCookie',
+    'logger',
+    'logIds',
+    'cache',
+    'identities',
+  ])('rejects the option %s, which express-session would ignore', (name) => {
+    const options = { secret: 's', resave: false, saveUninitialized: false, ...storeOption(), [name]: 1 };
+    expect(() => session(options as never)).toThrow(`${name} needs a store of this package`);
+  });
+});
+
 it('session() rejects a store that is not a store', () => {
   expect(() => session({ secret: 's', store: { read: () => {} } } as never)).toThrow(/SessionStore/);
 });

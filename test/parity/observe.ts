@@ -73,7 +73,8 @@ export async function observe(
     for (const one of all) {
       const middleware = makeSession({
         secret: 'parity',
-        logger: QUIET,
+        // An option of ours, which express-session would not take.
+        ...('open' in store && { logger: QUIET }),
         resave: false,
         saveUninitialized: false,
         ...one,
