@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.js';
 import { LONG, Stage } from './stage.js';
 import { DESKTOP, PHONE, expectAccessible, overflows } from './visitor.js';
 
@@ -96,7 +97,8 @@ describe('the pages of the sample app, light and dark, on a desktop and a phone,
     await page.getByLabel('For how long').selectOption('30 seconds');
     await page.getByRole('button', { name: 'Let it fail' }).click();
     await page.getByText('The store fails for 30 seconds').waitFor();
-    await page.getByRole('link', { name: 'Look at them' }).click();
+    // The workers hear of it a moment later.
+    await eventually(async () => (await page.goto('/admin/sessions'))?.status() === 503);
     await page.getByRole('heading', { name: 'The store does not respond' }).waitFor();
     await expectGoodLooks(page, 'outage');
   });

@@ -14,7 +14,7 @@ describe.runIf(LONG)('a worker that is stopped while sessions change 200 000 tim
 
   it('costs the primary little memory, and hears `lost` if too many sessions changed', async () => {
     const { rss, heap, sent, course } = await flood(20_000);
-    expect(rss).toBeLessThan(30);
+    expect(rss).toBeLessThan(50);
     expect(heap).toBeLessThan(10);
     expect(sent).toBeLessThan(300);
     expect(course).toEqual([
