@@ -1,7 +1,7 @@
 import type { SessionStoreCapabilities } from '../contract/capabilities.js';
 import type { Deadline } from '../contract/deadline.js';
 import { SessionStoreDecorator } from '../contract/decorator.js';
-import { IdInUseError, SessionStoreError } from '../contract/errors.js';
+import { SessionStoreError } from '../contract/errors.js';
 import type { SessionFeedListener, SessionFeedState, SessionWatch } from '../contract/feed.js';
 import { joinInSteps, type SessionGroupLimit, type SessionLimitedJoin } from '../contract/limit.js';
 import type {
@@ -15,6 +15,7 @@ import type {
 import type { SessionStore } from '../contract/store.js';
 import { BothGroups } from './both-groups.js';
 import { capabilitiesOf } from './capabilities.js';
+import { Creating } from './creating.js';
 import { ExpressSource } from './express-source.js';
 import { BothFeeds, stateOfBoth } from './feeds.js';
 import { Leftovers } from './leftovers.js';
@@ -50,6 +51,7 @@ export class MigratingStore extends SessionStoreDecorator {
   readonly #source: Source;
   readonly #moves: boolean;
   readonly #mover: Mover;
+  readonly #creating: Creating;
   readonly #unmoved: UnmovedSessions;
   readonly #leftovers: Leftovers;
   readonly #groups: BothGroups;
@@ -72,6 +74,10 @@ export class MigratingStore extends SessionStoreDecorator {
       : new ExpressSource(from, migration, () => store.now());
     this.#leftovers = new Leftovers(this.#source, logger);
     this.#mover = new Mover(this.#source, store, this.#leftovers);
+    this.#creating = new Creating(this.#source, store, this.#mover, move, {
+      read: (id) => this.doRead(id),
+      end: (id) => this.#end(id),
+    });
     this.#unmoved = new UnmovedSessions(this.#source, store, this.#mover);
     this.#groups = new BothGroups(this.#source, store, this.#leftovers, move, {
       now: () => this.now(),
@@ -118,37 +124,12 @@ export class MigratingStore extends SessionStoreDecorator {
     return this.#moves ? this.store.feedState : stateOfBoth(this.store, this.#source.store);
   }
 
-  protected override async doCreate(record: SessionRecord): Promise<boolean> {
-    const { id, from = [] } = record;
-    const isCreated = await (this.#moves ? this.#createMoved(record) : this.#createUnmoved(record));
-    // The store that creates it knows the tombstones of its own.
-    const other = this.#moves ? this.#source.store : this.store;
-    if (!isCreated || from.length === 0 || !(await other.haveEnded(from))) return isCreated;
-    await this.#end(id);
-    return false;
+  protected override doCreate(record: SessionRecord): Promise<boolean> {
+    return this.#creating.create(record);
   }
 
-  async #createMoved(record: SessionRecord): Promise<boolean> {
-    // An id is in use, too, if its session has not moved.
-    if (await this.#source.read(record.id)) await this.#mover.move(record.id);
-    return this.store.create(record);
-  }
-
-  async #createUnmoved(record: SessionRecord): Promise<boolean> {
-    const { id } = record;
-    if (await this.store.read(id)) return this.store.create(record);
-    if (await this.store.haveEnded([id])) throw new IdInUseError('migration');
-    return this.#source.create(record);
-  }
-
-  protected override async doAdopt(record: SessionRecord): Promise<void> {
-    const { id } = record;
-    const isThere = await this.doRead(id);
-    const isInUse = isThere
-      ? isThere.secretHash !== record.secretHash
-      : await this.#source.store.haveEnded([id]);
-    if (isInUse) throw new IdInUseError('migration');
-    if (!isThere) await this.store.adopt(record);
+  protected override doAdopt(record: SessionRecord): Promise<void> {
+    return this.#creating.adopt(record);
   }
 
   protected override async doRead(id: string): Promise<SessionRecord | undefined> {
