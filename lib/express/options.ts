@@ -66,26 +66,10 @@ export function resolveExpressOptions(
   secret: SigningSecret | SigningSecret[],
   deprecate: (message: string) => void,
 ): SessionConfig {
-  const { idleTimeout, absoluteTimeout, maxSize, onStoreError, onReplacedToken, varyCookie, logger, logIds } =
-    options;
-  const { passive, rotateAfter, touchAfter, client, crossSite, origins } = options;
   const { genid, proxy, noStore = false } = options;
   const cookie = options.cookie || {};
   const config = resolveOptions({
-    idleTimeout,
-    absoluteTimeout,
-    passive,
-    rotateAfter,
-    touchAfter,
-    client,
-    maxSize,
-    onStoreError,
-    onReplacedToken,
-    crossSite,
-    origins,
-    varyCookie,
-    logger,
-    logIds,
+    ...oursIn(options),
     noStore,
     secret,
     store,
@@ -123,6 +107,11 @@ export function resolveExpressOptions(
       return pathOf(req).startsWith(own.cookie.plain.path!) ? [own] : [];
     },
   };
+}
+
+/** Those of {@link OUR_OPTIONS}, inherited ones included. */
+function oursIn(options: ExpressSessionOptions): OurOptions {
+  return Object.fromEntries(OUR_OPTIONS.map((name) => [name, options[name]]));
 }
 
 /** The signed cookie, in the header or in the properties of cookie-parser. */
