@@ -153,6 +153,11 @@ export function checkPage(options: SessionPageOptions): void {
   }
 }
 
+/** The error for an `after` that no page of the store has returned. */
+export function notNext(): TypeError {
+  return new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
+}
+
 /** The ids in `except`, where a string alone is one id. Throws a `TypeError` for anything else. */
 export function exceptIds(except: Iterable<string> = []): Set<string> {
   if (except === null || typeof (except as Partial<Iterable<string>>)[Symbol.iterator] !== 'function') {

@@ -1,3 +1,4 @@
+import { notNext } from '../../contract/checks.js';
 import type { SessionStoreOperation } from '../../contract/capabilities.js';
 import { driver } from './driver.js';
 import type { Envelopes } from './envelope.js';
@@ -131,7 +132,7 @@ export class SessionLists {
     const [head, from, to] = /^(\d{1,10})-(\d{1,10}):/.exec(after) ?? [];
     const range = { from: Number(from), to: Number(to) };
     if (head === undefined || range.from >= range.to || range.to > PLACES) {
-      throw new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
+      throw notNext();
     }
     return { range, behind: this.envelopes.keyOf(after.slice(head.length)) };
   }

@@ -1,4 +1,5 @@
 import type { Deadline } from '../../contract/deadline.js';
+import { notNext } from '../../contract/checks.js';
 import { checkNoOthers, checkOptionsObject } from '../../contract/option-checks.js';
 import type {
   SessionChange,
@@ -255,8 +256,7 @@ const NEXT = 'after:';
 
 /** The id in the `next` of a page. */
 function idIn(after: string): string {
-  if (!after.startsWith(NEXT))
-    throw new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
+  if (!after.startsWith(NEXT)) throw notNext();
   return after.slice(NEXT.length);
 }
 

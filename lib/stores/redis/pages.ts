@@ -1,3 +1,4 @@
+import { notNext } from '../../contract/checks.js';
 import type { Deadline } from '../../contract/deadline.js';
 import type { SessionPage, SessionPageOptions, SessionRecord } from '../../contract/record.js';
 import { recordOf, type Layout } from './layout.js';
@@ -70,7 +71,7 @@ export class Pages {
   private positionIn(after: string): Position {
     const [, shard, met] = /^(\d{1,2}):(\d{1,16})$/.exec(after) ?? [];
     if (met === undefined || Number(shard) >= this.layout.shards.length) {
-      throw new TypeError('after must be the `next` of an earlier page: leave it out for the first page');
+      throw notNext();
     }
     return { shard: Number(shard), met };
   }
