@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { lengthIn, sourceOf } from '../contract/deferred.js';
 import type { SessionRecord } from '../contract/record.js';
+import { lengthOf } from '../contract/texts.js';
 
 /** A record, and when the read of it began, by `performance.now()`. */
 interface Kept {
@@ -79,10 +80,6 @@ export function bytesOf(record: SessionRecord): number {
   const texts = [id, secretHash, previous?.hash, groups, from, names, rest];
   // Hazelcast's hint has the text of the whole record.
   const all: unknown[] = [...texts.flat(), ...Object.values(Object(hint) as object)];
-  const kept = 1 + (source?.kept() ?? 0);
-  const others = all.reduce<number>(
-    (bytes, text) => bytes + (typeof text === 'string' ? text.length : 0),
-    kept,
-  );
+  const others = 1 + lengthOf(all) + (source?.kept() ?? 0);
   return names.reduce((bytes, name) => bytes + lengthIn(values, name), others);
 }

@@ -7,3 +7,8 @@
 export function newTexts(): Record<string, string> {
   return Object.setPrototypeOf({}, null) as Record<string, string>;
 }
+
+/** How many UTF-16 units texts have together. What is not a text, as in a damaged record, counts nothing. */
+export function lengthOf(texts: readonly unknown[]): number {
+  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+}

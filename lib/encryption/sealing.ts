@@ -1,7 +1,7 @@
 import { dataFrom, deferText, type DeferredTexts } from '../contract/deferred.js';
 import type { SessionChange, SessionRecord } from '../contract/record.js';
 import { isSealedText } from '../contract/sealed.js';
-import { newTexts } from '../contract/texts.js';
+import { lengthOf, newTexts } from '../contract/texts.js';
 import type { GroupForms } from './group-forms.js';
 import type { Encryption } from './options.js';
 import { bytesInside, type SealedTexts, type TextPlace } from './texts.js';
@@ -161,8 +161,7 @@ class StoredTexts implements DeferredTexts {
 
   kept(): number {
     const { data, label, client } = this.record;
-    const texts: unknown[] = [...Object.values(data), label, client?.first, client?.last];
-    return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+    return lengthOf([...Object.values(data), label, client?.first, client?.last]);
   }
 
   hasRest(): boolean {
