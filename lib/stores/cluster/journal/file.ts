@@ -45,7 +45,7 @@ export class JournalFile {
   static async goOn(path: string, { header, end }: JournalContents): Promise<JournalFile> {
     const handle = await open(path, 'r+');
     const file = new JournalFile(handle, end, header.first);
-    return closedOnFailure(file, () => handle.truncate(end));
+    return closedOnFailure(file, () => file.cutOff(end));
   }
 
   /** Writes lines after the others. */
