@@ -61,21 +61,14 @@ describe.each([
   });
 });
 
-it('A session that has moved is cached', async () => {
+it.each([
+  ['A session that has moved is cached', true],
+  ['A session that does not move yet is cached, because both stores are watched', false],
+])('%s', async (_, move) => {
   const [old, target] = [randomUUID(), randomUUID()];
   await (await opened(on(old))).create(aRecord('k'));
   const store = await opened(
-    new CachedStore(new MigratingStore(on(target), { store: on(old), move: true, logger })),
-  );
-  await store.read('k');
-  expect(store.cached('k')).toMatchObject({ id: 'k' });
-});
-
-it('A session that does not move yet is cached, because both stores are watched', async () => {
-  const [old, target] = [randomUUID(), randomUUID()];
-  await (await opened(on(old))).create(aRecord('k'));
-  const store = await opened(
-    new CachedStore(new MigratingStore(on(target), { store: on(old), move: false, logger })),
+    new CachedStore(new MigratingStore(on(target), { store: on(old), move, logger })),
   );
   await store.read('k');
   expect(store.cached('k')).toMatchObject({ id: 'k' });
