@@ -60,6 +60,8 @@ describe.each(BROWSED_STORES)("the admin's pages of the sample app, STORE=%s,", 
       if (++parts > 1) await isSeen;
       await route.continue();
     });
+    // Without its script, the form creates them all at once.
+    await page.waitForLoadState();
     await click(page, 'Create 1,000 sessions');
     await page.getByText(/[1-9]00 of 1000/).waitFor();
     goOn();
